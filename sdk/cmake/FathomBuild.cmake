@@ -1,0 +1,81 @@
+# How this tree is built: flags, folders, and the functions its CMakeLists share. Not installed.
+include(GNUInstallDirs)
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2")          # assertions of ours stay on; -g alone would add 17 s to each torch file
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+set(FATHOM_PLUGIN_DIR lib/fathom/plugins)   # below the prefix and below the build tree alike
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)   # lets ccache see through precompiled headers
+endif()
+find_program(MOLD_PROGRAM mold)
+if(MOLD_PROGRAM)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_compile_options(-Wall -Wextra -Wno-unused-parameter -Winvalid-pch)
+if(FATHOM_SANITIZE)
+  add_compile_options(-fsanitize=${FATHOM_SANITIZE} -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=${FATHOM_SANITIZE})
+endif()
+
+# Headers every torch file of the engine, of a plugin or of a test would otherwise parse again: 39 s once, 10 s saved each.
+set(FATHOM_TORCH_PCH
+  <algorithm> <functional> <map> <memory> <optional> <string> <string_view> <unordered_map> <vector>
+  <ATen/ATen.h> <torch/nn.h> <torch/csrc/autograd/custom_function.h> <nlohmann/json.hpp>)
+
+# fathom_test(NAME file_test.cc... [LINK target...] [TORCH] [PCH_FROM target] [LABELS ...])
+# Unit tests stand beside their source. Targets are made at the end of configuration so that any target may be linked.
+function(fathom_test name)
+  cmake_parse_arguments(T "TORCH" "PCH_FROM;TIMEOUT" "LINK;LABELS" ${ARGN})
+  list(TRANSFORM T_UNPARSED_ARGUMENTS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+  string(JOIN "|" sources ${T_UNPARSED_ARGUMENTS})
+  string(JOIN "|" link ${T_LINK})
+  string(JOIN "|" labels ${T_LABELS})
+  set_property(GLOBAL APPEND PROPERTY FATHOM_TESTS "${name}@${sources}@${link}@${T_TORCH}@${T_PCH_FROM}@${labels}@${T_TIMEOUT}")
+endfunction()
+
+function(fathom_add_collected_tests)
+  include(GoogleTest)
+  get_property(entries GLOBAL PROPERTY FATHOM_TESTS)
+  foreach(entry IN LISTS entries)
+    string(REPLACE "@" ";" fields "${entry}")
+    list(GET fields 0 name)
+    list(GET fields 1 sources)
+    list(GET fields 2 link)
+    list(GET fields 3 torch)
+    list(GET fields 4 pch)
+    list(GET fields 5 labels)
+    list(GET fields 6 timeout)
+    string(REPLACE "|" ";" sources "${sources}")
+    string(REPLACE "|" ";" link "${link}")
+    string(REPLACE "|" ";" labels "${labels}")
+    if(NOT timeout)
+      set(timeout 120)
+    endif()
+    add_executable(${name} ${sources})
+    target_link_libraries(${name} PRIVATE ${link} GTest::gmock GTest::gtest_main)
+    target_compile_definitions(${name} PRIVATE
+      FATHOM_SOURCE_DIR="${PROJECT_SOURCE_DIR}" FATHOM_BINARY_DIR="${PROJECT_BINARY_DIR}")
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    if(pch)
+      target_precompile_headers(${name} REUSE_FROM ${pch})
+    endif()
+    # One ctest entry per program: a process start with libtorch costs 0.3 s, hundreds of them would be minutes.
+    add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} ENVIRONMENT "OMP_NUM_THREADS=1" LABELS "${labels}")
+  endforeach()
+endfunction()
