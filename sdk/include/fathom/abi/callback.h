@@ -1,0 +1,116 @@
+/* Kind `callback`: hooks into the training loop, under Lightning's names. Called from the training thread only.
+ *
+ * Context given to create: {"run_dir": "folder of the run", "checkpoint_dir": "…/checkpoints", "name": experiment name}.
+ */
+#ifndef FATHOM_ABI_CALLBACK_H_
+#define FATHOM_ABI_CALLBACK_H_
+
+#include "fathom/abi/component.h"
+#include "fathom/abi/value.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Events; an event's bit in `events()` is 1 << value. A callback is called only for events it asked for. */
+enum {
+  FATHOM_ON_SETUP = 0,
+  FATHOM_ON_FIT_START = 1,
+  FATHOM_ON_SANITY_CHECK_START = 2,
+  FATHOM_ON_SANITY_CHECK_END = 3,
+  FATHOM_ON_TRAIN_START = 4,
+  FATHOM_ON_TRAIN_EPOCH_START = 5,
+  FATHOM_ON_TRAIN_BATCH_START = 6,
+  FATHOM_ON_BEFORE_ZERO_GRAD = 7,
+  FATHOM_ON_BEFORE_BACKWARD = 8,
+  FATHOM_ON_AFTER_BACKWARD = 9,
+  FATHOM_ON_BEFORE_OPTIMIZER_STEP = 10,
+  FATHOM_ON_TRAIN_BATCH_END = 11,
+  FATHOM_ON_TRAIN_EPOCH_END = 12,
+  FATHOM_ON_TRAIN_END = 13,
+  FATHOM_ON_FIT_END = 14,
+  FATHOM_ON_VALIDATION_START = 15,
+  FATHOM_ON_VALIDATION_EPOCH_START = 16,
+  FATHOM_ON_VALIDATION_BATCH_START = 17,
+  FATHOM_ON_VALIDATION_BATCH_END = 18,
+  FATHOM_ON_VALIDATION_EPOCH_END = 19,
+  FATHOM_ON_VALIDATION_END = 20,
+  FATHOM_ON_TEST_START = 21,
+  FATHOM_ON_TEST_EPOCH_START = 22,
+  FATHOM_ON_TEST_BATCH_START = 23,
+  FATHOM_ON_TEST_BATCH_END = 24,
+  FATHOM_ON_TEST_EPOCH_END = 25,
+  FATHOM_ON_TEST_END = 26,
+  FATHOM_ON_EXCEPTION = 27,
+  FATHOM_ON_TEARDOWN = 28,
+  FATHOM_ON_INTERRUPT = 29, /* the user or the scheduler asked to stop: save now */
+  FATHOM_EVENT_COUNT = 30
+};
+
+/* Where the run stands. A plain struct so that reading it costs nothing; kept up to date by the trainer. */
+typedef struct fathom_progress {
+  uint32_t struct_size;
+  int64_t epoch;                 /* 0-based */
+  int64_t global_step;           /* optimizer steps taken */
+  int64_t batch_idx;             /* of the batch in hand, in its loader */
+  int64_t batches_that_stepped;  /* Lightning's x-axis of step metrics, zero-based + 1 */
+  int64_t training_batches;      /* batches of an epoch after limits; -1 = unknown */
+  int64_t eval_batches;          /* of the running evaluation; -1 = unknown */
+  int64_t dataloader_idx;
+  int64_t max_epochs, max_steps; /* -1 = none */
+  double val_check_interval;     /* as configured; check_every_n_epoch beside it */
+  int64_t check_val_every_n_epoch;
+  int64_t log_every_n_steps;
+  int32_t sanity_checking, validating, should_stop, fast_dev_run;
+  int32_t has_validation, val_check_at_epoch_end; /* validation runs once, at the end of each epoch */
+  int64_t resumed_global_step;   /* 0 unless resumed */
+} fathom_progress;
+
+typedef struct fathom_metric_sink {
+  void* ctx;
+  void (*emit)(void* ctx, fathom_str name, double value);
+} fathom_metric_sink;
+
+/* What a callback may ask of the trainer; valid as long as the callback. */
+typedef struct fathom_trainer {
+  uint32_t struct_size;
+  void* ctx;
+  const fathom_progress* progress;
+  /* Callback metrics (Lightning's trainer.callback_metrics); 0 = not there. */
+  int32_t (*metric)(void* ctx, fathom_str name, double* value);
+  void (*metrics)(void* ctx, const fathom_metric_sink* out);
+  void (*progress_bar_metrics)(void* ctx, const fathom_metric_sink* out);
+  fathom_status (*log)(void* ctx, fathom_str name, double value, uint32_t flags);
+  void (*stop)(void* ctx, fathom_str reason);
+  /* Writes atomically; weights_only leaves out optimizers, callbacks and loops. */
+  fathom_status (*save_checkpoint)(void* ctx, fathom_str path, int32_t weights_only);
+  fathom_status (*save_nemo)(void* ctx, fathom_str path);
+  /* Loads weights only, e.g. of the best checkpoint before the final .nemo. */
+  fathom_status (*load_weights)(void* ctx, fathom_str path);
+  /* Optimizer hyper-parameters: group count, then any option by name. */
+  size_t (*group_count)(void* ctx);
+  fathom_status (*optimizer_option)(void* ctx, size_t group, fathom_str name, double* value);
+  fathom_str (*optimizer_name)(void* ctx); /* class name as in "lr-Novograd" */
+  /* The loss of the training batch in hand; forces a read of the tensor. */
+  fathom_status (*loss)(void* ctx, double* value);
+  /* JSON: {"modules": [{name, type, params, trainable, training, inputs, outputs}…], "total", "trainable", "non_trainable"}. */
+  void (*model_summary)(void* ctx, int32_t depth, const fathom_text_sink* json);
+  fathom_str (*resumed_from)(void* ctx); /* checkpoint path of this run's start, or empty */
+} fathom_trainer;
+
+typedef struct fathom_callback_v1 {
+  uint32_t struct_size;
+  uint64_t (*events)(void* self);
+  fathom_status (*on_event)(void* self, uint32_t event, const fathom_trainer* trainer);
+  /* Key of this callback's state in a checkpoint (Lightning's state_key). */
+  void (*state_key)(void* self, const fathom_text_sink* key);
+  fathom_status (*save_state)(void* self, const fathom_text_sink* json);
+  fathom_status (*load_state)(void* self, fathom_str json);
+  /* Nonzero for callbacks that save or stop by a monitored value: they come last in an event's order. */
+  int32_t (*monitoring)(void* self);
+} fathom_callback_v1;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

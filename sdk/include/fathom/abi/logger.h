@@ -1,0 +1,33 @@
+/* Kind `logger`: receives metrics. Called from the training thread only.
+ *
+ * Context given to create: {"save_dir": "folder of the run", "name": str, "version": str}.
+ */
+#ifndef FATHOM_ABI_LOGGER_H_
+#define FATHOM_ABI_LOGGER_H_
+
+#include "fathom/abi/component.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fathom_metric_value {
+  fathom_str name;
+  double value;
+} fathom_metric_value;
+
+typedef struct fathom_logger_v1 {
+  uint32_t struct_size;
+  fathom_status (*log_metrics)(void* self, const fathom_metric_value* metrics, size_t count, int64_t step);
+  fathom_status (*log_hyperparams)(void* self, fathom_str json);
+  fathom_status (*log_text)(void* self, fathom_str name, fathom_str text, int64_t step);
+  fathom_status (*save)(void* self);                       /* flush to disk */
+  fathom_status (*finalize)(void* self, fathom_str status); /* "success", "failed", "interrupted" */
+  /* After a resume: drop rows written after `step` by the run that was killed, so that files equal an uninterrupted run's. */
+  fathom_status (*resume_at)(void* self, int64_t step);
+} fathom_logger_v1;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

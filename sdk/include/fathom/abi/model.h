@@ -1,0 +1,69 @@
+/* Kind `model`: a module that also makes datasets, has training, validation, test and predict steps, and inference.
+ *
+ * Context given to create: {"restoring": bool, "restore_dir": "folder of an unpacked .nemo or empty", "world_size": int,
+ * "seed": int}. Artifacts named "nemo:FILE" in the config are files of restore_dir.
+ */
+#ifndef FATHOM_ABI_MODEL_H_
+#define FATHOM_ABI_MODEL_H_
+
+#include "fathom/abi/module.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { FATHOM_STAGE_TRAIN = 0, FATHOM_STAGE_VALIDATE = 1, FATHOM_STAGE_TEST = 2, FATHOM_STAGE_PREDICT = 3 };
+
+/* Where a metric goes; 0 takes the defaults of the hook (trainer: train steps log per step, evaluation per epoch). */
+enum {
+  FATHOM_METRIC_ON_STEP = 1,
+  FATHOM_METRIC_ON_EPOCH = 2,
+  FATHOM_METRIC_PROG_BAR = 4,
+  FATHOM_METRIC_NO_LOGGER = 8,
+  FATHOM_METRIC_REDUCE_SUM = 16, /* default: mean weighted by batch_size */
+  FATHOM_METRIC_REDUCE_MIN = 32,
+  FATHOM_METRIC_REDUCE_MAX = 64,
+  FATHOM_METRIC_NO_DATALOADER_IDX = 128
+};
+
+/* What a step may ask of the trainer; valid during the call. */
+typedef struct fathom_step {
+  uint32_t struct_size;
+  uint32_t stage; /* FATHOM_STAGE_* */
+  int64_t epoch, global_step, batch_idx;
+  int64_t dataloader_idx, dataloader_count;
+  int64_t log_every_n_steps;
+  void* ctx;
+  /* Logs a number: `tensor` (one element, read only when the value is needed) or, when null, `value`.
+     batch_size weights an epoch mean; 0 = 1. */
+  fathom_status (*log)(void* ctx, fathom_str name, fathom_tensor tensor, double value, uint32_t flags, double batch_size);
+} fathom_step;
+
+typedef struct fathom_model_v1 {
+  uint32_t struct_size;
+  const fathom_module_v1* module; /* the model as a module: ports, forward, torch module */
+  /* The dataset of a stage from its config section (train_ds, validation_ds, test_ds; for predict a section naming the
+     inputs). *dataset stays empty (component null) when the section asks for none. */
+  fathom_status (*make_dataset)(void* self, uint32_t stage, fathom_str config, fathom_str config_path, fathom_object* dataset);
+  /* `loss` receives one value named "loss". */
+  fathom_status (*training_step)(void* self, const fathom_named_value* batch, size_t count, const fathom_step* step, const fathom_sink* loss);
+  fathom_status (*eval_step)(void* self, const fathom_named_value* batch, size_t count, const fathom_step* step);
+  /* End of one loader of a validation or test epoch: log the epoch's metrics here and reset them. */
+  fathom_status (*eval_epoch_end)(void* self, const fathom_step* step);
+  /* One JSON object (a text value) per item of the batch, in order. `options` is a JSON object ({"timestamps": true}). */
+  fathom_status (*predict_step)(void* self, const fathom_named_value* batch, size_t count, fathom_str options, const fathom_sink* items);
+  /* The model's own config as it would go into model_config.yaml, JSON. */
+  fathom_status (*config)(void* self, const fathom_text_sink* json);
+  /* Files that belong to the model: values named by config key ("tokenizer.model_path"), text = path on disk. */
+  fathom_status (*artifacts)(void* self, const fathom_sink* files);
+  /* How the children are wired: JSON [{"from": "preprocessor.processed_signal", "to": "encoder.audio_signal"}…]. */
+  fathom_status (*wiring)(void* self, const fathom_text_sink* json);
+  /* State beside the weights that a resumed run needs (metrics in progress…); JSON text, may be empty. */
+  fathom_status (*save_state)(void* self, const fathom_text_sink* json);
+  fathom_status (*load_state)(void* self, fathom_str json);
+} fathom_model_v1;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

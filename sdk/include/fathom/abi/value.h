@@ -1,0 +1,62 @@
+/* Values: what flows through ports and batches. */
+#ifndef FATHOM_ABI_VALUE_H_
+#define FATHOM_ABI_VALUE_H_
+
+#include "fathom/abi/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fathom_tensor_opaque* fathom_tensor; /* at::Tensor*, borrowed for the call */
+typedef uint32_t fathom_type_id;                    /* an interned neural type; 0 = none */
+
+enum {
+  FATHOM_VALUE_NONE = 0,
+  FATHOM_VALUE_TENSOR = 1,
+  FATHOM_VALUE_LIST = 2,
+  FATHOM_VALUE_TEXT = 3,
+  FATHOM_VALUE_INT = 4,
+  FATHOM_VALUE_REAL = 5
+};
+
+typedef struct fathom_value {
+  uint32_t kind;       /* FATHOM_VALUE_* */
+  fathom_type_id type; /* the neural type the value carries */
+  int32_t rank;        /* of a tensor; -1 = not a tensor, or not known */
+  uint32_t reserved;   /* 0 */
+  union {
+    fathom_tensor tensor;
+    struct {
+      const struct fathom_value* items;
+      size_t count;
+    } list;
+    fathom_str text;
+    int64_t integer;
+    double real;
+  } as;
+} fathom_value;
+
+typedef struct fathom_named_value {
+  fathom_str name;
+  fathom_value value;
+} fathom_named_value;
+
+/* Receives values one by one; what it is given is borrowed for the call (tensors are kept by taking a reference). */
+typedef struct fathom_sink {
+  void* ctx;
+  fathom_status (*emit)(void* ctx, const fathom_named_value* value);
+} fathom_sink;
+
+/* A typed port. `list_depth` counts the lists around the value: 1 for a list of tensors. */
+typedef struct fathom_port {
+  fathom_str name;
+  fathom_type_id type;
+  uint32_t optional;
+  uint32_t list_depth;
+} fathom_port;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

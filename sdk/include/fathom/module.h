@@ -1,0 +1,193 @@
+// Kind `module` (and `loss`): a torch module with typed ports, called by port names.
+//
+//   class MeanPool final : public fathom::NeuralModule {
+//    public:
+//     struct Options { … };
+//     explicit MeanPool(const Options& o) : linear_(register_module("linear", torch::nn::Linear(o.features, 8))) {}
+//     fathom::Ports inputs() const override { return {{"spectrogram", {"B D T", SpectrogramType{}}}, …}; }
+//     fathom::Ports outputs() const override { return {{"embedding", {"B D", AcousticEncodedRepresentation{}}}}; }
+//     fathom::Values forward(const fathom::Values& in) override;
+//   };
+//
+// A caller never calls forward directly: ModuleHandle::operator() (or NeuralModule::call) checks names, counts, ranks and
+// neural types first, and attaches the declared types to the outputs. One call at a time per object.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include "fathom/abi/module.h"
+#include "fathom/neural_type.h"
+#include "fathom/plugin.h"
+#include "fathom/values.h"
+
+namespace fathom {
+
+class NeuralModule : public torch::nn::Module {
+ public:
+  // Ports may depend on the options, not on anything that changes later: they are read once, at the first call.
+  virtual Ports inputs() const { return {}; }
+  virtual Ports outputs() const { return {}; }
+  virtual Values forward(const Values& in) = 0;
+  // Inputs that forward accepts, for summaries, tracing and export.
+  virtual Values input_example() const { return {}; }
+
+  // The typed call.
+  Values call(const Values& in) {
+    const AbiValues abi(in);
+    return call_abi(abi.data(), abi.size(), in);
+  }
+  Values call_abi(const fathom_named_value* values, size_t count, const Values& in) {
+    const auto& ports = port_tables();
+    if (ports.inputs.size() > 0) {
+      check(host().check_ports(0, to_abi(owner_name_), ports.inputs.data(), ports.inputs.size(), values, count));
+    }
+    Values out = forward(in);
+    if (ports.outputs.size() > 0) {
+      const AbiValues abi(out);
+      check(host().check_ports(1, to_abi(owner_name_), ports.outputs.data(), ports.outputs.size(), abi.data(), abi.size()));
+      for (auto& [name, value] : out) {
+        if (const fathom_port* port = ports.outputs.find(name)) value.set_type(port->type);
+      }
+    }
+    return out;
+  }
+
+  struct PortTables {
+    PortTable inputs, outputs;
+  };
+  const PortTables& port_tables() const {
+    if (!ports_) ports_ = std::make_unique<PortTables>(PortTables{PortTable(inputs()), PortTable(outputs())});
+    return *ports_;
+  }
+  // The registered name, for messages; set by the adapter.
+  void set_owner_name(std::string name) { owner_name_ = std::move(name); }
+  const std::string& owner_name() const { return owner_name_; }
+
+ private:
+  mutable std::unique_ptr<PortTables> ports_;
+  std::string owner_name_ = "module";
+};
+
+// A loss is a module whose outputs hold one LossType.
+class Loss : public NeuralModule {};
+
+// --- the author's class behind the C table --------------------------------------------------------------------------
+
+namespace module_detail {
+
+// What `self` is for modules and models.
+struct ModuleBox {
+  std::shared_ptr<NeuralModule> typed;
+  std::shared_ptr<torch::nn::Module> plain;  // the same object; its address is what torch_module() returns
+};
+inline ModuleBox& box(void* self) { return *static_cast<ModuleBox*>(self); }
+
+inline fathom_status ports(void* self, const fathom_port** in, size_t* n_in, const fathom_port** out, size_t* n_out) {
+  return guard([&] {
+    const auto& tables = box(self).typed->port_tables();
+    *in = tables.inputs.data();
+    *n_in = tables.inputs.size();
+    *out = tables.outputs.data();
+    *n_out = tables.outputs.size();
+  });
+}
+inline fathom_status forward(void* self, const fathom_named_value* values, size_t count, const fathom_sink* out) {
+  return guard([&] { emit(out, box(self).typed->call_abi(values, count, Values::from_abi(values, count))); });
+}
+inline void* torch_module(void* self) { return &box(self).plain; }
+inline fathom_status input_example(void* self, const fathom_sink* out) {
+  return guard([&] { emit(out, box(self).typed->input_example()); });
+}
+inline const fathom_module_v1* vtable() {
+  static const fathom_module_v1 table = {sizeof(fathom_module_v1), &ports, &forward, &torch_module, &input_example};
+  return &table;
+}
+
+template <typename T>
+fathom_status create(const fathom_create_args* args, void** self) {
+  return create_component<T, ModuleBox>(args, self, [](auto options, const Json&, const std::string& path, const Json& context) {
+    auto module = construct_shared<T>(options, context);
+    module->set_owner_name(path.empty() ? std::string("module") : path);
+    return new ModuleBox{module, module};
+  });
+}
+inline void destroy(void* self) { delete static_cast<ModuleBox*>(self); }
+
+}  // namespace module_detail
+
+template <typename T>
+struct ModuleKind {
+  static const void* vtable() { return module_detail::vtable(); }
+  static fathom_status create(const fathom_create_args* args, void** self) { return module_detail::create<T>(args, self); }
+  static void destroy(void* self) { module_detail::destroy(self); }
+  // Ports of the default-constructed component, where it has one: for `plugins info` and the reference pages.
+  static void describe(Json& schema) {
+    if constexpr (requires { T::describe_ports(schema); }) T::describe_ports(schema);
+  }
+};
+
+class Model;
+template <typename T>
+struct KindOf<T, std::enable_if_t<std::is_base_of_v<NeuralModule, T> && !std::is_base_of_v<Loss, T> && !std::is_base_of_v<Model, T>>>
+    : ModuleKind<T> {
+  static constexpr fathom_kind kind = FATHOM_KIND_MODULE;
+};
+template <typename T>
+struct KindOf<T, std::enable_if_t<std::is_base_of_v<Loss, T>>> : ModuleKind<T> {
+  static constexpr fathom_kind kind = FATHOM_KIND_LOSS;
+};
+
+// --- the caller's side ------------------------------------------------------------------------------------------------
+
+// A module made by name, of any plugin. Its torch module can be registered as a child, so that parameter names, to(),
+// train() and state dicts simply work:
+//
+//   encoder_ = fathom::make_module(config["encoder"], "model.encoder");
+//   register_module("encoder", encoder_.torch_module());
+class ModuleHandle {
+ public:
+  ModuleHandle() = default;
+  explicit ModuleHandle(fathom_object object) : handle_(std::make_shared<Handle<fathom_module_v1>>(object)) {}
+
+  explicit operator bool() const { return handle_ != nullptr; }
+  std::string name() const { return handle_->name(); }
+  std::shared_ptr<torch::nn::Module> torch_module() const {
+    void* pointer = handle_->vtable().torch_module(handle_->self());
+    if (pointer == nullptr) {
+      throw Error(Code::kUnavailable, "'" + name() + "' has no torch module: its plugin does not use torch's C++ interface");
+    }
+    return *static_cast<std::shared_ptr<torch::nn::Module>*>(pointer);
+  }
+  // The typed call.
+  Values operator()(const Values& in) const {
+    const AbiValues abi(in);
+    Values out;
+    const fathom_sink sink = values_sink(out);
+    check(handle_->vtable().forward(handle_->self(), abi.data(), abi.size(), &sink));
+    return out;
+  }
+  struct PortView {
+    const fathom_port *inputs, *outputs;
+    size_t input_count, output_count;
+  };
+  PortView ports() const {
+    PortView view{};
+    check(handle_->vtable().ports(handle_->self(), &view.inputs, &view.input_count, &view.outputs, &view.output_count));
+    return view;
+  }
+  Values input_example() const {
+    Values out;
+    const fathom_sink sink = values_sink(out);
+    if (handle_->vtable().input_example != nullptr) check(handle_->vtable().input_example(handle_->self(), &sink));
+    return out;
+  }
+
+ private:
+  std::shared_ptr<Handle<fathom_module_v1>> handle_;
+};
+
+inline ModuleHandle make_module(const Json& config, const std::string& config_path) {
+  return ModuleHandle(create_object(1u << FATHOM_KIND_MODULE | 1u << FATHOM_KIND_LOSS, config, config_path));
+}
+
+}  // namespace fathom

@@ -1,0 +1,279 @@
+// Options: declared once, in C++; help, validation, `config explain` and the reference pages come from the declaration.
+//
+//   struct Options {
+//     int64_t features = 64;
+//     std::string window = "hann";
+//     static void describe(fathom::OptionSet<Options>& o) {
+//       o("features", &Options::features, "number of mel bands");
+//       o("window", &Options::window, "hann, hamming, blackman, bartlett or none");
+//     }
+//   };
+//
+// The default is the member's initialiser. Types: bool, int64_t, double, std::string, Json (anything),
+// std::optional<T> (null allowed), std::vector<T>, std::map<std::string, T>, and structs with their own describe().
+// An int is accepted where a float is declared; nothing else converts.
+#pragma once
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <map>
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+#include "fathom/support.h"
+
+namespace fathom {
+
+template <typename T>
+class OptionSet;
+
+namespace options_detail {
+
+template <typename T>
+struct is_optional : std::false_type {};
+template <typename T>
+struct is_optional<std::optional<T>> : std::true_type {};
+template <typename T>
+struct is_vector : std::false_type {};
+template <typename T>
+struct is_vector<std::vector<T>> : std::true_type {};
+template <typename T>
+struct is_map : std::false_type {};
+template <typename T>
+struct is_map<std::map<std::string, T>> : std::true_type {};
+
+template <typename T>
+const OptionSet<T>& set_of();
+
+template <typename T>
+std::string type_name() {
+  if constexpr (std::is_same_v<T, bool>) return "bool";
+  else if constexpr (std::is_same_v<T, int64_t>) return "int";
+  else if constexpr (std::is_same_v<T, double>) return "float";
+  else if constexpr (std::is_same_v<T, std::string>) return "str";
+  else if constexpr (std::is_same_v<T, Json>) return "any";
+  else if constexpr (is_optional<T>::value) return "optional[" + type_name<typename T::value_type>() + "]";
+  else if constexpr (is_vector<T>::value) return "list[" + type_name<typename T::value_type>() + "]";
+  else if constexpr (is_map<T>::value) return "dict[str, " + type_name<typename T::mapped_type>() + "]";
+  else return "object";
+}
+
+// The schema of the nested struct inside T (through optional, list and dict), or null.
+template <typename T>
+Json nested_options() {
+  if constexpr (is_optional<T>::value || is_vector<T>::value) return nested_options<typename T::value_type>();
+  else if constexpr (is_map<T>::value) return nested_options<typename T::mapped_type>();
+  else if constexpr (std::is_class_v<T> && !std::is_same_v<T, std::string> && !std::is_same_v<T, Json>) return set_of<T>().schema();
+  else return nullptr;
+}
+
+[[noreturn]] inline void mismatch(const Json& value, const std::string& expected, const std::string& path) {
+  throw Error(Code::kFailed, "option has the wrong type").at(path).seen(value.dump()).expected(expected);
+}
+
+template <typename T>
+T read(const Json& value, const std::string& path) {
+  const auto need = [&](bool ok) {
+    if (!ok) mismatch(value, type_name<T>(), path);
+  };
+  if constexpr (std::is_same_v<T, Json>) {
+    return value;
+  } else if constexpr (std::is_same_v<T, bool>) {
+    need(value.is_boolean());
+    return value.get<bool>();
+  } else if constexpr (std::is_same_v<T, int64_t>) {
+    need(value.is_number_integer());
+    return value.get<int64_t>();
+  } else if constexpr (std::is_same_v<T, double>) {
+    if (value.is_string()) {  // JSON has no infinities; the host writes them as these words
+      const auto& text = value.get_ref<const std::string&>();
+      if (text == "inf") return std::numeric_limits<double>::infinity();
+      if (text == "-inf") return -std::numeric_limits<double>::infinity();
+      if (text == "nan") return std::nan("");
+    }
+    need(value.is_number());
+    return value.get<double>();
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    need(value.is_string());
+    return value.get<std::string>();
+  } else if constexpr (is_optional<T>::value) {
+    if (value.is_null()) return std::nullopt;
+    return read<typename T::value_type>(value, path);
+  } else if constexpr (is_vector<T>::value) {
+    need(value.is_array());
+    T out;
+    for (size_t i = 0; i < value.size(); ++i) {
+      out.push_back(read<typename T::value_type>(value[i], path + "[" + std::to_string(i) + "]"));
+    }
+    return out;
+  } else if constexpr (is_map<T>::value) {
+    need(value.is_object());
+    T out;
+    for (const auto& [key, item] : value.items()) out[key] = read<typename T::mapped_type>(item, path + "." + key);
+    return out;
+  } else {
+    need(value.is_object());
+    return set_of<T>().parse(value, path);
+  }
+}
+
+template <typename T>
+Json dump(const T& value) {
+  if constexpr (is_optional<T>::value) {
+    return value ? dump(*value) : Json(nullptr);
+  } else if constexpr (is_vector<T>::value) {
+    Json out = Json::array();
+    for (const auto& item : value) out.push_back(dump<typename T::value_type>(item));
+    return out;
+  } else if constexpr (is_map<T>::value) {
+    Json out = Json::object();
+    for (const auto& [key, item] : value) out[key] = dump(item);
+    return out;
+  } else if constexpr (std::is_same_v<T, double>) {
+    if (std::isnan(value)) return "nan";
+    if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+    return value;
+  } else if constexpr (std::is_class_v<T> && !std::is_same_v<T, std::string> && !std::is_same_v<T, Json>) {
+    return set_of<T>().dump(value);
+  } else {
+    return value;
+  }
+}
+
+}  // namespace options_detail
+
+template <typename T>
+class OptionSet {
+ public:
+  // Declares an option whose default is the member's initialiser.
+  template <typename M>
+  OptionSet& operator()(std::string name, M T::*member, std::string doc, std::string unit = "") {
+    return add(std::move(name), member, std::move(doc), std::move(unit), false);
+  }
+  // Declares an option that has no default.
+  template <typename M>
+  OptionSet& required(std::string name, M T::*member, std::string doc, std::string unit = "") {
+    return add(std::move(name), member, std::move(doc), std::move(unit), true);
+  }
+  // Accepts keys that are not declared (a model's section holds values that others refer to); without it they are errors.
+  OptionSet& allow_extra() {
+    extra_ = true;
+    return *this;
+  }
+
+  Json schema() const {
+    const T defaults{};
+    Json list = Json::array();
+    for (const auto& option : options_) {
+      Json entry = {{"name", option.name}, {"type", option.type}, {"doc", option.doc}};
+      if (option.required) entry["required"] = true;
+      else entry["default"] = option.write(defaults);
+      if (!option.unit.empty()) entry["unit"] = option.unit;
+      if (Json nested = option.nested(); !nested.is_null()) {
+        entry["options"] = nested["options"];
+        if (nested.value("extra", false)) entry["extra"] = true;
+      }
+      list.push_back(std::move(entry));
+    }
+    Json out = {{"options", std::move(list)}};
+    if (extra_) out["extra"] = true;
+    return out;
+  }
+
+  T parse(const Json& config, const std::string& path) const {
+    T out{};
+    for (const auto& [key, value] : config.items()) {
+      const Option* found = nullptr;
+      for (const auto& option : options_) {
+        if (option.name == key) found = &option;
+      }
+      const std::string where = path.empty() ? key : path + "." + key;
+      if (found != nullptr) {
+        found->read(out, value, where);
+      } else if (!extra_) {
+        std::string known;
+        for (const auto& option : options_) known += (known.empty() ? "" : ", ") + option.name;
+        throw Error(Code::kFailed, "unknown option '" + key + "'").at(where).expected("one of: " + known);
+      }
+    }
+    for (const auto& option : options_) {
+      if (option.required && !config.contains(option.name)) {
+        throw Error(Code::kFailed, "option '" + option.name + "' is missing").at(path).expected(option.type + ": " + option.doc);
+      }
+    }
+    return out;
+  }
+
+  Json dump(const T& value) const {
+    Json out = Json::object();
+    for (const auto& option : options_) out[option.name] = option.write(value);
+    return out;
+  }
+
+ private:
+  struct Option {
+    std::string name, type, doc, unit;
+    bool required;
+    std::function<void(T&, const Json&, const std::string&)> read;
+    std::function<Json(const T&)> write;
+    std::function<Json()> nested;
+  };
+
+  template <typename M>
+  OptionSet& add(std::string name, M T::*member, std::string doc, std::string unit, bool required) {
+    options_.push_back({std::move(name), options_detail::type_name<M>(), std::move(doc), std::move(unit), required,
+                        [member](T& out, const Json& value, const std::string& path) {
+                          out.*member = options_detail::read<M>(value, path);
+                        },
+                        [member](const T& in) { return options_detail::dump(in.*member); },
+                        [] { return options_detail::nested_options<M>(); }});
+    return *this;
+  }
+
+  std::vector<Option> options_;
+  bool extra_ = false;
+};
+
+namespace options_detail {
+template <typename T>
+const OptionSet<T>& set_of() {
+  static const OptionSet<T> set = [] {
+    OptionSet<T> s;
+    T::describe(s);
+    return s;
+  }();
+  return set;
+}
+}  // namespace options_detail
+
+// For components without options.
+struct NoOptions {
+  static void describe(OptionSet<NoOptions>&) {}
+};
+
+// A component's options: its nested type Options, or none.
+template <typename T, typename = void>
+struct OptionsOf {
+  using type = NoOptions;
+};
+template <typename T>
+struct OptionsOf<T, std::void_t<typename T::Options>> {
+  using type = typename T::Options;
+};
+
+template <typename Options>
+Options parse_options(const Json& config, const std::string& path) {
+  return options_detail::set_of<Options>().parse(config, path);
+}
+template <typename Options>
+Json options_schema() {
+  return options_detail::set_of<Options>().schema();
+}
+template <typename Options>
+Json dump_options(const Options& options) {
+  return options_detail::set_of<Options>().dump(options);
+}
+
+}  // namespace fathom
