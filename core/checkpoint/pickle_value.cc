@@ -21,9 +21,9 @@ constexpr size_t kMaxKeyText = 1 << 20;
 }
 
 // One text per class of keys that Python holds equal.
-void append_key(const PickleValue& key, std::string& out) {
+void append_key(const PickleValue& key, std::string& out, size_t depth = 0) {
   using Kind = PickleValue::Kind;
-  if (out.size() > kMaxKeyText) throw Error(Code::kBadData, "a dict key of the checkpoint is too long");
+  if (out.size() > kMaxKeyText || depth > kMaxPickleDepth) throw Error(Code::kBadData, "a dict key of the checkpoint is too long");
   switch (key.kind()) {
     case Kind::kNone: out += "N;"; return;
     case Kind::kBool: out += key.as_bool() ? "i1;" : "i0;"; return;
@@ -43,7 +43,7 @@ void append_key(const PickleValue& key, std::string& out) {
     case Kind::kDtype: out += fmt::format("d{};", static_cast<int>(key.as_dtype())); return;
     case Kind::kTuple:
       out += '(';
-      for (const auto& item : key.items()) append_key(item, out);
+      for (const auto& item : key.items()) append_key(item, out, depth + 1);
       out += ')';
       return;
     case Kind::kObject: out += fmt::format("o{};", fmt::ptr(key.identity())); return;

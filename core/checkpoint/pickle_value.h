@@ -155,6 +155,8 @@ class PickleDict {
 
   const PickleValue* find(const PickleValue& key) const;
   const PickleValue* find(std::string_view key) const;
+  const PickleValue* find(const char* key) const { return find(std::string_view(key)); }
+  const PickleValue* find(const std::string& key) const { return find(std::string_view(key)); }
   // Adds at the end, or replaces in place. Error(kBadData) when the key cannot be one.
   void set(const PickleValue& key, PickleValue value);
   void clear();

@@ -90,6 +90,8 @@ class Node {
   Node* find(const Key& key);
   const Node* find(std::string_view key) const;   // map, string key: no allocation
   Node* find(std::string_view key);
+  const Node* find(const char* key) const { return find(std::string_view(key)); }
+  Node* find(const char* key) { return find(std::string_view(key)); }
   Node& set(Key key, Node value);                 // adds at the end, or replaces in place
   bool erase(const Key& key);
   Node& append(Node value);                       // list

@@ -26,23 +26,23 @@ struct QuotedString {
 
 // a,b,c or choice(a,b,c)
 struct ChoiceSweep {
-  std::vector<Element> list;
+  std::vector<Element> list = {};
   bool simple_form = false;
   bool shuffle = false;
-  std::vector<std::string> tags;
+  std::vector<std::string> tags = {};
 };
 
 // range(start, stop, step): stop is exclusive. Numbers keep the type they were written with.
 struct RangeSweep {
   Scalar start, stop, step;
   bool shuffle = false;
-  std::vector<std::string> tags;
+  std::vector<std::string> tags = {};
 };
 
 // interval(start, end): continuous; only optimizing sweepers can use it.
 struct IntervalSweep {
   Scalar start, end;
-  std::vector<std::string> tags;
+  std::vector<std::string> tags = {};
 };
 
 // glob(include, exclude): the options of a config group that match.

@@ -73,6 +73,7 @@ function(fathom_add_collected_tests)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     if(pch)
       target_precompile_headers(${name} REUSE_FROM ${pch})
+      target_compile_options(${name} PRIVATE -fPIC)   # the header was compiled so: gcc would refuse it to -fPIE
     endif()
     # One ctest entry per program: a process start with libtorch costs 0.3 s, hundreds of them would be minutes.
     add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)

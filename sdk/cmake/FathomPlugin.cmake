@@ -2,13 +2,19 @@
 #
 # Builds NAME.so: one exported symbol, nothing undefined, never unloaded, its description embedded so that it can be listed
 # without loading it. OPENMP names sources that use at::parallel_for (serial without -fopenmp).
-# Works in this tree and from the installed package alike.
+# Works in this tree and from the installed package alike: Fathom::sdk, Fathom::describe and, unless TORCH is none,
+# LibTorch::torch_cpu must be there. NAME_objects holds the objects, for unit tests.
 set(FATHOM_CMAKE_DIR ${CMAKE_CURRENT_LIST_DIR})
 
 function(fathom_add_plugin name)
   cmake_parse_arguments(P "" "TORCH" "SOURCES;LINK;OPENMP" ${ARGN})
   if(NOT P_TORCH MATCHES "^(none|stable|cxx)$")
     message(FATAL_ERROR "fathom_add_plugin(${name}): TORCH must be none, stable or cxx, not '${P_TORCH}'")
+  endif()
+
+  fathom_refuse_flags_()
+  if(NOT CMAKE_OBJCOPY)
+    message(FATAL_ERROR "fathom_add_plugin(${name}): objcopy (binutils) is needed to embed the plugin's description")
   endif()
 
   # The objects are a target of their own so that unit tests can link them.
@@ -36,8 +42,42 @@ function(fathom_add_plugin name)
 
   add_library(${name} MODULE $<TARGET_OBJECTS:${name}_objects>)
   target_link_libraries(${name} PRIVATE ${name}_objects)
-  set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/fathom/plugins)
+  # Private libraries of an installed plugin lie beside it or in its lib/; libtorch is the program's.
+  set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/fathom/plugins
+    INSTALL_RPATH "$ORIGIN;$ORIGIN/lib")
   target_link_options(${name} PRIVATE
     -Wl,--version-script,${FATHOM_CMAKE_DIR}/plugin.map -Wl,--exclude-libs,ALL -Wl,--no-undefined
     -Wl,-z,nodelete -Wl,-z,now)
+
+  # The plugin describes itself, and the description becomes a section of the file: listing never loads it.
+  set(library_path $ENV{LD_LIBRARY_PATH})
+  if(NOT P_TORCH STREQUAL "none")
+    get_target_property(torch_library LibTorch::torch_cpu IMPORTED_LOCATION)
+    get_filename_component(torch_folder ${torch_library} DIRECTORY)
+    list(PREPEND library_path ${torch_folder})
+  endif()
+  string(REPLACE ";" ":" library_path "${library_path}")
+  set(description ${CMAKE_CURRENT_BINARY_DIR}/${name}.plugin.json)
+  if(TARGET fathom-describe)
+    add_dependencies(${name} fathom-describe)
+  endif()
+  add_custom_command(TARGET ${name} POST_BUILD
+    COMMAND ${CMAKE_COMMAND} -E env "LD_LIBRARY_PATH=${library_path}" $<TARGET_FILE:Fathom::describe> $<TARGET_FILE:${name}> -o ${description}
+    COMMAND ${CMAKE_OBJCOPY} --remove-section .fathom.plugin --add-section .fathom.plugin=${description} $<TARGET_FILE:${name}>
+    BYPRODUCTS ${description} VERBATIM)
+endfunction()
+
+# Exceptions, type information and the C++ library are shared between the program and its plugins.
+function(fathom_refuse_flags_)
+  get_directory_property(options COMPILE_OPTIONS)
+  get_directory_property(link_options LINK_OPTIONS)
+  string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
+  set(all "${CMAKE_CXX_FLAGS};${CMAKE_CXX_FLAGS_${type}};${options};${link_options};${CMAKE_MODULE_LINKER_FLAGS}")
+  string(REPLACE " " ";" all "${all}")
+  foreach(flag IN ITEMS -static-libstdc++ -static-libgcc -fno-rtti -fno-exceptions)
+    if(flag IN_LIST all)
+      message(FATAL_ERROR "A plugin cannot be built with ${flag}: it shares exceptions, type information and the C++ "
+        "library with the program that loads it. Remove the flag.")
+    endif()
+  endforeach()
 endfunction()

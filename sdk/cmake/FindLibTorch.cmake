@@ -19,6 +19,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch_cpu)
   set_target_properties(LibTorch::headers PROPERTIES
     INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${LibTorch_INCLUDE_DIR};${LibTorch_INCLUDE_DIR}/torch/csrc/api/include"
     INTERFACE_INCLUDE_DIRECTORIES "${LibTorch_INCLUDE_DIR};${LibTorch_INCLUDE_DIR}/torch/csrc/api/include"
+    INTERFACE_COMPILE_DEFINITIONS FMT_HEADER_ONLY=1   # libtorch's own fmt headers come first, and it exports no fmt
     INTERFACE_COMPILE_FEATURES cxx_std_20)
   foreach(_fathom_lib IN ITEMS c10 torch_cpu)
     string(REPLACE "torch_cpu" "CPU" _fathom_var ${_fathom_lib})

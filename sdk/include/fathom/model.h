@@ -41,6 +41,7 @@ class Step {
   int64_t batch_idx() const { return step_->batch_idx; }
   int64_t dataloader_idx() const { return step_->dataloader_idx; }
   int64_t log_every_n_steps() const { return step_->log_every_n_steps; }
+  double learning_rate() const { return step_->learning_rate; }
 
   // Flags: FATHOM_METRIC_*; 0 takes the defaults of the step. A tensor is read only when its value is needed.
   void log(std::string_view name, const at::Tensor& value, uint32_t flags = 0, double batch_size = 0) const {

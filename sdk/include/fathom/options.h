@@ -142,6 +142,37 @@ Json dump(const T& value) {
   }
 }
 
+// A number held by an option: of a float, int or bool itself (item < 0), of a list its item. Null when there is none.
+template <typename M>
+std::optional<double> get_number(const M& member, int64_t item) {
+  if constexpr (std::is_same_v<M, bool> || std::is_same_v<M, int64_t> || std::is_same_v<M, double>) {
+    return item < 0 ? std::optional<double>(static_cast<double>(member)) : std::nullopt;
+  } else if constexpr (is_optional<M>::value) {
+    return member ? get_number(*member, item) : std::nullopt;
+  } else if constexpr (is_vector<M>::value) {
+    if (item < 0 || item >= static_cast<int64_t>(member.size())) return std::nullopt;
+    return get_number<typename M::value_type>(member[item], -1);
+  } else {
+    return std::nullopt;
+  }
+}
+template <typename M>
+bool set_number(M& member, int64_t item, double number) {
+  if constexpr (std::is_same_v<M, bool> || std::is_same_v<M, int64_t> || std::is_same_v<M, double>) {
+    if (item >= 0) return false;
+    member = static_cast<M>(number);
+    return true;
+  } else if constexpr (is_optional<M>::value) {
+    if (!member) member.emplace();
+    return set_number(*member, item, number);
+  } else if constexpr (is_vector<M>::value && !std::is_same_v<M, std::vector<bool>>) {
+    if (item < 0 || item >= static_cast<int64_t>(member.size())) return false;
+    return set_number(member[item], -1, number);
+  } else {
+    return false;
+  }
+}
+
 }  // namespace options_detail
 
 template <typename T>
@@ -212,6 +243,29 @@ class OptionSet {
     return out;
   }
 
+  bool has(std::string_view name) const {
+    for (const auto& option : options_) {
+      if (option.name == name) return true;
+    }
+    return false;
+  }
+  // One number of `value` by name: a float, int or bool option, or an item of a list of them as "betas[0]". Nothing when no
+  // such option is declared, or it is null or no number.
+  std::optional<double> get_number(const T& value, std::string_view name) const {
+    const auto [option, item] = find_number(name);
+    return option == nullptr ? std::nullopt : option->get_number(value, item);
+  }
+  // False where get_number() knows no such number; a null option becomes that number.
+  bool set_number(T& value, std::string_view name, double number) const {
+    const auto [option, item] = find_number(name);
+    return option != nullptr && option->set_number(value, item, number);
+  }
+  std::vector<std::string> names() const {
+    std::vector<std::string> out;
+    for (const auto& option : options_) out.push_back(option.name);
+    return out;
+  }
+
  private:
   struct Option {
     std::string name, type, doc, unit;
@@ -219,7 +273,27 @@ class OptionSet {
     std::function<void(T&, const Json&, const std::string&)> read;
     std::function<Json(const T&)> write;
     std::function<Json()> nested;
+    std::function<std::optional<double>(const T&, int64_t)> get_number;
+    std::function<bool(T&, int64_t, double)> set_number;
   };
+
+  std::pair<const Option*, int64_t> find_number(std::string_view name) const {
+    int64_t item = -1;
+    if (name.size() > 3 && name.back() == ']') {
+      const size_t open = name.rfind('[');
+      if (open == std::string_view::npos || name.size() - open > 6) return {nullptr, -1};
+      item = 0;
+      for (const char c : name.substr(open + 1, name.size() - open - 2)) {
+        if (c < '0' || c > '9') return {nullptr, -1};
+        item = item * 10 + (c - '0');
+      }
+      name = name.substr(0, open);
+    }
+    for (const auto& option : options_) {
+      if (option.name == name) return {&option, item};
+    }
+    return {nullptr, -1};
+  }
 
   template <typename M>
   OptionSet& add(std::string name, M T::*member, std::string doc, std::string unit, bool required) {
@@ -228,7 +302,11 @@ class OptionSet {
                           out.*member = options_detail::read<M>(value, path);
                         },
                         [member](const T& in) { return options_detail::dump(in.*member); },
-                        [] { return options_detail::nested_options<M>(); }});
+                        [] { return options_detail::nested_options<M>(); },
+                        [member](const T& in, int64_t item) { return options_detail::get_number(in.*member, item); },
+                        [member](T& out, int64_t item, double number) {
+                          return options_detail::set_number(out.*member, item, number);
+                        }});
     return *this;
   }
 

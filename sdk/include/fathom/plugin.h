@@ -27,10 +27,8 @@
 namespace fathom {
 
 // The C++ side of FATHOM_TORCH_CXX: binaries may share C++ objects only when this text agrees.
-constexpr const char* cxx_tag() {
-#if FATHOM_TORCH_USE == 0
-  return "";
-#elif defined(_GLIBCXX_USE_CXX11_ABI) && _GLIBCXX_USE_CXX11_ABI
+constexpr const char* build_cxx_tag() {
+#if defined(_GLIBCXX_USE_CXX11_ABI) && _GLIBCXX_USE_CXX11_ABI
   return "itanium-libstdc++-cxx11";
 #elif defined(_GLIBCXX_RELEASE)
   return "itanium-libstdc++-cxx98";
@@ -38,6 +36,8 @@ constexpr const char* cxx_tag() {
   return "itanium-libc++";
 #endif
 }
+// What a plugin's descriptor says: nothing where it shares no C++ objects.
+constexpr const char* cxx_tag() { return FATHOM_TORCH_USE == 0 ? "" : build_cxx_tag(); }
 
 // Each kind specialises this for classes derived from its base: `kind`, `vtable()`, `create(args)`, `destroy(self)`, and
 // `describe(Json& schema)` for what the kind adds to the description (a module its ports).

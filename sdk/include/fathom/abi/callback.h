@@ -47,6 +47,10 @@ enum {
   FATHOM_EVENT_COUNT = 30
 };
 
+/* Callbacks of one event run in this order, within it as configured: those that watch a monitored value after those that
+   may change one, and those that save after all others, so that what they save is complete. */
+enum { FATHOM_ORDER_NORMAL = 0, FATHOM_ORDER_MONITORING = 1, FATHOM_ORDER_CHECKPOINT = 2 };
+
 /* Where the run stands. A plain struct so that reading it costs nothing; kept up to date by the trainer. */
 typedef struct fathom_progress {
   uint32_t struct_size;
@@ -93,6 +97,8 @@ typedef struct fathom_trainer {
   fathom_str (*optimizer_name)(void* ctx); /* class name as in "lr-Novograd" */
   /* The loss of the training batch in hand; forces a read of the tensor. */
   fathom_status (*loss)(void* ctx, double* value);
+  /* 2-norm of all gradients, before clipping; meaningful at ON_BEFORE_OPTIMIZER_STEP and until the next backward. */
+  fathom_status (*gradient_norm)(void* ctx, double* value);
   /* JSON: {"modules": [{name, type, params, trainable, training, inputs, outputs}…], "total", "trainable", "non_trainable"}. */
   void (*model_summary)(void* ctx, int32_t depth, const fathom_text_sink* json);
   fathom_str (*resumed_from)(void* ctx); /* checkpoint path of this run's start, or empty */
@@ -106,8 +112,8 @@ typedef struct fathom_callback_v1 {
   void (*state_key)(void* self, const fathom_text_sink* key);
   fathom_status (*save_state)(void* self, const fathom_text_sink* json);
   fathom_status (*load_state)(void* self, fathom_str json);
-  /* Nonzero for callbacks that save or stop by a monitored value: they come last in an event's order. */
-  int32_t (*monitoring)(void* self);
+  /* FATHOM_ORDER_*: who is called after whom at one event. */
+  int32_t (*order)(void* self);
 } fathom_callback_v1;
 
 #ifdef __cplusplus

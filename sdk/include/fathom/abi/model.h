@@ -33,6 +33,7 @@ typedef struct fathom_step {
   int64_t epoch, global_step, batch_idx;
   int64_t dataloader_idx, dataloader_count;
   int64_t log_every_n_steps;
+  double learning_rate; /* of the optimizer's first group, for the step in hand; 0 in evaluation */
   void* ctx;
   /* Logs a number: `tensor` (one element, read only when the value is needed) or, when null, `value`.
      batch_size weights an epoch mean; 0 = 1. */

@@ -29,7 +29,7 @@ typedef struct fathom_optimizer_v1 {
   /* One update. gradients[i] belongs to the i-th parameter in order of addition; null = no gradient, skipped. */
   fathom_status (*step)(void* self, const fathom_tensor* gradients, size_t count);
   fathom_status (*group_count)(void* self, size_t* count);
-  /* Numeric hyper-parameters of a group by PyTorch's name ("lr", "momentum", "weight_decay"). Unknown names fail. */
+  /* Numeric hyper-parameters of a group by PyTorch's name ("lr", "momentum", "betas[0]"). Unknown names fail. */
   fathom_status (*get_option)(void* self, size_t group, fathom_str name, double* value);
   fathom_status (*set_option)(void* self, size_t group, fathom_str name, double value);
   /* All hyper-parameters of a group as JSON, as PyTorch's param_groups entry without `params`. */
@@ -37,6 +37,8 @@ typedef struct fathom_optimizer_v1 {
   fathom_status (*save_state)(void* self, const fathom_state_sink* state);
   /* Loads one value; tensors are copied. Unknown keys and other shapes fail. */
   fathom_status (*load_state)(void* self, int64_t parameter, const fathom_named_value* value);
+  /* Takes over a group's hyper-parameters from JSON as group_options() writes it, or PyTorch's param_groups entry. */
+  fathom_status (*load_group)(void* self, size_t group, fathom_str options);
 } fathom_optimizer_v1;
 
 #ifdef __cplusplus

@@ -32,7 +32,7 @@ typedef struct fathom_plugin_entry {
   fathom_str name, version, licence, vendor, url;
   uint32_t torch_use;         /* FATHOM_TORCH_* */
   fathom_str libtorch_version; /* "2.11.0"; empty for FATHOM_TORCH_NONE */
-  fathom_str cxx_tag;          /* "gcc-libstdc++-cxx11"; empty for FATHOM_TORCH_NONE */
+  fathom_str cxx_tag;          /* "itanium-libstdc++-cxx11"; empty for FATHOM_TORCH_NONE */
   fathom_status (*register_all)(const fathom_host* host, const fathom_registrar* registrar);
   const void* (*query)(fathom_str extension_id); /* null when unknown */
   void (*shutdown)(void);                        /* before the process ends, in reverse order of loading */

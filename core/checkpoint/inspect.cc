@@ -1,0 +1,224 @@
+#include "core/checkpoint/inspect.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string_view>
+
+#include "core/checkpoint/config_json.h"
+#include "core/checkpoint/nemo_archive.h"
+#include "core/checkpoint/pickle_file.h"
+#include "core/checkpoint/safetensors.h"
+#include "core/checkpoint/zip_reader.h"
+#include "fathom/error.h"
+
+namespace fathom::checkpoint {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Buffers by the names that PyTorch's and NeMo's modules register them under.
+bool is_buffer(std::string_view key) {
+  const size_t dot = key.rfind('.');
+  const std::string_view last = dot == std::string_view::npos ? key : key.substr(dot + 1);
+  const std::string_view owner = dot == std::string_view::npos ? std::string_view() : key.substr(0, dot);
+  for (const std::string_view name :
+       {"running_mean", "running_var", "num_batches_tracked", "position_ids", "token_type_ids", "pos_enc", "inv_freq"}) {
+    if (last == name) return true;
+  }
+  const bool front_end = owner == "featurizer" || owner.ends_with(".featurizer") || owner.find("featurizer.") == 0 ||
+                         owner.find(".featurizer.") != std::string_view::npos;
+  return front_end && (last == "window" || last == "fb" || last == "dct_mat" || last == "mel_basis");
+}
+
+void add_tensor(Inspection& out, const std::string& name, const PickleTensor& tensor,
+                std::set<std::pair<const void*, int64_t>>& seen) {
+  out.tensors.push_back({name, tensor.sizes, tensor.dtype});
+  if (!info_of(tensor.dtype).floating || is_buffer(name)) return;
+  // Tied weights are one parameter under two names.
+  if (tensor.numel() > 0 && !seen.emplace(tensor.storage.get(), tensor.offset).second) return;
+  out.parameters += tensor.numel();
+  if (!tensor.is_parameter || tensor.requires_grad) out.trainable_parameters += tensor.numel();
+}
+
+void add_tensors(Inspection& out, const PickleValue& state, const std::string& prefix,
+                 std::set<std::pair<const void*, int64_t>>& seen) {
+  if (!state.plain().is_dict()) return;
+  for (const auto& [key, value] : state.plain().as_dict()) {
+    const std::string name = prefix + (key.is_string() ? key.as_string() : to_json(key).dump());
+    if (value.is_tensor()) {
+      add_tensor(out, name, value.as_tensor(), seen);
+    } else {
+      add_tensors(out, value, name + ".", seen);
+    }
+  }
+}
+
+std::string text_at(const Json& config, const char* key) {
+  if (!config.is_object()) return {};
+  const auto it = config.find(key);
+  return it != config.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+void describe_config(Inspection& out) {
+  // A model section may be wrapped: NeMo takes `model`, Lightning's hyper_parameters hold `cfg`.
+  const Json* section = &out.config;
+  for (const char* wrapper : {"cfg", "model"}) {
+    if (section->is_object() && text_at(*section, "target").empty() && section->contains(wrapper)) {
+      section = &(*section)[wrapper];
+    }
+  }
+  out.nemo_version = text_at(*section, "nemo_version");
+  out.target = text_at(*section, "target");
+}
+
+void find_artifact_keys(const Json& config, const std::string& key, std::map<std::string, std::string>& keys) {
+  if (config.is_string()) {
+    const auto& text = config.get_ref<const std::string&>();
+    if (text.starts_with("nemo:")) keys.emplace(text.substr(5), key);
+  } else if (config.is_structured()) {
+    for (const auto& [name, value] : config.items()) find_artifact_keys(value, key.empty() ? name : key + "." + name, keys);
+  }
+}
+
+Inspection inspect_nemo(const std::string& path) {
+  const NemoArchive archive = NemoArchive::open(path);
+  Inspection out;
+  out.format = archive.is_folder() ? "nemo-folder" : archive.is_compressed() ? "nemo-gz" : "nemo";
+  out.config_text = archive.config_text();
+  out.config = yaml_to_json(out.config_text, path + ":" + std::string(kNemoConfig));
+  describe_config(out);
+  std::map<std::string, std::string> keys;
+  find_artifact_keys(out.config, "", keys);
+  std::set<std::pair<const void*, int64_t>> seen;
+  for (const auto& member : archive.members()) {
+    if (member.name == kNemoConfig) continue;
+    if (member.name == kNemoWeights) {
+      PickleFileOptions options;
+      options.verify = false;  // only the shapes are looked at
+      const PickleFile file = read_pickle_bytes(member.bytes, member.owner, path + ":" + member.name, options);
+      add_tensors(out, file.value, "", seen);
+      continue;
+    }
+    const auto key = keys.find(member.name);
+    out.artifacts.push_back({key == keys.end() ? "" : key->second, member.name, member.bytes.size()});
+  }
+  return out;
+}
+
+Inspection inspect_pickle(const std::string& path) {
+  PickleFileOptions options;
+  options.verify = false;
+  options.unknown_globals = PickleOptions::UnknownGlobals::kAsObjects;
+  const PickleFile file = read_pickle_file(path, options);
+  Inspection out;
+  const PickleValue* state = file.value.find("state_dict");
+  const PickleValue* lightning = file.value.find("pytorch-lightning_version");
+  if (state != nullptr && lightning != nullptr) {
+    out.format = "lightning";
+    if (lightning->is_string()) out.lightning_version = lightning->as_string();
+  } else {
+    out.format = file.container == PickleFile::Container::kLegacy ? "torch-legacy" : "torch";
+  }
+  auto number = [&](const char* key) -> std::optional<int64_t> {
+    const PickleValue* value = file.value.find(key);
+    if (value == nullptr || value->kind() != PickleValue::Kind::kInt) return std::nullopt;
+    return value->as_int();
+  };
+  out.epoch = number("epoch");
+  out.global_step = number("global_step");
+  if (const PickleValue* config = file.value.find("hyper_parameters")) out.config = to_json(*config);
+  describe_config(out);
+  std::set<std::pair<const void*, int64_t>> seen;
+  add_tensors(out, state != nullptr ? *state : file.value, "", seen);
+  return out;
+}
+
+Inspection inspect_safetensors(const std::string& path) {
+  const SafetensorsFile file = read_safetensors(path);
+  Inspection out;
+  out.format = "safetensors";
+  std::set<std::pair<const void*, int64_t>> seen;
+  for (const auto& [name, tensor] : file.tensors) add_tensor(out, name, tensor, seen);
+  return out;
+}
+
+std::string hex(std::string_view bytes) {
+  std::string out;
+  for (const char byte : bytes) out += fmt::format("{:02x}", static_cast<uint8_t>(byte));
+  return out;
+}
+
+}  // namespace
+
+Inspection inspect_file(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return inspect_nemo(path);
+  const auto file = MappedFile::open(path);
+  const std::string_view bytes = file->bytes();
+  if (ZipReader::looks_like_zip(bytes) || bytes.starts_with("\x80")) return inspect_pickle(path);
+  // A safetensors header: its length, then a JSON object.
+  if (bytes.size() > 9 && bytes[8] == '{' && bytes[6] == 0 && bytes[7] == 0) return inspect_safetensors(path);
+  return inspect_nemo(path);
+}
+
+Json to_json(const PickleValue& wrapped) {
+  using Kind = PickleValue::Kind;
+  const PickleValue& value = wrapped.plain();
+  switch (value.kind()) {
+    case Kind::kNone: return nullptr;
+    case Kind::kBool: return value.as_bool();
+    case Kind::kInt: return value.as_int();
+    case Kind::kFloat: {
+      const double number = value.as_double();
+      if (std::isnan(number)) return "nan";
+      if (std::isinf(number)) return number < 0 ? "-inf" : "inf";
+      return number;
+    }
+    case Kind::kBigInt: case Kind::kString: return value.as_string();
+    case Kind::kBytes: return hex(value.as_string());
+    case Kind::kDtype: return "torch." + std::string(info_of(value.as_dtype()).name);
+    case Kind::kList: case Kind::kTuple: case Kind::kSet: {
+      Json out = Json::array();
+      for (const auto& item : value.items()) out.push_back(to_json(item));
+      return out;
+    }
+    case Kind::kDict: {
+      Json out = Json::object();
+      for (const auto& [key, item] : value.as_dict()) out[key.is_string() ? key.as_string() : to_json(key).dump()] = to_json(item);
+      return out;
+    }
+    case Kind::kTensor:
+      return {{"tensor", info_of(value.as_tensor().dtype).name}, {"shape", value.as_tensor().sizes}};
+    case Kind::kObject: return {{"object", value.as_object().full_name()}};
+    case Kind::kStorage: return {{"object", "torch.storage"}};
+  }
+  return nullptr;
+}
+
+Json to_json(const Inspection& inspection) {
+  Json out;
+  out["format"] = inspection.format;
+  out["nemo_version"] = inspection.nemo_version;
+  out["target"] = inspection.target;
+  out["parameters"] = inspection.parameters;
+  out["trainable_parameters"] = inspection.trainable_parameters;
+  out["tensors"] = Json::array();
+  for (const auto& tensor : inspection.tensors) {
+    out["tensors"].push_back({{"name", tensor.name}, {"shape", tensor.shape}, {"dtype", info_of(tensor.dtype).name}});
+  }
+  out["artifacts"] = Json::array();
+  for (const auto& artifact : inspection.artifacts) {
+    out["artifacts"].push_back({{"key", artifact.key}, {"member", artifact.member}, {"bytes", artifact.bytes}});
+  }
+  out["config"] = inspection.config;
+  if (inspection.epoch) out["epoch"] = *inspection.epoch;
+  if (inspection.global_step) out["global_step"] = *inspection.global_step;
+  if (!inspection.lightning_version.empty()) out["pytorch_lightning_version"] = inspection.lightning_version;
+  return out;
+}
+
+}  // namespace fathom::checkpoint

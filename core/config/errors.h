@@ -1,0 +1,53 @@
+// ConfigError: a fathom::Error that also carries the name Hydra or OmegaConf has for it and the key it is about.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/config/node.h"
+#include "fathom/error.h"
+
+namespace fathom::config {
+
+class ConfigError : public Error {
+ public:
+  // `kind` is the class name a user of Hydra knows: "ConfigKeyError", "ValidationError", "InterpolationKeyError" …
+  ConfigError(std::string kind, std::string what, std::string full_key = {})
+      : Error(Code::kFailed, with_key(std::move(what), full_key)), kind_(std::move(kind)), full_key_(full_key) {}
+
+  const std::string& kind() const { return kind_; }
+  // "a.b[0]"; empty when the error is about no key or about the root.
+  const std::string& full_key() const { return full_key_; }
+  // The kind of the error this one was made from (a failed override carries the validation error's kind); may be empty.
+  const std::string& cause() const { return cause_; }
+
+  // Error's builders, without slicing.
+  ConfigError&& with_where(std::string where) && { return keep(std::move(*this).at(std::move(where))); }
+  ConfigError&& with_where(const Origin& origin) && { return keep(std::move(*this).at(origin.text())); }
+  ConfigError&& with_seen(std::string value) && { return keep(std::move(*this).seen(std::move(value))); }
+  ConfigError&& with_expected(std::string text) && { return keep(std::move(*this).expected(std::move(text))); }
+  ConfigError&& with_candidates(const std::vector<std::string>& names) && {
+    return keep(std::move(*this).candidates(names));
+  }
+  ConfigError&& with_next(std::string step) && { return keep(std::move(*this).next(std::move(step))); }
+  ConfigError&& with_cause(std::string kind) && {
+    cause_ = std::move(kind);
+    return std::move(*this);
+  }
+
+ private:
+  static std::string with_key(std::string what, const std::string& key) {
+    if (!key.empty()) what += "\n    full_key: " + key;
+    return what;
+  }
+  ConfigError&& keep(Error&&) { return std::move(*this); }
+
+  std::string kind_, full_key_, cause_;
+};
+
+// The names among `map`'s string keys that are close to `key`, best first: for "did you mean".
+std::vector<std::string> nearest_keys(const Node& map, std::string_view key);
+
+}  // namespace fathom::config

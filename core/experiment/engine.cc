@@ -1,0 +1,52 @@
+#include "core/experiment/engine.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+
+#include "core/experiment/experiment.h"
+#include "core/inference/transcriber.h"
+
+namespace fathom {
+namespace {
+
+class EngineImpl final : public Engine {
+ public:
+  void train(const RunRequest& request, RunSummary& summary) override {
+    try {
+      run_training(request, summary);
+    } catch (const std::exception&) {
+      if (summary.status.empty()) summary.status = "failed";
+      throw;
+    }
+  }
+  RunSummary evaluate(const RunRequest& request, const std::string& stage) override {
+    return run_evaluation(request, stage == "test" ? Stage::kTest : Stage::kValidate);
+  }
+  TranscribeTotals transcribe(const TranscribeRequest& request, const std::function<void(const Json& item)>& emit) override {
+    return run_transcription(request, emit);
+  }
+  std::vector<std::pair<std::string, std::string>> describe() override {
+    return {{"libtorch", TORCH_VERSION},
+            {"BLAS", at::hasMKL() ? "MKL" : at::hasLAPACK() ? "LAPACK" : "none"},
+            {"oneDNN", at::globalContext().hasMKLDNN() ? "yes" : "no"},
+            {"CPU capability", at::get_cpu_capability()},
+            {"threads", std::to_string(at::get_num_threads())}};
+  }
+};
+
+}  // namespace
+
+Json RunSummary::json() const {
+  Json out = {{"status", status}, {"reason", reason}, {"epochs", epochs}, {"global_step", global_step}, {"seconds", seconds},
+              {"log_dir", log_dir}, {"checkpoints", checkpoints}};
+  out["best"] = best_path.empty() ? Json(nullptr) : Json{{"path", best_path}, {"score", best_score}};
+  out["nemo"] = nemo.empty() ? Json(nullptr) : Json(nemo);
+  out["metrics"] = Json::object();
+  for (const auto& [name, value] : metrics) out["metrics"][name] = value;
+  return out;
+}
+
+}  // namespace fathom
+
+fathom::Engine* fathom_make_engine() { return new fathom::EngineImpl(); }

@@ -1,0 +1,63 @@
+// NeMo's exp_manager: where a run's files go, what it resumes from, and which loggers and callbacks it gets. No torch.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fathom/options.h"
+
+namespace fathom {
+
+struct ExpManagerOptions {
+  std::optional<std::string> explicit_log_dir, exp_dir, name, version;
+  bool use_datetime_version = true;
+  bool resume_if_exists = false, resume_past_end = false, resume_ignore_no_checkpoint = false;
+  std::optional<std::string> resume_from_checkpoint;
+  bool create_tensorboard_logger = true;
+  bool create_csv_logger = true;  // ours: a metrics.csv costs nothing and needs no viewer
+  Json summary_writer_kwargs = nullptr;
+  bool create_checkpoint_callback = true;
+  Json checkpoint_callback_params = nullptr;
+  bool create_early_stopping_callback = false;
+  Json early_stopping_callback_params = nullptr;
+  std::optional<std::vector<std::string>> files_to_copy;
+  bool log_step_timing = true;
+  Json step_timing_kwargs = nullptr;
+  std::optional<std::string> max_time_per_run;
+  // What this build does not have: refused when switched on, accepted when off.
+  bool create_wandb_logger = false, create_mlflow_logger = false, create_dllogger_logger = false, create_clearml_logger = false,
+       create_neptune_logger = false, create_straggler_detection_callback = false, create_fault_tolerance_callback = false;
+  Json wandb_logger_kwargs = nullptr, mlflow_logger_kwargs = nullptr, dllogger_logger_kwargs = nullptr, clearml_logger_kwargs = nullptr,
+       neptune_logger_kwargs = nullptr;
+  Json ema = nullptr;
+  // Without effect in one CPU process.
+  bool create_preemption_callback = true, log_delta_step_timing = false, log_local_rank_0_only = false, log_global_rank_0_only = false,
+       disable_validation_on_resume = true, log_tflops_per_sec_per_gpu = true;
+  int64_t seconds_to_sleep = 5;
+
+  static void describe(OptionSet<ExpManagerOptions>& o);
+};
+ExpManagerOptions read_exp_manager_options(const Json& section, const std::string& config_path);
+
+// A run's place on disk.
+struct RunFolder {
+  std::string log_dir;         // everything of the run
+  std::string checkpoint_dir;  // log_dir/checkpoints, or checkpoint_callback_params.dirpath
+  std::string name, version;
+  std::string resume_from;     // checkpoint to go on from, or ""
+};
+
+// Decides the folder, makes it, looks for what to resume from, and moves the plain files of an earlier run in the same
+// folder into run_N (metrics and events, which a resumed run continues, stay). `now` = "%Y-%m-%d_%H-%M-%S".
+RunFolder open_run_folder(const ExpManagerOptions& options, const std::string& now);
+
+// Without an exp_manager section: Lightning's <root>/lightning_logs/version_N.
+RunFolder open_lightning_folder(const std::string& root);
+
+// The checkpoint a resumed run takes: `*end.ckpt` and `*last.ckpt` below `folder`, by NeMo's rules; unfinished ones
+// (with an -unfinished marker beside them) are passed over.
+std::string find_resume_checkpoint(const ExpManagerOptions& options, const std::string& folder);
+
+}  // namespace fathom

@@ -1,0 +1,273 @@
+#include "core/experiment/experiment.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <cstdlib>
+#include <ctime>
+
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/checkpoint/torch_file.h"
+#include "core/plugins/host_table.h"
+#include "core/plugins/registry.h"
+#include "core/training/json_pickle.h"
+
+namespace fathom {
+namespace {
+
+const Json kEmpty = Json::object();
+
+const Json& section(const Json& config, const char* key) {
+  return config.is_object() && config.contains(key) && !config[key].is_null() ? config[key] : kEmpty;
+}
+
+std::string timestamp() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d_%H-%M-%S", &local);
+  return text;
+}
+
+// A plugin section with defaults below what the config says.
+Json with_defaults(Json defaults, const Json& given) {
+  if (given.is_object()) {
+    for (const auto& [key, value] : given.items()) defaults[key] = value;
+  }
+  return defaults;
+}
+
+std::vector<LoggerHandle> make_loggers(const Json& config, const training::TrainerParts&, const TrainerOptions& trainer,
+                                       const ExpManagerOptions* manager, const RunFolder& run) {
+  std::vector<LoggerHandle> loggers;
+  const Json context = {{"save_dir", run.log_dir}, {"name", run.name}, {"version", run.version}};
+  const auto add = [&](const Json& given, const std::string& path) {
+    loggers.emplace_back(create_object(1u << FATHOM_KIND_LOGGER, given, path, context));
+  };
+  const bool off = trainer.logger.is_boolean() && !trainer.logger.get<bool>();
+  if (trainer.logger.is_object()) add(trainer.logger, "trainer.logger");
+  if (trainer.logger.is_array()) {
+    for (size_t i = 0; i < trainer.logger.size(); ++i) add(trainer.logger[i], "trainer.logger[" + std::to_string(i) + "]");
+  }
+  if (!loggers.empty() || trainer.barebones || trainer.fast_dev_run.get<int64_t>() > 0) return loggers;
+  if (manager != nullptr) {  // NeMo's configs set trainer.logger=false because exp_manager makes its own
+    if (manager->create_csv_logger) add({{"name", "csv"}}, "exp_manager");
+    if (manager->create_tensorboard_logger) {
+      add(with_defaults({{"name", "tensorboard"}}, manager->summary_writer_kwargs), "exp_manager.summary_writer_kwargs");
+    }
+  } else if (!off) {
+    add({{"name", "csv"}}, "trainer.logger");
+    add({{"name", "tensorboard"}}, "trainer.logger");
+  }
+  return loggers;
+}
+
+std::vector<CallbackHandle> make_callbacks(const TrainerOptions& trainer, const ExpManagerOptions* manager, const RunFolder& run, bool has_validation) {
+  std::vector<CallbackHandle> callbacks;
+  const Json context = {{"run_dir", run.log_dir}, {"checkpoint_dir", run.checkpoint_dir}, {"name", run.name}};
+  std::vector<std::string> configured;
+  const auto add = [&](const Json& given, const std::string& path) {
+    callbacks.emplace_back(create_object(1u << FATHOM_KIND_CALLBACK, given, path, context));
+    configured.push_back(callbacks.back().name());
+  };
+  const auto has = [&](const char* part) {
+    for (const auto& name : configured) {
+      if (name.find(part) != std::string::npos) return true;
+    }
+    return false;
+  };
+  if (trainer.callbacks.is_array()) {
+    for (size_t i = 0; i < trainer.callbacks.size(); ++i) add(trainer.callbacks[i], "trainer.callbacks[" + std::to_string(i) + "]");
+  } else if (trainer.callbacks.is_object()) {
+    for (const auto& [key, given] : trainer.callbacks.items()) add(given, "trainer.callbacks." + key);
+  }
+  if (trainer.enable_progress_bar && !has("Progress")) add({{"name", "ProgressBar"}}, "trainer.enable_progress_bar");
+  if (trainer.enable_model_summary && !has("ModelSummary")) add({{"name", "ModelSummary"}}, "trainer.enable_model_summary");
+  const bool fast = trainer.fast_dev_run.get<int64_t>() > 0;
+  if (manager != nullptr && !fast) {
+    if (manager->create_early_stopping_callback) {
+      add(with_defaults({{"name", "EarlyStopping"}, {"min_delta", 0.001}, {"patience", 10}}, manager->early_stopping_callback_params),
+          "exp_manager.early_stopping_callback_params");
+    }
+    if (manager->log_step_timing) add(with_defaults({{"name", "TimingCallback"}}, manager->step_timing_kwargs), "exp_manager.step_timing_kwargs");
+    if (manager->create_checkpoint_callback) {
+      Json params = with_defaults({{"name", "NeMoModelCheckpoint"}}, manager->checkpoint_callback_params);
+      if (!has_validation && !params.contains("monitor")) params["monitor"] = nullptr;
+      add(params, "exp_manager.checkpoint_callback_params");
+    }
+  } else if (trainer.enable_checkpointing && !fast && !has("ModelCheckpoint")) {
+    add({{"name", "ModelCheckpoint"}}, "trainer.enable_checkpointing");
+  }
+  return callbacks;
+}
+
+void note_run(const RunRequest& request, const RunFolder& run) {
+  set_log_file(run.log_dir + "/nemo_log_globalrank-0_localrank-0.txt");
+  write_file_atomically(run.log_dir + "/cmd-args.log", join(request.command_line, " ") + "\n");
+  write_file_atomically(run.log_dir + "/config.yaml", request.config_yaml);
+}
+
+void set_threads(int threads) {
+  if (threads > 0) plugins::set_thread_budget(threads);
+  at::set_num_threads(plugins::thread_budget());
+}
+
+}  // namespace
+
+int64_t run_seed(const Json& config) {
+  for (const char* key : {"seed", "seed_everything"}) {
+    if (!config.contains(key) || config[key].is_null()) continue;
+    if (!config[key].is_number_integer()) throw Error(Code::kFailed, "the seed is no integer").at(key).seen(config[key].dump());
+    return config[key].get<int64_t>();
+  }
+  const char* text = std::getenv("PL_GLOBAL_SEED");
+  if (text == nullptr || *text == '\0') return 0;
+  char* end = nullptr;
+  const int64_t seed = std::strtoll(text, &end, 10);
+  if (*end != '\0') throw Error(Code::kFailed, "the environment variable PL_GLOBAL_SEED is no integer").seen(text);
+  return seed;
+}
+
+ModelHandle make_model(const Json& config) {
+  Json model = section(config, "model");
+  if (model.empty()) throw Error(Code::kFailed, "the config has no model section").next("see configs/ for complete experiments");
+  if (!model.contains("_target_")) {
+    if (model.contains("target")) model["_target_"] = model["target"];
+    else if (config.contains("target")) model["_target_"] = config["target"];
+    else {
+      throw Error(Code::kFailed, "the config does not name the model's class").at("model")
+          .expected("model._target_, such as asr.EncDecCTCModel")
+          .candidates(plugins::registry().names(1u << FATHOM_KIND_MODEL, /*with_aliases=*/false))
+          .next("add +model._target_=CLASS to the command line");
+    }
+  }
+  return ModelHandle(create_object(1u << FATHOM_KIND_MODEL, model, "model", {{"restoring", false}, {"seed", run_seed(config)}}));
+}
+
+std::vector<std::unique_ptr<DataLoader>> make_loaders(const ModelHandle& model, Stage stage, const Json& model_config,
+                                                      const std::string& key, uint64_t seed, bool several) {
+  std::vector<std::unique_ptr<DataLoader>> loaders;
+  const Json& given = section(model_config, key.c_str());
+  if (given.empty()) return loaders;
+  std::vector<Json> sections = {given};
+  constexpr const char* kManifest = "manifest_filepath";
+  if (several && given.contains(kManifest) && given[kManifest].is_array()) {
+    sections.clear();
+    for (const auto& manifest : given[kManifest]) {
+      sections.push_back(given);
+      sections.back()[kManifest] = manifest;
+    }
+  }
+  const std::string path = "model." + key;
+  for (const auto& one : sections) {
+    DatasetHandle dataset = model.make_dataset(stage, one, path);
+    if (!dataset) continue;
+    loaders.push_back(std::make_unique<DataLoader>(std::move(dataset), LoaderOptions::from_section(one, path), seed));
+  }
+  return loaders;
+}
+
+void run_training(const RunRequest& request, RunSummary& summary) {
+  const Json& config = request.config;
+  set_threads(request.threads);
+  const TrainerOptions trainer_options = read_trainer_options(section(config, "trainer"), "trainer");
+  std::optional<ExpManagerOptions> manager;
+  if (const Json& given = section(config, "exp_manager"); !given.empty()) {
+    Json named = given;
+    if (!named.contains("name") && config.contains("name")) named["name"] = config["name"];
+    manager = read_exp_manager_options(named, "exp_manager");
+  }
+  const int64_t seed = run_seed(config);
+  at::manual_seed(static_cast<uint64_t>(seed));
+
+  training::TrainerParts parts;
+  parts.model = make_model(config);
+  const Json model_config = parts.model.config();
+  auto train = make_loaders(parts.model, Stage::kTrain, model_config, "train_ds", static_cast<uint64_t>(seed), false);
+  if (!train.empty()) parts.train = std::move(train[0]);
+  parts.validation = make_loaders(parts.model, Stage::kValidate, model_config, "validation_ds", static_cast<uint64_t>(seed), true);
+  parts.test = make_loaders(parts.model, Stage::kTest, model_config, "test_ds", static_cast<uint64_t>(seed), true);
+
+  // Everything that can be wrong with the input has been said: from here on files are written.
+  const RunFolder run = manager ? open_run_folder(*manager, timestamp()) : open_lightning_folder(trainer_options.default_root_dir.value_or("."));
+  note_run(request, run);
+  summary.log_dir = run.log_dir;
+  log_info("experiment", "run folder {}", run.log_dir);
+
+  parts.loggers = make_loggers(config, parts, trainer_options, manager ? &*manager : nullptr, run);
+  parts.callbacks = make_callbacks(trainer_options, manager ? &*manager : nullptr, run, !parts.validation.empty());
+  parts.optim = model_config.contains("optim") ? model_config["optim"] : Json(nullptr);
+  parts.optim_param_groups = model_config.contains("optim_param_groups") ? model_config["optim_param_groups"] : Json(nullptr);
+  parts.hyper_parameters = {{"cfg", model_config}};
+  parts.seed = seed;
+  for (const auto& logger : parts.loggers) logger.log_hyperparams(config);
+
+  TrainerOptions options = trainer_options;
+  if (manager && manager->max_time_per_run && !options.max_time) options.max_time = manager->max_time_per_run;
+  training::Trainer trainer(options, std::move(parts));
+  trainer.on_save_nemo([&](const std::string& path) {
+    save_nemo(trainer.model(), path);
+    summary.nemo = path;
+  });
+  const auto note = [&](const training::FitResult& result) {
+    summary.status = result.status;
+    summary.reason = result.reason;
+    summary.epochs = result.epochs;
+    summary.global_step = result.global_step;
+    summary.seconds = result.seconds;
+    summary.checkpoints = result.checkpoints;
+    summary.metrics = trainer.metrics();
+  };
+  const std::string resume = !run.resume_from.empty() ? run.resume_from
+                             : config.contains("ckpt_path") && config["ckpt_path"].is_string() ? config["ckpt_path"].get<std::string>() : "";
+  note(trainer.fit(resume));
+  if (summary.status == "interrupted") return;
+  if (trainer.has_test_data()) {
+    trainer.evaluate(Stage::kTest);
+    summary.metrics = trainer.metrics();
+  }
+}
+
+RunSummary run_evaluation(const RunRequest& request, Stage stage) {
+  const Json& config = request.config;
+  set_threads(request.threads);
+  Json trainer_section = section(config, "trainer");
+  trainer_section["max_epochs"] = 1;  // not trained here; keeps the reader from warning about it
+  const TrainerOptions options = read_trainer_options(trainer_section, "trainer");
+  const int64_t seed = run_seed(config);
+  const auto text = [&](const char* key) { return config.contains(key) && config[key].is_string() ? config[key].get<std::string>() : std::string(); };
+  const std::string nemo = text("model_path"), checkpoint = text("ckpt_path");
+  if (nemo.empty() && checkpoint.empty()) {
+    throw Error(Code::kFailed, "no weights to evaluate").expected("model_path=FILE.nemo or ckpt_path=FILE.ckpt").next("add +model_path=FILE.nemo to the command line");
+  }
+  RestoredModel restored;
+  training::TrainerParts parts;
+  Json model_config = section(config, "model");
+  if (!nemo.empty()) {
+    restored = restore_nemo(nemo);
+    for (const char* key : {"validation_ds", "test_ds"}) {
+      if (!model_config.contains(key) && restored.config.contains(key)) model_config[key] = restored.config[key];
+    }
+    parts.model = std::move(restored.model);
+  } else {
+    parts.model = make_model(config);
+    model_config = parts.model.config();
+  }
+  const char* key = stage == Stage::kTest ? "test_ds" : "validation_ds";
+  auto loaders = make_loaders(parts.model, stage, model_config, key, static_cast<uint64_t>(seed), true);
+  (stage == Stage::kTest ? parts.test : parts.validation) = std::move(loaders);
+  parts.seed = seed;
+  training::Trainer trainer(options, std::move(parts));
+  if (nemo.empty()) trainer.load_weights(checkpoint);
+  RunSummary summary;
+  const auto started = std::chrono::steady_clock::now();
+  summary.metrics = trainer.evaluate(stage);
+  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  summary.status = "finished";
+  return summary;
+}
+
+}  // namespace fathom

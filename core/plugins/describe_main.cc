@@ -1,0 +1,157 @@
+// fathom-describe PLUGIN.so [-o FILE]: loads a freshly linked plugin, lets it register, and writes its description as JSON.
+// fathom_add_plugin() runs it after linking and embeds the result in the ELF section `.fathom.plugin`.
+//
+// It stands alone, without the host's libraries, so that building a plugin needs only the SDK. Of the host's table it offers
+// what registration may use; anything that would need a running program answers FATHOM_UNAVAILABLE.
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/plugins/kind.h"
+#include "core/plugins/plugin_info.h"
+
+namespace {
+
+using fathom::Code;
+using fathom::Error;
+using fathom::Json;
+using fathom::plugins::kind_name;
+
+struct Recorded {
+  Json element_types = Json::array();
+  std::vector<const fathom_component*> components;
+  std::vector<std::string> types;  // interned neural types; the id is the position + 1
+  fathom_error error{};
+  std::string parts[6];
+};
+Recorded& recorded() {
+  static auto* instance = new Recorded();
+  return *instance;
+}
+
+void set_error(const fathom_error* error) {
+  auto& r = recorded();
+  const fathom_str from[6] = {error->what, error->where, error->seen, error->expected, error->candidates, error->next};
+  for (int i = 0; i < 6; ++i) r.parts[i] = fathom::to_string(from[i]);
+  r.error = {sizeof(fathom_error),          error->code,
+             fathom::to_abi(r.parts[0]),    fathom::to_abi(r.parts[1]),
+             fathom::to_abi(r.parts[2]),    fathom::to_abi(r.parts[3]),
+             fathom::to_abi(r.parts[4]),    fathom::to_abi(r.parts[5])};
+}
+const fathom_error* last_error() { return recorded().error.struct_size == 0 ? nullptr : &recorded().error; }
+
+fathom_status not_here(const char* what) {
+  return fathom::report(Error(Code::kUnavailable, std::string(what) + " needs a running program: not possible while a plugin is described"));
+}
+
+void log_text(int32_t, fathom_str component, fathom_str text) {
+  std::fprintf(stderr, "[%.*s] %.*s\n", static_cast<int>(component.len), component.ptr, static_cast<int>(text.len), text.ptr);
+}
+fathom_status intern_type(fathom_str json, fathom_type_id* id) {
+  auto& types = recorded().types;
+  const std::string text = fathom::to_string(json);
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (types[i] == text) {
+      *id = static_cast<fathom_type_id>(i + 1);
+      return FATHOM_OK;
+    }
+  }
+  types.push_back(text);
+  *id = static_cast<fathom_type_id>(types.size());
+  return FATHOM_OK;
+}
+void type_text(fathom_type_id id, const fathom_text_sink* out) {
+  const auto& types = recorded().types;
+  if (id >= 1 && id <= types.size()) fathom::write(out, types[id - 1]);
+}
+fathom_status register_element_type(fathom_str json) {
+  return fathom::guard([&] { recorded().element_types.push_back(fathom::parse_json(json, "an element type's definition")); });
+}
+fathom_status check_ports(int32_t, fathom_str, const fathom_port*, size_t, const fathom_named_value*, size_t) {
+  return not_here("a typed call");
+}
+fathom_status create(uint32_t, fathom_str, fathom_str, fathom_str, fathom_object*) { return not_here("making a component"); }
+int32_t thread_budget() { return 1; }
+int32_t cancelled() { return 0; }
+const void* get_extension(fathom_str) { return nullptr; }
+
+const fathom_host kHost = {sizeof(fathom_host), FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR,      &set_error,
+                           &last_error,         &log_text,        &intern_type,          &type_text,
+                           &register_element_type, &check_ports,  &create,               &thread_budget,
+                           &cancelled,          &get_extension};
+
+fathom_status add(void*, const fathom_component* component) {
+  return fathom::guard([&] {
+    fathom::plugins::check_component(*component);
+    recorded().components.push_back(component);
+  });
+}
+
+// One plugin must not give one name twice: two classes under it could not be told apart.
+void check_unique(const std::vector<const fathom_component*>& components) {
+  std::set<std::pair<fathom_kind, std::string>> seen;
+  for (const auto* component : components) {
+    std::vector<std::string> names{fathom::to_string(component->name)};
+    for (size_t i = 0; i < component->alias_count; ++i) names.push_back(fathom::to_string(component->aliases[i]));
+    for (auto& name : names) {
+      if (!seen.emplace(component->kind, name).second) {
+        throw Error(Code::kBadData, "the plugin registers the " + std::string(kind_name(component->kind)) + " '" + name + "' twice")
+            .next("give one of them another name or remove the alias");
+      }
+    }
+  }
+}
+
+std::string describe(const std::string& file) {
+  fathom::host_slot() = &kHost;
+  void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) throw Error(Code::kUnavailable, std::string("the plugin does not load: ") + ::dlerror()).at(file);
+  const auto* entry = static_cast<const fathom_plugin_entry*>(::dlsym(library, FATHOM_PLUGIN_ENTRY_NAME));
+  if (entry == nullptr) {
+    throw Error(Code::kBadData, "the library exports no " FATHOM_PLUGIN_ENTRY_NAME).at(file).next("write FATHOM_PLUGIN(…) in one of its files");
+  }
+  if (entry->magic != FATHOM_PLUGIN_MAGIC || entry->struct_size < sizeof(fathom_plugin_entry) || entry->register_all == nullptr) {
+    throw Error(Code::kBadData, FATHOM_PLUGIN_ENTRY_NAME " is no plugin descriptor of this SDK").at(file);
+  }
+  const fathom_registrar registrar = {sizeof(fathom_registrar), nullptr, &add};
+  fathom::check(entry->register_all(&kHost, &registrar));
+  check_unique(recorded().components);
+  const auto info = fathom::plugins::describe_plugin(*entry, recorded().components, recorded().element_types);
+  const std::string text = fathom::plugins::to_json(info).dump();
+  fathom::plugins::parse_plugin_info(text);  // what is embedded must be readable
+  return text;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  const bool to_file = words.size() == 3 && words[1] == "-o";
+  if (words.size() != 1 && !to_file) {
+    std::fprintf(stderr, "usage: fathom-describe PLUGIN.so [-o FILE]\n");
+    return FATHOM_USAGE;
+  }
+  try {
+    const std::string text = describe(words[0]);
+    if (!to_file) {
+      std::cout << text << '\n' << std::flush;
+      return std::cout ? FATHOM_OK : FATHOM_IO;
+    }
+    std::ofstream out(words[2], std::ios::binary | std::ios::trunc);
+    out << text << std::flush;
+    if (!out) throw Error(Code::kCantCreate, "cannot write the description").at(words[2]);
+    return FATHOM_OK;
+  } catch (const Error& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return static_cast<int>(error.code());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n  at: %s\n", error.what(), words[0].c_str());
+    return FATHOM_INTERNAL;
+  }
+}

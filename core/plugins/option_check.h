@@ -1,0 +1,28 @@
+// Compares a component's section with the options it declares (the "schema" of its descriptor): unknown keys with the
+// nearest names, wrong types, values that are missing. Finds every problem, not only the first. Thread-safe: no state.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "fathom/support.h"
+
+namespace fathom::plugins {
+
+// Where the value under this full key was written ("configs/a.yaml:3:5"); empty when not known.
+using Locate = std::function<std::string(const std::string& full_key)>;
+
+// `owner` is the component's name, `path` the full key of `options`. Places read "configs/a.yaml:3:5 (model.encoder.x)"
+// or just the key. Types are those of fathom/options.h; an int is taken where a float is declared; the words inf, -inf and
+// nan stand for those numbers; a type word that is not known here (of a newer SDK) is left to the component.
+std::vector<Error> check_options(const std::string& owner, const Json& schema, const Json& options, const std::string& path,
+                                 const Locate& locate = {});
+
+// Throws the first, saying how many more there are; does nothing for an empty list.
+void throw_problems(const std::vector<Error>& problems);
+
+// "a.b" + "c" = "a.b.c"; "" + "c" = "c".
+std::string child_key(const std::string& path, const std::string& key);
+
+}  // namespace fathom::plugins

@@ -1,0 +1,300 @@
+#include "core/training/optimization.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/checkpoint/torch_file.h"
+#include "core/training/json_pickle.h"
+#include "core/training/schedule_plan.h"
+#include "fathom/values.h"
+
+namespace fathom::training {
+namespace {
+
+using checkpoint::PickleValue;
+
+std::string call_text(void* self, fathom_status (*function)(void*, const fathom_text_sink*)) {
+  std::string text;
+  const fathom_text_sink sink = text_sink(text);
+  check(function(self, &sink));
+  return text;
+}
+
+// A name's last part, as the class is known: "torch.optim.AdamW" -> "AdamW".
+std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
+}  // namespace
+
+Optimization::Optimization(const Json& section, const std::string& path, const torch::nn::Module& model, const Json& groups,
+                           const TrainingFacts& facts) {
+  if (!section.is_object()) throw Error(Code::kFailed, "the optimizer's section is no map").at(path).seen(section.dump());
+  Json optimizer = section;
+  const Json schedule = optimizer.contains("sched") ? optimizer["sched"] : Json(nullptr);
+  optimizer.erase("sched");
+  if (!optimizer.contains("name") && !optimizer.contains("_target_") && !optimizer.contains("cls")) optimizer["name"] = "adam";
+  optimizer_ = Handle<fathom_optimizer_v1>(create_object(1u << FATHOM_KIND_OPTIMIZER, optimizer, path));
+  class_name_ = last_part(optimizer_.name());
+  make_groups(section, path, model, groups);
+  if (!schedule.is_null()) make_scheduler(schedule, path + ".sched", facts);
+}
+
+// NeMo's optim_param_groups: {module name: {options}}; parameters that belong to none form the first group.
+void Optimization::make_groups(const Json& section, const std::string& path, const torch::nn::Module& model, const Json& groups) {
+  const NamedTensors all = named_parameters(model);
+  struct Group {
+    NamedTensors members;
+    Json options = Json::object();
+  };
+  std::vector<Group> made(1);
+  std::vector<std::string> prefixes;
+  if (groups.is_object()) {
+    for (const auto& [name, options] : groups.items()) {
+      prefixes.push_back(name + ".");
+      made.push_back({{}, options.is_null() ? Json::object() : options});
+    }
+  }
+  for (const auto& [name, parameter] : all) {
+    size_t target = 0;
+    for (size_t i = 0; i < prefixes.size(); ++i) {
+      if (name.starts_with(prefixes[i])) target = i + 1;
+    }
+    made[target].members.emplace_back(name, parameter);
+  }
+  for (size_t i = 0; i < prefixes.size(); ++i) {
+    if (!made[i + 1].members.empty()) continue;
+    std::vector<std::string> children;
+    for (const auto& child : model.named_children()) children.push_back(child.key());
+    throw Error(Code::kFailed, prefixes[i].substr(0, prefixes[i].size() - 1) + " not found in model.")
+        .at(path + "_param_groups")
+        .expected("a module with parameters")
+        .candidates(children);
+  }
+  if (made.size() > 1 && made[0].members.empty()) made.erase(made.begin());
+
+  for (const auto& group : made) {
+    std::vector<fathom_parameter> members;
+    std::vector<int64_t> indices;
+    for (const auto& named : group.members) {
+      indices.push_back(static_cast<int64_t>(parameters_.size()));
+      parameters_.push_back(named);
+    }
+    for (const int64_t index : indices) {
+      auto& [name, parameter] = parameters_[static_cast<size_t>(index)];
+      members.push_back({to_abi(name), reinterpret_cast<fathom_tensor>(&parameter)});
+    }
+    const std::string options = group.options.dump();
+    check(optimizer_.vtable().add_group(optimizer_.self(), members.data(), members.size(), to_abi(options)));
+    group_members_.push_back(std::move(indices));
+  }
+  group_count_ = group_members_.size();
+  gradients_.resize(parameters_.size());
+}
+
+double Optimization::option(size_t group, std::string_view name) const {
+  double value = 0;
+  check(optimizer_.vtable().get_option(optimizer_.self(), group, to_abi(name), &value));
+  return value;
+}
+
+void Optimization::zero_grad() {
+  for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
+}
+
+void Optimization::step() {
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    at::Tensor& gradient = parameters_[i].second.mutable_grad();
+    gradients_[i] = gradient.defined() ? reinterpret_cast<fathom_tensor>(&gradient) : nullptr;
+  }
+  {
+    const at::NoGradGuard no_grad;
+    check(optimizer_.vtable().step(optimizer_.self(), gradients_.data(), gradients_.size()));
+  }
+  if (scheduler_ && interval_ == "step" && !needs_monitor_ && ++calls_ % frequency_ == 0) {
+    ++schedule_step_;
+    apply_rates(nullptr);
+  }
+}
+
+// --- the schedule -----------------------------------------------------------------------------------------------------------
+
+void Optimization::make_scheduler(const Json& section, const std::string& path, const TrainingFacts& facts) {
+  const SchedulePlan plan = plan_schedule(section, path, facts);
+  if (!plan.use) {
+    log_warning("trainer", "{}: {}; the learning rate stays as it is", path, plan.reason);
+    return;
+  }
+  for (size_t group = 0; group < group_count_; ++group) base_rates_.push_back(option(group, "lr"));
+  rates_ = next_rates_ = base_rates_;
+  Json context = {{"max_steps", plan.max_steps ? Json(*plan.max_steps) : Json(nullptr)}, {"base_lrs", base_rates_}};
+  context["optimizer"] = Json::parse([&] {
+    std::string text;
+    const fathom_text_sink sink = text_sink(text);
+    check(optimizer_.vtable().group_options(optimizer_.self(), 0, &sink));
+    return text;
+  }());
+  scheduler_ = Handle<fathom_scheduler_v1>(create_object(1u << FATHOM_KIND_SCHEDULER, plan.section, path, context));
+  interval_ = plan.interval ? *plan.interval : to_string(scheduler_.vtable().interval(scheduler_.self()));
+  frequency_ = plan.frequency;
+  monitor_ = plan.monitor;
+  needs_monitor_ = scheduler_.vtable().needs_monitor(scheduler_.self()) != 0;
+  if (!needs_monitor_) apply_rates(nullptr);
+}
+
+void Optimization::apply_rates(const double* monitor) {
+  const fathom_schedule_step at = {sizeof(fathom_schedule_step), schedule_step_, base_rates_.data(), rates_.data(), group_count_, monitor};
+  check(scheduler_.vtable().rates(scheduler_.self(), &at, next_rates_.data()));
+  for (size_t group = 0; group < group_count_; ++group) {
+    check(optimizer_.vtable().set_option(optimizer_.self(), group, to_abi("lr"), next_rates_[group]));
+  }
+  rates_ = next_rates_;
+  if (scheduler_.vtable().second_option == nullptr) return;
+  fathom_str name{nullptr, 0};
+  std::vector<double> values(group_count_);
+  check(scheduler_.vtable().second_option(scheduler_.self(), &at, &name, values.data()));
+  for (size_t group = 0; name.len > 0 && group < group_count_; ++group) {
+    check(optimizer_.vtable().set_option(optimizer_.self(), group, name, values[group]));
+  }
+}
+
+void Optimization::end_epoch() {
+  if (!scheduler_ || interval_ != "epoch" || needs_monitor_ || ++calls_ % frequency_ != 0) return;
+  ++schedule_step_;
+  apply_rates(nullptr);
+}
+
+void Optimization::end_validation(MetricLookup lookup, void* ctx) {
+  if (!scheduler_ || !needs_monitor_ || ++calls_ % frequency_ != 0) return;
+  const std::optional<double> value = lookup(ctx, monitor_);
+  if (!value) {
+    throw Error(Code::kFailed, "the schedule watches a metric that nobody logs").at("model.optim.sched.monitor").seen(monitor_)
+        .next("set model.optim.sched.monitor to a metric the model logs, such as val_loss");
+  }
+  ++schedule_step_;
+  apply_rates(&*value);
+}
+
+// --- state --------------------------------------------------------------------------------------------------------------------
+
+PickleValue Optimization::optimizer_state() const {
+  PickleValue state = PickleValue::dict();
+  const fathom_state_sink sink = {
+      &state, [](void* ctx, int64_t parameter, const fathom_named_value* item) {
+        return guard([&] {
+          auto& all = *static_cast<PickleValue*>(ctx);
+          if (all.as_dict().find(PickleValue(parameter)) == nullptr) all.mutable_dict().set(parameter, PickleValue::dict());
+          PickleValue own = *all.as_dict().find(PickleValue(parameter));
+          const Value value = Value::from_abi(item->value);
+          const std::string key = to_string(item->name);
+          if (value.is_tensor()) own.mutable_dict().set(key, checkpoint::from_tensor(value.tensor()));
+          else if (item->value.kind == FATHOM_VALUE_INT) own.mutable_dict().set(key, value.integer());
+          else if (item->value.kind == FATHOM_VALUE_REAL) own.mutable_dict().set(key, value.real());
+          else if (item->value.kind == FATHOM_VALUE_NONE) own.mutable_dict().set(key, PickleValue());
+          else throw Error(Code::kInternal, "an optimizer's state holds " + std::string(value.kind_name())).at(key);
+        });
+      }};
+  check(optimizer_.vtable().save_state(optimizer_.self(), &sink));
+
+  PickleValue groups = PickleValue::list();
+  for (size_t group = 0; group < group_count_; ++group) {
+    std::string text;
+    const fathom_text_sink text_out = text_sink(text);
+    check(optimizer_.vtable().group_options(optimizer_.self(), group, &text_out));
+    PickleValue entry = json_to_pickle(Json::parse(text));
+    if (!base_rates_.empty()) entry.mutable_dict().set("initial_lr", base_rates_[group]);
+    PickleValue members = PickleValue::list();
+    for (const int64_t index : group_members_[group]) members.mutable_items().push_back(index);
+    entry.mutable_dict().set("params", members);
+    groups.mutable_items().push_back(entry);
+  }
+  PickleValue out = PickleValue::dict();
+  out.mutable_dict().set("state", state);
+  out.mutable_dict().set("param_groups", groups);
+  return out;
+}
+
+void Optimization::load_optimizer_state(const PickleValue& saved, const std::string& source) {
+  const auto& groups = saved.at("param_groups").items();
+  if (groups.size() != group_count_) {
+    throw Error(Code::kBadData, "the optimizer state has another number of parameter groups").at(source)
+        .seen(std::to_string(groups.size())).expected(std::to_string(group_count_));
+  }
+  // Indices in the file count parameters group by group, as ours do.
+  std::vector<int64_t> own;
+  std::map<int64_t, int64_t> position;
+  for (size_t group = 0; group < group_count_; ++group) {
+    const auto& members = groups[group].at("params").items();
+    if (members.size() != group_members_[group].size()) {
+      throw Error(Code::kBadData, "the optimizer state is of another model: a parameter group has another size").at(source)
+          .seen(std::to_string(members.size())).expected(std::to_string(group_members_[group].size()));
+    }
+    for (size_t i = 0; i < members.size(); ++i) position[members[i].as_int()] = group_members_[group][i];
+    for (const auto& [key, value] : groups[group].as_dict()) {
+      if (!key.is_string() || (value.kind() != PickleValue::Kind::kFloat && value.kind() != PickleValue::Kind::kInt)) continue;
+      if (key.as_string() == "initial_lr") {
+        if (group < base_rates_.size()) base_rates_[group] = value.as_double();
+      } else {
+        check(optimizer_.vtable().set_option(optimizer_.self(), group, to_abi(key.as_string()), value.as_double()));
+      }
+    }
+    if (group < rates_.size()) rates_[group] = option(group, "lr");
+  }
+  for (const auto& [key, entries] : saved.at("state").as_dict()) {
+    const auto target = position.find(key.as_int());
+    if (target == position.end()) {
+      throw Error(Code::kBadData, "the optimizer state names a parameter that no group has").at(source).seen(std::to_string(key.as_int()));
+    }
+    for (const auto& [name, value] : entries.as_dict()) {
+      Value item;
+      if (value.is_tensor()) item = checkpoint::to_tensor(value);
+      else if (value.kind() == PickleValue::Kind::kInt) item = value.as_int();
+      else if (value.kind() == PickleValue::Kind::kFloat) item = value.as_double();
+      std::deque<std::vector<fathom_value>> arena;
+      const fathom_named_value named = {to_abi(name.as_string()), item.to_abi(arena)};
+      try {
+        check(optimizer_.vtable().load_state(optimizer_.self(), target->second, &named));
+      } catch (Error& error) {
+        error.locate(source + ": optimizer_states");
+        throw;
+      }
+    }
+  }
+}
+
+PickleValue Optimization::scheduler_state() const {
+  if (!scheduler_) return {};
+  const std::string text = call_text(scheduler_.self(), scheduler_.vtable().save_state);
+  PickleValue state = text.empty() ? PickleValue::dict() : json_to_pickle(Json::parse(text));
+  auto& dict = state.mutable_dict();
+  dict.set("last_epoch", schedule_step_);
+  dict.set("_step_count", schedule_step_ + 1);
+  dict.set("_fathom_calls", calls_);
+  PickleValue base = PickleValue::list(), last = PickleValue::list();
+  for (const double rate : base_rates_) base.mutable_items().push_back(rate);
+  for (const double rate : rates_) last.mutable_items().push_back(rate);
+  dict.set("base_lrs", base);
+  dict.set("_last_lr", last);
+  return state;
+}
+
+void Optimization::load_scheduler_state(const PickleValue& saved, const std::string& source) {
+  if (!scheduler_) {
+    log_warning("restore", "{}: holds a schedule's state, but model.optim.sched is not set; it is not used", source);
+    return;
+  }
+  schedule_step_ = saved.at("last_epoch").as_int();
+  calls_ = saved.find("_fathom_calls") != nullptr ? saved.at("_fathom_calls").as_int() : schedule_step_;
+  if (const PickleValue* base = saved.find("base_lrs"); base != nullptr && base->items().size() == base_rates_.size()) {
+    for (size_t i = 0; i < base_rates_.size(); ++i) base_rates_[i] = base->items()[i].as_double();
+  }
+  if (const PickleValue* last = saved.find("_last_lr"); last != nullptr && last->is_sequence() && last->items().size() == rates_.size()) {
+    for (size_t i = 0; i < rates_.size(); ++i) rates_[i] = last->items()[i].as_double();
+  }
+  const std::string text = pickle_to_json(saved).dump();
+  check(scheduler_.vtable().load_state(scheduler_.self(), to_abi(text)));
+}
+
+}  // namespace fathom::training

@@ -1,0 +1,76 @@
+// An optimizer plugin, its schedule and the parameters they work on: everything between gradients and new weights.
+//
+// Used by the training thread only. The optimizer and the scheduler are plugins, called through their C tables.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/checkpoint/pickle_value.h"
+#include "core/training/parameters.h"
+#include "fathom/abi/optimizer.h"
+#include "fathom/abi/scheduler.h"
+#include "fathom/support.h"
+
+namespace fathom::training {
+
+// What the trainer knows and a schedule may need (NeMo derives max_steps from these).
+struct TrainingFacts {
+  int64_t max_steps = -1, max_epochs = -1;
+  int64_t dataset_size = 0, batch_size = 1;
+  bool drop_last = false;
+  int64_t accumulate_grad_batches = 1;
+  Json limit_train_batches = 1.0;
+};
+
+class Optimization {
+ public:
+  // `section` is model.optim: name (or _target_), the optimizer's options, `sched`. `groups` is model.optim_param_groups.
+  Optimization(const Json& section, const std::string& config_path, const torch::nn::Module& model, const Json& groups,
+               const TrainingFacts& facts);
+
+  // One update from the gradients that are there, then the schedule, when it counts steps.
+  void step();
+  void zero_grad();
+  // At the end of an epoch; schedules that count epochs move on.
+  void end_epoch();
+  // After a validation; `metrics` looks a name up. Schedules that watch a metric move on.
+  using MetricLookup = std::optional<double> (*)(void* ctx, const std::string& name);
+  void end_validation(MetricLookup lookup, void* ctx);
+
+  const NamedTensors& parameters() const { return parameters_; }
+  size_t group_count() const { return group_count_; }
+  double option(size_t group, std::string_view name) const;
+  const std::string& class_name() const { return class_name_; }
+
+  // PyTorch's layout: {"state": {index: {…}}, "param_groups": [{…, "params": [index…]}]}.
+  checkpoint::PickleValue optimizer_state() const;
+  void load_optimizer_state(const checkpoint::PickleValue& state, const std::string& source);
+  // Null without a schedule.
+  checkpoint::PickleValue scheduler_state() const;
+  void load_scheduler_state(const checkpoint::PickleValue& state, const std::string& source);
+
+ private:
+  void make_groups(const Json& section, const std::string& path, const torch::nn::Module& model, const Json& groups);
+  void make_scheduler(const Json& section, const std::string& path, const TrainingFacts& facts);
+  void apply_rates(const double* monitor);
+
+  NamedTensors parameters_;  // in order of addition to the optimizer
+  std::vector<std::vector<int64_t>> group_members_;
+  size_t group_count_ = 0;
+  std::string class_name_;
+  std::vector<fathom_tensor> gradients_;  // reused each step
+  Handle<fathom_optimizer_v1> optimizer_;
+
+  Handle<fathom_scheduler_v1> scheduler_;
+  std::string interval_ = "step", monitor_ = "val_loss";
+  int64_t frequency_ = 1;
+  bool needs_monitor_ = false;
+  int64_t schedule_step_ = 0;  // PyTorch's last_epoch
+  int64_t calls_ = 0;          // optimizer steps or epochs, for `frequency`
+  std::vector<double> base_rates_, rates_, next_rates_;
+};
+
+}  // namespace fathom::training

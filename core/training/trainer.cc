@@ -1,0 +1,474 @@
+#include "core/training/trainer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/autograd/anomaly_mode.h>
+
+#include <algorithm>
+
+#include "core/base/interrupt.h"
+#include "core/base/log.h"
+#include "core/training/trainer_table.h"
+
+namespace fathom::training {
+namespace {
+
+// Autocast for the forward pass, off again on leaving.
+class Autocast {
+ public:
+  explicit Autocast(bool on) : on_(on) {
+    if (!on_) return;
+    at::autocast::set_autocast_enabled(at::kCPU, true);
+    at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+    at::autocast::increment_nesting();
+  }
+  ~Autocast() {
+    if (!on_) return;
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(at::kCPU, false);
+  }
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  bool on_;
+};
+
+// Puts a module in eval mode and gives every submodule its own mode back.
+class EvalMode {
+ public:
+  explicit EvalMode(torch::nn::Module& module) {
+    for (const auto& child : module.modules()) was_training_.emplace_back(child, child->is_training());
+    module.eval();
+  }
+  ~EvalMode() {
+    for (auto& [child, training] : was_training_) child->train(training);  // recurses; parents come first in the list
+  }
+
+ private:
+  std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> was_training_;
+};
+
+// Floating point tensors of a batch in the precision of the weights.
+Values to_dtype(const Values& batch, at::ScalarType dtype) {
+  Values out;
+  for (const auto& [name, value] : batch) {
+    if (value.is_tensor() && value.tensor().is_floating_point()) out.add(name, value.tensor().to(dtype));
+    else out.add(name, value);
+  }
+  return out;
+}
+
+}  // namespace
+
+Trainer::Trainer(TrainerOptions options, TrainerParts parts)
+    : options_(std::move(options)),
+      parts_(std::move(parts)),
+      precision_(read_precision(options_.precision, "trainer.precision")),
+      module_(parts_.model.torch_module()),
+      table_(std::make_unique<TrainerTable>(*this)) {
+  if (precision_ == Precision::k64True) module_->to(at::kDouble);
+  if (precision_ == Precision::kBf16True) module_->to(at::kBFloat16);
+  for (uint32_t event = 0; event < FATHOM_EVENT_COUNT; ++event) {
+    for (const auto& callback : parts_.callbacks) {
+      if (callback.wants(event)) listeners_[event].push_back({&callback, callback.order()});
+    }
+    std::stable_sort(listeners_[event].begin(), listeners_[event].end(),
+                     [](const auto& a, const auto& b) { return a.order < b.order; });
+  }
+  accumulate_ = options_.accumulate_grad_batches.get<int64_t>();
+  if (options_.max_time) max_seconds_ = parse_max_time(*options_.max_time, "trainer.max_time");
+  progress_.struct_size = sizeof(fathom_progress);
+  progress_.max_epochs = options_.max_epochs.value_or(-1);
+  progress_.max_steps = *options_.max_steps;
+  progress_.log_every_n_steps = options_.log_every_n_steps;
+  progress_.check_val_every_n_epoch = options_.check_val_every_n_epoch.value_or(0);
+  progress_.val_check_interval = options_.val_check_interval.get<double>();
+  progress_.fast_dev_run = options_.fast_dev_run.get<int64_t>() > 0;
+  progress_.training_batches = progress_.eval_batches = -1;
+}
+
+Trainer::~Trainer() = default;
+
+// --- the loop ---------------------------------------------------------------------------------------------------------
+
+FitResult Trainer::fit(const std::string& checkpoint) {
+  started_ = std::chrono::steady_clock::now();
+  const auto seconds = [this] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count(); };
+  try {
+    prepare_fit();
+    emit(FATHOM_ON_SETUP);
+    emit(FATHOM_ON_FIT_START);
+    if (!checkpoint.empty()) load_checkpoint(checkpoint);
+    sanity_check();
+    module_->train();
+    emit(FATHOM_ON_TRAIN_START);
+    while (!finished()) run_epoch();
+    emit(FATHOM_ON_TRAIN_END);
+    emit(FATHOM_ON_FIT_END);
+    emit(FATHOM_ON_TEARDOWN);
+  } catch (const Error& error) {
+    const bool interrupted = error.code() == Code::kInterrupted;
+    if (!interrupted) emit(FATHOM_ON_EXCEPTION);
+    finalize_loggers(interrupted ? "interrupted" : "failed");
+    if (!interrupted) throw;
+    return {"interrupted", error.message(), progress_.epoch, progress_.global_step, seconds(), saved_};
+  } catch (...) {
+    emit(FATHOM_ON_EXCEPTION);
+    finalize_loggers("failed");
+    throw;
+  }
+  finalize_loggers("success");
+  log_info("trainer", "fit stopped: {}", stop_reason_);
+  return {progress_.should_stop != 0 ? "stopped" : "finished", stop_reason_, progress_.epoch, progress_.global_step, seconds(), saved_};
+}
+
+void Trainer::run_epoch() {
+  const bool resumed = phase_ != Phase::kNextBatch || progress_.batch_idx > 0;
+  if (!resumed) emit(FATHOM_ON_TRAIN_EPOCH_START);
+  if (phase_ == Phase::kAfterBatch) after_batch();
+  if (phase_ == Phase::kAfterValidation) {
+    ++progress_.batch_idx;
+    phase_ = Phase::kNextBatch;
+  }
+
+  parts_.train->start_epoch(progress_.epoch, progress_.batch_idx, training_batches_);
+  while (progress_.should_stop == 0 && !max_reached_ && progress_.batch_idx < training_batches_) {
+    const std::optional<Values> batch = parts_.train->next();
+    if (!batch) break;
+    train_batch(*batch);
+    after_batch();
+  }
+  end_epoch();
+}
+
+// One batch: forward, backward, and an optimizer step at the end of each accumulation window.
+void Trainer::train_batch(const Values& batch) {
+  train_metrics_.begin_step();
+  active_metrics_ = &train_metrics_;
+  active_hook_ = Hook::kTrainStep;
+  emit(FATHOM_ON_TRAIN_BATCH_START);
+
+  const int64_t in_window = progress_.batch_idx % accumulate_;
+  const bool last_batch = progress_.batch_idx + 1 == training_batches_;
+  if (in_window == 0 && optimization_) {
+    emit(FATHOM_ON_BEFORE_ZERO_GRAD);
+    optimization_->zero_grad();
+  }
+  const at::Tensor loss = training_loss(batch);
+  last_loss_ = loss.defined() ? loss.detach() : at::Tensor();
+  gradient_norm_known_ = false;
+  if (loss.defined() && optimization_) {
+    emit(FATHOM_ON_BEFORE_BACKWARD);
+    int64_t window = accumulate_;
+    if (options_.scale_partial_accumulation) window = std::min(window, training_batches_ - (progress_.batch_idx - in_window));
+    (window > 1 ? loss / static_cast<double>(window) : loss).backward();
+    emit(FATHOM_ON_AFTER_BACKWARD);
+  }
+  optimizer_stepped_ = optimization_ && (in_window + 1 == accumulate_ || last_batch);
+  if (optimizer_stepped_) step_optimizer();
+
+  ++batches_seen_;
+  if (*options_.max_steps >= 0 && progress_.global_step >= *options_.max_steps) max_reached_ = true;
+  phase_ = Phase::kAfterBatch;
+  emit(FATHOM_ON_TRAIN_BATCH_END, Order::kNormal, Order::kMonitoring);
+  if (optimizer_stepped_ && options_.log_every_n_steps > 0 &&
+      (progress_.batches_that_stepped % options_.log_every_n_steps == 0 || progress_.should_stop != 0)) {
+    log_row(train_metrics_.step_row(), progress_.batches_that_stepped - 1, true);
+  }
+  emit(FATHOM_ON_TRAIN_BATCH_END, Order::kCheckpoint, Order::kCheckpoint);
+}
+
+void Trainer::step_optimizer() {
+  emit(FATHOM_ON_BEFORE_OPTIMIZER_STEP);
+  if (const double limit = options_.gradient_clip_val.value_or(0); limit > 0) {
+    const auto& parameters = optimization_->parameters();
+    if (options_.gradient_clip_algorithm.value_or("norm") == "norm") {
+      if (!gradient_norm_known_) last_gradient_norm_ = gradient_norm(parameters);
+      gradient_norm_known_ = true;
+      clip_gradient_norm(parameters, limit, last_gradient_norm_);
+    } else {
+      clip_gradient_value(parameters, limit);
+    }
+  }
+  optimization_->step();
+  ++progress_.global_step;
+  ++progress_.batches_that_stepped;
+}
+
+// Validation when due, then on to the next batch. A checkpoint written meanwhile resumes after the part that was done.
+void Trainer::after_batch() {
+  const bool early = progress_.should_stop != 0 && may_stop_early();
+  const bool due = validation_plan_.due(progress_.epoch, progress_.batch_idx, batches_seen_);
+  if (!parts_.validation.empty() && (due || (early && validation_plan_.every_batches > 0)) && !(max_reached_ && !due)) {
+    run_validation();
+  }
+  ++progress_.batch_idx;
+  phase_ = Phase::kNextBatch;
+  handle_interrupt();
+}
+
+void Trainer::end_epoch() {
+  if (optimization_) optimization_->end_epoch();
+  active_metrics_ = &train_metrics_;
+  active_hook_ = Hook::kEpochEnd;
+  emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kNormal, Order::kNormal);
+  MetricRow row = train_metrics_.finish_epoch(callback_metrics_, progress_bar_metrics_);
+  emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kMonitoring, Order::kMonitoring);
+  log_row(std::move(row), std::max<int64_t>(0, progress_.batches_that_stepped - 1), true);
+  phase_ = Phase::kAfterEpoch;
+  emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kCheckpoint, Order::kCheckpoint);
+  active_metrics_ = nullptr;
+  phase_ = Phase::kNextBatch;
+  ++progress_.epoch;
+  progress_.batch_idx = 0;
+}
+
+bool Trainer::finished() {
+  const auto stop = [this](std::string reason) {
+    stop_reason_ = std::move(reason);
+    return true;
+  };
+  if (!parts_.train || training_batches_ == 0) return stop("no training batches");
+  if (*options_.max_steps >= 0 && progress_.global_step >= *options_.max_steps) {
+    return stop("max_steps=" + std::to_string(*options_.max_steps) + " reached");
+  }
+  if (options_.max_epochs && *options_.max_epochs >= 0 && progress_.epoch >= *options_.max_epochs) {
+    return stop("max_epochs=" + std::to_string(*options_.max_epochs) + " reached");
+  }
+  if (progress_.should_stop != 0) {
+    if (may_stop_early()) return true;  // whoever stopped it gave the reason
+    progress_.should_stop = 0;          // min_epochs or min_steps are not met: go on
+  }
+  return false;
+}
+
+bool Trainer::may_stop_early() const {
+  return (!options_.min_epochs || progress_.epoch >= *options_.min_epochs) &&
+         (!options_.min_steps || progress_.global_step >= *options_.min_steps);
+}
+
+void Trainer::prepare_fit() {
+  if (!parts_.train) throw Error(Code::kFailed, "there is no training data").at("model.train_ds").next("set model.train_ds.manifest_filepath");
+  training_batches_ = limited_batches(options_.limit_train_batches, parts_.train->size(), "trainer.limit_train_batches");
+  if (!options_.overfit_batches.is_number() || options_.overfit_batches.get<double>() != 0) {
+    training_batches_ = limited_batches(options_.overfit_batches, parts_.train->size(), "trainer.overfit_batches");
+    options_.limit_val_batches = options_.overfit_batches;
+  }
+  progress_.training_batches = training_batches_;
+  progress_.has_validation = !parts_.validation.empty();
+  if (!parts_.validation.empty()) {
+    validation_plan_ = plan_validation(options_.val_check_interval, options_.check_val_every_n_epoch, training_batches_, "trainer");
+    for (const auto& loader : parts_.validation) {
+      limited_batches(options_.limit_val_batches, loader->size(), "trainer.limit_val_batches");  // refuse now, not after an epoch
+    }
+  }
+  progress_.val_check_at_epoch_end = parts_.validation.empty() || validation_plan_.at_epoch_end;
+
+  if (options_.deterministic.is_boolean() && options_.deterministic.get<bool>()) at::globalContext().setDeterministicAlgorithms(true, false);
+  if (options_.deterministic == "warn") at::globalContext().setDeterministicAlgorithms(true, true);
+  torch::autograd::AnomalyMode::set_enabled(options_.detect_anomaly);
+  at::manual_seed(static_cast<uint64_t>(parts_.seed));
+
+  if (!parts_.optim.is_null()) {
+    TrainingFacts facts;
+    facts.max_steps = *options_.max_steps;
+    facts.max_epochs = options_.max_epochs.value_or(-1);
+    facts.dataset_size = parts_.train->dataset_size();
+    facts.batch_size = parts_.train->options().batch_size;
+    facts.drop_last = parts_.train->options().drop_last;
+    facts.accumulate_grad_batches = accumulate_;
+    facts.limit_train_batches = options_.limit_train_batches;
+    optimization_ = std::make_unique<Optimization>(parts_.optim, "model.optim", *module_, parts_.optim_param_groups, facts);
+  } else {
+    log_warning("trainer", "model.optim is not set: the model runs over the training data without being trained");
+  }
+}
+
+// --- validation and test --------------------------------------------------------------------------------------------------
+
+void Trainer::sanity_check() {
+  const int64_t batches = options_.num_sanity_val_steps.value_or(0);
+  if (batches == 0 || parts_.validation.empty() || progress_.batch_idx > 0 || phase_ != Phase::kNextBatch) return;
+  // The check leaves no trace: random state, metrics and logs are as before.
+  const at::Tensor random_state = at::globalContext().defaultGenerator(at::kCPU).get_state();
+  progress_.sanity_checking = 1;
+  emit(FATHOM_ON_SANITY_CHECK_START);
+  run_evaluation(Stage::kValidate, parts_.validation, batches < 0 ? Json(1.0) : Json(batches), "trainer.num_sanity_val_steps");
+  emit(FATHOM_ON_SANITY_CHECK_END);
+  progress_.sanity_checking = 0;
+  callback_metrics_.clear();
+  progress_bar_metrics_.clear();
+  auto generator = at::globalContext().defaultGenerator(at::kCPU);
+  generator.set_state(random_state);
+}
+
+void Trainer::run_validation() {
+  run_evaluation(Stage::kValidate, parts_.validation, options_.limit_val_batches, "trainer.limit_val_batches");
+}
+
+void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit, const std::string& key) {
+  const bool test = stage == Stage::kTest;
+  const uint32_t base = test ? FATHOM_ON_TEST_START : FATHOM_ON_VALIDATION_START;  // START, EPOCH_START, BATCH_START, …
+  int64_t total = 0;
+  for (const auto& loader : loaders) total += limited_batches(limit, loader->size(), key);
+  if (total == 0) return;
+
+  const fathom_progress outer = progress_;
+  progress_.validating = 1;
+  progress_.eval_batches = total;
+  {
+    const EvalMode eval(*module_);
+    const c10::InferenceMode inference(options_.inference_mode.value_or(true));
+    const at::NoGradGuard no_grad;
+    active_metrics_ = &eval_metrics_;
+    active_hook_ = Hook::kEvalStep;
+    emit(base);
+    emit(base + 1);
+    const auto count = static_cast<int64_t>(loaders.size());
+    for (int64_t index = 0; index < count; ++index) {
+      auto& loader = *loaders[static_cast<size_t>(index)];
+      const int64_t batches = limited_batches(limit, loader.size(), key);
+      loader.start_epoch(0, 0, batches);
+      progress_.dataloader_idx = index;
+      for (progress_.batch_idx = 0; progress_.batch_idx < batches; ++progress_.batch_idx) {
+        const std::optional<Values> batch = loader.next();
+        if (!batch) break;
+        eval_metrics_.begin_step();
+        active_hook_ = Hook::kEvalStep;
+        emit(base + 2);
+        const fathom_step step = step_view(stage, index, count);
+        {
+          const Autocast autocast(precision_ == Precision::kBf16Mixed);
+          if (precision_ == Precision::k64True) parts_.model.eval_step(to_dtype(*batch, at::kDouble), step);
+          else if (precision_ == Precision::kBf16True) parts_.model.eval_step(to_dtype(*batch, at::kBFloat16), step);
+          else parts_.model.eval_step(*batch, step);
+        }
+        emit(base + 3);
+        if (progress_.sanity_checking == 0) log_row(eval_metrics_.step_row(), eval_batches_logged_[test]++, false);
+      }
+      active_hook_ = Hook::kEpochEnd;
+      parts_.model.eval_epoch_end(step_view(stage, index, count));
+    }
+    emit(base + 4);
+  }
+  MetricRow row = eval_metrics_.finish_epoch(callback_metrics_, progress_bar_metrics_);
+  const bool sanity = progress_.sanity_checking != 0;
+  const int32_t should_stop = progress_.should_stop;
+  progress_ = outer;
+  progress_.should_stop = should_stop;
+  if (!sanity) log_row(std::move(row), std::max<int64_t>(0, progress_.batches_that_stepped - 1), true);
+  active_metrics_ = nullptr;
+
+  const uint32_t end = base + 5;
+  emit(end, Order::kNormal, Order::kMonitoring);
+  if (!sanity && !test && optimization_) {
+    optimization_->end_validation(
+        [](void* ctx, const std::string& name) -> std::optional<double> {
+          const auto& metrics = static_cast<Trainer*>(ctx)->callback_metrics_;
+          const auto found = metrics.find(name);
+          return found == metrics.end() ? std::nullopt : std::optional(found->second);
+        },
+        this);
+  }
+  const Phase phase = phase_;
+  if (!test && phase == Phase::kAfterBatch) phase_ = Phase::kAfterValidation;
+  emit(end, Order::kCheckpoint, Order::kCheckpoint);
+  phase_ = phase;
+}
+
+std::map<std::string, double> Trainer::evaluate(Stage stage) {
+  const bool test = stage == Stage::kTest;
+  auto& loaders = test ? parts_.test : parts_.validation;
+  const std::string key = test ? "model.test_ds" : "model.validation_ds";
+  if (loaders.empty()) throw Error(Code::kFailed, "there is no data for this").at(key).next("set " + key + ".manifest_filepath");
+  try {
+    emit(FATHOM_ON_SETUP);
+    run_evaluation(stage, loaders, test ? options_.limit_test_batches : options_.limit_val_batches,
+                   test ? "trainer.limit_test_batches" : "trainer.limit_val_batches");
+    emit(FATHOM_ON_TEARDOWN);
+  } catch (...) {
+    finalize_loggers("failed");
+    throw;
+  }
+  finalize_loggers("success");
+  return callback_metrics_;
+}
+
+// --- parts of a step ---------------------------------------------------------------------------------------------------------
+
+fathom_step Trainer::step_view(Stage stage, int64_t dataloader_idx, int64_t dataloader_count) {
+  logging_loader_ = dataloader_idx;
+  logging_loaders_ = dataloader_count;
+  fathom_step step{};
+  step.struct_size = sizeof(fathom_step);
+  step.stage = static_cast<uint32_t>(stage);
+  step.epoch = progress_.epoch;
+  step.global_step = progress_.global_step;
+  step.batch_idx = progress_.batch_idx;
+  step.dataloader_idx = dataloader_idx;
+  step.dataloader_count = dataloader_count;
+  step.log_every_n_steps = options_.log_every_n_steps;
+  step.learning_rate = stage == Stage::kTrain && optimization_ ? optimization_->option(0, "lr") : 0;
+  step.ctx = this;
+  step.log = &TrainerTable::log_from_step;
+  return step;
+}
+
+at::Tensor Trainer::training_loss(const Values& batch) {
+  const fathom_step step = step_view(Stage::kTrain, 0, 1);
+  const Autocast autocast(precision_ == Precision::kBf16Mixed);
+  if (precision_ == Precision::k64True) return parts_.model.training_step(to_dtype(batch, at::kDouble), step);
+  if (precision_ == Precision::kBf16True) return parts_.model.training_step(to_dtype(batch, at::kBFloat16), step);
+  return parts_.model.training_step(batch, step);
+}
+
+// Between steps: a request to stop, or the end of the time allowed.
+void Trainer::handle_interrupt() {
+  if (max_seconds_ > 0) {
+    const double seconds = earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+    if (seconds > max_seconds_ && progress_.should_stop == 0) {
+      progress_.should_stop = 1;
+      stop_reason_ = "max_time=" + *options_.max_time + " reached";
+    }
+  }
+  if (interrupt_requested() == 0) return;
+  const size_t saved = saved_.size();
+  emit(FATHOM_ON_INTERRUPT);
+  throw Error(Code::kInterrupted, saved_.size() > saved ? saved_.back() : "");
+}
+
+// --- loggers and callbacks ---------------------------------------------------------------------------------------------------
+
+void Trainer::emit(uint32_t event) { emit(event, Order::kNormal, Order::kCheckpoint); }
+
+void Trainer::emit(uint32_t event, Order lowest, Order highest) {
+  for (const auto& [callback, order] : listeners_[event]) {
+    if (order >= lowest && order <= highest) callback->on_event(event, table_->table());
+  }
+}
+
+void Trainer::log_row(MetricRow row, int64_t step, bool add_epoch) {
+  if (row.empty()) return;
+  bool own_step = false;
+  std::vector<fathom_metric_value> values;
+  values.reserve(row.size() + 1);
+  for (const auto& [name, value] : row) {
+    if (name == "step") {  // a metric of that name replaces the x-axis, as in Lightning
+      step = static_cast<int64_t>(value);
+      own_step = true;
+    } else {
+      values.push_back({to_abi(name), value});
+    }
+  }
+  constexpr std::string_view kEpoch = "epoch";
+  if (add_epoch && !own_step) values.push_back({to_abi(kEpoch), static_cast<double>(progress_.epoch)});
+  for (const auto& logger : parts_.loggers) logger.log_metrics(values, step);
+}
+
+void Trainer::finalize_loggers(const char* status) {
+  for (const auto& logger : parts_.loggers) logger.finalize(status);
+}
+
+}  // namespace fathom::training

@@ -1,0 +1,256 @@
+// Writing and reading the whole state of a training run: Lightning's checkpoint layout, so that Python reads it, plus one
+// entry of our own ("fathom") with what Lightning leaves out: random state, position in the data, metrics in progress.
+#include <ATen/ATen.h>
+
+#include "core/base/log.h"
+#include "core/checkpoint/torch_file.h"
+#include "core/training/json_pickle.h"
+#include "core/training/trainer.h"
+
+namespace fathom::training {
+namespace {
+
+using checkpoint::PickleList;
+using checkpoint::PickleValue;
+
+constexpr const char* kLayoutVersion = "2.4.0";  // Lightning's layout that is written
+
+PickleValue dict_of(std::initializer_list<std::pair<const char*, PickleValue>> entries) {
+  PickleValue out = PickleValue::dict();
+  for (const auto& [key, value] : entries) out.mutable_dict().set(key, value);
+  return out;
+}
+
+PickleValue counters(int64_t ready, int64_t completed, bool with_started = true) {
+  PickleValue out = dict_of({{"ready", ready}, {"completed", completed}});
+  if (with_started) {
+    out.mutable_dict().set("started", ready);
+    out.mutable_dict().set("processed", completed);
+  }
+  return out;
+}
+
+PickleValue progress(PickleValue total, PickleValue current) { return dict_of({{"total", total}, {"current", current}}); }
+
+PickleValue eval_loop_state() {
+  PickleValue batches = progress(counters(0, 0), counters(0, 0));
+  batches.mutable_dict().set("is_last_batch", false);
+  return dict_of({{"state_dict", PickleValue::dict()}, {"batch_progress", batches}});
+}
+
+// Lightning's loops, so that its Trainer continues where this one stood.
+PickleValue lightning_loops(const fathom_progress& p, int64_t batches_seen, int64_t batches_in_epoch, int64_t steps_in_epoch, bool epoch_done) {
+  PickleValue batches = progress(counters(batches_seen, batches_seen), counters(batches_in_epoch, batches_in_epoch));
+  batches.mutable_dict().set("is_last_batch", batches_in_epoch == p.training_batches);
+  const PickleValue steps = progress(counters(p.global_step, p.global_step, false), counters(steps_in_epoch, steps_in_epoch, false));
+  PickleValue zero_total = counters(p.global_step, p.global_step, false), zero_current = counters(steps_in_epoch, steps_in_epoch, false);
+  zero_total.mutable_dict().set("started", p.global_step);
+  zero_current.mutable_dict().set("started", steps_in_epoch);
+  const PickleValue no_steps = progress(counters(0, 0, false), counters(0, 0, false));
+  PickleValue val = eval_loop_state();
+  const int64_t epochs_done = p.epoch + (epoch_done ? 1 : 0);
+  PickleValue epoch_counters = counters(p.epoch + 1, p.epoch);
+  epoch_counters.mutable_dict().set("processed", epochs_done);
+  PickleValue fit = dict_of({
+      {"state_dict", PickleValue::dict()},
+      {"epoch_loop.state_dict", dict_of({{"_batches_that_stepped", p.batches_that_stepped}})},
+      {"epoch_loop.batch_progress", batches},
+      {"epoch_loop.scheduler_progress", steps},
+      {"epoch_loop.automatic_optimization.state_dict", PickleValue::dict()},
+      {"epoch_loop.automatic_optimization.optim_progress",
+       dict_of({{"optimizer", dict_of({{"step", steps}, {"zero_grad", progress(zero_total, zero_current)}})}})},
+      {"epoch_loop.manual_optimization.state_dict", PickleValue::dict()},
+      {"epoch_loop.manual_optimization.optim_step_progress", no_steps},
+      {"epoch_loop.val_loop.state_dict", PickleValue::dict()},
+      {"epoch_loop.val_loop.batch_progress", val.at("batch_progress")},
+      {"epoch_progress", progress(epoch_counters, epoch_counters)},
+  });
+  const PickleValue predict = eval_loop_state();
+  return dict_of({{"fit_loop", fit}, {"validate_loop", eval_loop_state()}, {"test_loop", eval_loop_state()}, {"predict_loop", predict}});
+}
+
+Json metrics_json(const std::map<std::string, double>& metrics) {
+  Json out = Json::object();
+  for (const auto& [name, value] : metrics) out[name] = options_detail::dump(value);
+  return out;
+}
+std::map<std::string, double> metrics_from(const Json& json) {
+  std::map<std::string, double> out;
+  for (const auto& [name, value] : json.items()) out[name] = options_detail::read<double>(value, name);
+  return out;
+}
+
+}  // namespace
+
+PickleValue Trainer::checkpoint_value(bool weights_only) const {
+  PickleValue out = PickleValue::dict();
+  auto& dict = out.mutable_dict();
+  const bool epoch_done = phase_ == Phase::kAfterEpoch;
+  const int64_t batches_in_epoch = progress_.batch_idx + (phase_ == Phase::kAfterBatch || phase_ == Phase::kAfterValidation ? 1 : 0);
+  dict.set("epoch", progress_.epoch);
+  dict.set("global_step", progress_.global_step);
+  dict.set("pytorch-lightning_version", kLayoutVersion);
+  dict.set("state_dict", checkpoint::state_dict_value(state_dict(*module_)));
+  const int64_t steps_in_epoch = (batches_in_epoch + accumulate_ - 1) / accumulate_;
+  dict.set("loops", lightning_loops(progress_, batches_seen_, batches_in_epoch, steps_in_epoch, epoch_done));
+  if (!weights_only) {
+    PickleValue callbacks = PickleValue::dict();
+    for (const auto& callback : parts_.callbacks) {
+      const std::string key = callback.state_key();
+      if (key.empty()) continue;
+      if (callbacks.find(key) != nullptr) {
+        throw Error(Code::kFailed, "two callbacks keep their state under one key").seen(key).next("give them different options");
+      }
+      callbacks.mutable_dict().set(key, json_to_pickle(callback.save_state()));
+    }
+    dict.set("callbacks", callbacks);
+    PickleValue optimizers = PickleValue::list(), schedulers = PickleValue::list();
+    if (optimization_) {
+      optimizers.mutable_items().push_back(optimization_->optimizer_state());
+      if (const PickleValue schedule = optimization_->scheduler_state(); !schedule.is_none()) schedulers.mutable_items().push_back(schedule);
+    }
+    dict.set("optimizer_states", optimizers);
+    dict.set("lr_schedulers", schedulers);
+  }
+  dict.set("hparams_name", "cfg");
+  dict.set("hyper_parameters", json_to_pickle(parts_.hyper_parameters.is_null() ? Json::object() : parts_.hyper_parameters));
+  if (weights_only) return out;
+
+  Json own = {{"layout", 1},
+              {"phase", static_cast<int>(phase_)},
+              {"batch_idx", progress_.batch_idx},
+              {"batches_seen", batches_seen_},
+              {"batches_that_stepped", progress_.batches_that_stepped},
+              {"training_batches", training_batches_},
+              {"dataset_size", parts_.train ? parts_.train->dataset_size() : 0},
+              {"batch_size", parts_.train ? parts_.train->options().batch_size : 0},
+              {"seed", parts_.seed},
+              {"should_stop", progress_.should_stop},
+              {"stop_reason", stop_reason_},
+              {"seconds", earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count()},
+              {"eval_batches_logged", {eval_batches_logged_[0], eval_batches_logged_[1]}},
+              {"callback_metrics", metrics_json(callback_metrics_)},
+              {"progress_bar_metrics", metrics_json(progress_bar_metrics_)},
+              {"train_metrics", train_metrics_.save_state()},
+              {"model", parts_.model.save_state()}};
+  Json loggers = Json::array();
+  for (const auto& logger : parts_.loggers) loggers.push_back({{"name", logger.name()}, {"state", logger.save_state()}});
+  own["loggers"] = std::move(loggers);
+  PickleValue fathom = json_to_pickle(own);
+  fathom.mutable_dict().set("random_state", checkpoint::from_tensor(at::globalContext().defaultGenerator(at::kCPU).get_state()));
+  // In the middle of an accumulation window the gradients so far are state too.
+  if (optimization_ && batches_in_epoch % accumulate_ != 0 && batches_in_epoch < training_batches_) {
+    NamedTensors gradients;
+    for (const auto& [name, parameter] : optimization_->parameters()) {
+      if (parameter.grad().defined()) gradients.emplace_back(name, parameter.grad());
+    }
+    fathom.mutable_dict().set("gradients", checkpoint::state_dict_value(gradients));
+  }
+  dict.set("fathom", fathom);
+  return out;
+}
+
+void Trainer::save_checkpoint(const std::string& path, bool weights_only) {
+  // The loggers' files must not be behind the checkpoint that counts their rows.
+  for (const auto& logger : parts_.loggers) logger.save();
+  checkpoint::save_torch_file(path, checkpoint_value(weights_only));
+  saved_.push_back(path);
+}
+
+void Trainer::load_weights(const std::string& path, bool strict) {
+  const PickleValue file = checkpoint::load_torch_file(path);
+  const PickleValue* state = file.find("state_dict");
+  load_state_dict(*module_, checkpoint::state_dict_tensors(state != nullptr ? *state : file), strict, path);
+}
+
+void Trainer::load_checkpoint(const std::string& path) {
+  const PickleValue file = checkpoint::load_torch_file(path);
+  const PickleValue* state = file.find("state_dict");
+  if (state == nullptr || file.find("global_step") == nullptr) {
+    throw Error(Code::kBadData, "is no training checkpoint: it has no state_dict and global_step").at(path)
+        .next("resume from a .ckpt of a training run; weights alone are loaded with init_from_ptl_ckpt");
+  }
+  if (file.find("optimizer_states") == nullptr) {
+    throw Error(Code::kBadData, "holds only weights (it was saved with save_weights_only=true), so training cannot go on from it").at(path);
+  }
+  load_state_dict(*module_, checkpoint::state_dict_tensors(*state), /*strict=*/true, path);
+  const auto& optimizers = file.at("optimizer_states").items();
+  if (optimization_ && !optimizers.empty()) optimization_->load_optimizer_state(optimizers[0], path);
+  if (const PickleValue* schedules = file.find("lr_schedulers"); optimization_ && schedules != nullptr && !schedules->items().empty()) {
+    optimization_->load_scheduler_state(schedules->items()[0], path);
+  }
+  if (const PickleValue* saved = file.find("callbacks"); saved != nullptr) {
+    for (const auto& callback : parts_.callbacks) {
+      const std::string key = callback.state_key();
+      if (key.empty()) continue;
+      if (const PickleValue* own = saved->find(key)) callback.load_state(pickle_to_json(*own));
+      else log_warning("restore", "{}: no state of callback {}; it starts afresh", path, key);
+    }
+  }
+  progress_.epoch = file.at("epoch").as_int();
+  progress_.global_step = progress_.resumed_global_step = file.at("global_step").as_int();
+  resumed_from_ = path;
+
+  const PickleValue* fathom = file.find("fathom");
+  if (fathom == nullptr) {
+    // Lightning's own checkpoint: it knows the counters, not the position in the data.
+    progress_.batches_that_stepped = progress_.global_step;
+    const PickleValue& loop = file.at("loops").at("fit_loop");
+    const int64_t done = loop.at("epoch_loop.batch_progress").at("current").at("processed").as_int();
+    batches_seen_ = loop.at("epoch_loop.batch_progress").at("total").at("processed").as_int();
+    progress_.batch_idx = done >= training_batches_ ? 0 : done;
+    if (progress_.batch_idx == 0 && done > 0) ++progress_.epoch;
+    log_warning("restore", "{}: written by Lightning: the random state and the order of the data are not in it", path);
+    return;
+  }
+  const auto integer = [&](const char* key) { return fathom->at(key).as_int(); };
+  const auto must_agree = [&](const char* key, int64_t now) {
+    if (integer(key) == now) return;
+    throw Error(Code::kFailed, std::string("the training data is not what it was: ") + key + " differs").at(path)
+        .seen(std::to_string(now)).expected(std::to_string(integer(key)))
+        .next("resume with the same model.train_ds, or start from the weights with init_from_ptl_ckpt");
+  };
+  const bool within_epoch = integer("phase") != static_cast<int64_t>(Phase::kAfterEpoch);
+  if (within_epoch) {
+    must_agree("dataset_size", parts_.train->dataset_size());
+    must_agree("batch_size", parts_.train->options().batch_size);
+  }
+  progress_.batch_idx = integer("batch_idx");
+  progress_.batches_that_stepped = integer("batches_that_stepped");
+  batches_seen_ = integer("batches_seen");
+  progress_.should_stop = static_cast<int32_t>(integer("should_stop"));
+  stop_reason_ = fathom->at("stop_reason").as_string();
+  earlier_seconds_ = fathom->at("seconds").as_double();
+  for (int i = 0; i < 2; ++i) eval_batches_logged_[i] = fathom->at("eval_batches_logged").items()[static_cast<size_t>(i)].as_int();
+  callback_metrics_ = metrics_from(pickle_to_json(fathom->at("callback_metrics")));
+  progress_bar_metrics_ = metrics_from(pickle_to_json(fathom->at("progress_bar_metrics")));
+  train_metrics_.load_state(pickle_to_json(fathom->at("train_metrics")));
+  if (const Json model = pickle_to_json(fathom->at("model")); !model.is_null()) parts_.model.load_state(model);
+  const auto& loggers = fathom->at("loggers").items();
+  for (size_t i = 0; i < parts_.loggers.size() && i < loggers.size(); ++i) {
+    if (loggers[i].at("name").as_string() != parts_.loggers[i].name()) continue;
+    if (const Json logger = pickle_to_json(loggers[i].at("state")); !logger.is_null()) parts_.loggers[i].load_state(logger);
+  }
+  if (parts_.seed != integer("seed")) {
+    log_warning("restore", "seed is {} now and was {}; the run goes on with the old order of data only if they agree", parts_.seed, integer("seed"));
+  }
+  if (const PickleValue* gradients = fathom->find("gradients")) {
+    std::map<std::string, at::Tensor> by_name;
+    for (auto& [name, gradient] : checkpoint::state_dict_tensors(*gradients)) by_name[name] = gradient;
+    for (auto& [name, parameter] : optimization_->parameters()) {
+      if (const auto found = by_name.find(name); found != by_name.end()) parameter.mutable_grad() = found->second.clone();
+    }
+  }
+  phase_ = static_cast<Phase>(integer("phase"));
+  if (phase_ == Phase::kAfterEpoch) {
+    ++progress_.epoch;
+    progress_.batch_idx = 0;
+    phase_ = Phase::kNextBatch;
+  }
+  max_reached_ = *options_.max_steps >= 0 && progress_.global_step >= *options_.max_steps;
+  auto generator = at::globalContext().defaultGenerator(at::kCPU);
+  generator.set_state(checkpoint::to_tensor(fathom->at("random_state")));
+  log_info("restore", "resumed from {} (epoch {}, global step {})", path, progress_.epoch, progress_.global_step);
+}
+
+}  // namespace fathom::training

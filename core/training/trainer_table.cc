@@ -1,0 +1,135 @@
+#include "core/training/trainer_table.h"
+
+#include <ATen/ATen.h>
+
+namespace fathom::training {
+namespace {
+
+Trainer& trainer(void* ctx) { return *static_cast<Trainer*>(ctx); }
+
+int64_t count_parameters(const torch::nn::Module& module, bool trainable_only) {
+  int64_t count = 0;
+  for (const auto& [name, parameter] : named_parameters(module)) {
+    if (!trainable_only || parameter.requires_grad()) count += parameter.numel();
+  }
+  return count;
+}
+
+// "fathom::asr::ConvASREncoderImpl" -> "ConvASREncoder".
+std::string short_type(const torch::nn::Module& module) {
+  std::string name = module.name();
+  if (const size_t colon = name.rfind("::"); colon != std::string::npos) name.erase(0, colon + 2);
+  if (name.ends_with("Impl")) name.resize(name.size() - 4);
+  return name;
+}
+
+void add_modules(const torch::nn::Module& module, const std::string& prefix, int depth, Json& out) {
+  if (depth == 0) return;
+  for (const auto& child : module.named_children()) {
+    const auto& m = *child.value();
+    out.push_back({{"name", prefix + child.key()},
+                   {"type", short_type(m)},
+                   {"params", count_parameters(m, false)},
+                   {"trainable", count_parameters(m, true)},
+                   {"training", m.is_training()}});
+    add_modules(m, prefix + child.key() + ".", depth - 1, out);
+  }
+}
+
+}  // namespace
+
+Json model_summary(const torch::nn::Module& model, int depth) {
+  Json modules = Json::array();
+  add_modules(model, "", depth, modules);
+  const int64_t total = count_parameters(model, false), trainable = count_parameters(model, true);
+  return {{"modules", std::move(modules)}, {"total", total}, {"trainable", trainable}, {"non_trainable", total - trainable}};
+}
+
+fathom_status TrainerTable::log_from_step(void* ctx, fathom_str name, fathom_tensor tensor, double value, uint32_t flags, double batch_size) {
+  return guard([&] {
+    Trainer& t = trainer(ctx);
+    if (t.active_metrics_ == nullptr) {
+      throw Error(Code::kFailed, "metrics cannot be logged here").seen(to_string(name)).expected("a step, or the end of an epoch");
+    }
+    const auto* borrowed = reinterpret_cast<const at::Tensor*>(tensor);
+    const bool suffix = t.active_hook_ == Hook::kEvalStep && t.logging_loaders_ > 1 && (flags & FATHOM_METRIC_NO_DATALOADER_IDX) == 0;
+    const std::string full = suffix ? to_string(name) + "/dataloader_idx_" + std::to_string(t.logging_loader_) : std::string();
+    t.active_metrics_->log(t.active_hook_, suffix ? std::string_view(full) : to_view(name), borrowed, value, flags, batch_size);
+  });
+}
+
+TrainerTable::TrainerTable(Trainer& owner) {
+  table_.struct_size = sizeof(fathom_trainer);
+  table_.ctx = &owner;
+  table_.progress = &owner.progress_;
+  table_.metric = [](void* ctx, fathom_str name, double* value) -> int32_t {
+    Trainer& t = trainer(ctx);
+    t.train_metrics_.read_steps(t.callback_metrics_);
+    const auto found = t.callback_metrics_.find(to_string(name));
+    if (found == t.callback_metrics_.end()) return 0;
+    *value = found->second;
+    return 1;
+  };
+  table_.metrics = [](void* ctx, const fathom_metric_sink* out) {
+    Trainer& t = trainer(ctx);
+    t.train_metrics_.read_steps(t.callback_metrics_);
+    for (const auto& [name, value] : t.callback_metrics_) out->emit(out->ctx, to_abi(name), value);
+  };
+  table_.progress_bar_metrics = [](void* ctx, const fathom_metric_sink* out) {
+    Trainer& t = trainer(ctx);
+    t.train_metrics_.read_progress_bar(t.progress_bar_metrics_);
+    for (const auto& [name, value] : t.progress_bar_metrics_) out->emit(out->ctx, to_abi(name), value);
+  };
+  table_.log = [](void* ctx, fathom_str name, double value, uint32_t flags) {
+    return log_from_step(ctx, name, nullptr, value, flags, 0);
+  };
+  table_.stop = [](void* ctx, fathom_str reason) {
+    Trainer& t = trainer(ctx);
+    t.progress_.should_stop = 1;
+    t.stop_reason_ = to_string(reason);
+  };
+  table_.save_checkpoint = [](void* ctx, fathom_str path, int32_t weights_only) {
+    return guard([&] { trainer(ctx).save_checkpoint(to_string(path), weights_only != 0); });
+  };
+  table_.save_nemo = [](void* ctx, fathom_str path) {
+    return guard([&] {
+      if (!trainer(ctx).parts_.save_nemo) throw Error(Code::kInternal, "this run cannot write a .nemo file");
+      trainer(ctx).parts_.save_nemo(to_string(path));
+    });
+  };
+  table_.load_weights = [](void* ctx, fathom_str path) { return guard([&] { trainer(ctx).load_weights(to_string(path)); }); };
+  table_.group_count = [](void* ctx) -> size_t {
+    return trainer(ctx).optimization_ ? trainer(ctx).optimization_->group_count() : 0;
+  };
+  table_.optimizer_option = [](void* ctx, size_t group, fathom_str name, double* value) {
+    return guard([&] {
+      if (!trainer(ctx).optimization_) throw Error(Code::kFailed, "the model is not being optimized");
+      *value = trainer(ctx).optimization_->option(group, to_view(name));
+    });
+  };
+  table_.optimizer_name = [](void* ctx) -> fathom_str {
+    static const std::string kNone;
+    return to_abi(trainer(ctx).optimization_ ? trainer(ctx).optimization_->class_name() : kNone);
+  };
+  table_.loss = [](void* ctx, double* value) {
+    return guard([&] {
+      if (!trainer(ctx).last_loss_.defined()) throw Error(Code::kFailed, "there is no loss of a batch yet");
+      *value = trainer(ctx).last_loss_.item<double>();
+    });
+  };
+  table_.gradient_norm = [](void* ctx, double* value) {
+    return guard([&] {
+      Trainer& t = trainer(ctx);
+      if (!t.optimization_) throw Error(Code::kFailed, "the model is not being optimized");
+      if (!t.gradient_norm_known_) t.last_gradient_norm_ = gradient_norm(t.optimization_->parameters());
+      t.gradient_norm_known_ = true;
+      *value = t.last_gradient_norm_;
+    });
+  };
+  table_.model_summary = [](void* ctx, int32_t depth, const fathom_text_sink* json) {
+    write(json, model_summary(*trainer(ctx).module_, depth).dump());
+  };
+  table_.resumed_from = [](void* ctx) { return to_abi(trainer(ctx).resumed_from_); };
+}
+
+}  // namespace fathom::training

@@ -1,0 +1,190 @@
+// The element-wise formulas of the optimizers that libtorch has no fused CPU kernel for, and how they are run: one pass over
+// memory, vectorised for the machine at load time, split over the threads of at::parallel_for where a tensor is large.
+// A formula is a struct template over float and double: pointers, scalars, and what happens to element i.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cmath>
+
+namespace fathom::optimizers {
+
+#define FATHOM_ELEMENT __attribute__((always_inline)) inline void operator()(int64_t i) const
+
+template <typename T>
+struct NovogradKernel {  // g / denominator (+ decay * p) (* scale) goes into the momentum
+  T *p, *exp_avg;
+  const T* g;
+  T denominator, weight_decay, scale, beta1, lr;  // lr 0: the momentum only
+  FATHOM_ELEMENT {
+    const T gradient = (g[i] / denominator + weight_decay * p[i]) * scale;
+    exp_avg[i] = beta1 * exp_avg[i] + gradient;
+    p[i] -= lr * exp_avg[i];
+  }
+};
+
+template <typename T>
+struct AdadeltaKernel {
+  T *p, *square_avg, *acc_delta;
+  const T* g;
+  T sign, weight_decay, rho, eps, lr;
+  FATHOM_ELEMENT {
+    const T gradient = sign * g[i] + weight_decay * p[i];
+    square_avg[i] = rho * square_avg[i] + (1 - rho) * gradient * gradient;
+    const T delta = std::sqrt(acc_delta[i] + eps) / std::sqrt(square_avg[i] + eps) * gradient;
+    acc_delta[i] = rho * acc_delta[i] + (1 - rho) * delta * delta;
+    p[i] -= lr * delta;
+  }
+};
+
+template <typename T>
+struct AdamaxKernel {
+  T *p, *exp_avg, *exp_inf;
+  const T* g;
+  T sign, weight_decay, beta1, beta2, eps, step_size;
+  FATHOM_ELEMENT {
+    const T gradient = sign * g[i] + weight_decay * p[i];
+    exp_avg[i] += (1 - beta1) * (gradient - exp_avg[i]);
+    const T decayed = beta2 * exp_inf[i], size = std::abs(gradient) + eps;
+    exp_inf[i] = decayed > size || decayed != decayed ? decayed : size;  // a NaN on either side stays one
+    p[i] -= step_size * exp_avg[i] / exp_inf[i];
+  }
+};
+
+template <typename T>
+struct RmspropKernel {
+  T *p, *square_avg, *grad_avg, *momentum_buffer;  // the last two may be null
+  const T* g;
+  T sign, weight_decay, alpha, eps, momentum, lr;
+  FATHOM_ELEMENT {
+    const T gradient = sign * g[i] + weight_decay * p[i];
+    square_avg[i] = alpha * square_avg[i] + (1 - alpha) * gradient * gradient;
+    T mean_square = square_avg[i];
+    if (grad_avg != nullptr) {
+      grad_avg[i] += (1 - alpha) * (gradient - grad_avg[i]);
+      mean_square -= grad_avg[i] * grad_avg[i];
+    }
+    T update = gradient / (std::sqrt(mean_square) + eps);
+    if (momentum_buffer != nullptr) update = momentum_buffer[i] = momentum * momentum_buffer[i] + update;
+    p[i] -= lr * update;
+  }
+};
+
+template <typename T>
+struct RpropKernel {
+  T *p, *prev, *step_size;
+  const T* g;
+  T sign, eta_minus, eta_plus, step_min, step_max;
+  FATHOM_ELEMENT {
+    const T gradient = sign * g[i], product = gradient * prev[i];
+    const T factor = product > 0 ? eta_plus : product < 0 ? eta_minus : T(1);
+    T step = step_size[i] * factor;
+    step = step < step_min ? step_min : step > step_max ? step_max : step;
+    step_size[i] = step;
+    const T used = product < 0 ? T(0) : gradient;  // after a change of sign: wait one step
+    p[i] -= used > 0 ? step : used < 0 ? -step : T(0);
+    prev[i] = used;
+  }
+};
+
+template <typename T>
+struct AdanKernel {
+  T *p, *exp_avg, *exp_avg_sq, *exp_avg_diff, *neg_pre_grad;
+  const T* g;
+  T clip, beta1, beta2, beta3, eps, sqrt_correction3, step_size, step_size_diff, before, after;  // factors on p
+  FATHOM_ELEMENT {
+    const T gradient = clip * g[i], difference = neg_pre_grad[i] + gradient;
+    exp_avg[i] = beta1 * exp_avg[i] + (1 - beta1) * gradient;
+    exp_avg_diff[i] = beta2 * exp_avg_diff[i] + (1 - beta2) * difference;
+    const T ahead = beta2 * difference + gradient;
+    exp_avg_sq[i] = beta3 * exp_avg_sq[i] + (1 - beta3) * ahead * ahead;
+    const T denominator = std::sqrt(exp_avg_sq[i]) / sqrt_correction3 + eps;
+    p[i] = (p[i] * before - step_size * exp_avg[i] / denominator - step_size_diff * exp_avg_diff[i] / denominator) / after;
+    neg_pre_grad[i] = -gradient;
+  }
+};
+
+template <typename T>
+struct RadamKernel {
+  T *p, *exp_avg, *exp_avg_sq;
+  const T* g;
+  T sign, shrink, weight_decay, beta1, beta2, eps, step_size, sqrt_correction2;
+  bool rectified;  // the variance is tractable
+  FATHOM_ELEMENT {
+    const T value = shrink * p[i], gradient = sign * g[i] + weight_decay * value;
+    exp_avg[i] += (1 - beta1) * (gradient - exp_avg[i]);
+    exp_avg_sq[i] = beta2 * exp_avg_sq[i] + (1 - beta2) * gradient * gradient;
+    const T adaptive = rectified ? sqrt_correction2 / (std::sqrt(exp_avg_sq[i]) + eps) : T(1);
+    p[i] = value - step_size * exp_avg[i] * adaptive;
+  }
+};
+
+template <typename T>
+struct NadamKernel {
+  T *p, *exp_avg, *exp_avg_sq;
+  const T* g;
+  T sign, shrink, weight_decay, beta1, beta2, eps, correction2, gradient_size, momentum_size;
+  FATHOM_ELEMENT {
+    const T value = shrink * p[i], gradient = sign * g[i] + weight_decay * value;
+    exp_avg[i] += (1 - beta1) * (gradient - exp_avg[i]);
+    exp_avg_sq[i] = beta2 * exp_avg_sq[i] + (1 - beta2) * gradient * gradient;
+    const T denominator = std::sqrt(exp_avg_sq[i] / correction2) + eps;
+    p[i] = value - gradient_size * gradient / denominator - momentum_size * exp_avg[i] / denominator;
+  }
+};
+
+template <typename T>
+struct AsgdKernel {
+  T *p, *ax;
+  const T* g;
+  T sign, weight_decay, shrink, eta, mu;  // mu 1: the average is the parameter
+  FATHOM_ELEMENT {
+    const T gradient = sign * g[i] + weight_decay * p[i];
+    const T value = shrink * p[i] - eta * gradient;
+    p[i] = value;
+    ax[i] = mu == 1 ? value : ax[i] + (value - ax[i]) * mu;
+  }
+};
+
+template <typename T>
+struct LambKernel {  // writes the direction; its norm decides the step
+  T *direction, *exp_avg, *exp_avg_sq;
+  const T *p, *g;
+  T clip, l2_decay, decoupled_decay, beta1, beta2, beta3, eps, correction1, correction2;
+  FATHOM_ELEMENT {
+    const T gradient = g[i] / clip + l2_decay * p[i];
+    exp_avg[i] = beta1 * exp_avg[i] + beta3 * gradient;
+    exp_avg_sq[i] = beta2 * exp_avg_sq[i] + (1 - beta2) * gradient * gradient;
+    direction[i] = exp_avg[i] / correction1 / (std::sqrt(exp_avg_sq[i] / correction2) + eps) + decoupled_decay * p[i];
+  }
+};
+
+template <typename T>
+struct AxpyKernel {  // p -= scale * x
+  T* p;
+  const T* x;
+  T scale;
+  FATHOM_ELEMENT { p[i] -= scale * x[i]; }
+};
+
+#undef FATHOM_ELEMENT
+
+// Applies a formula to elements 0 … count - 1. Defined for the structs above.
+template <template <typename> class Kernel, typename T>
+void run(const Kernel<T>& kernel, int64_t count);
+
+// Sum of squares of a dense tensor, in double whatever its type; the same for every number of threads.
+double sum_of_squares(const at::Tensor& tensor);
+
+// Calls body(T()) with the tensor's element type, float or double.
+template <typename Body>
+void dispatch(const at::Tensor& tensor, Body&& body) {
+  if (tensor.scalar_type() == at::kDouble) body(double());
+  else body(float());
+}
+template <typename T>
+T* data(at::Tensor& tensor) { return tensor.mutable_data_ptr<T>(); }
+template <typename T>
+const T* values(const at::Tensor& tensor) { return tensor.const_data_ptr<T>(); }
+
+}  // namespace fathom::optimizers

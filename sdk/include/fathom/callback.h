@@ -1,0 +1,223 @@
+// Kind `callback`: hooks into the training loop, under Lightning's names. Uses no torch. Called from the training thread.
+//
+//   class StopAtLoss final : public fathom::Callback {
+//    public:
+//     struct Options { double loss = 0.1; … };
+//     explicit StopAtLoss(const Options& o) : options_(o) { on(Event::kTrainBatchEnd, &StopAtLoss::look); }
+//    private:
+//     void look(fathom::Trainer& trainer) { if (trainer.loss() < options_.loss) trainer.stop("loss reached"); }
+//   };
+//
+// A callback is called only for the events it has handlers for; an event without any costs the loop nothing.
+#pragma once
+
+#include <array>
+
+#include "fathom/abi/callback.h"
+#include "fathom/plugin.h"
+
+namespace fathom {
+
+enum class Event : uint32_t {
+  kSetup = FATHOM_ON_SETUP,
+  kFitStart = FATHOM_ON_FIT_START,
+  kSanityCheckStart = FATHOM_ON_SANITY_CHECK_START,
+  kSanityCheckEnd = FATHOM_ON_SANITY_CHECK_END,
+  kTrainStart = FATHOM_ON_TRAIN_START,
+  kTrainEpochStart = FATHOM_ON_TRAIN_EPOCH_START,
+  kTrainBatchStart = FATHOM_ON_TRAIN_BATCH_START,
+  kBeforeZeroGrad = FATHOM_ON_BEFORE_ZERO_GRAD,
+  kBeforeBackward = FATHOM_ON_BEFORE_BACKWARD,
+  kAfterBackward = FATHOM_ON_AFTER_BACKWARD,
+  kBeforeOptimizerStep = FATHOM_ON_BEFORE_OPTIMIZER_STEP,
+  kTrainBatchEnd = FATHOM_ON_TRAIN_BATCH_END,
+  kTrainEpochEnd = FATHOM_ON_TRAIN_EPOCH_END,
+  kTrainEnd = FATHOM_ON_TRAIN_END,
+  kFitEnd = FATHOM_ON_FIT_END,
+  kValidationStart = FATHOM_ON_VALIDATION_START,
+  kValidationEpochStart = FATHOM_ON_VALIDATION_EPOCH_START,
+  kValidationBatchStart = FATHOM_ON_VALIDATION_BATCH_START,
+  kValidationBatchEnd = FATHOM_ON_VALIDATION_BATCH_END,
+  kValidationEpochEnd = FATHOM_ON_VALIDATION_EPOCH_END,
+  kValidationEnd = FATHOM_ON_VALIDATION_END,
+  kTestStart = FATHOM_ON_TEST_START,
+  kTestEpochStart = FATHOM_ON_TEST_EPOCH_START,
+  kTestBatchStart = FATHOM_ON_TEST_BATCH_START,
+  kTestBatchEnd = FATHOM_ON_TEST_BATCH_END,
+  kTestEpochEnd = FATHOM_ON_TEST_EPOCH_END,
+  kTestEnd = FATHOM_ON_TEST_END,
+  kException = FATHOM_ON_EXCEPTION,
+  kTeardown = FATHOM_ON_TEARDOWN,
+  kInterrupt = FATHOM_ON_INTERRUPT,
+};
+
+// Who is called after whom at one event: watchers of a metric late, savers last.
+enum class Order : int32_t {
+  kNormal = FATHOM_ORDER_NORMAL,
+  kMonitoring = FATHOM_ORDER_MONITORING,
+  kCheckpoint = FATHOM_ORDER_CHECKPOINT
+};
+
+// What a callback sees of the trainer. Light: a pointer.
+class Trainer {
+ public:
+  explicit Trainer(const fathom_trainer* table) : t_(table) {}
+  const fathom_progress& progress() const { return *t_->progress; }
+
+  // Lightning's trainer.callback_metrics.
+  std::optional<double> metric(std::string_view name) const {
+    double value = 0;
+    if (t_->metric(t_->ctx, to_abi(name), &value) == 0) return std::nullopt;
+    return value;
+  }
+  std::vector<std::pair<std::string, double>> metrics() const { return collect(t_->metrics); }
+  std::vector<std::pair<std::string, double>> progress_bar_metrics() const { return collect(t_->progress_bar_metrics); }
+  void log(std::string_view name, double value, uint32_t flags = 0) const { check(t_->log(t_->ctx, to_abi(name), value, flags)); }
+  void stop(std::string_view reason) const { t_->stop(t_->ctx, to_abi(reason)); }
+
+  void save_checkpoint(const std::string& path, bool weights_only = false) const {
+    check(t_->save_checkpoint(t_->ctx, to_abi(path), weights_only ? 1 : 0));
+  }
+  void save_nemo(const std::string& path) const { check(t_->save_nemo(t_->ctx, to_abi(path))); }
+  void load_weights(const std::string& path) const { check(t_->load_weights(t_->ctx, to_abi(path))); }
+
+  size_t group_count() const { return t_->group_count(t_->ctx); }
+  double optimizer_option(size_t group, std::string_view name) const {
+    double value = 0;
+    check(t_->optimizer_option(t_->ctx, group, to_abi(name), &value));
+    return value;
+  }
+  std::string optimizer_name() const { return to_string(t_->optimizer_name(t_->ctx)); }
+  // Of the training batch in hand.
+  double loss() const {
+    double value = 0;
+    check(t_->loss(t_->ctx, &value));
+    return value;
+  }
+  // 2-norm of all gradients before clipping.
+  double gradient_norm() const {
+    double value = 0;
+    check(t_->gradient_norm(t_->ctx, &value));
+    return value;
+  }
+  Json model_summary(int depth) const {
+    std::string text;
+    const fathom_text_sink sink = text_sink(text);
+    t_->model_summary(t_->ctx, depth, &sink);
+    return Json::parse(text);
+  }
+  std::string resumed_from() const { return to_string(t_->resumed_from(t_->ctx)); }
+
+ private:
+  static std::vector<std::pair<std::string, double>> collect_from(void (*list)(void*, const fathom_metric_sink*), void* ctx) {
+    std::vector<std::pair<std::string, double>> out;
+    const fathom_metric_sink sink = {&out, [](void* c, fathom_str name, double value) {
+                                       static_cast<std::vector<std::pair<std::string, double>>*>(c)->emplace_back(to_string(name), value);
+                                     }};
+    list(ctx, &sink);
+    return out;
+  }
+  std::vector<std::pair<std::string, double>> collect(void (*list)(void*, const fathom_metric_sink*)) const {
+    return collect_from(list, t_->ctx);
+  }
+  const fathom_trainer* t_;
+};
+
+class Callback {
+ public:
+  virtual ~Callback() = default;
+  // Key of the state in a checkpoint; two stateful callbacks must not share one. "" = keeps no state.
+  virtual std::string state_key() const { return ""; }
+  virtual Json save_state() const { return nullptr; }
+  virtual void load_state(const Json& state) {}
+  virtual Order order() const { return Order::kNormal; }
+
+  uint64_t events() const { return events_; }
+  void handle(Event event, Trainer& trainer) {
+    if (auto& handler = handlers_[static_cast<size_t>(event)]) handler(trainer);
+  }
+
+ protected:
+  template <typename T>
+  void on(Event event, void (T::*method)(Trainer&)) {
+    events_ |= uint64_t{1} << static_cast<uint32_t>(event);
+    handlers_[static_cast<size_t>(event)] = [this, method](Trainer& trainer) { (static_cast<T*>(this)->*method)(trainer); };
+  }
+
+ private:
+  uint64_t events_ = 0;
+  std::array<std::function<void(Trainer&)>, FATHOM_EVENT_COUNT> handlers_;
+};
+
+namespace callback_detail {
+inline Callback& callback(void* self) { return *static_cast<Callback*>(self); }
+
+inline const fathom_callback_v1* vtable() {
+  static const fathom_callback_v1 table = {
+      sizeof(fathom_callback_v1),
+      [](void* self) { return callback(self).events(); },
+      [](void* self, uint32_t event, const fathom_trainer* trainer) {
+        return guard([&] {
+          Trainer view(trainer);
+          if (event < FATHOM_EVENT_COUNT) callback(self).handle(static_cast<Event>(event), view);
+        });
+      },
+      [](void* self, const fathom_text_sink* key) { write(key, callback(self).state_key()); },
+      [](void* self, const fathom_text_sink* json) {
+        return guard([&] {
+          const Json state = callback(self).save_state();
+          if (!state.is_null()) write(json, state.dump());
+        });
+      },
+      [](void* self, fathom_str json) { return guard([&] { callback(self).load_state(parse_json(json, "a callback's state")); }); },
+      [](void* self) { return static_cast<int32_t>(callback(self).order()); }};
+  return &table;
+}
+}  // namespace callback_detail
+
+template <typename T>
+struct KindOf<T, std::enable_if_t<std::is_base_of_v<Callback, T>>> {
+  static constexpr fathom_kind kind = FATHOM_KIND_CALLBACK;
+  static const void* vtable() { return callback_detail::vtable(); }
+  static void describe(Json&) {}
+  static fathom_status create(const fathom_create_args* args, void** self) {
+    return create_component<T, Callback>(args, self, [](auto options, const Json&, const std::string&, const Json& context) {
+      return static_cast<Callback*>(construct_raw<T>(options, context));
+    });
+  }
+  static void destroy(void* self) { delete static_cast<Callback*>(self); }
+};
+
+// A callback on the host's side.
+class CallbackHandle {
+ public:
+  explicit CallbackHandle(fathom_object object) : handle_(object), events_(handle_.vtable().events(handle_.self())) {}
+  std::string name() const { return handle_.name(); }
+  bool wants(uint32_t event) const { return (events_ >> event & 1) != 0; }
+  void on_event(uint32_t event, const fathom_trainer& trainer) const {
+    check(handle_.vtable().on_event(handle_.self(), event, &trainer));
+  }
+  std::string state_key() const {
+    std::string key;
+    const fathom_text_sink sink = text_sink(key);
+    handle_.vtable().state_key(handle_.self(), &sink);
+    return key;
+  }
+  Json save_state() const {
+    std::string text;
+    const fathom_text_sink sink = text_sink(text);
+    check(handle_.vtable().save_state(handle_.self(), &sink));
+    return text.empty() ? Json(nullptr) : Json::parse(text);
+  }
+  void load_state(const Json& state) const {
+    const std::string text = state.dump();
+    check(handle_.vtable().load_state(handle_.self(), to_abi(text)));
+  }
+  Order order() const { return static_cast<Order>(handle_.vtable().order(handle_.self())); }
+
+ private:
+  Handle<fathom_callback_v1> handle_;
+  uint64_t events_;
+};
+
+}  // namespace fathom

@@ -1,0 +1,583 @@
+// Kind `optimizer`: one update of the parameters from their gradients.
+//
+//   struct LionOptions {
+//     double lr = 1e-4, weight_decay = 0;
+//     std::vector<double> betas = {0.9, 0.99};
+//     static void describe(fathom::OptionSet<LionOptions>& o) {
+//       o("lr", &LionOptions::lr, "learning rate")("weight_decay", &LionOptions::weight_decay, "decoupled weight decay")…;
+//     }
+//   };
+//   class Lion final : public fathom::Optimizer<LionOptions> {
+//    public:
+//     using Optimizer::Optimizer;
+//     std::vector<fathom::StateSlot> slots(const LionOptions&) const override { return {{"exp_avg"}}; }
+//     void update(LionOptions& o, fathom::UpdateBatch& b) override {
+//       for (size_t i = 0; i < b.size(); ++i) {
+//         at::Tensor &p = b.parameters[i], &g = b.gradients[i], &m = b.state[0][i];
+//         p.mul_(1 - o.lr * o.weight_decay).add_((m * o.betas[0] + g * (1 - o.betas[0])).sign_(), -o.lr);
+//         m.mul_(o.betas[1]).add_(g, 1 - o.betas[1]);
+//       }
+//     }
+//   };
+//   r.add<Lion>("lion", "sign of an interpolated momentum");
+//
+// Groups, overrides per group, missing gradients, state files and errors are the base class's work. Options are named as in
+// PyTorch's param_groups and state as in its state_dict, so checkpoints of both read each other. One thread per object.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <set>
+
+#include "fathom/abi/optimizer.h"
+#include "fathom/plugin.h"
+#include "fathom/values.h"
+
+namespace fathom {
+
+enum class StateKind {
+  kLikeParameter,  // zeros in the parameter's shape
+  kStep,           // PyTorch's float32 0-dim count of updates
+  kInteger,        // a count that PyTorch keeps as a Python int (NovoGrad, Adafactor)
+  kOwn,            // undefined until update() or initial() makes it
+};
+struct StateSlot {
+  std::string name;  // PyTorch's key
+  StateKind kind = StateKind::kLikeParameter;
+};
+
+// What one update sees: the parameters of a group that have a gradient in this step, in parallel vectors. They are dense
+// float32 or float64 CPU tensors (others are worked on as such copies and written back), a parameter and its gradient and
+// kLikeParameter state have the same strides, so kernels may walk their memory. Gradients must not be changed.
+struct UpdateBatch {
+  std::vector<at::Tensor> parameters, gradients;
+  std::vector<std::vector<at::Tensor>> state;  // [slot][i], in the order of slots()
+  int64_t group_steps = 0;                     // step() calls the group has seen, this one included
+
+  size_t size() const { return parameters.size(); }
+  // The count kept in a kStep or kInteger slot.
+  double count(size_t slot, size_t i) const {
+    const at::Tensor& t = state[slot][i];
+    return t.scalar_type() == at::kFloat ? *t.const_data_ptr<float>() : static_cast<double>(*t.const_data_ptr<int64_t>());
+  }
+  // Adds one to all counts of a slot.
+  void advance(size_t slot) {
+    for (at::Tensor& t : state[slot]) {
+      if (t.scalar_type() == at::kFloat) *t.mutable_data_ptr<float>() += 1.0f;
+      else *t.mutable_data_ptr<int64_t>() += 1;
+    }
+  }
+};
+
+// Everything but the options' type and the formula. Authors derive from Optimizer<Options>.
+class OptimizerBase {
+ public:
+  virtual ~OptimizerBase() = default;
+
+  // Fails for tensors that are no leaves of floating point on the CPU, or that are already in a group.
+  void add_group(std::vector<std::string> names, std::vector<at::Tensor> parameters, const Json& overrides) {
+    Group group;
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      const at::Tensor& p = parameters[i];
+      if (!p.defined() || !at::isFloatingType(p.scalar_type()) || !p.device().is_cpu()) {
+        throw Error(Code::kFailed, "an optimizer needs floating point parameters on the CPU")
+            .at(names[i])
+            .seen(p.defined() ? std::string(c10::toString(p.scalar_type())) + " on " + p.device().str() : "an undefined tensor");
+      }
+      if (!known_.insert(p.unsafeGetTensorImpl()).second) {
+        throw Error(Code::kFailed, "a parameter appears in more than one parameter group, or twice in one").at(names[i]);
+      }
+    }
+    append_options(overrides);
+    group.slots = group_slots(groups_.size());
+    group.all.state.assign(group.slots.size(), std::vector<at::Tensor>(parameters.size()));
+    group.names = std::move(names);
+    group.active.assign(parameters.size(), false);
+    for (const at::Tensor& p : parameters) {
+      group.plain.push_back(p.is_non_overlapping_and_dense() && (p.scalar_type() == at::kFloat || p.scalar_type() == at::kDouble));
+    }
+    group.all.parameters = std::move(parameters);
+    group.first = parameter_count_;
+    parameter_count_ += group.all.size();
+    groups_.push_back(std::move(group));
+    if (has_state_from_start()) {
+      const at::NoGradGuard no_grad;
+      for (size_t i = 0; i < groups_.back().all.size(); ++i) activate(groups_.size() - 1, i);
+    }
+  }
+
+  // gradients[i] belongs to the i-th parameter in order of addition; null or undefined = none, the parameter is skipped.
+  void step(at::Tensor* const* gradients, size_t count) {
+    if (count != parameter_count_) {
+      throw Error(Code::kInternal, "an optimizer got " + std::to_string(count) + " gradients for " +
+                                       std::to_string(parameter_count_) + " parameters");
+    }
+    const at::NoGradGuard no_grad;
+    for (Group& group : groups_) collect(group, gradients);
+    std::vector<const at::Tensor*> present;
+    if (wants_all_gradients()) {
+      for (const Group& group : groups_) {
+        for (const at::Tensor& gradient : group.all.gradients) {
+          if (gradient.defined()) present.push_back(&gradient);
+        }
+      }
+      before_step(present);
+    }
+    for (size_t g = 0; g < groups_.size(); ++g) step_group(g);
+  }
+
+  size_t group_count() const { return groups_.size(); }
+  virtual double get_option(size_t group, std::string_view name) const = 0;
+  virtual void set_option(size_t group, std::string_view name, double value) = 0;
+  virtual Json group_options(size_t group) const = 0;
+  virtual void load_group(size_t group, const Json& options) = 0;
+
+  // PyTorch's `state`, parameter by parameter; those never updated have none.
+  void save_state(const std::function<void(int64_t, const std::string&, const Value&)>& emit) const {
+    for (const Group& group : groups_) {
+      for (size_t i = 0; i < group.all.size(); ++i) {
+        for (size_t s = 0; s < group.slots.size() && group.active[i]; ++s) {
+          const at::Tensor& value = group.all.state[s][i];
+          if (!value.defined()) continue;
+          const auto index = static_cast<int64_t>(group.first + i);
+          if (group.slots[s].kind == StateKind::kInteger) emit(index, group.slots[s].name, Value(*value.const_data_ptr<int64_t>()));
+          else emit(index, group.slots[s].name, Value(value));
+        }
+      }
+    }
+  }
+  // Counts are accepted as tensors and as numbers, since PyTorch changed from one to the other.
+  void load_state(int64_t parameter, const std::string& key, const Value& value) {
+    const at::NoGradGuard no_grad;
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      Group& group = groups_[g];
+      const int64_t i = parameter - static_cast<int64_t>(group.first);
+      if (i < 0 || i >= static_cast<int64_t>(group.all.size())) continue;
+      for (size_t s = 0; s < group.slots.size(); ++s) {
+        if (group.slots[s].name == key) return load_slot(g, s, static_cast<size_t>(i), value);
+      }
+      std::vector<std::string> known;
+      for (const StateSlot& slot : group.slots) known.push_back(slot.name);
+      throw Error(Code::kBadData, "the optimizer keeps no state named '" + key + "'").at(group.names[i]).candidates(known);
+    }
+    throw Error(Code::kBadData, "optimizer state for parameter " + std::to_string(parameter) + " of " +
+                                    std::to_string(parameter_count_));
+  }
+
+  // The registered name and config key, for messages; set by the adapter.
+  void set_config_path(std::string path) { config_path_ = std::move(path); }
+  const std::string& config_path() const { return config_path_; }
+
+ protected:
+  virtual void append_options(const Json& overrides) = 0;
+  virtual std::vector<StateSlot> group_slots(size_t group) const = 0;
+  virtual at::Tensor initial_state(size_t group, size_t slot, const at::Tensor& parameter) const = 0;
+  virtual void update_group(size_t group, UpdateBatch& batch) = 0;
+  virtual bool has_state_from_start() const { return false; }
+  // For optimizers that look at all gradients of all groups first (a global norm).
+  virtual bool wants_all_gradients() const { return false; }
+  virtual void before_step(const std::vector<const at::Tensor*>& gradients) {}
+  int64_t group_steps(size_t group) const { return groups_[group].all.group_steps; }
+  void set_group_steps(size_t group, int64_t steps) { groups_[group].all.group_steps = steps; }
+  void check_group(size_t group) const {
+    if (group >= groups_.size()) {
+      throw Error(Code::kInternal, "no parameter group " + std::to_string(group) + " of " + std::to_string(groups_.size()));
+    }
+  }
+
+ private:
+  struct Group {
+    UpdateBatch all;  // gradients are there during step() only
+    std::vector<StateSlot> slots;
+    std::vector<std::string> names;
+    std::vector<bool> active;  // has state
+    std::vector<bool> plain;   // dense float32 or float64: worked on in place
+    size_t first = 0;          // index of its first parameter among all groups
+    bool whole = true;         // every parameter is plain and has a gradient in this step
+  };
+
+  static bool same_layout(const at::Tensor& a, const at::Tensor& b) {
+    return (a.is_contiguous() && b.is_contiguous()) || a.strides() == b.strides();
+  }
+
+  void collect(Group& group, at::Tensor* const* gradients) {
+    auto& out = group.all.gradients;
+    out.clear();
+    group.whole = true;
+    for (size_t i = 0; i < group.all.size(); ++i) {
+      const at::Tensor* gradient = gradients[group.first + i];
+      if (gradient == nullptr || !gradient->defined()) {
+        out.emplace_back();
+        group.whole = false;
+        continue;
+      }
+      const at::Tensor& p = group.all.parameters[i];
+      if (gradient->layout() != at::kStrided) {
+        throw Error(Code::kFailed, "the optimizer does not support sparse gradients")
+            .at(group.names[i])
+            .next("use a dense gradient (sparse: false on the embedding)");
+      }
+      if (gradient->sizes() != p.sizes() || !gradient->device().is_cpu()) {
+        throw Error(Code::kInternal, "a gradient does not fit its parameter")
+            .at(group.names[i])
+            .seen(c10::str(gradient->sizes(), " on ", gradient->device().str()))
+            .expected(c10::str(p.sizes(), " on ", p.device().str()));
+      }
+      if (!group.plain[i]) group.whole = false;
+      if (gradient->scalar_type() == p.scalar_type() && same_layout(*gradient, p)) out.push_back(*gradient);
+      else out.push_back(at::empty_like(p).copy_(*gradient));
+    }
+  }
+
+  void step_group(size_t g) {
+    Group& group = groups_[g];
+    ++group.all.group_steps;
+    for (size_t i = 0; i < group.all.size(); ++i) {
+      if (!group.active[i] && group.all.gradients[i].defined()) activate(g, i);
+    }
+    if (group.whole) {
+      if (group.all.size() > 0) update_group(g, group.all);
+    } else {
+      step_part(g);
+    }
+    group.all.gradients.clear();  // so that they can be freed
+  }
+
+  // Some parameters have no gradient, or need a copy to be worked on: a batch of the others, written back afterwards.
+  void step_part(size_t g) {
+    Group& group = groups_[g];
+    UpdateBatch part;
+    part.group_steps = group.all.group_steps;
+    part.state.resize(group.slots.size());
+    std::vector<size_t> index;
+    const auto work = [](const at::Tensor& t) {
+      const auto type = t.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+      return t.to(type).contiguous();
+    };
+    for (size_t i = 0; i < group.all.size(); ++i) {
+      if (!group.all.gradients[i].defined()) continue;
+      index.push_back(i);
+      const bool plain = group.plain[i];
+      part.parameters.push_back(plain ? group.all.parameters[i] : work(group.all.parameters[i]));
+      part.gradients.push_back(plain ? group.all.gradients[i] : work(group.all.gradients[i]));
+      for (size_t s = 0; s < group.slots.size(); ++s) {
+        const at::Tensor& state = group.all.state[s][i];
+        const bool convert = !plain && state.defined() && group.slots[s].kind != StateKind::kStep && group.slots[s].kind != StateKind::kInteger;
+        part.state[s].push_back(convert ? work(state) : state);
+      }
+    }
+    if (index.empty()) return;
+    update_group(g, part);
+    for (size_t k = 0; k < index.size(); ++k) {
+      const size_t i = index[k];
+      if (!group.plain[i] && !part.parameters[k].is_same(group.all.parameters[i])) {
+        group.all.parameters[i].copy_(part.parameters[k]);
+      }
+      for (size_t s = 0; s < group.slots.size(); ++s) {
+        at::Tensor& kept = group.all.state[s][i];
+        const at::Tensor& made = part.state[s][k];
+        if (made.is_same(kept) || !made.defined()) continue;
+        if (kept.defined() && kept.sizes() == made.sizes()) kept.copy_(made);
+        else kept = group.plain[i] || made.scalar_type() == at::kLong ? made : made.to(group.all.parameters[i].scalar_type());
+      }
+    }
+  }
+
+  void activate(size_t g, size_t i) {
+    Group& group = groups_[g];
+    for (size_t s = 0; s < group.slots.size(); ++s) {
+      group.all.state[s][i] = initial_state(g, s, group.all.parameters[i]);
+    }
+    group.active[i] = true;
+  }
+
+  void load_slot(size_t g, size_t s, size_t i, const Value& value) {
+    Group& group = groups_[g];
+    if (!group.active[i]) activate(g, i);
+    at::Tensor& kept = group.all.state[s][i];
+    const StateSlot& slot = group.slots[s];
+    const auto fail = [&](std::string seen, std::string expected) {
+      throw Error(Code::kBadData, "optimizer state '" + slot.name + "' does not fit").at(group.names[i]).seen(seen).expected(expected);
+    };
+    at::Tensor loaded;
+    if (value.is_tensor()) {
+      loaded = value.tensor();
+    } else if (std::string(value.kind_name()) == "an integer") {
+      loaded = at::zeros({}, at::kLong).fill_(value.integer());
+    } else if (std::string(value.kind_name()) == "a number") {
+      loaded = at::zeros({}, at::kDouble).fill_(value.real());
+    } else {
+      fail(value.kind_name(), "a tensor or a number");
+    }
+    const at::Tensor& p = group.all.parameters[i];
+    if (slot.kind == StateKind::kStep || slot.kind == StateKind::kInteger) {
+      if (loaded.numel() != 1) fail(c10::str("a tensor of shape ", loaded.sizes()), "one number");
+      kept.copy_(loaded.reshape({}));
+    } else if (kept.defined()) {
+      if (loaded.sizes() != kept.sizes()) fail(c10::str("shape ", loaded.sizes()), c10::str("shape ", kept.sizes()));
+      kept.copy_(loaded);
+    } else if (loaded.sizes() == p.sizes()) {
+      kept = at::empty_like(p).copy_(loaded);
+    } else {
+      kept = loaded.to(p.scalar_type(), /*non_blocking=*/false, /*copy=*/true).contiguous();
+    }
+  }
+
+  std::vector<Group> groups_;
+  std::set<const void*> known_;
+  size_t parameter_count_ = 0;
+  std::string config_path_;
+};
+
+template <typename O>
+class Optimizer : public OptimizerBase {
+ public:
+  using Options = O;
+  explicit Optimizer(const O& options) : defaults_(options) {}
+
+  // --- the author's part ---
+  // Throws for values that make no sense; called for the defaults and for every group.
+  virtual void validate(const O& options) const {}
+  virtual std::vector<StateSlot> slots(const O& options) const { return {}; }
+  // A state's first value, when it is not what its kind says; may stay undefined.
+  virtual at::Tensor initial(const O& options, const StateSlot& slot, const at::Tensor& parameter) const {
+    switch (slot.kind) {
+      case StateKind::kLikeParameter: return at::zeros_like(parameter);
+      case StateKind::kStep: return at::zeros({}, at::kFloat);
+      case StateKind::kInteger: return at::zeros({}, at::kLong);
+      case StateKind::kOwn: return {};
+    }
+    return {};
+  }
+  virtual void update(O& options, UpdateBatch& batch) = 0;
+  // False for options that belong to the whole optimizer and that PyTorch does not put into param_groups.
+  virtual bool in_param_groups(std::string_view name) const { return true; }
+  // What param_groups carry besides the options, always with the same value (AdamW's decoupled_weight_decay).
+  virtual Json fixed_group_entries() const { return Json::object(); }
+  // True where the group's own count of steps is part of param_groups, as "step".
+  virtual bool keeps_group_step() const { return false; }
+
+  const O& defaults() const { return defaults_; }
+
+  double get_option(size_t group, std::string_view name) const final {
+    check_group(group);
+    if (const auto value = set().get_number(options_[group], name)) return *value;
+    unknown(name);
+  }
+  void set_option(size_t group, std::string_view name, double value) final {
+    check_group(group);
+    if (!set().set_number(options_[group], name, value)) unknown(name);
+  }
+  Json group_options(size_t group) const final {
+    check_group(group);
+    Json all = dump_options(options_[group]), out = Json::object();
+    for (auto& [key, value] : all.items()) {
+      if (in_param_groups(key)) out[key] = value;
+    }
+    for (const auto& [key, value] : fixed_group_entries().items()) out[key] = value;
+    if (keeps_group_step() && group_steps(group) > 0) out["step"] = group_steps(group);
+    return out;
+  }
+  // Keys that are not this optimizer's options are told in a warning, except PyTorch's own `params` and `initial_lr`.
+  void load_group(size_t group, const Json& options) final {
+    check_group(group);
+    Json merged = dump_options(options_[group]);
+    const Json fixed = fixed_group_entries();
+    for (const auto& [key, value] : options.items()) {
+      if (fixed.contains(key)) continue;
+      if (set().has(key)) merged[key] = value;
+      else if (key == "step" && keeps_group_step()) set_group_steps(group, value.template get<int64_t>());
+      else if (key != "params" && key != "initial_lr" && key != "param_names" && key != "name")
+        log(FATHOM_LOG_WARNING, config_path(), "the saved optimizer option '" + key + "' is not known here and left out");
+    }
+    O loaded = parse_options<O>(merged, config_path());
+    validate(loaded);
+    options_[group] = std::move(loaded);
+  }
+
+ private:
+  static const OptionSet<O>& set() { return options_detail::set_of<O>(); }
+  [[noreturn]] void unknown(std::string_view name) const {
+    throw Error(Code::kFailed, "the optimizer has no number named '" + std::string(name) + "'")
+        .at(config_path())
+        .candidates(set().names());
+  }
+  void append_options(const Json& overrides) final {
+    Json merged = dump_options(defaults_);
+    for (const auto& [key, value] : overrides.items()) merged[key] = value;
+    O options = parse_options<O>(merged, config_path());
+    validate(options);
+    options_.push_back(std::move(options));
+  }
+  std::vector<StateSlot> group_slots(size_t group) const final { return slots(options_[group]); }
+  at::Tensor initial_state(size_t group, size_t slot, const at::Tensor& parameter) const final {
+    return initial(options_[group], slots(options_[group])[slot], parameter);
+  }
+  void update_group(size_t group, UpdateBatch& batch) final { update(options_[group], batch); }
+
+  O defaults_;
+  std::vector<O> options_;
+};
+
+// --- the author's class behind the C table --------------------------------------------------------------------------
+
+namespace optimizer_detail {
+
+inline OptimizerBase& base(void* self) { return *static_cast<OptimizerBase*>(self); }
+inline at::Tensor* tensor(fathom_tensor t) { return reinterpret_cast<at::Tensor*>(t); }
+
+inline fathom_status add_group(void* self, const fathom_parameter* parameters, size_t count, fathom_str options) {
+  return guard([&] {
+    std::vector<std::string> names;
+    std::vector<at::Tensor> tensors;
+    for (size_t i = 0; i < count; ++i) {
+      names.push_back(to_string(parameters[i].name));
+      tensors.push_back(*tensor(parameters[i].tensor));
+    }
+    base(self).add_group(std::move(names), std::move(tensors), parse_json(options, "a parameter group's options"));
+  });
+}
+inline fathom_status step(void* self, const fathom_tensor* gradients, size_t count) {
+  static_assert(sizeof(fathom_tensor) == sizeof(at::Tensor*));
+  return guard([&] { base(self).step(reinterpret_cast<at::Tensor* const*>(gradients), count); });
+}
+inline fathom_status group_count(void* self, size_t* count) {
+  return guard([&] { *count = base(self).group_count(); });
+}
+inline fathom_status get_option(void* self, size_t group, fathom_str name, double* value) {
+  return guard([&] { *value = base(self).get_option(group, to_view(name)); });
+}
+inline fathom_status set_option(void* self, size_t group, fathom_str name, double value) {
+  return guard([&] { base(self).set_option(group, to_view(name), value); });
+}
+inline fathom_status group_options(void* self, size_t group, const fathom_text_sink* json) {
+  return guard([&] { write(json, base(self).group_options(group).dump()); });
+}
+inline fathom_status save_state(void* self, const fathom_state_sink* state) {
+  return guard([&] {
+    base(self).save_state([&](int64_t parameter, const std::string& key, const Value& value) {
+      std::deque<std::vector<fathom_value>> arena;
+      const fathom_named_value named = {to_abi(key), value.to_abi(arena)};
+      check(state->emit(state->ctx, parameter, &named));
+    });
+  });
+}
+inline fathom_status load_state(void* self, int64_t parameter, const fathom_named_value* value) {
+  return guard([&] { base(self).load_state(parameter, to_string(value->name), Value::from_abi(value->value)); });
+}
+inline fathom_status load_group(void* self, size_t group, fathom_str options) {
+  return guard([&] { base(self).load_group(group, parse_json(options, "a saved parameter group")); });
+}
+inline const fathom_optimizer_v1* vtable() {
+  static const fathom_optimizer_v1 table = {sizeof(fathom_optimizer_v1), &add_group,     &step,       &group_count, &get_option,
+                                            &set_option,                 &group_options, &save_state, &load_state,  &load_group};
+  return &table;
+}
+
+}  // namespace optimizer_detail
+
+template <typename T>
+struct KindOf<T, std::enable_if_t<std::is_base_of_v<OptimizerBase, T>>> {
+  static constexpr fathom_kind kind = FATHOM_KIND_OPTIMIZER;
+  static const void* vtable() { return optimizer_detail::vtable(); }
+  static fathom_status create(const fathom_create_args* args, void** self) {
+    return create_component<T, OptimizerBase>(args, self, [](auto options, const Json&, const std::string& path, const Json& context) {
+      std::unique_ptr<T> made(construct_raw<T>(options, context));
+      made->set_config_path(path);
+      made->validate(options);
+      return static_cast<OptimizerBase*>(made.release());
+    });
+  }
+  static void destroy(void* self) { delete static_cast<OptimizerBase*>(self); }
+  static void describe(Json& schema) {}
+};
+
+// --- the caller's side ------------------------------------------------------------------------------------------------
+
+// An optimizer made by name, of any plugin.
+class OptimizerHandle {
+ public:
+  OptimizerHandle() = default;
+  explicit OptimizerHandle(fathom_object object) : handle_(std::make_shared<Handle<fathom_optimizer_v1>>(object)) {}
+
+  explicit operator bool() const { return handle_ != nullptr; }
+  std::string name() const { return handle_->name(); }
+
+  // `options` overrides the options given at creation for this group.
+  void add_group(const std::vector<std::pair<std::string, at::Tensor>>& parameters, const Json& options = Json::object()) {
+    std::vector<fathom_parameter> list;
+    for (const auto& [name, tensor] : parameters) list.push_back({to_abi(name), handle_of(tensor)});
+    const std::string text = options.dump();
+    check(table().add_group(handle_->self(), list.data(), list.size(), to_abi(text)));
+  }
+  // gradients[i] of the i-th parameter in order of addition; undefined = none, the parameter is skipped.
+  void step(const std::vector<at::Tensor>& gradients) {
+    pointers_.clear();
+    for (const at::Tensor& g : gradients) pointers_.push_back(g.defined() ? handle_of(g) : nullptr);
+    check(table().step(handle_->self(), pointers_.data(), pointers_.size()));
+  }
+  size_t group_count() const {
+    size_t count = 0;
+    check(table().group_count(handle_->self(), &count));
+    return count;
+  }
+  double get_option(size_t group, std::string_view name) const {
+    double value = 0;
+    check(table().get_option(handle_->self(), group, to_abi(name), &value));
+    return value;
+  }
+  void set_option(size_t group, std::string_view name, double value) {
+    check(table().set_option(handle_->self(), group, to_abi(name), value));
+  }
+  // A param_groups entry of PyTorch's state_dict, without `params`.
+  Json group_options(size_t group) const {
+    std::string text;
+    const fathom_text_sink sink = text_sink(text);
+    check(table().group_options(handle_->self(), group, &sink));
+    return parse_json(to_abi(text), "a parameter group");
+  }
+  void load_group(size_t group, const Json& options) {
+    if (!FATHOM_HAS(&table(), load_group)) {
+      throw Error(Code::kUnavailable, "'" + name() + "' cannot take over saved parameter groups: its plugin is too old");
+    }
+    const std::string text = options.dump();
+    check(table().load_group(handle_->self(), group, to_abi(text)));
+  }
+  // PyTorch's `state`: parameter index in order of addition -> its values. Tensors are shared with the optimizer: copy what
+  // must outlive the next step.
+  std::map<int64_t, Values> save_state() const {
+    std::map<int64_t, Values> out;
+    const fathom_state_sink sink = {&out, [](void* ctx, int64_t parameter, const fathom_named_value* value) {
+                                      return guard([&] {
+                                        (*static_cast<std::map<int64_t, Values>*>(ctx))[parameter].add(
+                                            to_string(value->name), Value::from_abi(value->value));
+                                      });
+                                    }};
+    check(table().save_state(handle_->self(), &sink));
+    return out;
+  }
+  void load_state(int64_t parameter, const std::string& name, const Value& value) {
+    std::deque<std::vector<fathom_value>> arena;
+    const fathom_named_value named = {to_abi(name), value.to_abi(arena)};
+    check(table().load_state(handle_->self(), parameter, &named));
+  }
+
+ private:
+  const fathom_optimizer_v1& table() const { return handle_->vtable(); }
+  static fathom_tensor handle_of(const at::Tensor& tensor) {
+    return reinterpret_cast<fathom_tensor>(const_cast<at::Tensor*>(&tensor));
+  }
+  std::shared_ptr<Handle<fathom_optimizer_v1>> handle_;
+  std::vector<fathom_tensor> pointers_;
+};
+
+// `config` is the model's `optim` section: its `name` or `_target_`, and the optimizer's options.
+inline OptimizerHandle make_optimizer(const Json& config, const std::string& config_path) {
+  return OptimizerHandle(create_object(1u << FATHOM_KIND_OPTIMIZER, config, config_path));
+}
+
+}  // namespace fathom
