@@ -20,41 +20,54 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Buffers by the names that PyTorch's and NeMo's modules register them under.
-bool is_buffer(std::string_view key) {
+// Buffers by the names that PyTorch's and NeMo's modules register them under: normalisation, position tables, front-ends,
+// FastPitch's pitch statistics, spectral normalisation (weight_u and weight_v beside weight_orig; weight_v beside weight_g
+// is a parameter of weight normalisation).
+bool is_buffer(const std::string& key, const std::set<std::string>& keys) {
+  static const std::set<std::string, std::less<>> kNames = {
+      "running_mean", "running_var", "num_batches_tracked", "position_ids", "token_type_ids", "pos_enc", "inv_freq",
+      "window", "fb", "dct_mat", "mel_basis", "pitch_mean", "pitch_std"};
   const size_t dot = key.rfind('.');
-  const std::string_view last = dot == std::string_view::npos ? key : key.substr(dot + 1);
-  const std::string_view owner = dot == std::string_view::npos ? std::string_view() : key.substr(0, dot);
-  for (const std::string_view name :
-       {"running_mean", "running_var", "num_batches_tracked", "position_ids", "token_type_ids", "pos_enc", "inv_freq"}) {
-    if (last == name) return true;
+  if (kNames.contains(std::string_view(key).substr(dot == std::string::npos ? 0 : dot + 1))) return true;
+  if (!key.ends_with("_u") && !key.ends_with("_v")) return false;
+  return keys.contains(key.substr(0, key.size() - 1) + "orig");
+}
+
+struct NamedTensor {
+  std::string name;
+  const PickleTensor* tensor;
+};
+
+void add_tensors(Inspection& out, const std::vector<NamedTensor>& tensors) {
+  std::set<std::string> names;
+  for (const auto& entry : tensors) names.insert(entry.name);
+  std::set<std::pair<const void*, int64_t>> seen;
+  for (const auto& [name, tensor] : tensors) {
+    out.tensors.push_back({name, tensor->sizes, tensor->dtype});
+    if (!info_of(tensor->dtype).floating || is_buffer(name, names)) continue;
+    // Tied weights are one parameter under two names.
+    if (tensor->numel() > 0 && !seen.emplace(tensor->storage.get(), tensor->offset).second) continue;
+    out.parameters += tensor->numel();
+    if (!tensor->is_parameter || tensor->requires_grad) out.trainable_parameters += tensor->numel();
   }
-  const bool front_end = owner == "featurizer" || owner.ends_with(".featurizer") || owner.find("featurizer.") == 0 ||
-                         owner.find(".featurizer.") != std::string_view::npos;
-  return front_end && (last == "window" || last == "fb" || last == "dct_mat" || last == "mel_basis");
 }
 
-void add_tensor(Inspection& out, const std::string& name, const PickleTensor& tensor,
-                std::set<std::pair<const void*, int64_t>>& seen) {
-  out.tensors.push_back({name, tensor.sizes, tensor.dtype});
-  if (!info_of(tensor.dtype).floating || is_buffer(name)) return;
-  // Tied weights are one parameter under two names.
-  if (tensor.numel() > 0 && !seen.emplace(tensor.storage.get(), tensor.offset).second) return;
-  out.parameters += tensor.numel();
-  if (!tensor.is_parameter || tensor.requires_grad) out.trainable_parameters += tensor.numel();
-}
-
-void add_tensors(Inspection& out, const PickleValue& state, const std::string& prefix,
-                 std::set<std::pair<const void*, int64_t>>& seen) {
+void collect(const PickleValue& state, const std::string& prefix, std::vector<NamedTensor>& out) {
   if (!state.plain().is_dict()) return;
   for (const auto& [key, value] : state.plain().as_dict()) {
     const std::string name = prefix + (key.is_string() ? key.as_string() : to_json(key).dump());
     if (value.is_tensor()) {
-      add_tensor(out, name, value.as_tensor(), seen);
+      out.push_back({name, &value.as_tensor()});
     } else {
-      add_tensors(out, value, name + ".", seen);
+      collect(value, name + ".", out);
     }
   }
+}
+
+void add_tensors(Inspection& out, const PickleValue& state) {
+  std::vector<NamedTensor> tensors;
+  collect(state, "", tensors);
+  add_tensors(out, tensors);
 }
 
 std::string text_at(const Json& config, const char* key) {
@@ -93,14 +106,13 @@ Inspection inspect_nemo(const std::string& path) {
   describe_config(out);
   std::map<std::string, std::string> keys;
   find_artifact_keys(out.config, "", keys);
-  std::set<std::pair<const void*, int64_t>> seen;
   for (const auto& member : archive.members()) {
     if (member.name == kNemoConfig) continue;
     if (member.name == kNemoWeights) {
       PickleFileOptions options;
       options.verify = false;  // only the shapes are looked at
       const PickleFile file = read_pickle_bytes(member.bytes, member.owner, path + ":" + member.name, options);
-      add_tensors(out, file.value, "", seen);
+      add_tensors(out, file.value);
       continue;
     }
     const auto key = keys.find(member.name);
@@ -132,8 +144,7 @@ Inspection inspect_pickle(const std::string& path) {
   out.global_step = number("global_step");
   if (const PickleValue* config = file.value.find("hyper_parameters")) out.config = to_json(*config);
   describe_config(out);
-  std::set<std::pair<const void*, int64_t>> seen;
-  add_tensors(out, state != nullptr ? *state : file.value, "", seen);
+  add_tensors(out, state != nullptr ? *state : file.value);
   return out;
 }
 
@@ -141,8 +152,9 @@ Inspection inspect_safetensors(const std::string& path) {
   const SafetensorsFile file = read_safetensors(path);
   Inspection out;
   out.format = "safetensors";
-  std::set<std::pair<const void*, int64_t>> seen;
-  for (const auto& [name, tensor] : file.tensors) add_tensor(out, name, tensor, seen);
+  std::vector<NamedTensor> tensors;
+  for (const auto& [name, tensor] : file.tensors) tensors.push_back({name, &tensor});
+  add_tensors(out, tensors);
   return out;
 }
 

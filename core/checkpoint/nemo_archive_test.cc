@@ -21,8 +21,10 @@ class NemoArchiveTest : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   struct Raw {
+    Raw(std::string n, std::string b, mode_t t = AE_IFREG, std::string l = {})
+        : name(std::move(n)), bytes(std::move(b)), type(t), link(std::move(l)) {}
     std::string name, bytes;
-    mode_t type = AE_IFREG;
+    mode_t type;
     std::string link;
   };
   // An archive of any members, which the writer under test would refuse.

@@ -316,7 +316,12 @@ class PickleReader {
 
   void integer(uint64_t size) {
     if (size > kMaxIntegerBytes) fail("an integer of the pickle is too long", fmt::format("{} bytes", size));
-    const std::string_view part = take(size);
+    std::string_view part = take(size);
+    // Not every writer uses the shortest form.
+    while (size > 8 && static_cast<uint8_t>(part[size - 1]) == ((part[size - 2] & 0x80) != 0 ? 0xff : 0)) {
+      part.remove_suffix(1);
+      --size;
+    }
     if (size > 8) {
       push(PickleValue::big_int(decimal_of(part)));
       return;

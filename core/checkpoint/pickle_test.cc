@@ -41,10 +41,11 @@ TEST(PickleReader, ReadsTheScalarsOfEveryProtocol) {
   EXPECT_EQ(read("\x80\x02\x8a\x02\x00\x80."s).as_int(), -32768);
   EXPECT_EQ(read("\x80\x02\x8a\x08\x00\x00\x00\x00\x00\x00\x00\x80."s).as_int(), std::numeric_limits<int64_t>::min());
   EXPECT_EQ(read("\x80\x02\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01."s).as_string(), "18446744073709551616");
+  EXPECT_EQ(read("\x80\x02\x8a\x09\xfe\xff\xff\xff\xff\xff\xff\xff\xff."s).as_int(), -2) << "longer than needed";
   EXPECT_EQ(read("\x80\x02\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\xff."s).as_string(), "-18446744073709551616");
   EXPECT_EQ(read("\x80\x02G\x3f\xf8\x00\x00\x00\x00\x00\x00."s).as_double(), 1.5);
   EXPECT_EQ(read("\x80\x04\x95\x04\x00\x00\x00\x00\x00\x00\x00\x8c\x02hi."s).as_string(), "hi");
-  EXPECT_EQ(read("\x80\x05\x96\x02\x00\x00\x00\x00\x00\x00\x00ab."s).as_string(), "ab");
+  EXPECT_EQ(read("\x80\x05\x96\x02\x00\x00\x00\x00\x00\x00\x00" "ab."s).as_string(), "ab");
 }
 
 TEST(PickleReader, SharedListsStaySharedAndTuplesKeepTheirOrder) {

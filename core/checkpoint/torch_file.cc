@@ -1,6 +1,7 @@
 #include "core/checkpoint/torch_file.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/Storage.h>
 

@@ -81,7 +81,9 @@ TEST(Zip, AFlippedBitIsRefusedOrHarmless) {
     std::string damaged = bytes;
     damaged[i] = static_cast<char>(damaged[i] ^ 4);
     const std::string text = refusal(damaged);
-    if (i >= first.offset && i < first.offset + first.size) EXPECT_THAT(text, HasSubstr("checksum")) << i;
+    if (i >= first.offset && i < first.offset + first.size) {
+      EXPECT_THAT(text, HasSubstr("checksum")) << i;
+    }
   }
 }
 

@@ -140,7 +140,12 @@ class Composer {
       }
       const auto loaded = repository_->load(d.config_path);
       if (loaded == nullptr) fail("config '" + d.config_path + "' disappeared while composing");
-      Node content = with_schema(*loaded, d);
+      const Node* schema = schema_of(*loaded, d);
+      if (schema != nullptr && d.package.empty()) {
+        merge_with_schema(root, *schema, *loaded, d);
+        continue;
+      }
+      Node content = schema == nullptr ? loaded->content : merge(*schema, loaded->content, resolvers_);
       content = embed(std::move(content), d.package);
       if (!d.primary) check_no_search_path(content, d);
       try {
@@ -158,33 +163,39 @@ class Composer {
     return root;
   }
 
-  // Up to 1.1 a registered schema of the same name checks a file. The primary config's hydra section is not part of it.
-  Node with_schema(const LoadedConfig& loaded, const ResultDefault& d) const {
-    const Node* schema = loaded.from_schema ? nullptr : repository_->find_schema(d.config_path);
-    if (schema == nullptr || !loaded.content.is_map()) return loaded.content;
-    Node content = loaded.content;
-    std::optional<Node> hydra;
-    if (const Node* section = content.find("hydra"); section != nullptr && d.primary) {
-      hydra = *section;
-      content.erase("hydra");
+  // Up to 1.1 a registered schema of the same name checks a file.
+  const Node* schema_of(const LoadedConfig& loaded, const ResultDefault& d) const {
+    if (!loaded.content.is_map()) return nullptr;
+    return repository_->find_schema(d.config_path);
+  }
+
+  // `content` merged into a fresh object of the schema, on top of what the root has so far. The hydra section is no
+  // part of the schema and goes beside it.
+  void merge_with_schema(Node& root, const Node& schema, const LoadedConfig& loaded, const ResultDefault& d) const {
+    Node before = root, content = loaded.content;
+    Node hydra = Node::map();
+    for (Node* part : {&before, &content}) {
+      if (const Node* section = part->find("hydra"); section != nullptr && (part == &before || d.primary)) {
+        if (part == &before) {
+          hydra = *section;
+        } else {
+          merge_into(hydra, *section, resolvers_);
+        }
+        part->erase("hydra");
+      }
     }
-    Node merged;
+    Node typed = schema;
     try {
-      merged = merge(*schema, content, resolvers_);
+      merge_into(typed, before, resolvers_);
+      merge_into(typed, content, resolvers_);
     } catch (const ConfigError& error) {
       throw ConfigError("ConfigCompositionException",
                         "Error merging '" + d.config_path + "' with schema\n" + error.message())
           .with_cause(error.kind())
           .with_where(error.where());
     }
-    // A class has no place for it, so the section travels beside it in a plain map.
-    if (hydra) {
-      Node open = Node::map(merged.origin());
-      for (const Node::Entry& entry : merged.entries()) open.set(entry.first, entry.second);
-      open.set("hydra", std::move(*hydra));
-      return open;
-    }
-    return merged;
+    typed.set("hydra", std::move(hydra));
+    root = std::move(typed);
   }
 
   static Node embed(Node content, const std::string& package) {

@@ -15,9 +15,14 @@ class ConfigError : public Error {
  public:
   // `kind` is the class name a user of Hydra knows: "ConfigKeyError", "ValidationError", "InterpolationKeyError" …
   ConfigError(std::string kind, std::string what, std::string full_key = {})
-      : Error(Code::kFailed, with_key(std::move(what), full_key)), kind_(std::move(kind)), full_key_(full_key) {}
+      : Error(Code::kFailed, with_key(what, full_key)),
+        kind_(std::move(kind)),
+        bare_(std::move(what)),
+        full_key_(std::move(full_key)) {}
 
   const std::string& kind() const { return kind_; }
+  // The message without the key.
+  const std::string& bare_message() const { return bare_; }
   // "a.b[0]"; empty when the error is about no key or about the root.
   const std::string& full_key() const { return full_key_; }
   // The kind of the error this one was made from (a failed override carries the validation error's kind); may be empty.
@@ -44,7 +49,7 @@ class ConfigError : public Error {
   }
   ConfigError&& keep(Error&&) { return std::move(*this); }
 
-  std::string kind_, full_key_, cause_;
+  std::string kind_, bare_, full_key_, cause_;
 };
 
 // The names among `map`'s string keys that are close to `key`, best first: for "did you mean".

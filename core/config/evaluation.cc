@@ -62,11 +62,10 @@ const Place* Evaluation::child(const Place* container, std::string_view key) {
   if (node.is_map()) {
     if (const Node* found = node.find(key)) {
       // The key object lives beside the value, in the same entry.
-      for (const auto& entry : node.entries()) {
-        if (&entry.second == found) return map_child(container, entry.first, *found);
-      }
+      const auto offset = reinterpret_cast<const char*>(found) - reinterpret_cast<const char*>(node.entries().data());
+      return map_child(container, node.entries()[static_cast<size_t>(offset) / sizeof(Node::Entry)].first, *found);
     }
-    if (!node.schema && !node.entries().empty()) return nullptr;
+    if (!node.schema) return nullptr;
     // Typed keys: an enum's member by name.
     for (const auto& entry : node.entries()) {
       if (std::holds_alternative<EnumMember>(entry.first.value) && std::get<EnumMember>(entry.first.value).name == key) {
@@ -171,7 +170,7 @@ const Place* Evaluation::resolve_string(const std::string& text, const Place* pl
     return evaluate_text(parse_interpolation_text(text), place);
   } catch (const ConfigError& problem) {
     if (problem.kind() == "GrammarParseError" && problem.full_key().empty()) {
-      rethrow_at(problem, problem.kind(), problem.message(), place);
+      rethrow_at(problem, problem.kind(), problem.bare_message(), place);
     }
     throw;
   }
@@ -217,18 +216,18 @@ const Place* Evaluation::follow_key(const std::string& key, const Place* place) 
   } catch (const ConfigError& problem) {
     if (problem.kind() == "MissingMandatoryValue") {
       rethrow_at(problem, "InterpolationToMissingValueError",
-                 "MissingMandatoryValue while resolving interpolation: " + problem.message(), place);
+                 "MissingMandatoryValue while resolving interpolation: " + problem.bare_message(), place);
     }
     if (problem.kind() == "ConfigKeyError") {
-      rethrow_at(problem, "InterpolationKeyError", "ConfigKeyError while resolving interpolation: " + problem.message(),
+      rethrow_at(problem, "InterpolationKeyError", "ConfigKeyError while resolving interpolation: " + problem.bare_message(),
                  place);
     }
     if (problem.kind() == "ConfigTypeError") {
       rethrow_at(problem, "InterpolationResolutionError",
-                 "ConfigTypeError raised while resolving interpolation: " + problem.message(), place);
+                 "ConfigTypeError raised while resolving interpolation: " + problem.bare_message(), place);
     }
     if (problem.kind() == "InterpolationToMissingValueError" || problem.full_key() == place->full_key()) throw;
-    rethrow_at(problem, problem.kind(), problem.message(), place);
+    rethrow_at(problem, problem.kind(), problem.bare_message(), place);
   }
   if (found == nullptr) {
     const std::string_view last = key[0] == '.' ? std::string_view(key).substr(key.find_first_not_of('.')) : key;
@@ -296,7 +295,7 @@ const Place* Evaluation::call_resolver(const std::string& name, const Interpolat
     const bool from_interpolation = problem.kind().rfind("Interpolation", 0) == 0 || problem.kind() == "UnsupportedInterpolationType";
     if (from_interpolation && !problem.full_key().empty()) throw;
     rethrow_at(problem, from_interpolation ? problem.kind() : "InterpolationResolutionError",
-               problem.kind() + " raised while resolving interpolation: " + problem.message(), place);
+               problem.kind() + " raised while resolving interpolation: " + problem.bare_message(), place);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& problem) {
@@ -318,9 +317,10 @@ const Place* Evaluation::convert_result(const Place* result, const Place* place)
     if (result->node->is_scalar() && converted == *result->node) return result;
     return temporary(place, std::move(converted));
   } catch (const ConfigError& problem) {
-    throw ConfigError("InterpolationValidationError", "while resolving interpolation '" +
+    throw ConfigError("InterpolationValidationError", "While dereferencing interpolation '" +
                                                           std::get<std::string>(place->node->value()) + "': " +
-                                                          problem.message())
+                                                          problem.bare_message(),
+                      place->full_key())
         .with_cause(problem.kind())
         .with_where(place->node->origin());
   }
@@ -340,6 +340,16 @@ Node Evaluation::resolved_copy(const Place* place, const CopyOptions& options) {
   }
   const Node& node = *target->node;
   Node copy;
+  struct Copying {
+    Copying(std::vector<const Node*>& stack, const Node* node) : stack(stack) { stack.push_back(node); }
+    ~Copying() { stack.pop_back(); }
+    std::vector<const Node*>& stack;
+  };
+  if (!node.is_scalar() && std::find(copying_.begin(), copying_.end(), &node) != copying_.end()) {
+    throw ConfigError("InterpolationResolutionError", "Recursive interpolation detected", place->full_key())
+        .with_where(place->node->origin());
+  }
+  const Copying copying(copying_, &node);
   if (node.is_scalar()) {
     if (node.is_missing() && options.missing == OnMissing::kThrow) {
       throw ConfigError("MissingMandatoryValue", "Missing mandatory value: " + target->full_key(), target->full_key())

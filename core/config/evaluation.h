@@ -85,7 +85,8 @@ class Evaluation {
   size_t used_ = 0;
   std::unique_ptr<std::deque<Place>> more_;
   std::list<Node> values_;
-  std::vector<const Node*> active_;  // interpolations being followed, to find cycles
+  std::vector<const Node*> copying_;  // containers being copied, for the same reason
+  std::vector<const Node*> active_;   // interpolations being followed, to find cycles
 };
 
 }  // namespace fathom::config

@@ -71,7 +71,7 @@ class Node {
   bool is_null() const { return is_scalar() && std::holds_alternative<std::monostate>(scalar_); }
   bool is_string() const { return is_scalar() && std::holds_alternative<std::string>(scalar_); }
   bool is_missing() const;        // the string "???"
-  bool is_interpolation() const;  // a string holding an unescaped ${...}
+  bool is_interpolation() const;  // a string holding "${", to be evaluated (also when it is escaped: "\\${")
 
   const Scalar& value() const { return scalar_; }  // only for scalars
   void set_value(Scalar value) { *this = scalar(std::move(value), origin_); }

@@ -171,7 +171,8 @@ bool less(const Element& a, const Element& b) {
     if (a.is<int64_t>() && b.is<int64_t>()) return a.as<int64_t>() < b.as<int64_t>();
     return as_double(a) < as_double(b);
   }
-  if (a.text() != nullptr && b.text() != nullptr) return *a.text() < *b.text();
+  // Quoted strings inside lists have no order, as in Hydra: only arguments themselves lose their quotes.
+  if (a.is<std::string>() && b.is<std::string>()) return a.as<std::string>() < b.as<std::string>();
   if (a.is<ElementList>() && b.is<ElementList>()) {
     const auto &x = a.as<ElementList>(), &y = b.as<ElementList>();
     for (size_t i = 0; i < std::min(x.size(), y.size()); ++i) {

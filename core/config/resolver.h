@@ -1,7 +1,7 @@
 // Resolvers: the functions behind ${name:arg,…}.
 //
-// Built in: oc.env oc.decode oc.create oc.select oc.deprecated oc.dict.keys oc.dict.values, Hydra's now and hydra,
-// python_version, and NeMo's multiply, sum, gpu_name. A registry is filled once, before configs are read; reading it
+// Built in: oc.env oc.decode oc.create oc.select oc.deprecated oc.dict.keys oc.dict.values, Hydra's now and hydra, and
+// NeMo's multiply, sum, gpu_name. A registry is filled once, before configs are read; reading it
 // from many threads is safe, changing it is not.
 #pragma once
 
@@ -17,6 +17,7 @@
 namespace fathom::config {
 
 class Evaluation;  // one read in progress, see evaluation.h
+class ResolverRegistry;
 
 // What a resolver may look at besides its arguments.
 class ResolverContext {
@@ -31,8 +32,9 @@ class ResolverContext {
   bool select(std::string_view key, Node* value) const;
   // The same without resolving what is inside a container.
   bool select_unresolved(std::string_view key, Node* value, std::string* full_key) const;
-  // The ${hydra:…} tree; null outside of a run.
+  // The root that has the `hydra` key ${hydra:…} reads; null outside of a run.
   const Node* hydra() const;
+  const ResolverRegistry& registry() const;
   // Parses `text` with the grammar of resolver arguments (oc.decode) and evaluates interpolations in it.
   Node decode(std::string_view text) const;
 
@@ -55,9 +57,9 @@ class ResolverRegistry {
   const ResolverFunction* find(std::string_view name) const;
   std::vector<std::string> names() const;  // sorted
 
-  // The built-ins. `hydra` (may be null) answers ${hydra:path} and must outlive the registry; ${now:…} is fixed at the
-  // first use per format.
+  // The built-ins. ${now:…} gives the time of the first use in the process, in every format.
   static ResolverRegistry with_builtins();
+  // A tree with a key `hydra`, which answers ${hydra:path}; not owned. Null: ${hydra:…} is an error.
   const Node* hydra_config = nullptr;
 
  private:

@@ -20,9 +20,9 @@ class Trainer {
   Trainer(Node& section, std::string key) : section_(section), key_(std::move(key)) {}
 
   UpgradeNotes upgrade() {
+    strategy();  // first: `accelerator: ddp` frees the name that gpus needs
     gpus();
     processes();
-    strategy();
     rename("replace_sampler_ddp", "use_distributed_sampler");
     rename("terminate_on_nan", "detect_anomaly");
     checkpoint_callback();
@@ -261,6 +261,21 @@ UpgradeNotes upgrade_job_config(Node& job) {
   if (Node* model = job.find("model")) notes = upgrade_component_config(*model, "model");
   if (Node* trainer = job.find("trainer")) {
     for (std::string& note : upgrade_trainer_config(*trainer)) notes.push_back(std::move(note));
+    // The checkpoint to go on from became an argument of fit.
+    if (const Node* old = trainer->is_map() ? trainer->find("resume_from_checkpoint") : nullptr) {
+      const Node checkpoint = *old;
+      trainer->erase("resume_from_checkpoint");
+      const std::string what = "trainer.resume_from_checkpoint=" + python_str(checkpoint) + place(checkpoint);
+      const Node* present = job.find("ckpt_path");
+      if (checkpoint.is_null()) {
+        notes.push_back(what + " has no effect: it asked for nothing");
+      } else if (present != nullptr && !present->is_null()) {
+        notes.push_back(what + " has no effect: ckpt_path is set");
+      } else {
+        notes.push_back(what + " is read as ckpt_path");
+        job.set("ckpt_path", checkpoint);
+      }
+    }
   }
   return notes;
 }

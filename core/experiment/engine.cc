@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <torch/headeronly/version.h>
 
 #include "core/experiment/experiment.h"
 #include "core/inference/transcriber.h"

@@ -13,8 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "core/plugins/child_process.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/plugin_info.h"
+#include "fathom/abi/module.h"
 
 namespace {
 
@@ -108,6 +110,45 @@ void check_unique(const std::vector<const fathom_component*>& components) {
   }
 }
 
+// The ports of a module whose options all have defaults, for `plugins info` and the reference pages. It is made in a child
+// process: one that cannot be made alone, or crashes, goes without.
+Json ports_of(const fathom_component& component) {
+  const auto result = fathom::plugins::run_in_child(
+      [&]() -> std::string {
+        const fathom_create_args args = {sizeof(fathom_create_args), fathom::to_abi("{}"), fathom::to_abi(""), fathom::to_abi("{}")};
+        void* self = nullptr;
+        if (component.create(&args, &self) != FATHOM_OK) return {};
+        const auto& table = *static_cast<const fathom_module_v1*>(component.vtable);
+        const fathom_port *in = nullptr, *out = nullptr;
+        size_t in_count = 0, out_count = 0;
+        if (table.ports(self, &in, &in_count, &out, &out_count) != FATHOM_OK) return {};
+        const auto list = [](const fathom_port* ports, size_t count) {
+          Json all = Json::array();
+          for (size_t i = 0; i < count; ++i) {
+            Json port = {{"name", fathom::to_string(ports[i].name)}, {"type", Json::parse(recorded().types.at(ports[i].type - 1))}};
+            if (ports[i].optional != 0) port["optional"] = true;
+            if (ports[i].list_depth != 0) port["list_depth"] = ports[i].list_depth;
+            all.push_back(std::move(port));
+          }
+          return all;
+        };
+        return Json{{"inputs", list(in, in_count)}, {"outputs", list(out, out_count)}}.dump();
+      },
+      20);
+  return result.finished && !result.text.empty() ? Json::parse(result.text) : Json(nullptr);
+}
+
+void add_ports(fathom::plugins::PluginInfo& info, const std::vector<const fathom_component*>& components) {
+  for (size_t i = 0; i < components.size(); ++i) {
+    auto& provided = info.provides[i];
+    if ((provided.kind != FATHOM_KIND_MODULE && provided.kind != FATHOM_KIND_LOSS) || provided.schema.contains("inputs")) continue;
+    bool needs_options = false;
+    for (const auto& option : provided.schema.value("options", Json::array())) needs_options |= option.value("required", false);
+    if (needs_options) continue;
+    if (const Json ports = ports_of(*components[i]); !ports.is_null()) provided.schema.update(ports);
+  }
+}
+
 std::string describe(const std::string& file) {
   fathom::host_slot() = &kHost;
   void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -122,7 +163,8 @@ std::string describe(const std::string& file) {
   const fathom_registrar registrar = {sizeof(fathom_registrar), nullptr, &add};
   fathom::check(entry->register_all(&kHost, &registrar));
   check_unique(recorded().components);
-  const auto info = fathom::plugins::describe_plugin(*entry, recorded().components, recorded().element_types);
+  auto info = fathom::plugins::describe_plugin(*entry, recorded().components, recorded().element_types);
+  add_ports(info, recorded().components);
   const std::string text = fathom::plugins::to_json(info).dump();
   fathom::plugins::parse_plugin_info(text);  // what is embedded must be readable
   return text;

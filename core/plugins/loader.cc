@@ -36,7 +36,7 @@ std::string after(const std::string& text, const std::string& marker) {
   const size_t at = text.find(marker);
   if (at == std::string::npos) return {};
   const size_t begin = at + marker.size();
-  return text.substr(begin, text.find_first_of(" \n,:", begin) - begin);
+  return text.substr(begin, text.find_first_of(" \n,:()", begin) - begin);
 }
 
 // The dynamic linker's words in ours.

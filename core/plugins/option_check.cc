@@ -40,7 +40,7 @@ class Checker {
 
   std::string place(const std::string& key) const {
     const std::string written = locate_ ? locate_(key) : std::string();
-    return written.empty() ? key : key.empty() ? written : written + " (" + key + ")";
+    return written.empty() ? key : written;
   }
   static std::string expected(const Json& option) {
     std::string text = option.value("type", "any");

@@ -38,6 +38,12 @@ std::vector<std::string> all_names(const ProvidedComponent& component) {
   return names;
 }
 
+// "x" of "optim.x.y" below "optim".
+std::string first_key(const std::string& key, const std::string& path) {
+  const size_t begin = path.empty() ? 0 : path.size() + 1;
+  return key.substr(begin, key.find_first_of(".[", begin) - begin);
+}
+
 std::string last_part(std::string_view name) { return std::string(name.substr(name.find_last_of(".:/") + 1)); }
 
 }  // namespace
@@ -362,17 +368,17 @@ fathom_object PluginRegistry::create(uint32_t kinds, const Json& section, const 
 std::vector<Error> PluginRegistry::validate_section(uint32_t kinds, const Json& section, const std::string& config_path, const Locate& locate) {
   const auto place = [&](const std::string& key) {
     const std::string written = locate ? locate(key) : std::string();
-    return written.empty() ? key : written + " (" + key + ")";
+    return written.empty() ? key : written;
   };
   try {
     Selection selection = select_component(kinds, section, place(config_path));
     const Found found = find(kinds, selection.name, place(child_key(config_path, selection.key)));
     flatten_params(selection, found.component->schema, place(config_path));
     // Options of a `params` map are written one level deeper.
-    const bool nested = section.contains("params") && !selection.options.contains("params");
-    const Locate place_of = !nested || !locate ? locate : [&](const std::string& key) {
-      const std::string direct = locate(key);
-      return direct.empty() ? locate(child_key(config_path, "params") + key.substr(config_path.size())) : direct;
+    const bool deeper = section.contains("params") && !selection.options.contains("params");
+    const Locate place_of = [&](const std::string& key) {
+      const bool moved = deeper && key.size() > config_path.size() && !section.contains(first_key(key, config_path));
+      return place(moved ? child_key(config_path, "params" + std::string(config_path.empty() ? "." : "") + key.substr(config_path.size())) : key);
     };
     return check_options(found.component->name, found.component->schema, selection.options, config_path, place_of);
   } catch (Error& error) {

@@ -74,7 +74,8 @@ class PluginRegistry {
   fathom_object create(uint32_t kinds, const Json& section, const std::string& config_path, const Json& context = Json::object());
 
   // All that is wrong with a section, without loading or making anything; empty when create() would get as far as the
-  // component's own code. `locate` gives the place in a file of a full key (see config_check.h for config trees).
+  // component's own code. `locate` gives the place of a full key, so
+  // that each error can name a file and line.
   std::vector<Error> validate_section(uint32_t kinds, const Json& section, const std::string& config_path, const Locate& locate = {});
 
   // Calls the plugins' shutdown functions, last loaded first, each once. Also runs at exit.

@@ -97,8 +97,15 @@ TEST_F(RegistryTest, AllProblemsAreReportedWithPlaces) {
   std::vector<std::string> places;
   for (const auto& problem : problems) places.push_back(problem.where());
   EXPECT_THAT(places, ::testing::UnorderedElementsAre("optim.features", "optim.rate", "optim.betas[1]", "optim.note", "optim.inner",
-                                                      "optim.blocks[0].n", "optim.weights.a", "a.yaml:7:3 (optim.nonsense)", "optim.free"));
+                                                      "optim.blocks[0].n", "optim.weights.a", "a.yaml:7:3", "optim.free"));
   EXPECT_TRUE(registry_.validate_section(kOptimizer, {{"name", "testopt"}, {"rate", 1}, {"note", nullptr}, {"inner", {{"deep", true}}}}, "o").empty());
+}
+
+TEST_F(RegistryTest, PlacesInsideParams) {
+  const Json section = {{"cls", "test.Module"}, {"params", {{"featurs", 1}, {"rate", "x"}}}};
+  std::vector<std::string> places;
+  for (const auto& problem : registry_.validate_section(kModule, section, "a.b")) places.push_back(problem.where());
+  EXPECT_THAT(places, ::testing::UnorderedElementsAre("a.b.params.featurs", "a.b.params.rate"));
 }
 
 TEST_F(RegistryTest, ComponentErrorsComeBackWhole) {

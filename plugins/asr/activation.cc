@@ -1,4 +1,4 @@
-#include "plugins/asr/activation.h"
+#include "activation.h"
 
 #include <ATen/ATen.h>
 

@@ -1,4 +1,4 @@
-#include "plugins/asr/conv_asr_decoder.h"
+#include "conv_asr_decoder.h"
 
 #include <ATen/ATen.h>
 #include <torch/nn/modules/container/modulelist.h>

@@ -4,7 +4,7 @@
 #include <torch/nn/modules/linear.h>
 
 #include "fathom/module.h"
-#include "plugins/asr/masked_conv.h"
+#include "masked_conv.h"
 
 namespace fathom::asr {
 

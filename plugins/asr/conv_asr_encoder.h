@@ -2,7 +2,7 @@
 #pragma once
 
 #include "fathom/module.h"
-#include "plugins/asr/jasper_block.h"
+#include "jasper_block.h"
 
 namespace fathom::asr {
 

@@ -1,4 +1,4 @@
-#include "plugins/asr/conv_norm.h"
+#include "conv_norm.h"
 
 #include <ATen/ATen.h>
 

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "plugins/asr/activation.h"
+#include "activation.h"
 
 namespace fathom::asr {
 

@@ -1,4 +1,4 @@
-#include "plugins/asr/ctc_loss.h"
+#include "ctc_loss.h"
 
 #include <ATen/ATen.h>
 

@@ -1,6 +1,7 @@
 #include "ctc_model.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <array>
@@ -305,6 +306,7 @@ std::shared_ptr<Dataset> EncDecCTCModel::make_predict_dataset(const Json& sectio
 // one's window and filters.
 ModuleHandle& EncDecCTCModel::inference_preprocessor() {
   const auto original = preprocessor_.torch_module();
+  const c10::InferenceMode normal_tensors(false);  // buffers made in inference mode could not be written outside it
   if (!inference_preprocessor_) {
     Json section = with_target(config_["preprocessor"], "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor");
     const std::string kind = module_of(section);

@@ -1,4 +1,4 @@
-#include "plugins/asr/depthwise_conv.h"
+#include "depthwise_conv.h"
 
 #include <ATen/ATen.h>
 #include <ATen/TracerMode.h>
@@ -9,7 +9,7 @@
 #include <cmath>
 
 #include "fathom/error.h"
-#include "plugins/asr/depthwise_kernel.h"
+#include "depthwise_kernel.h"
 
 namespace fathom::asr {
 namespace {
@@ -61,10 +61,17 @@ at::Tensor run_forward(const at::Tensor& x, const at::Tensor& weight, const at::
 
 template <typename T>
 bool all_finite(const at::Tensor& tensor) {
-  // x * 0 is 0 for finite x and NaN otherwise; a plain sum vectorises where a loop of isfinite does not.
+  // x * 0 is 0 for finite x and NaN otherwise; sums in lanes vectorise where a loop of isfinite does not.
   const T* data = tensor.const_data_ptr<T>();
+  constexpr int64_t kLanes = 16;
+  T sums[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= tensor.numel(); i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += data[i + lane] * T(0);
+  }
+  for (; i < tensor.numel(); ++i) sums[0] += data[i] * T(0);
   T sum = 0;
-  for (int64_t i = 0; i < tensor.numel(); ++i) sum += data[i] * T(0);
+  for (const T lane : sums) sum += lane;
   return sum == T(0);
 }
 bool finite(const at::Tensor& tensor) {
@@ -98,7 +105,7 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
     at::Tensor grad_bias;
     if (need_b) {
       const at::Tensor grad = o.out_mask ? o.out_mask->apply(grads[0]) : grads[0];
-      grad_bias = grad.reshape({-1, weight.size(0), grad.size(-1)}).sum({0, 2});
+      grad_bias = grad.reshape({-1, weight.size(0), grad.size(-1)}).sum(at::IntArrayRef{0, 2});
     }
     // Somebody wants derivatives of these gradients: build them from operators that have them.
     if (at::GradMode::is_enabled()) return through_aten(x, weight, grads[0], grad_bias, o, need_x, need_w);

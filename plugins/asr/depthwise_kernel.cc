@@ -1,4 +1,4 @@
-#include "plugins/asr/depthwise_kernel.h"
+#include "depthwise_kernel.h"
 
 #include <ATen/Parallel.h>
 
@@ -34,8 +34,8 @@ template <typename T, int N>
 FATHOM_INLINE void correlate_block(const T* x, const int64_t* off, const T* w, int64_t kernel, T start, T* y) {
   using V = typename VectorOf<T>::type;
   constexpr int64_t kLanes = VectorOf<T>::kLanes;
-  V acc[N];
-  for (int n = 0; n < N; ++n) acc[n] = start - V{};
+  V acc[N] = {};
+  for (int n = 0; n < N; ++n) acc[n] += start;
   for (int64_t k = 0; k < kernel; ++k) {
     const T weight = w[k];
     const T* p = x + off[k];
@@ -78,7 +78,7 @@ template <typename T, int N>
 FATHOM_INLINE void taps_block(const T* x, const int64_t* off, const T* dy, int64_t vectors, T* acc_out) {
   using V = typename VectorOf<T>::type;
   constexpr int64_t kLanes = VectorOf<T>::kLanes;
-  V acc[N];
+  V acc[N] = {};
   const T* p[N];
   for (int n = 0; n < N; ++n) {
     acc[n] = *reinterpret_cast<const V*>(acc_out + n * kLanes);

@@ -1,4 +1,4 @@
-#include "plugins/asr/jasper_block.h"
+#include "jasper_block.h"
 
 #include <ATen/ATen.h>
 #include <torch/nn/modules/container/modulelist.h>
@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "fathom/support.h"
-#include "plugins/asr/conv_norm.h"
+#include "conv_norm.h"
 
 namespace fathom::asr {
 namespace {
@@ -32,7 +32,7 @@ std::pair<int64_t, int64_t> conv_padding(int64_t kernel, int64_t stride, int64_t
   const int64_t same = dilation * (kernel - 1) / 2;
   if (future_context < 0) return {same, same};
   if (kernel <= future_context) {
-    log(FATHOM_LOG_WARN, "asr",
+    log(FATHOM_LOG_WARNING, "asr",
         "future_context " + std::to_string(future_context) + " is not smaller than the kernel (" + std::to_string(kernel) +
             "): using the same padding on both sides");
     return {same, same};

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "plugins/asr/activation.h"
-#include "plugins/asr/masked_conv.h"
-#include "plugins/asr/squeeze_excite.h"
+#include "activation.h"
+#include "masked_conv.h"
+#include "squeeze_excite.h"
 
 namespace fathom::asr {
 

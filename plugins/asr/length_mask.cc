@@ -1,4 +1,4 @@
-#include "plugins/asr/length_mask.h"
+#include "length_mask.h"
 
 #include <ATen/ATen.h>
 

@@ -1,4 +1,4 @@
-#include "plugins/asr/masked_conv.h"
+#include "masked_conv.h"
 
 #include <ATen/ATen.h>
 #include <torch/nn/init.h>
@@ -8,7 +8,7 @@
 #include <cmath>
 
 #include "fathom/error.h"
-#include "plugins/asr/depthwise_conv.h"
+#include "depthwise_conv.h"
 
 namespace fathom::asr {
 

@@ -3,7 +3,7 @@
 
 #include <torch/nn/module.h>
 
-#include "plugins/asr/length_mask.h"
+#include "length_mask.h"
 
 namespace fathom::asr {
 

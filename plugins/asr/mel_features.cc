@@ -1,4 +1,4 @@
-#include "plugins/asr/mel_features.h"
+#include "mel_features.h"
 
 #include <ATen/ATen.h>
 

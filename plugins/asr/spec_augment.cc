@@ -1,4 +1,4 @@
-#include "plugins/asr/spec_augment.h"
+#include "spec_augment.h"
 
 #include <ATen/ATen.h>
 

@@ -1,4 +1,4 @@
-#include "plugins/asr/squeeze_excite.h"
+#include "squeeze_excite.h"
 
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>

@@ -4,8 +4,8 @@
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/modules/linear.h>
 
-#include "plugins/asr/activation.h"
-#include "plugins/asr/length_mask.h"
+#include "activation.h"
+#include "length_mask.h"
 
 namespace fathom::asr {
 

@@ -9,15 +9,16 @@ struct HoldOptions : WarmupOptions {
   std::optional<double> hold_steps, hold_ratio;
 };
 template <typename O>
-void describe_hold(OptionSet<O>& o, bool needs_max_steps) {
-  describe_warmup(o, needs_max_steps);
+void describe_hold(OptionSet<O>& o) {
+  describe_warmup(o);
   o("hold_steps", static_cast<std::optional<double> O::*>(&O::hold_steps), "steps at the base rate after the warm-up", "steps");
   o("hold_ratio", static_cast<std::optional<double> O::*>(&O::hold_ratio), "hold_steps as a share of max_steps");
 }
 
 class HoldBase : public WarmupBase {
  public:
-  explicit HoldBase(const HoldOptions& o) : WarmupBase(o), hold_steps_(steps_or_ratio(o.hold_steps, o.hold_ratio, o.max_steps, "hold")) {
+  HoldBase(const HoldOptions& o, MaxSteps needed)
+      : WarmupBase(o, needed), hold_steps_(steps_or_ratio(o.hold_steps, o.hold_ratio, o.max_steps, "hold")) {
     if (o.hold_steps || o.hold_ratio) hold_steps_ += warmup_steps_;
   }
   std::vector<double> rates(const ScheduleStep& at) override {
@@ -40,22 +41,21 @@ class HoldBase : public WarmupBase {
   double last_warmup_lr_ = 0;  // NeMo's attribute, never anything else
 };
 
-template <bool kNeedsMaxSteps>
 struct PlainHoldOptions : HoldOptions {
-  static void describe(OptionSet<PlainHoldOptions>& o) { describe_hold(o, kNeedsMaxSteps); }
+  static void describe(OptionSet<PlainHoldOptions>& o) { describe_hold(o); }
 };
 
 class WarmupHoldPolicy final : public HoldBase {
  public:
-  using Options = PlainHoldOptions<false>;
-  explicit WarmupHoldPolicy(const Options& o) : HoldBase(o) {}
+  using Options = PlainHoldOptions;
+  explicit WarmupHoldPolicy(const Options& o) : HoldBase(o, MaxSteps::kOptional) {}
   std::vector<double> anneal(double, const std::vector<double>& base) override { return base; }
 };
 
 class WarmupHoldAnnealOneMinusSquareRoot final : public HoldBase {
  public:
-  using Options = PlainHoldOptions<true>;
-  explicit WarmupHoldAnnealOneMinusSquareRoot(const Options& o) : HoldBase(o) {}
+  using Options = PlainHoldOptions;
+  explicit WarmupHoldAnnealOneMinusSquareRoot(const Options& o) : HoldBase(o, MaxSteps::kNeeded) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     const double done = root(ratio(step - hold_steps_, max_steps() - hold_steps_, "max_steps - hold_steps"), 0.5, "share of steps done");
     return each(base, [&](double lr) { return std::max(lr * (1 - done), min_lr_); });
@@ -64,8 +64,8 @@ class WarmupHoldAnnealOneMinusSquareRoot final : public HoldBase {
 
 class WarmupHoldAnnealLinear final : public HoldBase {
  public:
-  using Options = PlainHoldOptions<true>;
-  explicit WarmupHoldAnnealLinear(const Options& o) : HoldBase(o) {}
+  using Options = PlainHoldOptions;
+  explicit WarmupHoldAnnealLinear(const Options& o) : HoldBase(o, MaxSteps::kNeeded) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     const double done = ratio(step - hold_steps_, max_steps() - hold_steps_, "max_steps - hold_steps");
     return each(base, [&](double lr) { return lr - (lr - min_lr_) * done; });
@@ -76,7 +76,7 @@ struct PolynomialHoldOptions : HoldOptions {
   double power = 1;
   bool cycle = false;
   static void describe(OptionSet<PolynomialHoldOptions>& o) {
-    describe_hold(o, true);
+    describe_hold(o);
     o("power", &PolynomialHoldOptions::power, "exponent of the decay");
     o("cycle", &PolynomialHoldOptions::cycle, "start over after the last step, over a longer span");
   }
@@ -84,7 +84,7 @@ struct PolynomialHoldOptions : HoldOptions {
 class PolynomialHoldDecayAnnealing final : public HoldBase {
  public:
   using Options = PolynomialHoldOptions;
-  explicit PolynomialHoldDecayAnnealing(const Options& o) : HoldBase(o), power_(o.power), cycle_(o.cycle) {}
+  explicit PolynomialHoldDecayAnnealing(const Options& o) : HoldBase(o, MaxSteps::kNeeded), power_(o.power), cycle_(o.cycle) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     const double decay = max_steps() - std::max(warmup_steps_, hold_steps_);
     return each(base, [&](double lr) { return poly_decay(lr, step - hold_steps_, decay, power_, min_lr_, cycle_); });
@@ -103,14 +103,14 @@ class PolynomialHoldDecayAnnealing final : public HoldBase {
 struct NoamHoldOptions : HoldOptions {
   double decay_rate = 0.5;
   static void describe(OptionSet<NoamHoldOptions>& o) {
-    describe_hold(o, true);
+    describe_hold(o);
     o("decay_rate", &NoamHoldOptions::decay_rate, "exponent of the decay: 0.5 as in Noam, 1 for a faster one");
   }
 };
 class NoamHoldAnnealing final : public HoldBase {
  public:
   using Options = NoamHoldOptions;
-  explicit NoamHoldAnnealing(const Options& o) : HoldBase(o), decay_rate_(o.decay_rate) {}
+  explicit NoamHoldAnnealing(const Options& o) : HoldBase(o, MaxSteps::kNeeded), decay_rate_(o.decay_rate) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     if (warmup_steps_ == 0) {
       throw Error(Code::kFailed, "NoamHoldAnnealing cannot be used without warm-up steps").next("set warmup_steps or warmup_ratio");

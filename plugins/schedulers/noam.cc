@@ -8,14 +8,14 @@ struct NoamOptions : WarmupOptions {
   double d_model = 0;
   static void describe(OptionSet<NoamOptions>& o) {
     o.required("d_model", &NoamOptions::d_model, "width of the model");
-    describe_warmup(o, false);
+    describe_warmup(o);
   }
 };
 // Has its own warm-up and does not fall to min_lr after max_steps.
 class NoamAnnealing final : public WarmupBase {
  public:
   using Options = NoamOptions;
-  explicit NoamAnnealing(const Options& o) : WarmupBase(o) {
+  explicit NoamAnnealing(const Options& o) : WarmupBase(o, MaxSteps::kOptional) {
     if (!(o.d_model > 0)) throw Error(Code::kFailed, "d_model must be positive").seen(text_of(o.d_model));
     normalize_ = std::pow(o.d_model, -0.5);
   }

@@ -6,28 +6,25 @@ namespace {
 
 constexpr double kPi = 3.141592653589793;
 
-template <int kVariant>
-struct Options : WarmupOptions {
-  static void describe(OptionSet<Options>& o) { describe_warmup(o, /*needs_max_steps=*/kVariant != 0); }
+struct PlainOptions : WarmupOptions {
+  static void describe(OptionSet<PlainOptions>& o) { describe_warmup(o); }
 };
-using PolicyOptions = Options<0>;
-using AnnealingOptions = Options<1>;
 
 class WarmupPolicy final : public WarmupBase {
  public:
-  using Options = PolicyOptions;
-  explicit WarmupPolicy(const Options& o) : WarmupBase(o) {}
+  using Options = PlainOptions;
+  explicit WarmupPolicy(const Options& o) : WarmupBase(o, MaxSteps::kOptional) {}
   std::vector<double> anneal(double, const std::vector<double>& base) override { return base; }
 };
 
 struct SquareOptions : WarmupOptions {
   SquareOptions() { min_lr = 1e-5; }
-  static void describe(OptionSet<SquareOptions>& o) { describe_warmup(o, true); }
+  static void describe(OptionSet<SquareOptions>& o) { describe_warmup(o); }
 };
 class SquareAnnealing final : public WarmupBase {
  public:
   using Options = SquareOptions;
-  explicit SquareAnnealing(const Options& o) : WarmupBase(o) {}
+  explicit SquareAnnealing(const Options& o) : WarmupBase(o, MaxSteps::kNeeded) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     const double span = max_steps() - warmup_steps_;
     const double left = ratio(span - (step - warmup_steps_), span, "max_steps - warmup_steps");
@@ -38,8 +35,8 @@ class SquareAnnealing final : public WarmupBase {
 // Measured from step 0, not from the end of the warm-up.
 class SquareRootAnnealing final : public WarmupBase {
  public:
-  using Options = AnnealingOptions;
-  explicit SquareRootAnnealing(const Options& o) : WarmupBase(o) {}
+  using Options = PlainOptions;
+  explicit SquareRootAnnealing(const Options& o) : WarmupBase(o, MaxSteps::kNeeded) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     const double factor = root(ratio(max_steps() - step, max_steps(), "max_steps"), 0.5, "share of steps left");
     return each(base, [&](double lr) { return std::max(lr * factor, min_lr_); });
@@ -48,8 +45,8 @@ class SquareRootAnnealing final : public WarmupBase {
 
 class InverseSquareRootAnnealing final : public WarmupBase {
  public:
-  using Options = AnnealingOptions;
-  explicit InverseSquareRootAnnealing(const Options& o) : WarmupBase(o) {}
+  using Options = PlainOptions;
+  explicit InverseSquareRootAnnealing(const Options& o) : WarmupBase(o, MaxSteps::kNeeded) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     const double divisor = root((step + 1) / (warmup_steps_ + 1), 0.5, "number of steps");
     return each(base, [&](double lr) { return lr / divisor; });
@@ -59,8 +56,8 @@ class InverseSquareRootAnnealing final : public WarmupBase {
 // Linear from the first group's rate, for every group, as NeMo has it.
 class WarmupAnnealing final : public WarmupBase {
  public:
-  using Options = AnnealingOptions;
-  explicit WarmupAnnealing(const Options& o) : WarmupBase(o) {}
+  using Options = PlainOptions;
+  explicit WarmupAnnealing(const Options& o) : WarmupBase(o, MaxSteps::kNeeded) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     const double done = ratio(step - warmup_steps_, max_steps() - warmup_steps_, "max_steps - warmup_steps");
     return std::vector<double>(base.size(), min_lr_ + (1 - done) * (base.at(0) - min_lr_));
@@ -71,7 +68,7 @@ struct PolynomialOptions : WarmupOptions {
   double power = 1;
   bool cycle = false;
   static void describe(OptionSet<PolynomialOptions>& o) {
-    describe_warmup(o, true);
+    describe_warmup(o);
     o("power", &PolynomialOptions::power, "exponent of the decay");
     o("cycle", &PolynomialOptions::cycle, "start over after the last step, over a longer span");
   }
@@ -79,7 +76,7 @@ struct PolynomialOptions : WarmupOptions {
 class PolynomialDecayAnnealing final : public WarmupBase {
  public:
   using Options = PolynomialOptions;
-  explicit PolynomialDecayAnnealing(const Options& o) : WarmupBase(o), power_(o.power), cycle_(o.cycle) {}
+  explicit PolynomialDecayAnnealing(const Options& o) : WarmupBase(o, MaxSteps::kNeeded), power_(o.power), cycle_(o.cycle) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     return each(base, [&](double lr) {
       return poly_decay(lr, step - warmup_steps_, max_steps() - warmup_steps_, power_, min_lr_, cycle_);
@@ -101,7 +98,7 @@ class PolynomialDecayAnnealing final : public WarmupBase {
 struct CosineOptions : WarmupOptions {
   std::optional<double> constant_steps, constant_ratio;
   static void describe(OptionSet<CosineOptions>& o) {
-    describe_warmup(o, true);
+    describe_warmup(o);
     o("constant_steps", &CosineOptions::constant_steps, "steps at min_lr at the end; the cosine ends before them", "steps");
     o("constant_ratio", &CosineOptions::constant_ratio, "constant_steps as a share of max_steps");
   }
@@ -110,7 +107,7 @@ class CosineAnnealing final : public WarmupBase {
  public:
   using Options = CosineOptions;
   explicit CosineAnnealing(const Options& o)
-      : WarmupBase(o), constant_steps_(steps_or_ratio(o.constant_steps, o.constant_ratio, o.max_steps, "constant")),
+      : WarmupBase(o, MaxSteps::kNeeded), constant_steps_(steps_or_ratio(o.constant_steps, o.constant_ratio, o.max_steps, "constant")),
         decay_steps_(max_steps() - (constant_steps_ + warmup_steps_)) {}
 
   std::vector<double> rates(const ScheduleStep& at) override {

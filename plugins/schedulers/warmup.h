@@ -12,13 +12,11 @@ struct WarmupOptions : CommonOptions {
   double min_lr = 0;
 };
 template <typename O>
-void describe_warmup(OptionSet<O>& o, bool needs_max_steps, bool has_min_lr = true) {
-  const auto max_steps = static_cast<std::optional<double> O::*>(&O::max_steps);
-  if (needs_max_steps) o.required("max_steps", max_steps, "steps of the whole schedule; filled from the trainer", "steps");
-  else o("max_steps", max_steps, "steps of the whole schedule; filled from the trainer", "steps");
+void describe_warmup(OptionSet<O>& o) {
+  o("max_steps", static_cast<std::optional<double> O::*>(&O::max_steps), "steps of the whole schedule; filled from the trainer", "steps");
   o("warmup_steps", static_cast<std::optional<double> O::*>(&O::warmup_steps), "steps of linear warm-up", "steps");
   o("warmup_ratio", static_cast<std::optional<double> O::*>(&O::warmup_ratio), "warm-up as a share of max_steps");
-  if (has_min_lr) o("min_lr", static_cast<double O::*>(&O::min_lr), "rate after max_steps");
+  o("min_lr", static_cast<double O::*>(&O::min_lr), "rate after max_steps");
   describe_common(o);
 }
 
@@ -34,11 +32,14 @@ inline double steps_or_ratio(const std::optional<double>& steps, const std::opti
   return ratio ? std::trunc(*ratio * *max_steps) : otherwise;
 }
 
+enum class MaxSteps { kOptional, kNeeded };
+
 class WarmupBase : public Scheduler {
  public:
-  explicit WarmupBase(const WarmupOptions& o)
+  WarmupBase(const WarmupOptions& o, MaxSteps needed)
       : max_steps_(o.max_steps), warmup_steps_(steps_or_ratio(o.warmup_steps, o.warmup_ratio, o.max_steps, "warmup")), min_lr_(o.min_lr) {
     need_fresh(o);
+    if (needed == MaxSteps::kNeeded) max_steps();
   }
   std::vector<double> rates(const ScheduleStep& at) override {
     const auto step = static_cast<double>(at.step);

@@ -1,17 +1,22 @@
-# fathom_add_plugin(NAME TORCH none|stable|cxx SOURCES file... [LINK target...] [OPENMP file...])
+# fathom_add_plugin(NAME TORCH none|stable|cxx SOURCES file... [LINK target...] [OPENMP file...] [NO_INSTALL])
 #
 # Builds NAME.so: one exported symbol, nothing undefined, never unloaded, its description embedded so that it can be listed
 # without loading it. OPENMP names sources that use at::parallel_for (serial without -fopenmp).
 # Works in this tree and from the installed package alike: Fathom::sdk, Fathom::describe and, unless TORCH is none,
-# LibTorch::torch_cpu must be there. NAME_objects holds the objects, for unit tests.
+# LibTorch::torch_cpu must be there. NAME_objects holds the objects, for unit tests. Installs to lib/fathom/plugins.
 set(FATHOM_CMAKE_DIR ${CMAKE_CURRENT_LIST_DIR})
 
 function(fathom_add_plugin name)
-  cmake_parse_arguments(P "" "TORCH" "SOURCES;LINK;OPENMP" ${ARGN})
+  cmake_parse_arguments(P "NO_INSTALL" "TORCH" "SOURCES;LINK;OPENMP" ${ARGN})
   if(NOT P_TORCH MATCHES "^(none|stable|cxx)$")
     message(FATAL_ERROR "fathom_add_plugin(${name}): TORCH must be none, stable or cxx, not '${P_TORCH}'")
   endif()
 
+  if(P_TORCH STREQUAL "cxx" AND Fathom_cxx_UNAVAILABLE)
+    message(FATAL_ERROR "fathom_add_plugin(${name} TORCH cxx): ${Fathom_cxx_UNAVAILABLE}.")
+  elseif(NOT P_TORCH STREQUAL "none" AND NOT TARGET LibTorch::torch_cpu)
+    message(FATAL_ERROR "fathom_add_plugin(${name} TORCH ${P_TORCH}): libtorch was not found; set FATHOM_LIBTORCH.")
+  endif()
   fathom_refuse_flags_()
   if(NOT CMAKE_OBJCOPY)
     message(FATAL_ERROR "fathom_add_plugin(${name}): objcopy (binutils) is needed to embed the plugin's description")
@@ -38,6 +43,8 @@ function(fathom_add_plugin name)
   endif()
   if(P_OPENMP)
     set_source_files_properties(${P_OPENMP} PROPERTIES COMPILE_OPTIONS "-fopenmp" SKIP_PRECOMPILE_HEADERS ON)
+    # Names libgomp.so.1, which is the copy that libtorch has mapped: one pool of threads in the process.
+    target_link_options(${name}_objects PUBLIC -fopenmp)
   endif()
 
   add_library(${name} MODULE $<TARGET_OBJECTS:${name}_objects>)
@@ -48,6 +55,10 @@ function(fathom_add_plugin name)
   target_link_options(${name} PRIVATE
     -Wl,--version-script,${FATHOM_CMAKE_DIR}/plugin.map -Wl,--exclude-libs,ALL -Wl,--no-undefined
     -Wl,-z,nodelete -Wl,-z,now)
+
+  if(NOT P_NO_INSTALL)
+    install(TARGETS ${name} LIBRARY DESTINATION lib/fathom/plugins)
+  endif()
 
   # The plugin describes itself, and the description becomes a section of the file: listing never loads it.
   set(library_path $ENV{LD_LIBRARY_PATH})

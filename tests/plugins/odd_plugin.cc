@@ -51,7 +51,7 @@ void destroy(void* self) { delete static_cast<int*>(self); }
 
 fathom_status register_all(const fathom_host* host, const fathom_registrar* registrar) {
   static const uint32_t vtable = sizeof(uint32_t);
-  static const fathom_component component = {sizeof(fathom_component), FATHOM_KIND_LOGGER, to_abi(ODD_COMPONENT), nullptr, 0,
+  [[maybe_unused]] static const fathom_component component = {sizeof(fathom_component), FATHOM_KIND_LOGGER, to_abi(ODD_COMPONENT), nullptr, 0,
                                              to_abi("odd"), to_abi(R"({"options": []})"), &create, &destroy, &vtable};
 #if defined(ODD_THROWS)
   throw std::runtime_error("no licence found");
@@ -72,7 +72,7 @@ fathom_status register_all(const fathom_host* host, const fathom_registrar* regi
 #endif
 }
 
-void shutdown() {
+[[maybe_unused]] void shutdown() {
   if (const char* file = std::getenv("FATHOM_TEST_SHUTDOWN_LOG")) {
     if (FILE* log = std::fopen(file, "a")) {
       std::fputs(ODD_NAME "\n", log);

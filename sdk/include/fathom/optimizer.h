@@ -366,11 +366,14 @@ class Optimizer : public OptimizerBase {
   double get_option(size_t group, std::string_view name) const final {
     check_group(group);
     if (const auto value = set().get_number(options_[group], name)) return *value;
+    if (name == "step" && keeps_group_step()) return static_cast<double>(group_steps(group));
     unknown(name);
   }
   void set_option(size_t group, std::string_view name, double value) final {
     check_group(group);
-    if (!set().set_number(options_[group], name, value)) unknown(name);
+    if (set().set_number(options_[group], name, value)) return;
+    if (name != "step" || !keeps_group_step()) unknown(name);
+    set_group_steps(group, static_cast<int64_t>(value));
   }
   Json group_options(size_t group) const final {
     check_group(group);

@@ -24,6 +24,8 @@
 // saved wins over the options. One thread per object.
 #pragma once
 
+#include <algorithm>
+
 #include "fathom/abi/scheduler.h"
 #include "fathom/plugin.h"
 
@@ -106,7 +108,7 @@ class Scheduler {
     state(fields);
     if (counts_steps()) {
       json["base_lrs"] = base_lrs_;
-      json["_step_count"] = last_epoch_ + 1;
+      json["_step_count"] = step_count();
       json["_is_initial"] = false;
       json["_get_lr_called_within_step"] = false;
     }
@@ -122,6 +124,7 @@ class Scheduler {
     fields("_last_lr", last_lr_);
   }
   int64_t last_epoch() const { return last_epoch_; }
+  virtual int64_t step_count() const { return last_epoch_ + 1; }
 
  protected:
   // Schedulers whose initial rates are not the optimizer's (CyclicLR, OneCycleLR) set them in their constructor.
@@ -200,7 +203,9 @@ struct KindOf<T, std::enable_if_t<std::is_base_of_v<Scheduler, T>>> {
       Json config = parse_json(args->config, "a scheduler's config");
       if (options_detail::set_of<Options>().has("max_steps") && context.contains("max_steps") && !context["max_steps"].is_null() &&
           (!config.contains("max_steps") || config["max_steps"].is_null())) {
-        config["max_steps"] = context["max_steps"];
+        const Json& steps = context["max_steps"];
+        const bool whole = steps.is_number_float() && steps.get<double>() == std::floor(steps.get<double>());
+        config["max_steps"] = whole ? Json(static_cast<int64_t>(steps.get<double>())) : steps;
       }
       try {
         std::unique_ptr<T> made(construct_raw<T>(parse_options<Options>(config, path), context));

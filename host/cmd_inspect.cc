@@ -1,0 +1,52 @@
+#include <fmt/format.h>
+
+#include "core/checkpoint/inspect.h"
+#include "host/arguments.h"
+#include "host/output.h"
+
+namespace fathom::host {
+
+int run_inspect(const Words& words, const Globals&) {
+  std::string file;
+  bool json = false, tensors = false, config = false, artifacts = false;
+  CLI::App app("What is inside a .nemo, .ckpt or .safetensors file; needs neither its plugin nor libtorch.", "fathom inspect");
+  app.add_option("file", file, "the file")->required();
+  app.add_flag("--json", json, "everything as one JSON document");
+  app.add_flag("--tensors", tensors, "list the tensors");
+  app.add_flag("--config", config, "print the config");
+  app.add_flag("--artifacts", artifacts, "list the artifacts");
+  if (parse_arguments(app, words)) return 0;
+  const auto found = checkpoint::inspect_file(file);
+  if (json) {
+    print_json(checkpoint::to_json(found));
+    return 0;
+  }
+  if (config) {
+    print(!found.config_text.empty() ? found.config_text : found.config.dump(2) + "\n");
+    return 0;
+  }
+  const Json document = checkpoint::to_json(found);
+  if (tensors) {
+    for (const auto& tensor : document["tensors"]) {
+      print_line(fmt::format("{:<8} {:<16} {}", tensor["dtype"].get<std::string>(), tensor["shape"].dump(), tensor["name"].get<std::string>()));
+    }
+    return 0;
+  }
+  if (artifacts) {
+    for (const auto& artifact : found.artifacts) print_line(fmt::format("{:>12}  {}  {}", artifact.bytes, artifact.member, artifact.key));
+    return 0;
+  }
+  print_line("file         " + file);
+  print_line("format       " + found.format);
+  if (!found.target.empty()) print_line("target       " + found.target);
+  if (!found.nemo_version.empty()) print_line("nemo version " + found.nemo_version);
+  if (!found.lightning_version.empty()) print_line("lightning    " + found.lightning_version);
+  if (found.epoch) print_line("epoch        " + std::to_string(*found.epoch));
+  if (found.global_step) print_line("global step  " + std::to_string(*found.global_step));
+  print_line("tensors      " + std::to_string(found.tensors.size()));
+  print_line("parameters   " + std::to_string(found.parameters));
+  print_line("artifacts    " + std::to_string(found.artifacts.size()));
+  return 0;
+}
+
+}  // namespace fathom::host

@@ -1,0 +1,21 @@
+#include "host/commands.h"
+
+namespace fathom::host {
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> list = {
+      {"train", "train a model from a config", run_train},
+      {"validate", "run a model over its validation data", run_validate},
+      {"test", "run a model over its test data", run_test},
+      {"transcribe", "speech to text with a .nemo model", run_transcribe},
+      {"inspect", "what is inside a .nemo or .ckpt file", run_inspect},
+      {"config", "show a composed config, or explain one of its keys", run_config},
+      {"plugins", "list, describe and check plugins", run_plugins},
+      {"doctor", "check this installation", run_doctor},
+      {"completion", "print a completion script for bash, zsh or fish", run_completion},
+      {"version", "print the version", run_version},
+  };
+  return list;
+}
+
+}  // namespace fathom::host

@@ -1,0 +1,112 @@
+#include <cstdlib>
+
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/plugins/registry.h"
+#include "host/commands.h"
+#include "host/output.h"
+
+namespace fathom::host {
+namespace {
+
+std::string help_text() {
+  std::string text =
+      "fathom: train and run speech, language and synthesis models from typed YAML experiments.\n\n"
+      "  fathom train -cp configs/asr -cn digits_quartznet trainer.max_epochs=5\n"
+      "  fathom transcribe model.nemo clip.wav\n"
+      "  fathom inspect model.nemo\n\n"
+      "Commands:\n";
+  for (const auto& command : commands()) {
+    text += "  " + std::string(command.name) + std::string(14 - std::string_view(command.name).size(), ' ') + command.summary + "\n";
+  }
+  text +=
+      "\nEverywhere:\n"
+      "  --help, -h                     this text, or a command's\n"
+      "  --plugin-dir DIR               look for plugins here too (first)\n"
+      "  --threads N                    threads to use; default: all cores\n"
+      "  --color auto|always|never      colour on stderr\n"
+      "  --quiet, -q | --verbose, -v    fewer or more log lines\n"
+      "\nExit status: 0 done, 1 failed or bad config, 2 usage, 65 bad data, 66 no input, 69 plugin missing or refused,\n"
+      "70 defect, 73 cannot create, 74 I/O, 75 interrupted after saving.\n";
+  return text;
+}
+
+// Takes the global flags out of `words`.
+Globals take_globals(Words& words) {
+  Globals globals;
+  globals.all = words;
+  Colour colour = Colour::kAuto;
+  Words plugin_dirs, rest;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--") {
+      rest.insert(rest.end(), words.begin() + static_cast<int64_t>(i), words.end());
+      break;
+    }
+    const auto value_of = [&](const std::string& flag) -> const std::string* {
+      static std::string value;
+      if (word.starts_with(flag + "=")) {
+        value = word.substr(flag.size() + 1);
+        return &value;
+      }
+      if (word != flag) return nullptr;
+      if (i + 1 == words.size()) throw Error(Code::kUsage, "the flag needs a value").seen(flag);
+      value = words[++i];
+      return &value;
+    };
+    if (const auto* dir = value_of("--plugin-dir")) {
+      plugin_dirs.push_back(*dir);
+    } else if (const auto* threads = value_of("--threads")) {
+      char* end = nullptr;
+      globals.threads = static_cast<int>(std::strtol(threads->c_str(), &end, 10));
+      if (*end != '\0' || globals.threads < 1) throw Error(Code::kUsage, "--threads needs a number of at least 1").seen(*threads);
+    } else if (const auto* choice = value_of("--color")) {
+      if (*choice == "always") colour = Colour::kAlways;
+      else if (*choice == "never") colour = Colour::kNever;
+      else if (*choice != "auto") throw Error(Code::kUsage, "unknown value of --color").seen(*choice).expected("auto, always or never");
+    } else if (word == "--quiet" || word == "-q") {
+      set_log_level(LogLevel::kWarning);
+    } else if (word == "--verbose" || word == "-v") {
+      set_log_level(LogLevel::kDebug);
+    } else {
+      rest.push_back(word);
+    }
+  }
+  set_colour(colour);
+  for (auto dir = plugin_dirs.rbegin(); dir != plugin_dirs.rend(); ++dir) plugins::registry().add_plugin_dir(*dir);
+  words = std::move(rest);
+  return globals;
+}
+
+int run(Words words) {
+  const Globals globals = take_globals(words);
+  if (words.empty()) {
+    print_error(Error(Code::kUsage, "no command").next("fathom --help"));
+    return FATHOM_USAGE;
+  }
+  const std::string name = words[0];
+  words.erase(words.begin());
+  if (name == "--help" || name == "-h" || name == "help") {
+    print(help_text());
+    return 0;
+  }
+  if (name == "--version") return run_version({}, globals);
+  if (name == "__complete") return run_complete(words, globals);
+  std::vector<std::string> known;
+  for (const auto& command : commands()) {
+    if (name == command.name) return command.run(words, globals);
+    known.push_back(command.name);
+  }
+  throw Error(Code::kUsage, "unknown command").seen(name).candidates(nearest_names(name, known)).next("fathom --help lists the commands");
+}
+
+}  // namespace
+}  // namespace fathom::host
+
+int main(int argc, char** argv) {
+  try {
+    return fathom::host::run({argv + 1, argv + argc});
+  } catch (const std::exception& error) {
+    return fathom::host::report_exception(error);
+  }
+}

@@ -1,0 +1,60 @@
+#include "host/output.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "core/base/log.h"
+
+namespace fathom::host {
+namespace {
+
+bool use_colour = false;
+
+void write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw Error(Code::kIo, std::string("cannot write the output: ") + std::strerror(errno));
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+bool environment_says(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0';
+}
+
+}  // namespace
+
+void set_colour(Colour choice) {
+  const char* terminal = std::getenv("TERM");
+  if (choice == Colour::kAlways) use_colour = true;
+  else if (choice == Colour::kNever || environment_says("NO_COLOR")) use_colour = false;
+  else if (environment_says("CLICOLOR_FORCE")) use_colour = true;
+  else use_colour = ::isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
+  set_log_colour(use_colour);
+}
+
+void print(std::string_view text) { write_all(STDOUT_FILENO, text); }
+void print_line(std::string_view text) { print(std::string(text) + "\n"); }
+void print_json(const Json& document) { print_line(document.dump(2)); }
+
+void print_error(const Error& error) {
+  const std::string text = std::string(use_colour ? "\033[1;31merror:\033[0m " : "error: ") + error.what() + "\n";
+  // Nothing can be said when stderr itself is gone.
+  (void)!::write(STDERR_FILENO, text.data(), text.size());
+}
+
+int report_exception(const std::exception& error) {
+  if (const auto* own = dynamic_cast<const Error*>(&error)) {
+    print_error(*own);
+    return static_cast<int>(own->code());
+  }
+  print_error(Error(Code::kInternal, error.what()).next("this is a defect of fathom: please report it with the command line"));
+  return FATHOM_INTERNAL;
+}
+
+}  // namespace fathom::host

@@ -1,0 +1,72 @@
+#include "host/run_config.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/config/access.h"
+#include "core/config/errors.h"
+#include "core/config/json.h"
+#include "core/config/printer.h"
+#include "core/config/upgrade.h"
+#include "core/plugins/kind.h"
+#include "core/plugins/registry.h"
+#include "host/config_check.h"
+#include "host/output.h"
+
+namespace fathom::host {
+
+config::ComposeRequest compose_request(const config::CommandLine& line, bool strict) {
+  config::ComposeRequest request;
+  request.config_path = line.config_path ? line.config_path : std::optional<std::string>(".");
+  request.config_dir = line.config_dir;
+  request.config_name = line.config_name ? line.config_name : std::optional<std::string>("config");
+  request.overrides = line.overrides;
+  request.job_name = request.config_name.value_or("fathom");
+  request.multirun = line.multirun;
+  request.strict_overrides = strict;
+  return request;
+}
+
+config::Composed compose_job(const config::ComposeRequest& request) {
+  config::Composed composed = config::compose(request);
+  for (const auto& warning : composed.warnings) log_warning("config", "{}", warning.text);
+  if (!request.strict_overrides) {
+    for (const auto& note : config::upgrade_job_config(composed.job)) log_info("config", "{}", note);
+  }
+  return composed;
+}
+
+void check_job(const config::Composed& composed) {
+  const std::vector<Error> problems = find_problems(composed.job);
+  if (problems.empty()) return;
+  for (size_t i = 0; i + 1 < problems.size(); ++i) print_error(problems[i]);
+  throw problems.back();
+}
+
+RunRequest run_request(const config::Composed& composed, const Globals& globals) {
+  RunRequest request;
+  config::Node resolved = composed.job;
+  config::resolve(resolved);
+  request.config = config::to_json(resolved);
+  request.config_yaml = config::to_yaml(composed.job);
+  request.command_line = globals.all;
+  request.threads = globals.threads;
+  return request;
+}
+
+std::string config_command_help(const std::string& command, const std::string& about) {
+  return "fathom " + command + " [flags] [overrides…]: " + about +
+         "\n\n"
+         "  fathom " + command + " -cp configs/asr -cn digits_quartznet trainer.max_epochs=5 model.optim.lr=0.01\n\n"
+         "Overrides are Hydra's: key=value changes, +key=value adds, ++key=value does either, ~key removes, group=option\n"
+         "chooses a config of a group. Quote words with brackets or blanks: 'model.optim.betas=[0.9,0.98]'.\n\n"
+         "Flags (anywhere):\n" +
+         config::command_line_flags_help() +
+         "  --strict-overrides             plain Hydra, without fathom's friendlier readings\n"
+         "  --json-summary FILE            write status, steps, checkpoints and metrics there at the end\n";
+}
+
+}  // namespace fathom::host

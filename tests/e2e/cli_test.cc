@@ -1,0 +1,100 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/e2e/process.h"
+
+namespace fathom::e2e {
+namespace {
+
+using testing::Test;
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+TEST(Cli, HelpOnEveryLevelGoesToStdout) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"--help"}, {"train", "--help"}, {"test", "--help"}, {"validate", "--help"}, {"transcribe", "--help"}, {"inspect", "--help"},
+           {"config", "--help"}, {"plugins", "--help"}, {"doctor", "--help"}, {"completion", "--help"}}) {
+    const Result result = fathom(words);
+    EXPECT_EQ(result.status, 0) << words[0] << result.err;
+    EXPECT_FALSE(result.out.empty()) << words[0];
+    EXPECT_TRUE(result.err.empty()) << result.err;
+  }
+}
+
+TEST(Cli, UsageErrorsAreStatus2WithTheNearestName) {
+  const Result unknown = fathom({"trian"});
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_TRUE(unknown.out.empty());
+  EXPECT_TRUE(contains(unknown.err, "error: ")) << unknown.err;
+  EXPECT_TRUE(contains(unknown.err, "train")) << unknown.err;
+  EXPECT_EQ(fathom({}).status, 2);
+  EXPECT_EQ(fathom({"transcribe", "--nonsense"}).status, 2);
+  EXPECT_EQ(fathom({"--threads", "none", "version"}).status, 2);
+  EXPECT_EQ(fathom({"train", "--no-such-flag"}).status, 2);
+}
+
+TEST(Cli, ConfigProblemsAreStatus1AndAllToldAtOnce) {
+  const Result result = fathom({"train", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet", "++trainer.max_epoch=3", "++model.optim.name=novograt",
+                                "++model.encoder.feat_inn=3"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_TRUE(contains(result.err, "max_epoch")) << result.err;
+  EXPECT_TRUE(contains(result.err, "novograd")) << result.err;
+  EXPECT_TRUE(contains(result.err, "feat_in")) << result.err;
+  EXPECT_EQ(fathom({"train", "-cn", "no_such_config"}).status, 1);
+}
+
+TEST(Cli, InputsThatAreNotThereAreStatus66) {
+  EXPECT_EQ(fathom({"transcribe", "/no/such.nemo", "a.wav"}).status, 66);
+  EXPECT_EQ(fathom({"inspect", "/no/such.nemo"}).status, 66);
+}
+
+TEST(Cli, PluginsListIsJsonWithTheFixedKeys) {
+  const Result result = fathom({"plugins", "list", "--json"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  const auto list = nlohmann::json::parse(result.out);
+  ASSERT_FALSE(list.empty());
+  for (const auto& plugin : list) {
+    for (const char* key : {"name", "version", "file", "abi", "torch_use", "status", "provides"}) EXPECT_TRUE(plugin.contains(key)) << key;
+    EXPECT_EQ(plugin["status"], "ok") << plugin.dump();
+  }
+}
+
+TEST(Cli, ConfigShowIsYamlAndOverridesApply) {
+  const Result result = fathom({"config", "show", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet", "trainer.max_epochs=7"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_TRUE(contains(result.out, "max_epochs: 7"));
+  const Result explained = fathom({"config", "explain", "model.optim.lr", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet"});
+  ASSERT_EQ(explained.status, 0) << explained.err;
+  EXPECT_TRUE(contains(explained.out, "digits_quartznet.yaml:")) << explained.out;
+}
+
+TEST(Cli, CompletionKnowsCommandsConfigsAndKeys) {
+  EXPECT_EQ(fathom({"completion", "bash"}).status, 0);
+  EXPECT_TRUE(contains(fathom({"__complete", "tr"}).out, "train\n"));
+  const std::string configs = FATHOM_SOURCE_DIR "/configs/asr";
+  EXPECT_TRUE(contains(fathom({"__complete", "train", "-cp", configs, "-cn", "digits"}).out, "digits_quartznet\n"));
+  EXPECT_TRUE(contains(fathom({"__complete", "train", "-cp", configs, "-cn", "digits_quartznet", "model.opt"}).out, "model.optim.\n"));
+}
+
+TEST(Cli, QuickCommandsDoNotLinkTorch) {
+  const Result result = run({"ldd", fathom_program()});
+  ASSERT_EQ(result.status, 0);
+  EXPECT_FALSE(contains(result.out, "torch")) << result.out;
+  EXPECT_FALSE(contains(result.out, "c10")) << result.out;
+}
+
+TEST(Cli, AReaderThatGoesAwayIsNoError) {
+  const Result result = run({"sh", "-c", fathom_program() + " config show -cp " FATHOM_SOURCE_DIR "/configs/asr -cn digits_quartznet | head -1"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_TRUE(result.err.empty()) << result.err;
+}
+
+TEST(Cli, Doctor) {
+  const Result result = fathom({"doctor"});
+  EXPECT_EQ(result.status, 0) << result.out;
+  EXPECT_TRUE(contains(result.out, "libtorch"));
+}
+
+}  // namespace
+}  // namespace fathom::e2e

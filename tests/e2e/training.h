@@ -1,0 +1,62 @@
+// A training of seconds on real digits, as words of the command line, and what to look at afterwards.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/base/file.h"
+#include "core/checkpoint/inspect.h"
+#include "core/checkpoint/nemo_archive.h"
+#include "core/checkpoint/pickle_file.h"
+#include "tests/e2e/process.h"
+
+namespace fathom::e2e {
+
+namespace fs = std::filesystem;
+
+inline const std::string kDigits = FATHOM_SOURCE_DIR "/tests/data/digits";
+
+// A folder of its own for each test, removed before and after.
+class TrainingTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = testing::TempDir() + "fathom_" + info->test_suite_name() + "_" + info->name();
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  void TearDown() override {
+    if (!HasFailure()) fs::remove_all(folder_);
+  }
+
+  // 12 batches of 16 clips an epoch, 2 epochs, a validation of 2 batches each half epoch.
+  std::vector<std::string> words(const std::string& run, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> out = {fathom_program(), "train", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet", "data_dir=" + kDigits,
+                                    "trainer.max_epochs=2", "++trainer.limit_train_batches=12", "++trainer.limit_val_batches=2", "++trainer.limit_test_batches=2",
+                                    "++trainer.val_check_interval=0.5", "++trainer.log_every_n_steps=1", "model.train_ds.batch_size=16", "++seed=3",
+                                    "++exp_manager.explicit_log_dir=" + folder_ + "/" + run, "--threads", "1"};
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  }
+  // The weights in the run's .nemo file, as bytes by name.
+  std::map<std::string, std::string> final_weights(const std::string& run) const {
+    std::string nemo;
+    for (const auto& entry : fs::directory_iterator(folder_ + "/" + run + "/checkpoints")) {
+      if (entry.path().extension() == ".nemo") nemo = entry.path();
+    }
+    EXPECT_FALSE(nemo.empty()) << "the run wrote no .nemo";
+    std::map<std::string, std::string> weights;
+    if (nemo.empty()) return weights;
+    const auto archive = checkpoint::NemoArchive::open(nemo);
+    const auto state = checkpoint::load_pickle_bytes(archive.at(checkpoint::kNemoWeights).bytes, nemo);
+    for (const auto& [name, value] : state.as_dict()) weights[name.as_string()] = std::string(value.as_tensor().storage->bytes);
+    EXPECT_FALSE(weights.empty());
+    return weights;
+  }
+  std::string folder_;
+};
+
+}  // namespace fathom::e2e

@@ -1,0 +1,128 @@
+#include "tests/e2e/training.h"
+
+#include <cmath>
+#include <sstream>
+
+namespace fathom::e2e {
+namespace {
+
+class Training : public TrainingTest {};
+
+std::string read_if_there(const std::string& path) { return file_exists(path) ? read_file(path) : std::string(); }
+
+TEST_F(Training, RestoredModelGivesTheTrainingProcesssOwnTranscripts) {
+  const Result trained = run(words("run", {"--json-summary", folder_ + "/summary.json"}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const auto summary = nlohmann::json::parse(read_file(folder_ + "/summary.json"));
+  EXPECT_EQ(summary["status"], "finished");
+  EXPECT_EQ(summary["global_step"], 24);
+  ASSERT_TRUE(summary["nemo"].is_string()) << summary.dump();
+
+  // The same clips as the training process's test: its first two batches.
+  std::istringstream lines(read_file(kDigits + "/test.json"));
+  std::string manifest;
+  constexpr int64_t count = 2 * 50;  // limit_test_batches times test_ds.batch_size
+  std::string line;
+  for (int64_t i = 0; i < count && std::getline(lines, line); ++i) {
+    auto item = nlohmann::json::parse(line);
+    item["audio_filepath"] = kDigits + "/" + item["audio_filepath"].get<std::string>();
+    manifest += item.dump() + "\n";
+  }
+  write_file_atomically(folder_ + "/some.json", manifest);
+  const Result heard = fathom({"transcribe", summary["nemo"], "--manifest", folder_ + "/some.json", "--json"});
+  ASSERT_EQ(heard.status, 0) << heard.err;
+  const auto document = nlohmann::json::parse(heard.out);
+  EXPECT_EQ(static_cast<int64_t>(document["items"].size()), count);
+  EXPECT_NEAR(document["wer"].get<double>(), summary["metrics"]["test_wer"].get<double>(), 1e-6);
+}
+
+TEST_F(Training, WritesTheRunFolderOfExpManager) {
+  ASSERT_EQ(run(words("run", {"trainer.max_epochs=1"})).status, 0);
+  for (const char* file : {"cmd-args.log", "config.yaml", "metrics.csv", "nemo_log_globalrank-0_localrank-0.txt"}) {
+    EXPECT_TRUE(file_exists(folder_ + "/run/" + file)) << file;
+  }
+  bool events = false;
+  for (const auto& entry : fs::directory_iterator(folder_ + "/run")) events = events || entry.path().filename().string().starts_with("events.out.tfevents");
+  EXPECT_TRUE(events);
+  EXPECT_NE(read_file(folder_ + "/run/metrics.csv").find("val_wer"), std::string::npos);
+}
+
+TEST_F(Training, Kill9InTheMiddleOfAnEpochThenResumeGivesTheSameBits) {
+  // A checkpoint every 5 steps falls inside epochs and beside validations; accumulation leaves pending gradients.
+  const std::vector<std::string> saving = {"++exp_manager.checkpoint_callback_params.every_n_train_steps=5", "++exp_manager.resume_if_exists=true",
+                                           "++exp_manager.resume_ignore_no_checkpoint=true"};
+  ASSERT_EQ(run(words("whole", saving)).status, 0);
+
+  Process killed(words("cut", saving));
+  const std::string metrics = folder_ + "/cut/metrics.csv";
+  const bool under_way = killed.read([&](const Result&) {
+    const std::string rows = read_if_there(metrics);
+    for (const auto& entry : fs::exists(folder_ + "/cut/checkpoints") ? fs::directory_iterator(folder_ + "/cut/checkpoints") : fs::directory_iterator()) {
+      if (entry.path().string().ends_with("last.ckpt")) return true;
+    }
+    return false;
+  });
+  ASSERT_TRUE(under_way) << "the run ended before it could be killed";
+  killed.kill(SIGKILL);
+  EXPECT_EQ(killed.wait().status, 128 + SIGKILL);
+
+  const Result resumed = run(words("cut", saving));
+  ASSERT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_NE(resumed.err.find("resumed from"), std::string::npos) << resumed.err;
+  const auto whole = final_weights("whole"), cut = final_weights("cut");
+  ASSERT_EQ(whole.size(), cut.size());
+  for (const auto& [name, bytes] : whole) EXPECT_TRUE(cut.at(name) == bytes) << name << " differs";
+  // Timing rows differ from run to run; every other column of the log must not.
+  const auto without_timing = [](const std::string& csv) {
+    std::istringstream stream(csv);
+    std::string line, out;
+    std::vector<bool> keep;
+    while (std::getline(stream, line)) {
+      std::istringstream cells(line + ",");
+      std::string cell, row;
+      for (size_t i = 0; std::getline(cells, cell, ','); ++i) {
+        if (out.empty()) keep.push_back(cell.find("timing") == std::string::npos);
+        if (i < keep.size() && keep[i]) row += cell + ",";
+      }
+      out += row + "\n";
+    }
+    return out;
+  };
+  EXPECT_EQ(without_timing(read_file(folder_ + "/whole/metrics.csv")), without_timing(read_file(metrics)));
+}
+
+TEST_F(Training, CtrlCSavesAndSaysHowToGoOn) {
+  const std::vector<std::string> more = {"trainer.max_epochs=200", "++exp_manager.resume_if_exists=true", "++exp_manager.resume_ignore_no_checkpoint=true"};
+  Process running(words("run", more));
+  ASSERT_TRUE(running.read([&](const Result&) { return read_if_there(folder_ + "/run/metrics.csv").size() > 300; }));
+  running.kill(SIGINT);
+  const Result stopped = running.wait();
+  EXPECT_EQ(stopped.status, 75) << stopped.err;
+  EXPECT_NE(stopped.err.find("resume"), std::string::npos) << stopped.err;
+  const Result resumed = run(words("run", {"trainer.max_epochs=1", "++trainer.max_steps=1", more[1], more[2]}));
+  EXPECT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_NE(resumed.err.find("resumed from"), std::string::npos) << resumed.err;
+}
+
+TEST_F(Training, AFullDiskLeavesTheOldCheckpoint) {
+  const std::vector<std::string> more = {"++exp_manager.resume_if_exists=true", "++exp_manager.resume_ignore_no_checkpoint=true", "trainer.max_epochs=1"};
+  ASSERT_EQ(run(words("run", more)).status, 0);
+  std::map<std::string, std::string> before;
+  for (const auto& entry : fs::directory_iterator(folder_ + "/run/checkpoints")) before[entry.path()] = read_file(entry.path());
+  ASSERT_FALSE(before.empty());
+  // Files cannot grow beyond 64 kB: what a full disk does to the next checkpoint, only with another errno.
+  auto longer = words("run", {more[0], more[1], "trainer.max_epochs=2"});
+  const Result failed = run(longer, {}, [] {
+    const rlimit limit = {64 * 1024, 64 * 1024};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    ::signal(SIGXFSZ, SIG_IGN);
+  });
+  EXPECT_EQ(failed.status, 74) << failed.err;
+  for (const auto& [path, bytes] : before) {
+    if (path.ends_with(".ckpt")) EXPECT_TRUE(file_exists(path) && read_file(path) == bytes) << path << " was harmed";
+  }
+  for (const auto& entry : fs::directory_iterator(folder_ + "/run/checkpoints")) EXPECT_EQ(entry.path().string().find(".tmp."), std::string::npos);
+}
+
+}  // namespace
+}  // namespace fathom::e2e

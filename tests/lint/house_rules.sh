@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The rules of the house that a program can check. Prints each breach as file:line; exit status 1 when there is any.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+bad=0
+breach() {  # breach "rule" < lines
+  local lines; lines=$(cat)
+  [ -z "$lines" ] && return
+  printf '%s:\n%s\n' "$1" "$lines"; bad=1
+}
+sources() { git ls-files "$@" | grep -E '\.(h|cc)$'; }
+
+sources core/base core/config core/typing core/plugins host | xargs -r grep -nE '#include [<"](torch|ATen|c10|caffe2)/' |
+  breach "the torch-free rooms must not include torch"
+sources plugins sdk | xargs -r grep -nE '#include "(core|host)/' | grep -vE '_test\.cc:|_test_data\.h:|test_' | breach "a plugin or the SDK must not include core or host"
+sources core | xargs -r grep -nE '#include "plugins/' | breach "core must not include a plugin"
+sources sdk/include/fathom/abi | xargs -r grep -nE '#include <' | grep -vE '<(stdint|stddef)\.h>' | breach "the boundary includes only stdint.h and stddef.h"
+sources core sdk plugins | grep -vE '_test\.cc$|describe_main\.cc$' | xargs -r grep -nE '(^|[^_a-zA-Z.>:])(std::)?(exit|abort|_exit|quick_exit|terminate)\(' | grep -vE '^\S+:[0-9]+: *(//|\*)' |
+  breach "libraries must not end the process"
+sources sdk/include core plugins | grep -E '\.h$' | xargs -r grep -nE '#include <torch/(torch|all)\.h>' | breach "headers must not include all of torch"
+for header in $(sources sdk/include core host plugins | grep -E '\.h$'); do
+  head -n 1 "$header" | grep -qE '^(//|/\*)' || echo "$header:1"
+done | breach "every header opens with what it is for"
+sources sdk core host plugins tests | xargs -r grep -nE '\b(TODO|FIXME|XXX)\b' | breach "unfinished work is an issue, not a comment"
+sources sdk core host plugins tests | xargs -r awk 'FNR == 1 && n > 1000 { print f ": " n " lines" } { f = FILENAME; n = FNR } END { if (n > 1000) print f ": " n " lines" }' | breach "no file over 1000 lines"
+exit $bad
