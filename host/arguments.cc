@@ -4,7 +4,7 @@
 
 #include "host/output.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 
 bool parse_arguments(CLI::App& app, const Words& words) {
   Words reversed(words.rbegin(), words.rend());  // CLI11 takes them from the back
@@ -21,4 +21,4 @@ bool parse_arguments(CLI::App& app, const Words& words) {
   return true;
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

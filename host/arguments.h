@@ -5,9 +5,9 @@
 
 #include "host/commands.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 
 // Parses `words`; true when --help was asked for and has been printed.
 bool parse_arguments(CLI::App& app, const Words& words);
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

@@ -7,7 +7,7 @@
 #include "host/output.h"
 #include "host/run_config.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -140,4 +140,4 @@ int run_complete(const Words& words, const Globals&) {
   return 0;
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

@@ -10,7 +10,7 @@
 #include "host/output.h"
 #include "host/run_config.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 namespace {
 
 constexpr const char* kHelp =
@@ -128,4 +128,4 @@ int run_config(const Words& words, const Globals&) {
   throw Error(Code::kUsage, "unknown subcommand of config").seen(words[0]).expected("show or explain");
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

@@ -6,7 +6,7 @@
 #include "host/engine_loader.h"
 #include "host/output.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 namespace {
 
 std::string cpu_model() {
@@ -56,4 +56,4 @@ int run_doctor(const Words& words, const Globals&) {
   return good ? 0 : FATHOM_FAILED;
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

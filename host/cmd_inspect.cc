@@ -4,7 +4,7 @@
 #include "host/arguments.h"
 #include "host/output.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 
 int run_inspect(const Words& words, const Globals&) {
   std::string file;
@@ -49,4 +49,4 @@ int run_inspect(const Words& words, const Globals&) {
   return 0;
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

@@ -1,12 +1,49 @@
+#include "core/plugins/listing.h"
+#include "core/plugins/scaffold.h"
+#include "core/plugins/validation.h"
 #include "host/arguments.h"
 #include "host/output.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 
 int run_plugins(const Words& words, const Globals&) {
-  CLI::App app("List, describe and check plugins.", "fathom plugins");
+  bool json = false;
+  std::string name, file, folder;
+  CLI::App app("List, describe, check and begin plugins.", "fathom plugins");
+  app.require_subcommand(0, 1);
+  const auto json_flag = [&](CLI::App* command) { command->add_flag("--json", json, "one JSON document"); };
+  auto* list = app.add_subcommand("list", "all plugins found, usable or refused; loads none of them");
+  json_flag(list);
+  auto* info = app.add_subcommand("info", "one component: options with type, default and meaning, ports, aliases, plugin");
+  info->add_option("name", name, "name or alias of a component")->required();
+  json_flag(info);
+  auto* validate = app.add_subcommand("validate", "check that a plugin keeps the rules of the boundary");
+  validate->add_option("file", file, "the .so")->required();
+  json_flag(validate);
+  auto* begin = app.add_subcommand("new", "copy a plugin project to start from");
+  begin->add_option("folder", folder, "new folder; its name becomes the plugin's")->required();
   if (parse_arguments(app, words)) return 0;
+
+  auto& registry = plugins::registry();
+  if (*list) {
+    if (json) print_json(plugins::plugins_json(registry.plugins()));
+    else print(plugins::plugins_text(registry.plugins(), registry.search_path()));
+  } else if (*info) {
+    const Json found = plugins::info_json(registry, name);
+    if (json) print_json(found);
+    else print(plugins::info_text(found));
+  } else if (*validate) {
+    const auto report = plugins::validate_plugin(file);
+    if (json) print_json(plugins::validation_json(report));
+    else print(plugins::validation_text(report));
+    return report.ok() ? 0 : FATHOM_UNAVAILABLE;
+  } else if (*begin) {
+    for (const auto& written : plugins::new_plugin_project(plugins::template_folder(), folder)) print_line(written);
+  } else {
+    print(app.help());
+    return FATHOM_USAGE;
+  }
   return 0;
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

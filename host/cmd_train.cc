@@ -10,7 +10,7 @@
 #include "host/run_config.h"
 #include "host/signals.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 namespace {
 
 // Takes `--json-summary FILE` and `--strict-overrides` out of the words; the rest are Hydra's.
@@ -129,4 +129,4 @@ int run_test(const Words& words, const Globals& globals) {
   return run_stage(words, globals, "test", "evaluate model_path=X.nemo or ckpt_path=X.ckpt on model.test_ds");
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

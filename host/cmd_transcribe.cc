@@ -13,7 +13,7 @@
 #include "host/output.h"
 #include "host/signals.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 
 int run_transcribe(const Words& words, const Globals& globals) {
   TranscribeRequest request;
@@ -69,4 +69,4 @@ int run_transcribe(const Words& words, const Globals& globals) {
   return 0;
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

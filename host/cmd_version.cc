@@ -1,7 +1,7 @@
 #include "host/commands.h"
 #include "host/output.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 
 std::string version_text() {
   return std::string("fathom ") + FATHOM_VERSION + " (plugin ABI " + std::to_string(FATHOM_ABI_MAJOR) + "." + std::to_string(FATHOM_ABI_MINOR) +
@@ -18,4 +18,4 @@ int run_version(const Words& words, const Globals&) {
   return 0;
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

@@ -1,6 +1,6 @@
 #include "host/commands.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> list = {
@@ -18,4 +18,4 @@ const std::vector<Command>& commands() {
   return list;
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace fathom::host {
+namespace fathom::cli {
 
 using Words = std::vector<std::string>;
 
@@ -35,4 +35,4 @@ int run_version(const Words& words, const Globals& globals);
 
 std::string version_text();
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

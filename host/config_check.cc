@@ -8,7 +8,7 @@
 #include "core/plugins/registry.h"
 #include "core/training/trainer_options.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 namespace {
 
 constexpr uint32_t kAnyModule = 1u << FATHOM_KIND_MODULE | 1u << FATHOM_KIND_LOSS | 1u << FATHOM_KIND_METRIC |
@@ -88,4 +88,4 @@ std::vector<Error> find_problems(const config::Node& job) {
   return checker.take();
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

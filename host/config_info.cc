@@ -5,7 +5,7 @@
 #include "core/plugins/registry.h"
 #include "host/output.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 namespace {
 
 void add_leaves(const config::Node& node, const std::string& key, std::string& out) {
@@ -57,4 +57,4 @@ void print_config_info(const config::Composed& composed, const std::string& topi
   }
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

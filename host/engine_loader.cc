@@ -2,7 +2,7 @@
 
 #include <dlfcn.h>
 
-namespace fathom::host {
+namespace fathom::cli {
 
 Engine& engine() {
   static Engine* instance = nullptr;  // lives as long as the process: libtorch must outlive every plugin
@@ -18,4 +18,4 @@ Engine& engine() {
   return *instance;
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

@@ -3,9 +3,9 @@
 
 #include "core/experiment/engine.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 
 // The process's engine; never closed. Error(kUnavailable) naming the library when it cannot be opened.
 Engine& engine();
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

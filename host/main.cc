@@ -6,7 +6,7 @@
 #include "host/commands.h"
 #include "host/output.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 namespace {
 
 std::string help_text() {
@@ -101,12 +101,12 @@ int run(Words words) {
 }
 
 }  // namespace
-}  // namespace fathom::host
+}  // namespace fathom::cli
 
 int main(int argc, char** argv) {
   try {
-    return fathom::host::run({argv + 1, argv + argc});
+    return fathom::cli::run({argv + 1, argv + argc});
   } catch (const std::exception& error) {
-    return fathom::host::report_exception(error);
+    return fathom::cli::report_exception(error);
   }
 }

@@ -8,7 +8,7 @@
 
 #include "core/base/log.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 namespace {
 
 bool use_colour = false;
@@ -57,4 +57,4 @@ int report_exception(const std::exception& error) {
   return FATHOM_INTERNAL;
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

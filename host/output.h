@@ -7,7 +7,7 @@
 
 #include "fathom/support.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 
 enum class Colour { kAuto, kAlways, kNever };
 // --color, then NO_COLOR, CLICOLOR_FORCE, TERM=dumb, then whether stderr is a terminal.
@@ -24,4 +24,4 @@ void print_error(const Error& error);
 // Prints any exception and gives its exit status.
 int report_exception(const std::exception& error);
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

@@ -16,7 +16,7 @@
 #include "host/config_check.h"
 #include "host/output.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 
 config::ComposeRequest compose_request(const config::CommandLine& line, bool strict) {
   config::ComposeRequest request;
@@ -69,4 +69,4 @@ std::string config_command_help(const std::string& command, const std::string& a
          "  --json-summary FILE            write status, steps, checkpoints and metrics there at the end\n";
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

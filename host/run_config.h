@@ -6,7 +6,7 @@
 #include "core/experiment/engine.h"
 #include "host/commands.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 
 // The command line's flags as a request; `strict` is --strict-overrides.
 config::ComposeRequest compose_request(const config::CommandLine& line, bool strict);
@@ -21,4 +21,4 @@ RunRequest run_request(const config::Composed& composed, const Globals& globals)
 // Help of the config-driven commands.
 std::string config_command_help(const std::string& command, const std::string& about);
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

@@ -7,7 +7,7 @@
 #include "core/base/interrupt.h"
 #include "fathom/abi/base.h"
 
-namespace fathom::host {
+namespace fathom::cli {
 namespace {
 
 // Only async-signal-safe calls here.
@@ -34,4 +34,4 @@ int interrupt_status(bool saved) {
   return 128 + interrupt_requested();
 }
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

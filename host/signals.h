@@ -1,10 +1,10 @@
 // SIGINT and SIGTERM: the first asks the run to finish its step and save, the second ends the program at once.
 #pragma once
 
-namespace fathom::host {
+namespace fathom::cli {
 
 void catch_interrupts();
 // The exit status of a run that was interrupted: 75 when a checkpoint was written, else 130 or 143.
 int interrupt_status(bool saved);
 
-}  // namespace fathom::host
+}  // namespace fathom::cli

@@ -1,4 +1,5 @@
-// The recorded checkpoint files of ../shared, through the suites of the conformance runner. Skips where they are not here.
+// The recorded checkpoint files of ../shared, through the suites of the conformance runner. Skips where they are not
+// here.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -32,7 +33,8 @@ TEST(CheckpointGolden, RecordedCheckpoints) {
     std::ifstream lines(kGolden / "lightning_ckpt" / (std::string(name) + ".jsonl"));
     for (std::string line; std::getline(lines, line); ++count) {
       const auto body = nlohmann::json::parse(line);
-      run(suites().at(0), {body.at("id"), std::string("lightning_ckpt/") + name, (kGolden / "lightning_ckpt").string(), body});
+      run(suites().at(0),
+          {body.at("id"), std::string("lightning_ckpt/") + name, (kGolden / "lightning_ckpt").string(), body});
     }
   }
   EXPECT_GT(count, 50u);
@@ -42,7 +44,8 @@ TEST(CheckpointGolden, RecordedArchives) {
   if (!fs::exists(kGolden / "nemo_models" / "archives")) GTEST_SKIP() << "no recordings at " << kGolden;
   for (const auto& entry : fs::directory_iterator(kGolden / "nemo_models" / "archives")) {
     std::ifstream meta(entry.path() / "meta.json");
-    run(suites().at(1), {entry.path().filename(), "nemo_models/archives", entry.path().string(), nlohmann::json::parse(meta)});
+    run(suites().at(1),
+        {entry.path().filename(), "nemo_models/archives", entry.path().string(), nlohmann::json::parse(meta)});
   }
 }
 

@@ -8,11 +8,12 @@
 #include <set>
 #include <string_view>
 
-#include "core/checkpoint/config_json.h"
 #include "core/checkpoint/nemo_archive.h"
 #include "core/checkpoint/pickle_file.h"
 #include "core/checkpoint/safetensors.h"
 #include "core/checkpoint/zip_reader.h"
+#include "core/config/json.h"
+#include "core/config/yaml_loader.h"
 #include "fathom/error.h"
 
 namespace fathom::checkpoint {
@@ -20,13 +21,15 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Buffers by the names that PyTorch's and NeMo's modules register them under: normalisation, position tables, front-ends,
-// FastPitch's pitch statistics, spectral normalisation (weight_u and weight_v beside weight_orig; weight_v beside weight_g
-// is a parameter of weight normalisation).
+// Buffers by the names that PyTorch's and NeMo's modules register them under: normalisation, position tables,
+// front-ends, FastPitch's pitch statistics, spectral normalisation (weight_u and weight_v beside weight_orig; weight_v
+// beside weight_g is a parameter of weight normalisation).
 bool is_buffer(const std::string& key, const std::set<std::string>& keys) {
-  static const std::set<std::string, std::less<>> kNames = {
-      "running_mean", "running_var", "num_batches_tracked", "position_ids", "token_type_ids", "pos_enc", "inv_freq",
-      "window", "fb", "dct_mat", "mel_basis", "pitch_mean", "pitch_std"};
+  static const std::set<std::string, std::less<>> kNames = {"running_mean", "running_var",    "num_batches_tracked",
+                                                            "position_ids", "token_type_ids", "pos_enc",
+                                                            "inv_freq",     "window",         "fb",
+                                                            "dct_mat",      "mel_basis",      "pitch_mean",
+                                                            "pitch_std"};
   const size_t dot = key.rfind('.');
   if (kNames.contains(std::string_view(key).substr(dot == std::string::npos ? 0 : dot + 1))) return true;
   if (!key.ends_with("_u") && !key.ends_with("_v")) return false;
@@ -93,7 +96,8 @@ void find_artifact_keys(const Json& config, const std::string& key, std::map<std
     const auto& text = config.get_ref<const std::string&>();
     if (text.starts_with("nemo:")) keys.emplace(text.substr(5), key);
   } else if (config.is_structured()) {
-    for (const auto& [name, value] : config.items()) find_artifact_keys(value, key.empty() ? name : key + "." + name, keys);
+    for (const auto& [name, value] : config.items())
+      find_artifact_keys(value, key.empty() ? name : key + "." + name, keys);
   }
 }
 
@@ -102,7 +106,7 @@ Inspection inspect_nemo(const std::string& path) {
   Inspection out;
   out.format = archive.is_folder() ? "nemo-folder" : archive.is_compressed() ? "nemo-gz" : "nemo";
   out.config_text = archive.config_text();
-  out.config = yaml_to_json(out.config_text, path + ":" + std::string(kNemoConfig));
+  out.config = config_to_json(out.config_text, path + ":" + std::string(kNemoConfig));
   describe_config(out);
   std::map<std::string, std::string> keys;
   find_artifact_keys(out.config, "", keys);
@@ -177,6 +181,18 @@ Inspection inspect_file(const std::string& path) {
   return inspect_nemo(path);
 }
 
+Json config_to_json(const std::string& text, const std::string& source) {
+  config::LoadOptions options;
+  options.check_interpolations = false;  // shown as they stand
+  try {
+    return config::to_json(config::load_yaml_text(text, source, options));
+  } catch (const Error& error) {
+    throw Error(Code::kBadData, "the configuration of the archive is not readable: " + error.message())
+        .at(error.where().empty() ? source : error.where())
+        .next("the file is damaged, or was packed by hand: correct model_config.yaml");
+  }
+}
+
 Json to_json(const PickleValue& wrapped) {
   using Kind = PickleValue::Kind;
   const PickleValue& value = wrapped.plain();
@@ -190,21 +206,24 @@ Json to_json(const PickleValue& wrapped) {
       if (std::isinf(number)) return number < 0 ? "-inf" : "inf";
       return number;
     }
-    case Kind::kBigInt: case Kind::kString: return value.as_string();
+    case Kind::kBigInt:
+    case Kind::kString: return value.as_string();
     case Kind::kBytes: return hex(value.as_string());
     case Kind::kDtype: return "torch." + std::string(info_of(value.as_dtype()).name);
-    case Kind::kList: case Kind::kTuple: case Kind::kSet: {
+    case Kind::kList:
+    case Kind::kTuple:
+    case Kind::kSet: {
       Json out = Json::array();
       for (const auto& item : value.items()) out.push_back(to_json(item));
       return out;
     }
     case Kind::kDict: {
       Json out = Json::object();
-      for (const auto& [key, item] : value.as_dict()) out[key.is_string() ? key.as_string() : to_json(key).dump()] = to_json(item);
+      for (const auto& [key, item] : value.as_dict())
+        out[key.is_string() ? key.as_string() : to_json(key).dump()] = to_json(item);
       return out;
     }
-    case Kind::kTensor:
-      return {{"tensor", info_of(value.as_tensor().dtype).name}, {"shape", value.as_tensor().sizes}};
+    case Kind::kTensor: return {{"tensor", info_of(value.as_tensor().dtype).name}, {"shape", value.as_tensor().sizes}};
     case Kind::kObject: return {{"object", value.as_object().full_name()}};
     case Kind::kStorage: return {{"object", "torch.storage"}};
   }

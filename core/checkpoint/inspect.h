@@ -25,13 +25,13 @@ struct InspectedArtifact {
 };
 
 struct Inspection {
-  // "nemo" (plain tar), "nemo-gz", "nemo-folder", "lightning" (a checkpoint of a training run), "torch" (any other file of
-  // torch.save), "torch-legacy" (before torch 1.6), "safetensors"
+  // "nemo" (plain tar), "nemo-gz", "nemo-folder", "lightning" (a checkpoint of a training run), "torch" (any other file
+  // of torch.save), "torch-legacy" (before torch 1.6), "safetensors"
   std::string format;
   std::string nemo_version, target;  // of the configuration; "" when it has none
   // Numbers of elements of the state_dict's parameters: its floating point tensors without the buffers of normalisation
-  // layers, of front-ends and of position tables. A file does not say which parameters are frozen, unless it stores them
-  // as torch.nn.Parameter: the others count as trainable.
+  // layers, of front-ends and of position tables. A file does not say which parameters are frozen, unless it stores
+  // them as torch.nn.Parameter: the others count as trainable.
   int64_t parameters = 0, trainable_parameters = 0;
   std::vector<InspectedTensor> tensors;
   std::vector<InspectedArtifact> artifacts;
@@ -51,5 +51,9 @@ nlohmann::ordered_json to_json(const Inspection& inspection);
 
 // Values as JSON: tuples and sets become lists, bytes hex text, tensors {"tensor", "shape"}, non-finite numbers text.
 nlohmann::ordered_json to_json(const PickleValue& value);
+
+// A model_config.yaml as JSON, typed as OmegaConf types it; interpolations and "???" stay text. Error(kBadData) for a
+// text that is no YAML.
+nlohmann::ordered_json config_to_json(const std::string& text, const std::string& source);
 
 }  // namespace fathom::checkpoint

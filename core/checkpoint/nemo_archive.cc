@@ -27,8 +27,9 @@ std::string archive_message(archive* handle) {
   return text == nullptr ? "unknown error" : text;
 }
 
-[[noreturn]] void bad_archive(const std::string& path, const std::string& what, const std::string& seen = {},
-                              const std::string& next = "the file is damaged or was not copied completely; take another copy of it") {
+[[noreturn]] void bad_archive(
+    const std::string& path, const std::string& what, const std::string& seen = {},
+    const std::string& next = "the file is damaged or was not copied completely; take another copy of it") {
   throw Error(Code::kBadData, "not a readable .nemo archive: " + what).at(path).seen(seen).next(next);
 }
 
@@ -81,7 +82,8 @@ void NemoArchive::read_folder() {
   const fs::path root(path_);
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
     // As when unpacking: a link could lead anywhere.
-    if (entry.is_symlink()) bad_archive(path_, "it holds a link", entry.path().string(), "replace the link by the file");
+    if (entry.is_symlink())
+      bad_archive(path_, "it holds a link", entry.path().string(), "replace the link by the file");
     if (entry.is_regular_file()) names.push_back(entry.path().lexically_relative(root).generic_string());
     if (names.size() > kMaxMembers) bad_archive(path_, "it has too many members");
   }
@@ -108,8 +110,9 @@ void NemoArchive::read_tar(std::shared_ptr<const void> owner, std::string_view f
     if (status == ARCHIVE_EOF) break;
     if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
       bad_archive(path_, archive_message(reader.get()), {},
-                  file.starts_with("version https://git-lfs") ? "this is a Git LFS pointer: run `git lfs pull`"
-                                                              : "give a .nemo file; if it is one, it is damaged: copy it again");
+                  file.starts_with("version https://git-lfs")
+                      ? "this is a Git LFS pointer: run `git lfs pull`"
+                      : "give a .nemo file; if it is one, it is damaged: copy it again");
     }
     const char* raw_name = archive_entry_pathname(entry);
     const std::string full_name = raw_name == nullptr ? "" : raw_name;
@@ -251,7 +254,8 @@ void check(archive* handle, const Sink& sink, int64_t result, const std::string&
 
 class MemberWriter final : public FileWriter {
  public:
-  MemberWriter(archive* handle, const Sink& sink, const std::string& path) : handle_(handle), sink_(sink), path_(path) {}
+  MemberWriter(archive* handle, const Sink& sink, const std::string& path)
+      : handle_(handle), sink_(sink), path_(path) {}
   void write(std::string_view bytes) override {
     while (!bytes.empty()) {
       const la_ssize_t count = archive_write_data(handle_, bytes.data(), bytes.size());

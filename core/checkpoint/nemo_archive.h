@@ -1,5 +1,5 @@
-// .nemo archives: a tar (plain since NeMo 1.7, gzipped before) or a folder with model_config.yaml, model_weights.ckpt and
-// artifacts. An archive is data: nothing is unpacked unless asked for, and never outside the folder given.
+// .nemo archives: a tar (plain since NeMo 1.7, gzipped before) or a folder with model_config.yaml, model_weights.ckpt
+// and artifacts. An archive is data: nothing is unpacked unless asked for, and never outside the folder given.
 //
 // Reading refuses, with Error(kBadData): names that are absolute or contain "..", links and devices, two members of one
 // name, archives that are cut short, and gzip streams that unpack to more than kMaxUnpackRatio times the file's size.
@@ -67,8 +67,8 @@ struct NemoMember {
   static NemoMember of_file(std::string name, std::string path);  // read when it is written
 };
 
-// Writes a plain tar, members as "./name" in the given order, in place of `path` in one step; missing parent folders are
-// made. Equal members give equal bytes: no times, users or permissions of this machine are stored.
+// Writes a plain tar, members as "./name" in the given order, in place of `path` in one step; missing parent folders
+// are made. Equal members give equal bytes: no times, users or permissions of this machine are stored.
 void write_nemo_archive(const std::string& path, const std::vector<NemoMember>& members);
 // The same members as files of a folder (NeMo's pack_nemo_file=False).
 void write_nemo_folder(const std::string& folder, const std::vector<NemoMember>& members);

@@ -67,7 +67,8 @@ class NemoArchiveTest : public testing::Test {
 
 TEST_F(NemoArchiveTest, WhatIsWrittenComesBack) {
   const std::string weights(100'000, 'w');
-  const std::vector<NemoMember> members = {NemoMember::of_text("aa_vocab.txt", "a\nb\n"), NemoMember::of_text("model_config.yaml", "x: 1\n"),
+  const std::vector<NemoMember> members = {NemoMember::of_text("aa_vocab.txt", "a\nb\n"),
+                                           NemoMember::of_text("model_config.yaml", "x: 1\n"),
                                            NemoMember::of_text("model_weights.ckpt", weights)};
   const std::string path = folder_ + "/new/folder/model.nemo";
   write_nemo_archive(path, members);
@@ -87,7 +88,8 @@ TEST_F(NemoArchiveTest, WhatIsWrittenComesBack) {
 }
 
 TEST_F(NemoArchiveTest, AFolderIsAnArchiveToo) {
-  write_nemo_folder(folder_ + "/unpacked", {NemoMember::of_text("model_config.yaml", "x: 1\n"), NemoMember::of_text("sub/a.txt", "a")});
+  write_nemo_folder(folder_ + "/unpacked",
+                    {NemoMember::of_text("model_config.yaml", "x: 1\n"), NemoMember::of_text("sub/a.txt", "a")});
   const NemoArchive archive = NemoArchive::open(folder_ + "/unpacked");
   EXPECT_TRUE(archive.is_folder());
   EXPECT_EQ(archive.at("sub/a.txt").bytes, "a");
@@ -96,7 +98,8 @@ TEST_F(NemoArchiveTest, AFolderIsAnArchiveToo) {
 }
 
 TEST_F(NemoArchiveTest, GzipAndNamesWithoutDot) {
-  const NemoArchive archive = NemoArchive::open(raw_archive({{"model_config.yaml", "x: 1\n"}, {"v.txt", std::string(300'000, 'v')}}, true));
+  const NemoArchive archive =
+      NemoArchive::open(raw_archive({{"model_config.yaml", "x: 1\n"}, {"v.txt", std::string(300'000, 'v')}}, true));
   EXPECT_TRUE(archive.is_compressed());
   EXPECT_EQ(archive.at("v.txt").bytes.size(), 300'000u);
 }
@@ -117,7 +120,8 @@ TEST_F(NemoArchiveTest, DamageAndForeignFilesAreRefused) {
   EXPECT_THAT(refusal(path_), HasSubstr("not a readable .nemo"));
   write_file_atomically(path_, "");
   EXPECT_THAT(refusal(path_), HasSubstr("empty"));
-  write_nemo_archive(path_, {NemoMember::of_text("model_config.yaml", "x: 1\n"), NemoMember::of_text("w", std::string(50'000, 'w'))});
+  write_nemo_archive(
+      path_, {NemoMember::of_text("model_config.yaml", "x: 1\n"), NemoMember::of_text("w", std::string(50'000, 'w'))});
   const std::string whole = read_file(path_);
   write_file_atomically(path_, whole.substr(0, 30'000));
   EXPECT_THAT(refusal(path_), HasSubstr("not a readable .nemo"));

@@ -15,7 +15,7 @@
 namespace fathom::checkpoint {
 namespace {
 
-constexpr int64_t kNewestVersion = 10;               // of the zip container, as torch 2 reads
+constexpr int64_t kNewestVersion = 10;  // of the zip container, as torch 2 reads
 constexpr int64_t kLegacyProtocol = 1001;
 constexpr std::string_view kLegacyMagic = "119547037146038801333356";  // 0x1950a86a20f9469cfc6c
 constexpr std::string_view kPickleName = "/data.pkl";
@@ -33,7 +33,8 @@ void swap_bytes(PickleStorage& storage) {
   if (unit == 1) return;
   auto swapped = std::make_shared<std::string>(storage.bytes);
   for (size_t i = 0; i + unit <= swapped->size(); i += unit) {
-    std::reverse(swapped->begin() + static_cast<std::ptrdiff_t>(i), swapped->begin() + static_cast<std::ptrdiff_t>(i + unit));
+    std::reverse(swapped->begin() + static_cast<std::ptrdiff_t>(i),
+                 swapped->begin() + static_cast<std::ptrdiff_t>(i + unit));
   }
   storage.bytes = *swapped;
   storage.owner = std::move(swapped);
@@ -73,7 +74,8 @@ PickleFile read_zip(std::string_view bytes, const std::shared_ptr<const void>& o
   if (!version.empty()) {
     int64_t number = 0;
     const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), number);
-    if (error != std::errc() || end != version.data() + version.size()) fail(source, "its version is no number", version);
+    if (error != std::errc() || end != version.data() + version.size())
+      fail(source, "its version is no number", version);
     if (number > kNewestVersion) {
       throw Error(Code::kBadData, "the checkpoint has a newer form than this program can read")
           .at(source)
@@ -114,8 +116,8 @@ PickleFile read_zip(std::string_view bytes, const std::shared_ptr<const void>& o
   return file;
 }
 
-// magic number, protocol version, {"little_endian": …}, the value, [storage keys]: five pickles; then for each storage its
-// number of elements (int64) and its bytes.
+// magic number, protocol version, {"little_endian": …}, the value, [storage keys]: five pickles; then for each storage
+// its number of elements (int64) and its bytes.
 PickleFile read_legacy(std::string_view bytes, const std::shared_ptr<const void>& owner, const std::string& source,
                        const PickleFileOptions& options) {
   size_t at = 0;

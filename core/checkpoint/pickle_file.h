@@ -1,6 +1,6 @@
-// Files of torch.save, without torch: the zip container (torch 1.6 and later) and the plain sequence of pickles before it.
-// torch_file.h adds tensors. Reading is safe for any input: damage and hostility are Errors(kBadData).
-// Thread-safe: no shared state.
+// Files of torch.save, without torch: the zip container (torch 1.6 and later) and the plain sequence of pickles before
+// it. torch_file.h adds tensors. Reading is safe for any input: damage and hostility are Errors(kBadData). Thread-safe:
+// no shared state.
 #pragma once
 
 #include <memory>

@@ -44,15 +44,15 @@ constexpr std::array kKnown = {
     Known{"numpy", "dtype", GlobalRole::kNumpyDtype},
 };
 
-constexpr std::array<std::string_view, 15> kBuiltinTypes = {"list", "dict",  "tuple", "set",       "frozenset",
-                                                            "int",  "long",  "float", "bool",      "str",
+constexpr std::array<std::string_view, 15> kBuiltinTypes = {"list",    "dict",  "tuple",     "set",     "frozenset",
+                                                            "int",     "long",  "float",     "bool",    "str",
                                                             "unicode", "bytes", "bytearray", "complex", "slice"};
 
 // Packages whose classes turn up in hyper parameters and callback states.
 constexpr std::array<std::string_view, 15> kDataPackages = {
-    "omegaconf", "nemo",   "lightning",   "pytorch_lightning", "lightning_fabric", "lightning_utilities", "torchmetrics",
-    "hydra",     "typing", "argparse",    "pathlib",           "datetime",         "decimal",             "uuid",
-    "fractions"};
+    "omegaconf",    "nemo",  "lightning", "pytorch_lightning", "lightning_fabric", "lightning_utilities",
+    "torchmetrics", "hydra", "typing",    "argparse",          "pathlib",          "datetime",
+    "decimal",      "uuid",  "fractions"};
 
 std::string_view package_of(std::string_view module) { return module.substr(0, module.find('.')); }
 

@@ -13,11 +13,28 @@ enum class GlobalRole : uint8_t {
   kUnknownClass,  // looks like a class, of a module we do not know
   kDataClass,     // a class of a module whose objects are data
   kBuiltinType,   // list, dict, int, …
-  kOrderedDict, kDefaultDict, kCounter, kDeque,
-  kRebuildTensor, kRebuildTensorV2, kRebuildTensorV3, kRebuildParameter, kRebuildParameterWithState, kRebuildFromType,
-  kStorageClass, kUntypedStorage, kTensorClass,
-  kSize, kDevice, kDtype, kLayout,
-  kCodecsEncode, kGetItem, kReconstructor, kNumpyScalar, kNumpyDtype,
+  kOrderedDict,
+  kDefaultDict,
+  kCounter,
+  kDeque,
+  kRebuildTensor,
+  kRebuildTensorV2,
+  kRebuildTensorV3,
+  kRebuildParameter,
+  kRebuildParameterWithState,
+  kRebuildFromType,
+  kStorageClass,
+  kUntypedStorage,
+  kTensorClass,
+  kSize,
+  kDevice,
+  kDtype,
+  kLayout,
+  kCodecsEncode,
+  kGetItem,
+  kReconstructor,
+  kNumpyScalar,
+  kNumpyDtype,
 };
 
 struct GlobalMeaning {

@@ -11,6 +11,8 @@
 
 #include "core/base/text.h"
 #include "core/checkpoint/pickle_globals.h"
+#include "core/checkpoint/pickle_graph.h"
+#include "core/checkpoint/pickle_numbers.h"
 #include "fathom/error.h"
 
 namespace fathom::checkpoint {
@@ -18,66 +20,6 @@ namespace {
 
 constexpr size_t kMaxIntegerBytes = 1024;
 constexpr size_t kMaxRank = 64;
-// A pickle names shared parts again and again; written out in full they may be this many values. Checkpoints of large
-// models have some hundred thousand.
-constexpr uint64_t kMaxExpandedValues = 20'000'000;
-
-// Two's complement, little endian, more than 8 bytes -> decimal digits.
-std::string decimal_of(std::string_view bytes) {
-  const bool negative = (static_cast<uint8_t>(bytes.back()) & 0x80) != 0;
-  std::vector<uint32_t> limbs;  // magnitude, little endian, base 2^32
-  uint32_t carry = negative ? 1 : 0;
-  for (size_t i = 0; i < bytes.size(); i += 4) {
-    uint64_t limb = 0;
-    for (size_t k = 0; k < 4; ++k) {
-      const uint8_t byte = i + k < bytes.size() ? static_cast<uint8_t>(bytes[i + k]) : (negative ? 0xff : 0);
-      limb |= static_cast<uint64_t>(byte) << (8 * k);
-    }
-    if (negative) {
-      limb = static_cast<uint64_t>(~static_cast<uint32_t>(limb)) + carry;
-      carry = static_cast<uint32_t>(limb >> 32);
-    }
-    limbs.push_back(static_cast<uint32_t>(limb));
-  }
-  std::string digits;
-  while (!limbs.empty()) {
-    uint64_t rest = 0;
-    for (size_t i = limbs.size(); i-- > 0;) {
-      const uint64_t value = (rest << 32) | limbs[i];
-      limbs[i] = static_cast<uint32_t>(value / 1'000'000'000);
-      rest = value % 1'000'000'000;
-    }
-    while (!limbs.empty() && limbs.back() == 0) limbs.pop_back();
-    std::string group = std::to_string(rest);
-    if (!limbs.empty()) group.insert(0, 9 - group.size(), '0');
-    digits.insert(0, group);
-  }
-  return negative ? "-" + digits : digits;
-}
-
-float half_to_float(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
-  const uint32_t exponent = (half >> 10) & 0x1f;
-  const uint32_t mantissa = half & 0x3ff;
-  if (exponent == 0) return std::bit_cast<float>(sign) + (sign ? -1.0F : 1.0F) * static_cast<float>(mantissa) * 0x1p-24F;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000 | (mantissa << 13));
-  return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
-}
-
-std::string latin1(const std::string& utf8) {
-  std::string out;
-  for (size_t i = 0; i < utf8.size(); ++i) {
-    const auto byte = static_cast<uint8_t>(utf8[i]);
-    if (byte < 0x80) {
-      out += utf8[i];
-    } else if ((byte == 0xc2 || byte == 0xc3) && i + 1 < utf8.size()) {
-      out += static_cast<char>(((byte & 3) << 6) | (static_cast<uint8_t>(utf8[++i]) & 0x3f));
-    } else {
-      throw Error(Code::kBadData, "a byte string of the pickle holds a character beyond latin-1");
-    }
-  }
-  return out;
-}
 
 }  // namespace
 
@@ -98,7 +40,11 @@ class PickleReader {
     while (!done_) step();
     PickleReadResult result;
     result.value = pop();
-    check_size(result.value);
+    try {
+      reachable_ = check_pickle_graph(result.value);
+    } catch (const Error& error) {
+      fail(error.message());
+    }
     result.storages = std::move(storages_);
     result.consumed = at_;
     return result;
@@ -164,21 +110,25 @@ class PickleReader {
   void memo_put(uint64_t index) {
     // Pickle numbers its memo from 0 on, so an index beyond the number of bytes cannot be honest.
     if (index > bytes_.size()) fail("memo index out of range", std::to_string(index));
-    if (index >= memo_.size()) memo_.resize(std::min<size_t>(std::max<size_t>(index + 1, memo_.size() * 2), bytes_.size() + 1));
+    if (index >= memo_.size())
+      memo_.resize(std::min<size_t>(std::max<size_t>(index + 1, memo_.size() * 2), bytes_.size() + 1));
     memo_[index] = top();
     memo_set_.resize(memo_.size());
     if (!memo_set_[index]) ++memo_count_;
     memo_set_[index] = true;
   }
   void memo_get(uint64_t index) {
-    if (index >= memo_.size() || !memo_set_[index]) fail("the pickle uses a memo entry that was not set", std::to_string(index));
+    if (index >= memo_.size() || !memo_set_[index])
+      fail("the pickle uses a memo entry that was not set", std::to_string(index));
     push(memo_[index]);
   }
 
   static void empty(const PickleValue& value) {
     PickleValue handle = value;
     switch (handle.kind()) {
-      case Kind::kList: case Kind::kTuple: case Kind::kSet: handle.mutable_items().clear(); break;
+      case Kind::kList:
+      case Kind::kTuple:
+      case Kind::kSet: handle.mutable_items().clear(); break;
       case Kind::kDict: handle.mutable_dict().clear(); break;
       case Kind::kObject: handle.mutable_object() = PickleObject(); break;
       default: break;
@@ -191,7 +141,8 @@ class PickleReader {
     const auto op = static_cast<uint8_t>(take(1)[0]);
     switch (op) {
       case 0x80:  // PROTO
-        if (const auto protocol = number<uint8_t>(); protocol > 5) fail("unknown pickle protocol", std::to_string(protocol));
+        if (const auto protocol = number<uint8_t>(); protocol > 5)
+          fail("unknown pickle protocol", std::to_string(protocol));
         return;
       case 0x95: {  // FRAME: only a hint for buffered reading
         const auto size = number<uint64_t>();
@@ -227,7 +178,8 @@ class PickleReader {
       case 0x8d: text(number<uint64_t>()); return;
       case 'B': push(PickleValue::bytes(std::string(take(number<uint32_t>())))); return;
       case 'C': push(PickleValue::bytes(std::string(take(number<uint8_t>())))); return;
-      case 0x8e: case 0x96: push(PickleValue::bytes(std::string(take(number<uint64_t>())))); return;
+      case 0x8e:
+      case 0x96: push(PickleValue::bytes(std::string(take(number<uint64_t>())))); return;
       case 'U': text(number<uint8_t>()); return;  // Python 2's str; torch.save wrote ASCII there
       case 'T': text(number<uint32_t>()); return;
       case ')': push_new(PickleValue::tuple()); return;
@@ -235,7 +187,9 @@ class PickleReader {
       case '}': push_new(PickleValue::dict()); return;
       case 0x8f: push_new(PickleValue::set()); return;
       case 't': push_new(PickleValue::tuple(pop_to_mark())); return;
-      case 0x85: case 0x86: case 0x87: small_tuple(op - 0x84); return;
+      case 0x85:
+      case 0x86:
+      case 0x87: small_tuple(op - 0x84); return;
       case 'l': push_new(PickleValue::list(pop_to_mark())); return;
       case 'd': {
         const PickleList items = pop_to_mark();
@@ -260,7 +214,8 @@ class PickleReader {
       case 'u': set_items(pop_to_mark()); return;
       case 0x90: {  // ADDITEMS
         PickleList items = pop_to_mark();
-        if (top().kind() != Kind::kSet) fail("the pickle adds to something that is no set", std::string(top().kind_name()));
+        if (top().kind() != Kind::kSet)
+          fail("the pickle adds to something that is no set", std::string(top().kind_name()));
         PickleList& set = top().mutable_items();
         set.insert(set.end(), std::make_move_iterator(items.begin()), std::make_move_iterator(items.end()));
         return;
@@ -350,7 +305,8 @@ class PickleReader {
       list.insert(list.end(), items.begin(), items.end());
       return;
     }
-    if (target.kind() != Kind::kList) fail("the pickle appends to something that is no list", std::string(target.kind_name()));
+    if (target.kind() != Kind::kList)
+      fail("the pickle appends to something that is no list", std::string(target.kind_name()));
     PickleList& list = target.mutable_items();
     list.insert(list.end(), std::make_move_iterator(items.begin()), std::make_move_iterator(items.end()));
   }
@@ -482,7 +438,8 @@ class PickleReader {
       }
       case GlobalRole::kGetItem: {  // typing.List[int]
         const PickleValue& cls = argument(arguments, 0);
-        if (cls.kind() != Kind::kObject || !cls.as_object().module.starts_with("typing")) fail("a call of operator.getitem");
+        if (cls.kind() != Kind::kObject || !cls.as_object().module.starts_with("typing"))
+          fail("a call of operator.getitem");
         return cls;
       }
       case GlobalRole::kReconstructor: {  // (class, base, state)
@@ -553,7 +510,8 @@ class PickleReader {
     if (name == "set" || name == "frozenset" || name == "list" || name == "tuple") {
       PickleList items;
       if (!args.empty()) {
-        if (!args[0].is_sequence() && args[0].kind() != Kind::kSet) fail("a collection is made of something that is none");
+        if (!args[0].is_sequence() && args[0].kind() != Kind::kSet)
+          fail("a collection is made of something that is none");
         items = args[0].items();
       }
       if (name == "list") return track(PickleValue::list(std::move(items)));
@@ -583,29 +541,9 @@ class PickleReader {
     }
     const std::string& code = dtype.as_object().arguments.items()[0].as_string();
     const PickleValue& state = dtype.as_object().state;
-    std::string raw = data.as_string();
-    if (state.kind() == Kind::kTuple && state.items().size() > 1 && state.items()[1].is_string() &&
-        state.items()[1].as_string() == ">") {
-      std::reverse(raw.begin(), raw.end());
-    }
-    if (code.size() == 2 && static_cast<size_t>(code[1] - '0') == raw.size() && raw.size() <= 8) {
-      uint64_t bits = 0;
-      std::memcpy(&bits, raw.data(), raw.size());
-      const auto unused = 64 - 8 * raw.size();
-      switch (code[0]) {
-        case 'b': return bits != 0;
-        case 'i': return static_cast<int64_t>(bits << unused) >> unused;
-        case 'u':
-          if (bits <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return static_cast<int64_t>(bits);
-          return PickleValue::big_int(std::to_string(bits));
-        case 'f':
-          if (raw.size() == 8) return std::bit_cast<double>(bits);
-          if (raw.size() == 4) return static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(bits)));
-          if (raw.size() == 2) return static_cast<double>(half_to_float(static_cast<uint16_t>(bits)));
-          break;
-        default: break;
-      }
-    }
+    const bool big_endian = state.kind() == Kind::kTuple && state.items().size() > 1 && state.items()[1].is_string() &&
+                            state.items()[1].as_string() == ">";
+    if (auto number = numpy_number(code, data.as_string(), big_endian)) return *std::move(number);
     fail("a numpy number of an unknown type", code);
   }
 
@@ -673,7 +611,8 @@ class PickleReader {
         !parts[2].is_string() || !parts[3].is_string() || parts[4].kind() != Kind::kInt) {
       fail("a storage reference of an unknown form");
     }
-    if (parts.size() == 6 && !parts[5].is_none()) fail("a storage that is a view of another (torch 0.3) is not supported");
+    if (parts.size() == 6 && !parts[5].is_none())
+      fail("a storage that is a view of another (torch 0.3) is not supported");
     TensorDtype dtype = TensorDtype::kUInt8;
     bool untyped = false;
     const GlobalMeaning meaning = meaning_of(parts[1]);
@@ -728,119 +667,12 @@ class PickleReader {
     tensor.offset = arguments.items()[1].as_int();
     tensor.sizes = integers(argument(arguments, 2));
     tensor.strides = integers(argument(arguments, 3));
-    check_bounds(tensor);
+    try {
+      check_tensor_bounds(tensor);
+    } catch (const Error& error) {
+      fail(error.message(), error.seen());
+    }
     return PickleValue(std::move(tensor));
-  }
-
-  void check_bounds(const PickleTensor& tensor) const {
-    if (tensor.sizes.size() != tensor.strides.size()) fail("a tensor has more dimensions than strides, or fewer");
-    if (tensor.offset < 0) fail("a tensor's offset is negative", std::to_string(tensor.offset));
-    const auto limit = static_cast<__int128>(std::numeric_limits<int64_t>::max());
-    __int128 count = 1;
-    bool is_empty = false;
-    for (const int64_t size : tensor.sizes) {
-      is_empty = is_empty || size == 0;
-      count *= size == 0 ? 1 : size;
-      if (count > limit) fail("a tensor of an impossible size");
-    }
-    if (is_empty) return;
-    __int128 last = tensor.offset;
-    for (size_t i = 0; i < tensor.sizes.size(); ++i) {
-      last += static_cast<__int128>(tensor.sizes[i] - 1) * tensor.strides[i];
-      if (last > limit) fail("a tensor of an impossible stride");
-    }
-    const auto held = static_cast<__int128>(tensor.storage->size / info_of(tensor.dtype).size);
-    if (last >= held) {
-      fail("a tensor reaches beyond its storage",
-           fmt::format("element {} of {}", static_cast<int64_t>(last), static_cast<int64_t>(held)));
-    }
-  }
-
-  // --- what came out ---
-  template <typename F>
-  static void each_child(const PickleValue& value, const F& visit) {
-    switch (value.kind()) {
-      case Kind::kList: case Kind::kTuple: case Kind::kSet:
-        for (const auto& item : value.items()) visit(item);
-        break;
-      case Kind::kDict:
-        for (const auto& [key, item] : value.as_dict()) {
-          visit(key);
-          visit(item);
-        }
-        visit(value.as_dict().attributes);
-        break;
-      case Kind::kObject:
-        visit(value.as_object().arguments);
-        visit(value.as_object().state);
-        if (value.as_object().content) visit(*value.as_object().content);
-        break;
-      default: break;
-    }
-  }
-
-  // Walks the result without recursion: it must be acyclic, shallow, and of bearable size when written out.
-  void check_size(const PickleValue& root) {
-    struct Frame {
-      PickleList children;
-      size_t next = 0;
-      const void* identity = nullptr;
-      size_t depth = 1;
-      uint64_t count = 1;
-    };
-    struct Known {
-      bool open = true;
-      size_t depth = 1;
-      uint64_t count = 1;
-    };
-    std::unordered_map<const void*, Known> known;
-    std::vector<Frame> frames;
-    auto enter = [&](const PickleValue& value) {
-      Frame frame;
-      frame.identity = value.identity();
-      each_child(value, [&](const PickleValue& child) {
-        if (is_container(child)) {
-          frame.children.push_back(child);
-        } else {
-          ++frame.count;
-        }
-      });
-      known[frame.identity] = {};
-      frames.push_back(std::move(frame));
-    };
-    if (is_container(root)) enter(root);
-    while (!frames.empty()) {
-      Frame& frame = frames.back();
-      if (frame.depth > kMaxPickleDepth || frames.size() > kMaxPickleDepth) fail("values are nested too deeply");
-      if (frame.count > kMaxExpandedValues) fail("values refer to each other so often that they cannot be written out");
-      if (frame.next == frame.children.size()) {
-        const Known result{false, frame.depth, frame.count};
-        known[frame.identity] = result;
-        frames.pop_back();
-        if (!frames.empty()) {
-          frames.back().depth = std::max(frames.back().depth, result.depth + 1);
-          frames.back().count += result.count;
-        }
-        continue;
-      }
-      const PickleValue child = frame.children[frame.next++];
-      const auto it = known.find(child.identity());
-      if (it == known.end()) {
-        enter(child);
-      } else if (it->second.open) {
-        fail("a value contains itself");
-      } else {
-        frame.depth = std::max(frame.depth, it->second.depth + 1);
-        frame.count += it->second.count;
-      }
-    }
-    for (const auto& [identity, state] : known) reachable_.insert(identity);
-  }
-
-  static bool is_container(const PickleValue& value) {
-    const Kind kind = value.kind();
-    return kind == Kind::kList || kind == Kind::kTuple || kind == Kind::kSet || kind == Kind::kDict ||
-           (kind == Kind::kObject && !value.as_object().is_class);
   }
 
   std::string_view bytes_;

@@ -45,12 +45,18 @@ TEST(PickleReader, ReadsTheScalarsOfEveryProtocol) {
   EXPECT_EQ(read("\x80\x02\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\xff."s).as_string(), "-18446744073709551616");
   EXPECT_EQ(read("\x80\x02G\x3f\xf8\x00\x00\x00\x00\x00\x00."s).as_double(), 1.5);
   EXPECT_EQ(read("\x80\x04\x95\x04\x00\x00\x00\x00\x00\x00\x00\x8c\x02hi."s).as_string(), "hi");
-  EXPECT_EQ(read("\x80\x05\x96\x02\x00\x00\x00\x00\x00\x00\x00" "ab."s).as_string(), "ab");
+  EXPECT_EQ(read("\x80\x05\x96\x02\x00\x00\x00\x00\x00\x00\x00"
+                 "ab."s)
+                .as_string(),
+            "ab");
 }
 
 TEST(PickleReader, SharedListsStaySharedAndTuplesKeepTheirOrder) {
   // [x, x] with x = [7]
-  const PickleValue value = read("\x80\x02](]q\x05K\x07" "ah\x05" "e."s);
+  const PickleValue value = read(
+      "\x80\x02](]q\x05K\x07"
+      "ah\x05"
+      "e."s);
   ASSERT_EQ(value.items().size(), 2u);
   EXPECT_EQ(value.items()[0].identity(), value.items()[1].identity());
   const PickleValue tuple = read("\x80\x02K\x01K\x02K\x03\x87."s);
@@ -58,28 +64,41 @@ TEST(PickleReader, SharedListsStaySharedAndTuplesKeepTheirOrder) {
 }
 
 TEST(PickleReader, NothingButListedGlobalsIsAccepted) {
-  for (const char* name : {"posix\nsystem", "builtins\neval", "__builtin__\ngetattr", "torch.hub\nload", "nemo.utils\nrun_command",
-                           "subprocess\nPopen", "my.module\nThing", "torch\nload", "functools\npartial"}) {
-    EXPECT_THAT(refusal("\x80\x02" "c"s + name + "\nX\x04\x00\x00\x00true\x85R."s), HasSubstr("not allowed")) << name;
+  for (const char* name :
+       {"posix\nsystem", "builtins\neval", "__builtin__\ngetattr", "torch.hub\nload", "nemo.utils\nrun_command",
+        "subprocess\nPopen", "my.module\nThing", "torch\nload", "functools\npartial"}) {
+    EXPECT_THAT(refusal("\x80\x02"
+                        "c"s +
+                        name + "\nX\x04\x00\x00\x00true\x85R."s),
+                HasSubstr("not allowed"))
+        << name;
   }
 }
 
 TEST(PickleReader, UnknownClassesAreReadAsObjectsOnlyWhenAskedFor) {
-  const std::string pickle = "\x80\x02" "cmy.module\nThing\n)\x81}X\x01\x00\x00\x00" "aK\x01sb."s;
+  const std::string pickle =
+      "\x80\x02"
+      "cmy.module\nThing\n)\x81}X\x01\x00\x00\x00"
+      "aK\x01sb."s;
   EXPECT_THAT(refusal(pickle), HasSubstr("my.module.Thing"));
   const PickleValue value = read(pickle, {"test", PickleOptions::UnknownGlobals::kAsObjects});
   EXPECT_EQ(value.as_object().full_name(), "my.module.Thing");
   EXPECT_EQ(value.at("a").as_int(), 1);
   // A function is never an object.
-  EXPECT_THROW(read("\x80\x02" "cmy.module\nrun\n)R."s, {"test", PickleOptions::UnknownGlobals::kAsObjects}), Error);
+  EXPECT_THROW(read("\x80\x02"
+                    "cmy.module\nrun\n)R."s,
+                    {"test", PickleOptions::UnknownGlobals::kAsObjects}),
+               Error);
 }
 
 TEST(PickleReader, OmegaconfNodesBecomeTheirContent) {
   // DictConfig whose child's _parent points back at it, as OmegaConf pickles them.
   const std::string pickle =
-      "\x80\x02" "comegaconf.dictconfig\nDictConfig\n)\x81q\x00}("
+      "\x80\x02"
+      "comegaconf.dictconfig\nDictConfig\n)\x81q\x00}("
       "X\x08\x00\x00\x00_content}X\x02\x00\x00\x00lr"
-      "comegaconf.nodes\nAnyNode\n)\x81}(X\x07\x00\x00\x00_parenth\x00X\x04\x00\x00\x00_valG\x3f\xe0\x00\x00\x00\x00\x00\x00ubs"
+      "comegaconf.nodes\nAnyNode\n)\x81}(X\x07\x00\x00\x00_parenth\x00X\x04\x00\x00\x00_"
+      "valG\x3f\xe0\x00\x00\x00\x00\x00\x00ubs"
       "X\x07\x00\x00\x00_parentNub."s;
   const PickleValue value = read(pickle);
   EXPECT_EQ(value.as_object().full_name(), "omegaconf.dictconfig.DictConfig");
@@ -97,21 +116,33 @@ TEST(PickleReader, DamageIsAnError) {
   EXPECT_THAT(refusal("\x80\x02h\x07."s), HasSubstr("memo"));
   EXPECT_THAT(refusal("\x80\x02Nr\xff\xff\xff\x7f."s), HasSubstr("memo"));
   EXPECT_THAT(refusal("\x80\x02\x8b\xff\xff\xff\x7f."s), HasSubstr("too long"));
-  EXPECT_THAT(refusal("\x80\x02K\x01K\x02" "a."s), HasSubstr("no list"));
+  EXPECT_THAT(refusal("\x80\x02K\x01K\x02"
+                      "a."s),
+              HasSubstr("no list"));
   EXPECT_THAT(refusal("\x80\x02}]K\x01s."s), HasSubstr("dict key"));
   EXPECT_THAT(refusal("\x80\x02}(K\x01u."s), HasSubstr("without a value"));
   EXPECT_THAT(refusal("\x80\x02}}b."s), HasSubstr("state"));
-  EXPECT_THAT(refusal("\x80\x02" "e."s), HasSubstr("did not open"));
+  EXPECT_THAT(refusal("\x80\x02"
+                      "e."s),
+              HasSubstr("did not open"));
   EXPECT_THAT(refusal("\x80\x02K\x01)R."s), HasSubstr("no global"));
 }
 
 TEST(PickleReader, CyclesDepthAndGrowthAreBounded) {
-  EXPECT_THAT(refusal("\x80\x02]q\x00h\x00" "a."s), HasSubstr("contains itself"));
+  EXPECT_THAT(refusal("\x80\x02]q\x00h\x00"
+                      "a."s),
+              HasSubstr("contains itself"));
   EXPECT_THAT(refusal("\x80\x02" + std::string(100'000, ']') + std::string(99'999, 'a') + "."), HasSubstr("deeply"));
   // The same, built inside out and thrown away: nothing may recurse over it either.
   EXPECT_TRUE(read("\x80\x02" + std::string(100'000, ']') + std::string(99'999, 'a') + "0N.").is_none());
-  EXPECT_TRUE(read("\x80\x02" "N" + std::string(200'000, '\x85') + "0N.").is_none());
-  EXPECT_THAT(refusal("\x80\x02}" "N" + std::string(100'000, '\x85') + "K\x01s."), HasSubstr("key"));
+  EXPECT_TRUE(read("\x80\x02"
+                   "N" +
+                   std::string(200'000, '\x85') + "0N.")
+                  .is_none());
+  EXPECT_THAT(refusal("\x80\x02}"
+                      "N" +
+                      std::string(100'000, '\x85') + "K\x01s."),
+              HasSubstr("key"));
   // Each list holds the previous one ten times: 10^30 values when written out.
   std::string bomb = "\x80\x02]q"s + '\0';
   for (char level = 1; level <= 30; ++level) {
@@ -125,8 +156,13 @@ TEST(PickleReader, CyclesDepthAndGrowthAreBounded) {
 TEST(PickleReader, NumpyNumbersOfCallbackStates) {
   const std::string one = "C\x08\x00\x00\x00\x00\x00\x00\xf0\x3f\x86R."s;
   const std::string dtype =
-      "cnumpy\ndtype\nX\x02\x00\x00\x00" "f8\x89\x88\x87R(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"s;
-  EXPECT_EQ(read("\x80\x02" "cnumpy.core.multiarray\nscalar\n"s + dtype + one).as_double(), 1.0);
+      "cnumpy\ndtype\nX\x02\x00\x00\x00"
+      "f8\x89\x88\x87R(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"s;
+  EXPECT_EQ(read("\x80\x02"
+                 "cnumpy.core.multiarray\nscalar\n"s +
+                 dtype + one)
+                .as_double(),
+            1.0);
 }
 
 TEST(PickleWriter, ValuesComeBackEqual) {
@@ -135,8 +171,9 @@ TEST(PickleWriter, ValuesComeBackEqual) {
   dict.set("none", {});
   dict.set("flags", PickleValue::list({true, false}));
   PickleList integers;
-  for (const int64_t n : {int64_t{0}, int64_t{255}, int64_t{256}, int64_t{65535}, int64_t{65536}, int64_t{-1}, int64_t{1} << 31, int64_t{1} << 40,
-                          -(int64_t{1} << 40), std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()}) {
+  for (const int64_t n : {int64_t{0}, int64_t{255}, int64_t{256}, int64_t{65535}, int64_t{65536}, int64_t{-1},
+                          int64_t{1} << 31, int64_t{1} << 40, -(int64_t{1} << 40), std::numeric_limits<int64_t>::max(),
+                          std::numeric_limits<int64_t>::min()}) {
     integers.emplace_back(n);
   }
   dict.set("integers", PickleValue::tuple(integers));

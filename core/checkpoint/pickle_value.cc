@@ -23,7 +23,8 @@ constexpr size_t kMaxKeyText = 1 << 20;
 // One text per class of keys that Python holds equal.
 void append_key(const PickleValue& key, std::string& out, size_t depth = 0) {
   using Kind = PickleValue::Kind;
-  if (out.size() > kMaxKeyText || depth > kMaxPickleDepth) throw Error(Code::kBadData, "a dict key of the checkpoint is too long");
+  if (out.size() > kMaxKeyText || depth > kMaxPickleDepth)
+    throw Error(Code::kBadData, "a dict key of the checkpoint is too long");
   switch (key.kind()) {
     case Kind::kNone: out += "N;"; return;
     case Kind::kBool: out += key.as_bool() ? "i1;" : "i0;"; return;
@@ -136,7 +137,8 @@ std::string_view PickleValue::kind_name() const {
   switch (kind()) {
     case Kind::kNone: return "NoneType";
     case Kind::kBool: return "bool";
-    case Kind::kInt: case Kind::kBigInt: return "int";
+    case Kind::kInt:
+    case Kind::kBigInt: return "int";
     case Kind::kFloat: return "float";
     case Kind::kString: return "str";
     case Kind::kBytes: return "bytes";
@@ -212,7 +214,8 @@ const PickleValue& PickleValue::at(std::string_view key) const {
   for (const auto& [name, value] : dict) {
     if (name.is_string()) names.push_back(name.as_string());
   }
-  throw Error(Code::kBadData, fmt::format("the checkpoint has no entry '{}'", key)).candidates(nearest_names(key, names));
+  throw Error(Code::kBadData, fmt::format("the checkpoint has no entry '{}'", key))
+      .candidates(nearest_names(key, names));
 }
 
 const void* PickleValue::identity() const {

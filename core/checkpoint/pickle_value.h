@@ -1,8 +1,9 @@
-// The values a checkpoint can hold: a closed set, read from and written to pickles by pickle_reader.h and pickle_writer.h.
+// The values a checkpoint can hold: a closed set, read from and written to pickles by pickle_reader.h and
+// pickle_writer.h.
 //
-// A PickleValue is a handle. Scalars are held in place; text, lists, dicts, tensors and objects are shared, as in Python:
-// copying a value copies the reference, and a change through one handle is seen through the other. What the reader
-// returns is acyclic, at most kMaxPickleDepth deep and small enough to be walked recursively.
+// A PickleValue is a handle. Scalars are held in place; text, lists, dicts, tensors and objects are shared, as in
+// Python: copying a value copies the reference, and a change through one handle is seen through the other. What the
+// reader returns is acyclic, at most kMaxPickleDepth deep and small enough to be walked recursively.
 //
 // Not thread-safe for writing; reading from many threads is safe.
 #pragma once
@@ -55,21 +56,35 @@ struct PickleTensor {
 class PickleValue {
  public:
   enum class Kind : uint8_t {
-    kNone, kBool, kInt, kFloat, kBigInt, kString, kBytes, kList, kTuple, kSet, kDict, kTensor, kDtype, kObject, kStorage
+    kNone,
+    kBool,
+    kInt,
+    kFloat,
+    kBigInt,
+    kString,
+    kBytes,
+    kList,
+    kTuple,
+    kSet,
+    kDict,
+    kTensor,
+    kDtype,
+    kObject,
+    kStorage
   };
 
-  PickleValue() = default;  // None
-  PickleValue(bool value) : data_(value) {}                           // NOLINT: literals are values
-  PickleValue(int value) : data_(static_cast<int64_t>(value)) {}      // NOLINT
-  PickleValue(int64_t value) : data_(value) {}                        // NOLINT
-  PickleValue(double value) : data_(value) {}                         // NOLINT
-  PickleValue(std::string value);                                     // NOLINT
+  PickleValue() = default;                                                  // None
+  PickleValue(bool value) : data_(value) {}                                 // NOLINT: literals are values
+  PickleValue(int value) : data_(static_cast<int64_t>(value)) {}            // NOLINT
+  PickleValue(int64_t value) : data_(value) {}                              // NOLINT
+  PickleValue(double value) : data_(value) {}                               // NOLINT
+  PickleValue(std::string value);                                           // NOLINT
   PickleValue(std::string_view value) : PickleValue(std::string(value)) {}  // NOLINT
   PickleValue(const char* value) : PickleValue(std::string(value)) {}       // NOLINT
-  PickleValue(TensorDtype value) : data_(value) {}                    // NOLINT
-  PickleValue(PickleTensor tensor);                                   // NOLINT
-  PickleValue(PickleDict dict);                                       // NOLINT
-  PickleValue(PickleObject object);                                   // NOLINT
+  PickleValue(TensorDtype value) : data_(value) {}                          // NOLINT
+  PickleValue(PickleTensor tensor);                                         // NOLINT
+  PickleValue(PickleDict dict);                                             // NOLINT
+  PickleValue(PickleObject object);                                         // NOLINT
 
   static PickleValue bytes(std::string data);
   static PickleValue big_int(std::string decimal);  // an integer beyond 64 bits
@@ -103,8 +118,8 @@ class PickleValue {
   PickleObject& mutable_object();
   PickleTensor& mutable_tensor();
 
-  // An object whose content is plain data (an omegaconf container, an argparse.Namespace, …) gives that data; every other
-  // value gives itself.
+  // An object whose content is plain data (an omegaconf container, an argparse.Namespace, …) gives that data; every
+  // other value gives itself.
   const PickleValue& plain() const;
 
   // Dict lookup by text, through plain(). find: null when absent or no dict; at: Error(kBadData) with the near names.

@@ -60,7 +60,8 @@ class PickleWriter {
   }
 
   void put(const PickleValue& wrapped, size_t depth) {
-    if (depth > kMaxPickleDepth) throw Error(Code::kUsage, "a value to be saved is nested too deeply, or contains itself");
+    if (depth > kMaxPickleDepth)
+      throw Error(Code::kUsage, "a value to be saved is nested too deeply, or contains itself");
     const PickleValue& value = wrapped.plain();
     switch (value.kind()) {
       case Kind::kNone: op('N'); return;
@@ -76,7 +77,10 @@ class PickleWriter {
       case Kind::kBytes: bytes(value.as_string()); return;
       case Kind::kDtype: global("torch", info_of(value.as_dtype()).name); return;
       case Kind::kTensor: tensor(value.as_tensor()); return;
-      case Kind::kList: case Kind::kTuple: case Kind::kSet: case Kind::kDict: container(value, depth); return;
+      case Kind::kList:
+      case Kind::kTuple:
+      case Kind::kSet:
+      case Kind::kDict: container(value, depth); return;
       case Kind::kObject:
         if (value.as_object().full_name() == "torch.device" && value.as_object().arguments.kind() == Kind::kTuple) {
           global("torch", "device");
@@ -115,7 +119,8 @@ class PickleWriter {
     const bool negative = digits.starts_with('-');
     std::string magnitude;  // little endian
     for (size_t i = negative ? 1 : 0; i < digits.size(); ++i) {
-      if (digits[i] < '0' || digits[i] > '9') throw Error(Code::kUsage, "an integer to be saved is no number").seen(digits);
+      if (digits[i] < '0' || digits[i] > '9')
+        throw Error(Code::kUsage, "an integer to be saved is no number").seen(digits);
       unsigned carry = static_cast<unsigned>(digits[i] - '0');
       for (char& byte : magnitude) {
         carry += static_cast<uint8_t>(byte) * 10U;
@@ -145,7 +150,8 @@ class PickleWriter {
       return;
     }
     if (!is_valid_utf8(value)) throw Error(Code::kUsage, "a text to be saved is not UTF-8");
-    if (value.size() > std::numeric_limits<uint32_t>::max()) throw Error(Code::kUsage, "a text to be saved exceeds 4 GiB");
+    if (value.size() > std::numeric_limits<uint32_t>::max())
+      throw Error(Code::kUsage, "a text to be saved exceeds 4 GiB");
     op('X');
     raw(static_cast<uint32_t>(value.size()));
     out_.pickle += value;

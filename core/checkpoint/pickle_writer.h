@@ -16,8 +16,8 @@ struct PickledValue {
   std::vector<std::shared_ptr<PickleStorage>> storages;
 };
 
-// Lists, dicts and tuples that appear several times are written once and stay shared. Objects are written as their plain
-// content. Error(kUsage) for what has no form in such a file: other objects, values that contain themselves.
+// Lists, dicts and tuples that appear several times are written once and stay shared. Objects are written as their
+// plain content. Error(kUsage) for what has no form in such a file: other objects, values that contain themselves.
 PickledValue write_pickle(const PickleValue& value);
 
 }  // namespace fathom::checkpoint

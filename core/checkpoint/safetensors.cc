@@ -84,8 +84,8 @@ SafetensorsFile read_safetensors(const std::string& path) {
       continue;
     }
     const auto dtype = entry.find("dtype"), shape = entry.find("shape"), offsets = entry.find("data_offsets");
-    if (dtype == entry.end() || !dtype->is_string() || shape == entry.end() || !shape->is_array() || offsets == entry.end() ||
-        !offsets->is_array() || offsets->size() != 2) {
+    if (dtype == entry.end() || !dtype->is_string() || shape == entry.end() || !shape->is_array() ||
+        offsets == entry.end() || !offsets->is_array() || offsets->size() != 2) {
       fail(path, "an entry of its header is incomplete", name);
     }
     const TensorDtypeInfo* info = find_safetensors_dtype(dtype->get<std::string>());
@@ -148,7 +148,9 @@ void write_safetensors(const std::string& path, const SafetensorsFile& file) {
     const auto& [name, tensor] = *entry;
     const TensorDtypeInfo& info = info_of(tensor.dtype);
     if (info.safetensors.empty()) {
-      throw Error(Code::kUsage, "safetensors files cannot hold this dtype").at(path).seen(name + ": " + std::string(info.name));
+      throw Error(Code::kUsage, "safetensors files cannot hold this dtype")
+          .at(path)
+          .seen(name + ": " + std::string(info.name));
     }
     if (!is_valid_utf8(name) || name == kMetadata || header.contains(name)) {
       throw Error(Code::kUsage, "a tensor's name cannot be used in a safetensors file").at(path).seen(name);

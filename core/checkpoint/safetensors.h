@@ -20,8 +20,8 @@ struct SafetensorsFile {
   const PickleTensor* find(std::string_view name) const;  // null when absent
 };
 
-// Error(kBadData) for a file that is no safetensors file: a header that is cut, no JSON, or too long; ranges that overlap,
-// leave gaps or disagree with the shape; unknown dtypes.
+// Error(kBadData) for a file that is no safetensors file: a header that is cut, no JSON, or too long; ranges that
+// overlap, leave gaps or disagree with the shape; unknown dtypes.
 SafetensorsFile read_safetensors(const std::string& path);
 
 // Tensors must be contiguous and loaded. Largest alignment first, as the reference writer does, then by name.

@@ -28,7 +28,7 @@ constexpr std::array kDtypes = {
     TensorDtypeInfo{TensorDtype::kFloat8E5M2FNUZ, "float8_e5m2fnuz", "", "", 1, 1, true},
 };
 
-const TensorDtypeInfo* find_by(std::string_view TensorDtypeInfo::* field, std::string_view name) {
+const TensorDtypeInfo* find_by(std::string_view TensorDtypeInfo::*field, std::string_view name) {
   if (name.empty()) return nullptr;
   for (const auto& info : kDtypes) {
     if (info.*field == name) return &info;

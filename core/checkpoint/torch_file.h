@@ -9,8 +9,8 @@
 //
 // dtypes: all of tensor_dtype.h. Views stay views: tensors that share a storage in the file share it after loading, and
 // the other way round. Tensors of other devices are copied to the CPU when they are saved.
-// Thread-safe for different values; loading does not depend on gradient mode, results never require gradients unless the
-// file says so.
+// Thread-safe for different values; loading does not depend on gradient mode, results never require gradients unless
+// the file says so.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -32,8 +32,8 @@ PickleValue load_torch_file(const std::string& path, const PickleFileOptions& op
 // The same from memory, which may go away afterwards. `source` names it in errors.
 PickleValue load_torch_bytes(std::string_view bytes, const std::string& source, const PickleFileOptions& options = {});
 
-// A tensor over the value's storage: no copy once the storage lies in torch's memory. Error(kBadData) when the value is no
-// tensor, or of an element type this libtorch does not have.
+// A tensor over the value's storage: no copy once the storage lies in torch's memory. Error(kBadData) when the value is
+// no tensor, or of an element type this libtorch does not have.
 at::Tensor to_tensor(const PickleValue& value);
 at::Tensor to_tensor(const PickleTensor& tensor);
 
@@ -41,8 +41,8 @@ at::Tensor to_tensor(const PickleTensor& tensor);
 // `parameter`: store it as torch.nn.Parameter.
 PickleValue from_tensor(const at::Tensor& tensor, bool parameter = false);
 
-// Writes in place of `path` in one step, as torch.load(weights_only=True) reads it. `root` is the folder inside the zip:
-// torch.save(x, "name.ext") writes "name", Lightning "archive".
+// Writes in place of `path` in one step, as torch.load(weights_only=True) reads it. `root` is the folder inside the
+// zip: torch.save(x, "name.ext") writes "name", Lightning "archive".
 void save_torch_file(const std::string& path, const PickleValue& value, const std::string& root = "archive");
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;

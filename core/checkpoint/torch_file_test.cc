@@ -30,9 +30,10 @@ bool same_bits(const at::Tensor& a, const at::Tensor& b) {
   return std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
 }
 
-const std::vector<at::ScalarType> kTypes = {at::kBool,  at::kByte,     at::kChar,  at::kShort,  at::kInt,
-                                            at::kLong,  at::kHalf,     at::kBFloat16, at::kFloat, at::kDouble,
-                                            at::kComplexFloat, at::kComplexDouble, at::kFloat8_e4m3fn, at::kFloat8_e5m2};
+const std::vector<at::ScalarType> kTypes = {at::kBool,          at::kByte,       at::kChar,         at::kShort,
+                                            at::kInt,           at::kLong,       at::kHalf,         at::kBFloat16,
+                                            at::kFloat,         at::kDouble,     at::kComplexFloat, at::kComplexDouble,
+                                            at::kFloat8_e4m3fn, at::kFloat8_e5m2};
 
 NamedTensors tensors_of_all_types() {
   NamedTensors out;
@@ -134,7 +135,8 @@ TEST_F(TorchFile, SafetensorsRoundTrip) {
   save_safetensors(path_, tensors, {{"format", "pt"}});
   const NamedTensors copy = load_safetensors(path_);
   ASSERT_EQ(copy.size(), 2u);
-  for (const auto& [name, tensor] : copy) EXPECT_TRUE(at::equal(tensor, name == "w" ? tensors[0].second : tensors[1].second)) << name;
+  for (const auto& [name, tensor] : copy)
+    EXPECT_TRUE(at::equal(tensor, name == "w" ? tensors[0].second : tensors[1].second)) << name;
 }
 
 // Python's own torch reads what we write, and we read what it writes.
@@ -185,7 +187,8 @@ torch.save(x, sys.argv[3], _use_new_zipfile_serialization=False)
     const PickleValue back = load_torch_file(path);
     const NamedTensors tensors = state_dict_tensors(back.at("state_dict")), expected = tensors_of_all_types();
     ASSERT_EQ(tensors.size(), expected.size()) << path;
-    for (size_t i = 0; i < tensors.size(); ++i) EXPECT_TRUE(same_bits(tensors[i].second, expected[i].second)) << tensors[i].first;
+    for (size_t i = 0; i < tensors.size(); ++i)
+      EXPECT_TRUE(same_bits(tensors[i].second, expected[i].second)) << tensors[i].first;
     EXPECT_EQ(back.at("big").as_string(), "1208925819614629174706176");
     EXPECT_TRUE(back.at("parameter").as_tensor().is_parameter);
     EXPECT_EQ(back.at("many").as_dict().size(), 3000u);

@@ -93,7 +93,8 @@ ZipReader::ZipReader(std::string_view archive, std::string source) : archive_(ar
   bool found = false;
   for (uint64_t tail = kDirectoryEndSize; tail <= std::min(size, kDirectoryEndSize + kLongestComment); ++tail) {
     end = size - tail;
-    if (load<uint32_t>(archive_, end) == kDirectoryEnd && load<uint16_t>(archive_, end + 20) == tail - kDirectoryEndSize) {
+    if (load<uint32_t>(archive_, end) == kDirectoryEnd &&
+        load<uint16_t>(archive_, end + 20) == tail - kDirectoryEndSize) {
       found = true;
       break;
     }
@@ -156,7 +157,8 @@ void ZipReader::read_directory(uint64_t offset, uint64_t size, uint64_t count) {
       at += 4 + field;
     }
     if (flags & kEncrypted) fail("a member is encrypted", member.name);
-    if (method != kStored && method != kDeflated) fail("a member is compressed in an unknown way", std::to_string(method));
+    if (method != kStored && method != kDeflated)
+      fail("a member is compressed in an unknown way", std::to_string(method));
     member.deflated = method == kDeflated;
     if (!member.deflated && member.size != member.packed_size) fail("a stored member has two sizes", member.name);
     if (header > directory) fail("a member lies behind the directory", member.name);
@@ -208,7 +210,8 @@ ZipContent ZipReader::read(const ZipMember& member, bool verify) const {
   }
   if (verify) {
     if (const uint32_t crc = crc32(content.bytes); crc != member.crc) {
-      fail(fmt::format("the checksum of '{}' is wrong", member.name), fmt::format("{:08x}, not {:08x}", crc, member.crc));
+      fail(fmt::format("the checksum of '{}' is wrong", member.name),
+           fmt::format("{:08x}, not {:08x}", crc, member.crc));
     }
   }
   return content;

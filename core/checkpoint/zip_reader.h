@@ -1,5 +1,5 @@
-// Reads zip archives from memory: stored and deflated members, zip64. Built for the archives of torch.save, whose members
-// are stored, so that a member is a view into the mapped file.
+// Reads zip archives from memory: stored and deflated members, zip64. Built for the archives of torch.save, whose
+// members are stored, so that a member is a view into the mapped file.
 //
 // Refused with Error(kBadData): damaged or cut archives, members that overlap or reach outside the file, two members of
 // one name, encryption, other compression. Thread-safe once constructed.

@@ -47,7 +47,8 @@ TEST(Crc32, KnownValues) {
 }
 
 TEST(Zip, MembersComeBackAlignedAndWhole) {
-  const std::string bytes = zip_of({{"archive/data.pkl", "abc"}, {"archive/empty", ""}, {"archive/data/0", std::string(1000, 'x')}});
+  const std::string bytes =
+      zip_of({{"archive/data.pkl", "abc"}, {"archive/empty", ""}, {"archive/data/0", std::string(1000, 'x')}});
   const ZipReader zip(bytes, "test");
   ASSERT_EQ(zip.members().size(), 3u);
   for (const auto& member : zip.members()) EXPECT_EQ(member.offset % 64, 0u) << member.name;

@@ -29,7 +29,8 @@ uint32_t low(uint64_t value) { return needs_zip64(value) ? kInZip64 : static_cas
 
 void ZipWriter::add(std::string name, std::string_view bytes, std::shared_ptr<const void> owner) {
   if (name.size() > 0x7fff) throw Error(Code::kUsage, "a zip member's name is too long").seen(name.substr(0, 80));
-  uint64_t header = kLocalHeaderSize + name.size() + (needs_zip64(bytes.size()) ? kExtraHeaderSize + kZip64ExtraSize : 0);
+  uint64_t header =
+      kLocalHeaderSize + name.size() + (needs_zip64(bytes.size()) ? kExtraHeaderSize + kZip64ExtraSize : 0);
   header += kExtraHeaderSize;
   header += (kAlignment - (end_ + header) % kAlignment) % kAlignment;
   members_.push_back({std::move(name), bytes, std::move(owner), crc32(bytes), end_, header});

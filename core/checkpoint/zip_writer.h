@@ -1,6 +1,6 @@
-// Writes the zip archive of torch.save: stored members, data aligned to 64 bytes, zip64 where needed. The whole layout is
-// known before the first byte is written, so the archive can be streamed and its size told beforehand.
-// Not thread-safe.
+// Writes the zip archive of torch.save: stored members, data aligned to 64 bytes, zip64 where needed. The whole layout
+// is known before the first byte is written, so the archive can be streamed and its size told beforehand. Not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ class ZipWriter {
   void add(std::string name, std::string_view bytes, std::shared_ptr<const void> owner = nullptr);
   void add_copy(std::string name, std::string bytes);
 
-  uint64_t size() const;                // of the whole archive, in bytes
+  uint64_t size() const;                 // of the whole archive, in bytes
   void write(FileWriter& writer) const;  // any number of times
 
   // Checksums of the members so far, in order.

@@ -1,6 +1,7 @@
 #include "core/config/application.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <map>
@@ -13,6 +14,7 @@
 #include "core/config/job_output.h"
 #include "core/config/override_parser.h"
 #include "core/config/printer.h"
+#include "core/config/shell_completion.h"
 #include "core/config/sweep.h"
 
 namespace fathom::config {
@@ -91,10 +93,7 @@ class Runner {
   }
 
   void run() {
-    if (flags_.shell_completion) {
-      throw ConfigError("HydraException", "shell completion is not part of a job's flags")
-          .with_next("use the program's own: completion bash|zsh|fish");
-    }
+    if (flags_.shell_completion) return complete();
     if (flags_.help || flags_.hydra_help) return help();
     if (flags_.cfg) return show();
     if (flags_.info) return info(*flags_.info);
@@ -122,14 +121,38 @@ class Runner {
           .with_next("--config-path FOLDER --config-name NAME");
     }
     if (request_.config_path->find("://") == std::string::npos) {
-      request_.config_path = fs::absolute(fs::path(application_.base_folder) / *request_.config_path)
-                                 .lexically_normal()
-                                 .string();
+      request_.config_path =
+          fs::absolute(fs::path(application_.base_folder) / *request_.config_path).lexically_normal().string();
     }
   }
 
   void warn(const Composed& composed) {
     for (const Warning& warning : composed.warnings) err_ << "warning: " << warning.text << "\n";
+  }
+
+  // The words say what to do: install=SHELL, uninstall=SHELL or query=SHELL (with COMP_LINE set by the shell).
+  void complete() {
+    for (const std::string& word : flags_.overrides) {
+      const std::string verb = word.substr(0, word.find('='));
+      const std::string shell = word.substr(std::min(verb.size() + 1, word.size()));
+      if (verb == "install" || verb == "uninstall") {
+        out_ << completion_script(shell, application_.name, verb == "install");
+        return;
+      }
+      if (verb != "query") continue;
+      const char* line = std::getenv("COMP_LINE");
+      if (line == nullptr) throw ConfigError("KeyError", "COMP_LINE is not set: queries come from the shell");
+      const std::string_view text(line);
+      const size_t blank = text.find_last_of(" \t");
+      ComposeRequest request = request_;
+      request.overrides.clear();
+      request.multirun = true;  // groups that must be chosen yet are no error here
+      const Composed composed = compose(request);
+      const std::string unfinished(blank == std::string_view::npos ? "" : text.substr(blank + 1));
+      for (const std::string& way : complete_word(composed, unfinished)) out_ << way << "\n";
+      return;
+    }
+    throw ConfigError("ValueError", "Expecting one subcommand from ['install', 'uninstall', 'query'] to be set");
   }
 
   void help() {
@@ -248,8 +271,8 @@ class Runner {
     const std::string chdir = hydra_setting(composed, "job.chdir", resolvers);
     const bool by_default = !VersionBase::parse(request_.version_base).at_least(2);  // the old default was to change
     if (chdir.empty() ? by_default : chdir == "True") working_folder.emplace(output.folder);
-    const JobContext context{composed.job,     composed.hydra, resolvers, output.folder, output.log_files,
-                             composed.task_overrides, out_};
+    const JobContext context{composed.job,     composed.hydra,          resolvers, output.folder,
+                             output.log_files, composed.task_overrides, out_};
     try {
       application_.task(context);
     } catch (const std::exception&) {
@@ -293,7 +316,8 @@ class Runner {
     if (select(all, "hydra.sweeper.max_batch_size", &value, resolvers) && !value.is_null()) {
       const auto* number = value.is_scalar() ? std::get_if<int64_t>(&value.value()) : nullptr;
       if (number == nullptr) {
-        throw ConfigError("ValidationError", "hydra.sweeper.max_batch_size must be an integer").with_seen(python_str(value));
+        throw ConfigError("ValidationError", "hydra.sweeper.max_batch_size must be an integer")
+            .with_seen(python_str(value));
       }
       limit = *number;
     }
@@ -316,8 +340,8 @@ class Runner {
       if (Node* mode = job.hydra.find("mode")) *mode = *master.hydra.find("mode");
       log("\t#" + std::to_string(number) + " : " + join(job.task_overrides, " "));
       const ResolverRegistry resolvers = job_resolvers(job);
-      const fs::path folder = fs::path(hydra_setting(job, "sweep.dir", resolvers)) /
-                              hydra_setting(job, "sweep.subdir", resolvers);
+      const fs::path folder =
+          fs::path(hydra_setting(job, "sweep.dir", resolvers)) / hydra_setting(job, "sweep.subdir", resolvers);
       try {
         run_job(job, folder.string());
       } catch (const std::exception& error) {

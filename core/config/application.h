@@ -22,17 +22,17 @@ namespace fathom::config {
 
 // What a task gets.
 struct JobContext {
-  const Node& config;                   // the job's config, interpolations not resolved
-  const Node& hydra;                    // with runtime.output_dir set
-  const ResolverRegistry& resolvers;    // answers ${hydra:…} too
-  std::string output_dir;               // absolute
-  std::vector<std::string> log_files;   // of hydra.job_logging, existing
-  std::vector<std::string> overrides;   // the job's words
+  const Node& config;                  // the job's config, interpolations not resolved
+  const Node& hydra;                   // with runtime.output_dir set
+  const ResolverRegistry& resolvers;   // answers ${hydra:…} too
+  std::string output_dir;              // absolute
+  std::vector<std::string> log_files;  // of hydra.job_logging, existing
+  std::vector<std::string> overrides;  // the job's words
   std::ostream& out;
 };
 
 struct Application {
-  std::string name = "app";                // hydra.job.name
+  std::string name = "app";  // hydra.job.name
   std::string version_text = "Hydra " + std::string("1.3.8");
   std::string base_folder = ".";           // where a relative config_path starts
   std::optional<std::string> config_path;  // main config folder

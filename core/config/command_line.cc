@@ -24,22 +24,44 @@ constexpr std::string_view kInfoChoices = "all|config|defaults|defaults-tree|plu
 
 constexpr Flag kFlags[] = {
     {"--help", "-h", Value::kNone, "Application's help", &CommandLine::help, nullptr, {}},
-    {"--hydra-help", "", Value::kNone, "Help on the flags and the hydra config groups", &CommandLine::hydra_help, nullptr, {}},
+    {"--hydra-help",
+     "",
+     Value::kNone,
+     "Help on the flags and the hydra config groups",
+     &CommandLine::hydra_help,
+     nullptr,
+     {}},
     {"--version", "", Value::kNone, "Show the version and exit", &CommandLine::version, nullptr, {}},
     {"--cfg", "-c", Value::kRequired, "Show config instead of running [job|hydra|all]", nullptr, &CommandLine::cfg,
      "job|hydra|all"},
-    {"--resolve", "", Value::kNone, "With --cfg or --help: resolve interpolations before printing",
-     &CommandLine::resolve, nullptr, {}},
+    {"--resolve",
+     "",
+     Value::kNone,
+     "With --cfg or --help: resolve interpolations before printing",
+     &CommandLine::resolve,
+     nullptr,
+     {}},
     {"--package", "-p", Value::kRequired, "Config package to show", nullptr, &CommandLine::package, {}},
     {"--run", "-r", Value::kNone, "Run a job", &CommandLine::run, nullptr, {}},
-    {"--multirun", "-m", Value::kNone, "Run one job for every combination of the sweeps", &CommandLine::multirun, nullptr, {}},
+    {"--multirun",
+     "-m",
+     Value::kNone,
+     "Run one job for every combination of the sweeps",
+     &CommandLine::multirun,
+     nullptr,
+     {}},
     {"--shell-completion", "-sc", Value::kNone, "Shell completion", &CommandLine::shell_completion, nullptr, {}},
     {"--config-path", "-cp", Value::kRequired, "Overrides the config folder", nullptr, &CommandLine::config_path, {}},
     {"--config-name", "-cn", Value::kRequired, "Overrides the config name", nullptr, &CommandLine::config_name, {}},
-    {"--config-dir", "-cd", Value::kRequired, "Adds a config folder to the search path", nullptr,
-     &CommandLine::config_dir, {}},
-    {"--info", "-i", Value::kOptional, "Show information [all|config|defaults|defaults-tree|plugins|searchpath]", nullptr,
-     &CommandLine::info, kInfoChoices},
+    {"--config-dir",
+     "-cd",
+     Value::kRequired,
+     "Adds a config folder to the search path",
+     nullptr,
+     &CommandLine::config_dir,
+     {}},
+    {"--info", "-i", Value::kOptional, "Show information [all|config|defaults|defaults-tree|plugins|searchpath]",
+     nullptr, &CommandLine::info, kInfoChoices},
 };
 
 std::string title(const Flag& flag) {
@@ -86,7 +108,8 @@ class Reader {
     for (const Flag& flag : kFlags) {
       if (name != flag.name && name != flag.short_name) continue;
       if (flag.value == Value::kNone) {
-        if (equal != std::string::npos) throw Error(Code::kUsage, "argument " + title(flag) + ": takes no value").seen(argument);
+        if (equal != std::string::npos)
+          throw Error(Code::kUsage, "argument " + title(flag) + ": takes no value").seen(argument);
         result_.*flag.on = true;
         return;
       }
@@ -100,11 +123,10 @@ class Reader {
     }
     std::vector<std::string> names;
     for (const Flag& flag : kFlags) names.emplace_back(flag.name);
-    Error error = Error(Code::kUsage, "unrecognized arguments: " + argument).candidates(nearest_names(name, names));
-    if (equal != std::string::npos) {
-      error = std::move(error).next("overrides have no dashes: " + argument.substr(argument.find_first_not_of('-')));
-    }
-    throw error;
+    const std::string next = equal == std::string::npos
+                                 ? ""
+                                 : "overrides have no dashes: " + argument.substr(argument.find_first_not_of('-'));
+    throw Error(Code::kUsage, "unrecognized arguments: " + argument).candidates(nearest_names(name, names)).next(next);
   }
 
   std::string next_value(const Flag& flag) {
@@ -115,8 +137,8 @@ class Reader {
   }
 
   void check() const {
-    const int modes = result_.run + result_.multirun + result_.cfg.has_value() + result_.info.has_value() +
-                      result_.shell_completion;
+    const int modes =
+        result_.run + result_.multirun + result_.cfg.has_value() + result_.info.has_value() + result_.shell_completion;
     if (modes > 1) {
       throw ConfigError("ValueError",
                         "Only one of --run, --multirun, --cfg, --info and --shell_completion can be specified");

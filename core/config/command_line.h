@@ -16,9 +16,9 @@ struct CommandLine {
   std::vector<std::string> overrides;
 };
 
-// Flags may stand anywhere, `--flag=value` and `--flag value` are the same, "--" ends the flags. With `strict`, words on
-// both sides of a flag are refused, as Python's argparse does.
-// Throws fathom::Error kUsage for unknown flags, missing or bad values; ConfigError for flags that exclude each other.
+// Flags may stand anywhere, `--flag=value` and `--flag value` are the same, "--" ends the flags. With `strict`, words
+// on both sides of a flag are refused, as Python's argparse does. Throws fathom::Error kUsage for unknown flags,
+// missing or bad values; ConfigError for flags that exclude each other.
 CommandLine parse_command_line(const std::vector<std::string>& arguments, bool strict = false);
 
 // One line per flag, for help.

@@ -23,7 +23,8 @@ Node text_node(std::string text) { return Node::scalar(std::move(text)); }
 class Composer {
  public:
   explicit Composer(const ComposeRequest& request)
-      : request_(request), resolvers_(request.resolvers != nullptr ? *request.resolvers : default_resolvers()),
+      : request_(request),
+        resolvers_(request.resolvers != nullptr ? *request.resolvers : default_resolvers()),
         repository_(std::make_shared<ConfigRepository>(VersionBase::parse(request.version_base))) {}
 
   Composed compose() {
@@ -59,9 +60,9 @@ class Composer {
     if (request_.config_dir) {
       repository_->add("command-line", *request_.config_dir);
       if (!repository_->sources().back()->available()) {
-        throw ConfigError("HydraException", "Additional config directory '" +
-                                                std::filesystem::absolute(*request_.config_dir).string() +
-                                                "' not found");
+        throw ConfigError(
+            "HydraException",
+            "Additional config directory '" + std::filesystem::absolute(*request_.config_dir).string() + "' not found");
       }
     }
     repository_->add("schema", "structured://");
@@ -112,7 +113,8 @@ class Composer {
     }
     for (const auto& source : repository_->sources()) {
       if (source->available()) continue;
-      result_.warnings.push_back({"provider=" + source->provider() + ", path=" + source->path() + " is not available."});
+      result_.warnings.push_back(
+          {"provider=" + source->provider() + ", path=" + source->path() + " is not available."});
     }
   }
 
@@ -213,8 +215,9 @@ class Composer {
     if (!content.is_map()) return;
     const Node* path = find_path(content, "hydra.searchpath");
     if (path == nullptr || path->is_null()) return;
-    throw ConfigError("ConfigCompositionException",
-                      "In '" + d.config_path + "': Overriding hydra.searchpath is only supported from the primary config")
+    throw ConfigError(
+        "ConfigCompositionException",
+        "In '" + d.config_path + "': Overriding hydra.searchpath is only supported from the primary config")
         .with_where(path->origin().text());
   }
 
@@ -227,7 +230,8 @@ class Composer {
       std::vector<Node::Entry>& entries = typed.mutable_entries();
       auto rank = [&](const Node::Entry& entry) {
         const auto& known = current->entries();
-        const auto found = std::find_if(known.begin(), known.end(), [&](const auto& e) { return e.first == entry.first; });
+        const auto found =
+            std::find_if(known.begin(), known.end(), [&](const auto& e) { return e.first == entry.first; });
         return found - known.begin();  // those not set come last, in the class's order
       };
       std::stable_sort(entries.begin(), entries.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
@@ -252,8 +256,9 @@ class Composer {
     std::replace(group.begin(), group.end(), '.', '/');
     const std::vector<std::string> options = repository_->group_options(group);
     if (std::find(options.begin(), options.end(), *option) == options.end()) return;
-    result_.warnings.push_back({"'" + override.word + "' sets a value; to choose the option of the config group, write '" +
-                                group + "=" + *option + "'"});
+    result_.warnings.push_back({"'" + override.word +
+                                "' sets a value; to choose the option of the config group, write '" + group + "=" +
+                                *option + "'"});
   }
 
   void fill_hydra(Node& root) {
@@ -313,8 +318,9 @@ class Composer {
     std::vector<std::string> words;
     for (const Override& override : result_.overrides) {
       if (override.is_hydra()) continue;
-      const bool skip = excluded.is_list() && std::any_of(excluded.items().begin(), excluded.items().end(),
-                                                          [&](const Node& key) { return python_str(key) == override.key; });
+      const bool skip =
+          excluded.is_list() && std::any_of(excluded.items().begin(), excluded.items().end(),
+                                            [&](const Node& key) { return python_str(key) == override.key; });
       if (!skip) words.push_back(override.word);
     }
     std::sort(words.begin(), words.end());
@@ -362,6 +368,18 @@ std::string print(const Node& node, const ResolverRegistry& registry) {
   return to_yaml(node, options);
 }
 
+// Only the part shown need resolve; a reference to a missing value shows as missing.
+Node resolved_part(const Node& root, const std::string& path, const ResolverRegistry& registry) {
+  try {
+    return to_container(root, path, {}, registry);
+  } catch (const ConfigError& error) {
+    if (error.kind() != "InterpolationToMissingValueError") throw;
+  }
+  Node copy = root;
+  resolve(copy, registry);
+  return *find_path(copy, path);
+}
+
 }  // namespace
 
 std::string show_config(const Composed& composed, ConfigPart part, const std::optional<std::string>& package,
@@ -383,16 +401,16 @@ std::string show_config(const Composed& composed, ConfigPart part, const std::op
     if (resolve) fathom::config::resolve(root, registry);
     return print(root, registry);
   }
+  const std::string header = "# @package " + *package + "\n";
+  const Node* written = find_path(root, *package);
+  if (written != nullptr && !written->is_scalar()) {
+    return header + print(resolve ? resolved_part(root, *package, registry) : *written, registry);
+  }
   Node value;
   if (!select(root, *package, &value, registry) || value.is_null()) {
     throw ConfigError("PackageNotFound", "package '" + *package + "' not found in config");
   }
-  if (value.is_scalar()) return python_str(value) + "\n";
-  std::string text = "# @package " + *package + "\n";
-  const Node* written = find_path(root, *package);
-  if (!resolve && written != nullptr && !written->is_scalar()) return text + print(*written, registry);
-  if (!resolve) return text + print(value, registry);
-  return text + print(value, registry);
+  return value.is_scalar() ? python_str(value) + "\n" : header + print(value, registry);
 }
 
 }  // namespace fathom::config

@@ -31,16 +31,17 @@ struct ComposeRequest {
   std::string version_base = "1.1";  // what NeMo's runner gets
   std::string job_name = "app";      // unless hydra.job.name is set
   bool multirun = false;             // sweeps are legal, `group: ???` is passed over
-  // Hydra to the letter. Otherwise unquoted '=' and non-ASCII values are read, `model.optim=adam` keeps the section,
-  // and so on (see README.md, "Friendlier readings"); each such reading gives a warning.
+  // Hydra to the letter. Otherwise some words are read that Hydra refuses or takes literally, with a warning where the
+  // result is not what Hydra gives: unquoted '=', '~' and non-ASCII text in values; `model.optim=adam` for a section with
+  // a `name` sets the name; `~key` deletes also a null value.
   bool strict_overrides = false;
   std::shared_ptr<const ClassType> schema;      // merged under the primary config, as NeMo's `schema=`
   const ResolverRegistry* resolvers = nullptr;  // null: default_resolvers()
 };
 
 struct Composed {
-  Node job;    // what the program gets
-  Node hydra;  // the hydra section
+  Node job;                                                  // what the program gets
+  Node hydra;                                                // the hydra section
   std::vector<std::string> task_overrides, hydra_overrides;  // as typed
   std::vector<Override> overrides;                           // all, parsed
   DefaultsList defaults;

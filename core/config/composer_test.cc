@@ -22,7 +22,8 @@ class Composer : public testing::Test {
     std::string pattern = (std::filesystem::temp_directory_path() / "fathom-composer-XXXXXX").string();
     EXPECT_NE(mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
-    write("config.yaml", "defaults:\n- db: mysql\n- model/enc@model.encoder: small\n- _self_\nname: app\nport: ${db.port}\n");
+    write("config.yaml",
+          "defaults:\n- db: mysql\n- model/enc@model.encoder: small\n- _self_\nname: app\nport: ${db.port}\n");
     write("db/mysql.yaml", "port: 1\n");
     write("db/pg.yaml", "port: 2\n");
     write("model/enc/small.yaml", "defaults:\n- /act: relu\ndim: 4\n");
@@ -63,7 +64,8 @@ TEST_F(Composer, DefaultsPackagesAndHeaders) {
 }
 
 TEST_F(Composer, GroupChoices) {
-  EXPECT_EQ(show({"db=pg", "model/enc@model.encoder=big"}), "db:\n  port: 2\nmodel:\n  encoder:\n    dim: 8\nname: app\nport: 2\n");
+  EXPECT_EQ(show({"db=pg", "model/enc@model.encoder=big"}),
+            "db:\n  port: 2\nmodel:\n  encoder:\n    dim: 8\nname: app\nport: 2\n");
   EXPECT_NE(failure({"db=pgg"}).find("pg"), std::string::npos);
   EXPECT_NE(failure({"model/enc=big"}).find("model/enc@model.encoder"), std::string::npos);
   EXPECT_NE(failure({"~db=pg"}).find("No match"), std::string::npos);

@@ -126,9 +126,7 @@ int64_t as_integer(const Scalar& s) {
   const bool* flag = std::get_if<bool>(&s);
   return flag != nullptr ? (*flag ? 1 : 0) : std::get<int64_t>(s);
 }
-double as_double(const Scalar& s) {
-  return is_integer(s) ? static_cast<double>(as_integer(s)) : std::get<double>(s);
-}
+double as_double(const Scalar& s) { return is_integer(s) ? static_cast<double>(as_integer(s)) : std::get<double>(s); }
 
 [[noreturn]] void fail(const std::string& message) { throw ConfigError("ValueError", message); }
 

@@ -4,6 +4,7 @@
 
 #include "core/base/text.h"
 #include "core/config/errors.h"
+#include "core/config/printer.h"
 
 namespace fathom::config {
 namespace {
@@ -76,8 +77,9 @@ DefaultItem read_group_item(const Node& node, const LoadedConfig& config, Config
   for (const Node::Entry& candidate : node.entries()) {
     if (&candidate.second == legacy_optional) continue;
     if (entry != nullptr) {
-      throw ConfigError("ValueError", "In " + config.path + ": Too many keys in default item, an item has exactly one")
-          .with_where(node.origin().text());
+      throw ConfigError("ValueError", "In " + config.path + ": Too many keys in default item " + python_repr(node))
+          .with_where(node.origin().text())
+          .with_expected("exactly one key: 'group: option'");
     }
     entry = &candidate;
   }
@@ -87,8 +89,8 @@ DefaultItem read_group_item(const Node& node, const LoadedConfig& config, Config
   }
   const std::string* key = std::get_if<std::string>(&entry->first.value);
   if (key == nullptr) {
-    throw ConfigError("ValueError", "In " + config.path + ": a config group must be a string, not " +
-                                        entry->first.text())
+    throw ConfigError("ValueError",
+                      "In " + config.path + ": a config group must be a string, not " + entry->first.text())
         .with_where(node.origin().text());
   }
   DefaultItem item;
@@ -106,8 +108,9 @@ DefaultItem read_group_item(const Node& node, const LoadedConfig& config, Config
     } else if (word == "override") {
       item.is_override = true;
     } else {
-      repository.warnings().push_back({"In '" + config.path + "': unknown keyword '" + word + "' before config group '" +
-                                       item.group + "' is ignored (known: optional, override)"});
+      repository.warnings().push_back({"In '" + config.path + "': unknown keyword '" + word +
+                                       "' before config group '" + item.group +
+                                       "' is ignored (known: optional, override)"});
       break;
     }
   }
@@ -118,8 +121,8 @@ DefaultItem read_group_item(const Node& node, const LoadedConfig& config, Config
   if (legacy_optional != nullptr) {
     const bool* flag = legacy_optional->is_scalar() ? std::get_if<bool>(&legacy_optional->value()) : nullptr;
     item.optional = item.optional || (flag != nullptr && *flag);
-    repository.warnings().push_back({"In " + config.path + ": 'optional: true' is deprecated.\nUse 'optional " + *key +
-                                     ": …' instead"});
+    repository.warnings().push_back(
+        {"In " + config.path + ": 'optional: true' is deprecated.\nUse 'optional " + *key + ": …' instead"});
   }
   item.choice = read_choice(entry->second);
   return item;

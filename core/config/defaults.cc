@@ -6,9 +6,9 @@
 #include <set>
 
 #include "core/base/text.h"
+#include "core/config/access.h"
 #include "core/config/default_item.h"
 #include "core/config/errors.h"
-#include "core/config/access.h"
 #include "core/config/resolver.h"
 
 namespace fathom::config {
@@ -189,7 +189,8 @@ class Builder {
     for (const TreeNode* at = &node; at->parent != nullptr; at = at->parent) {
       if (++depth <= 4) chain.insert(chain.begin(), at->item.config_path());
     }
-    if (depth > kMaxDepth) fail("the defaults lists name each other in a circle: … -> " + join(chain, " -> "), node.item.origin);
+    if (depth > kMaxDepth)
+      fail("the defaults lists name each other in a circle: … -> " + join(chain, " -> "), node.item.origin);
   }
 
   bool take_deletion(DefaultItem& item) {
@@ -266,7 +267,8 @@ class Builder {
     for (DefaultItem& item : items) {
       if (item.is_self()) continue;
       item.set_parent(parent.group_path(), package_of(parent));
-      const bool legacy = item.is_group() && !item.is_override && item.group.starts_with("hydra/") && !version_.at_least(2);
+      const bool legacy =
+          item.is_group() && !item.is_override && item.group.starts_with("hydra/") && !version_.at_least(2);
       if (last_override != nullptr && !item.is_override && !item.external_append && !legacy) {
         fail("In " + parent.config_path() + ": Override '" + key_of(*last_override) + " : " +
                  choice_text(last_override->choice) + "' is defined before '" +
@@ -283,8 +285,10 @@ class Builder {
       }
       if (!item.is_override) continue;
       if (interpolated) {
-        fail(parent.config_path() + ": Default List Overrides are not allowed in the subtree of an interpolated config "
-                                    "group (override " + key_of(item) + "=" + choice_text(item.choice) + ").",
+        fail(parent.config_path() +
+                 ": Default List Overrides are not allowed in the subtree of an interpolated config "
+                 "group (override " +
+                 key_of(item) + "=" + choice_text(item.choice) + ").",
              item.origin);
       }
       if (overrides_.find(key_of(item)) == overrides_.end()) {  // the outermost one wins
@@ -405,7 +409,8 @@ class Builder {
     std::vector<std::string> options;
     if (item.primary) {
       options = repository_.group_options("");
-      message = "Cannot find primary config '" + item.config_path() + "'. Check that it's in your config search path.\n";
+      message =
+          "Cannot find primary config '" + item.config_path() + "'. Check that it's in your config search path.\n";
     } else {
       if (node.parent != nullptr && node.parent->parent != nullptr) {
         message = "In '" + node.parent->item.config_path() + "': ";
@@ -500,8 +505,9 @@ class Builder {
       for (const auto& child : node.children) describe(*child, depth);
       return;
     }
-    std::string text = item.is_self() ? "_self_" : item.is_group() ? key_of(item) + ": " + choice_text(item.choice)
-                                                                   : item.config_path();
+    std::string text = item.is_self()    ? "_self_"
+                       : item.is_group() ? key_of(item) + ": " + choice_text(item.choice)
+                                         : item.config_path();
     if (item.deleted) text += " (deleted)";
     result_.tree.push_back({depth, std::move(text)});
     for (const auto& child : node.children) describe(*child, depth + 1);

@@ -25,16 +25,17 @@ Field object(std::string name, const std::shared_ptr<const ClassType>& type) {
 }
 
 std::shared_ptr<const ClassType> job_conf() {
-  const auto dirname = make_class("OverrideDirname", {with_default("kv_sep", string_type(), text("=")),
-                                                      with_default("item_sep", string_type(), text(",")),
-                                                      with_default("exclude_keys", list_of(string_type()), Node::list())});
+  const auto dirname =
+      make_class("OverrideDirname",
+                 {with_default("kv_sep", string_type(), text("=")), with_default("item_sep", string_type(), text(",")),
+                  with_default("exclude_keys", list_of(string_type()), Node::list())});
   const auto config = make_class("JobConfig", {object("override_dirname", dirname)});
-  return make_class("JobConf", {missing("name", string_type()), with_default("chdir", optional_of(bool_type()), Node()),
-                                missing("override_dirname", string_type()), missing("id", string_type()),
-                                missing("num", int_type()), missing("config_name", optional_of(string_type())),
-                                with_default("env_set", dict_of(string_type(), string_type()), Node::map()),
-                                with_default("env_copy", list_of(string_type()), Node::list()),
-                                object("config", config)});
+  return make_class(
+      "JobConf", {missing("name", string_type()), with_default("chdir", optional_of(bool_type()), Node()),
+                  missing("override_dirname", string_type()), missing("id", string_type()), missing("num", int_type()),
+                  missing("config_name", optional_of(string_type())),
+                  with_default("env_set", dict_of(string_type(), string_type()), Node::map()),
+                  with_default("env_copy", list_of(string_type()), Node::list()), object("config", config)});
 }
 
 std::shared_ptr<const ClassType> runtime_conf() {

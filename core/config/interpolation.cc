@@ -1,5 +1,7 @@
 #include "core/config/interpolation.h"
 
+#include <algorithm>
+#include <algorithm>
 #include <cstring>
 
 #include "core/config/errors.h"
@@ -229,7 +231,7 @@ class Parser {
       Argument value = parse_element();
       bool replaced = false;
       for (auto& [own, present] : map.entries) {
-        if (own == key.scalar) {
+        if (same_python_key(Key(own), Key(key.scalar))) {
           present = std::move(value);
           replaced = true;
           break;

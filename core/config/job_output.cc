@@ -36,7 +36,8 @@ std::vector<std::string> create_log_files(const Composed& composed, const Resolv
     return files;
   }
   for (const Node& name : used.items()) {
-    const Node* handler = name.is_string() ? handlers.find(std::string_view(std::get<std::string>(name.value()))) : nullptr;
+    const Node* handler =
+        name.is_string() ? handlers.find(std::string_view(std::get<std::string>(name.value()))) : nullptr;
     if (handler == nullptr || !handler->is_map()) continue;
     const Node* type = handler->find("class");
     const Node* file = handler->find("filename");

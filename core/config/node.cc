@@ -135,6 +135,18 @@ std::string Key::text() const {
       value);
 }
 
+bool same_python_key(const Key& a, const Key& b) {
+  const auto number = [](const Scalar& value) -> std::optional<double> {
+    if (const auto* flag = std::get_if<bool>(&value)) return *flag ? 1.0 : 0.0;
+    if (const auto* integer = std::get_if<int64_t>(&value)) return static_cast<double>(*integer);
+    if (const auto* real = std::get_if<double>(&value)) return *real;
+    return std::nullopt;
+  };
+  if (a.value.index() == b.value.index()) return a == b;
+  const auto x = number(a.value), y = number(b.value);
+  return x && y && *x == *y;
+}
+
 Node Node::scalar(Scalar value, Origin origin) {
   Node node;
   node.scalar_ = std::move(value);

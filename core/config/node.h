@@ -54,6 +54,9 @@ struct Key {
   std::string text() const;  // as in full_key: Python's str()
 };
 
+// Whether Python takes both for one key of a dict: 1, 1.0 and True are.
+bool same_python_key(const Key& a, const Key& b);
+
 class Node {
  public:
   enum class Kind : uint8_t { kScalar, kList, kMap };
@@ -90,6 +93,8 @@ class Node {
   Node* find(const Key& key);
   const Node* find(std::string_view key) const;   // map, string key: no allocation
   Node* find(std::string_view key);
+  const Node* find(const std::string& key) const { return find(std::string_view(key)); }
+  Node* find(const std::string& key) { return find(std::string_view(key)); }
   const Node* find(const char* key) const { return find(std::string_view(key)); }
   Node* find(const char* key) { return find(std::string_view(key)); }
   Node& set(Key key, Node value);                 // adds at the end, or replaces in place

@@ -1,4 +1,5 @@
-// A parsed command line override: `key=value`, `+key=value`, `++key=value`, `~key`, `~key=value`, `group@package=option`.
+// A parsed command line override: `key=value`, `+key=value`, `++key=value`, `~key`, `~key=value`,
+// `group@package=option`.
 //
 // Values keep what the grammar knows and a config node does not: quotes (needed to write the word again) and sweeps.
 // Plain values; safe to copy and to read from many threads.

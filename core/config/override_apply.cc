@@ -5,6 +5,8 @@
 
 #include "core/config/access.h"
 #include "core/config/errors.h"
+#include "core/config/interpolation.h"
+#include "core/config/merge.h"
 #include "core/config/printer.h"
 #include "core/config/schema.h"
 
@@ -12,24 +14,27 @@ namespace fathom::config {
 namespace {
 
 ConfigError composition_error(const Override& override, const std::string& message) {
-  return ConfigError("ConfigCompositionException", message)
-      .with_where(command_line_origin(override.word).text());
+  return ConfigError("ConfigCompositionException", message).with_where(command_line_origin(override.word).text());
 }
 
 // The same failure as a composition error: what was tried, then why not.
 ConfigError wrap(const Override& override, const std::string& message, const ConfigError& cause) {
-  ConfigError error = composition_error(override, message + "\n" + cause.message()).with_cause(cause.kind());
-  if (!cause.seen().empty()) error = std::move(error).with_seen(cause.seen());
-  if (!cause.expected().empty()) error = std::move(error).with_expected(cause.expected());
-  if (!cause.candidates().empty()) error = std::move(error).with_candidates({cause.candidates()});
-  if (!cause.next().empty()) error = std::move(error).with_next(cause.next());
-  return error;
+  std::vector<std::string> candidates;
+  if (!cause.candidates().empty()) candidates.push_back(cause.candidates());
+  return composition_error(override, message + "\n" + cause.message())
+      .with_cause(cause.kind())
+      .with_seen(cause.seen())
+      .with_expected(cause.expected())
+      .with_candidates(candidates)
+      .with_next(cause.next());
 }
 
 class Applier {
  public:
   Applier(Node& root, const Override& override, const ApplyOptions& options)
-      : root_(root), override_(override), options_(options),
+      : root_(root),
+        override_(override),
+        options_(options),
         resolvers_(options.resolvers != nullptr ? *options.resolvers : default_resolvers()) {}
 
   void apply() {
@@ -39,9 +44,7 @@ class Applier {
                                              " looks like a config group override, but config group '" + override_.key +
                                              "' does not exist.");
     }
-    if (override_.key.empty()) {
-      throw composition_error(override_, "'" + override_.word + "' has no key").with_next("write key=value");
-    }
+    if (override_.key.empty()) return apply_without_key();
     try {
       switch (override_.type) {
         case OverrideType::kDelete: return remove();
@@ -56,7 +59,36 @@ class Applier {
   }
 
  private:
-  Node value() const { return to_node(override_.value, command_line_origin(override_.word)); }
+  Node value() const {
+    Node node = to_node(override_.value, command_line_origin(override_.word));
+    check_interpolations(node);
+    return node;
+  }
+
+  // Broken ones are refused when they are written, not when they are first read.
+  static void check_interpolations(const Node& node) {
+    if (node.is_string()) {
+      const std::string& text = std::get<std::string>(node.value());
+      if (text.find("${") != std::string::npos) check_interpolation(text);
+    }
+    for (const Node& item : node.items()) check_interpolations(item);
+    for (const Node::Entry& entry : node.entries()) check_interpolations(entry.second);
+  }
+
+  // "+={a:1}": to the letter, the empty key is a key like any other.
+  void apply_without_key() {
+    const bool adds = override_.type == OverrideType::kAdd || override_.type == OverrideType::kForceAdd;
+    if (!options_.strict || !adds) {
+      throw composition_error(override_, "'" + override_.word + "' has no key").with_next("write key=value");
+    }
+    Node added = value();
+    Node* present = root_.find("");
+    if (present != nullptr && present->is_map() && added.is_map()) {
+      merge_into(*present, added, resolvers_);
+    } else {
+      root_.set("", std::move(added));
+    }
+  }
 
   void set(bool force_add) {
     update(root_, override_.key, value(), {.merge = true, .force_add = force_add}, resolvers_);
@@ -78,7 +110,8 @@ class Applier {
   bool set_name_of_section() {
     const std::string* text = override_.value.text();
     Node* section = find_path(root_, override_.key);
-    if (text == nullptr || section == nullptr || !section->is_map() || text->find("${") != std::string::npos) return false;
+    if (text == nullptr || section == nullptr || !section->is_map() || text->find("${") != std::string::npos)
+      return false;
     Node* name = section->find("name");
     if (name == nullptr || !(name->is_string() || name->is_null())) return false;
     update(root_, override_.key + ".name", value(), {}, resolvers_);
@@ -93,11 +126,10 @@ class Applier {
     Node present;
     const bool container = override_.value.is<ElementMap>() || override_.value.is<ElementList>();
     if (select(root_, override_.key, &present, resolvers_) && !present.is_null() && !container) {
-      throw composition_error(override_,
-                              "Could not append to config. An item is already at '" + override_.key +
-                                  "'.\nEither remove + prefix: '" + override_.word.substr(1) +
-                                  "'\nOr add a second + to add or override '" + override_.key + "': '+" +
-                                  override_.word + "'");
+      throw composition_error(override_, "Could not append to config. An item is already at '" + override_.key +
+                                             "'.\nEither remove + prefix: '" + override_.word.substr(1) +
+                                             "'\nOr add a second + to add or override '" + override_.key + "': '+" +
+                                             override_.word + "'");
     }
     set(true);
   }
@@ -108,8 +140,8 @@ class Applier {
     const Node* written = find_path(root_, override_.key);
     const bool deletable_null = !options_.strict && written != nullptr && (written->is_null() || written->is_missing());
     if ((!found || present.is_null()) && !deletable_null) {
-      ConfigError error = composition_error(override_, "Could not delete from config. '" + override_.key +
-                                                           "' does not exist.");
+      ConfigError error =
+          composition_error(override_, "Could not delete from config. '" + override_.key + "' does not exist.");
       throw std::move(error).with_candidates(siblings());
     }
     if (!override_.value.is_null()) {
@@ -121,14 +153,14 @@ class Applier {
     }
     const size_t dot = override_.key.rfind('.');
     const Node* parent = dot == std::string::npos ? &root_ : find_path(root_, override_.key.substr(0, dot));
-    if (parent != nullptr) {
+    if (parent != nullptr && parent != &root_) {  // Hydra opens the root, and only the root, for deletions
       if (const ClassType* type = object_type(*parent)) {
         throw ConfigError("ConfigTypeError", type->name + " (DictConfig) does not support deletion", override_.key);
       }
     }
     if (parent == nullptr || !remove_path(root_, override_.key)) {
-      throw composition_error(override_, "Could not delete from config. '" + override_.key +
-                                             "' is reached only through an interpolation.");
+      throw composition_error(
+          override_, "Could not delete from config. '" + override_.key + "' is reached only through an interpolation.");
     }
   }
 

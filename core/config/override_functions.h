@@ -1,4 +1,5 @@
-// The functions of override values: choice, range, interval, glob, sort, shuffle, tag and the casts int, float, str, bool.
+// The functions of override values: choice, range, interval, glob, sort, shuffle, tag and the casts int, float, str,
+// bool.
 #pragma once
 
 #include <string>

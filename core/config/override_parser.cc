@@ -235,7 +235,8 @@ class Parser {
   }
 
   Element parse_map_key() {
-    if (at(TokenKind::kQuoted)) fail("keys of a map cannot be quoted here", "write {a:1}; escape blanks and colons by \\");
+    if (at(TokenKind::kQuoted))
+      fail("keys of a map cannot be quoted here", "write {a:1}; escape blanks and colons by \\");
     const size_t first = index_;
     while (is_map_key_token(token().kind)) ++index_;
     if (index_ == first) fail_unexpected("in the map, where a key is expected");

@@ -125,14 +125,12 @@ Scalar convert_scalar(const Node& node, const Schema& schema, const std::string&
       if (node.is_scalar() && !std::holds_alternative<bool>(value)) {
         if (auto member = find_member(*schema.enumeration, value)) return *member;
       }
-      std::vector<std::string> names;
+      std::vector<std::string> names, near;
       for (const auto& [name, number] : schema.enumeration->members) names.push_back(name);
-      auto error = validation_error("Invalid value '" + python_str(node) + "', expected one of [" +
-                                        member_names(*schema.enumeration) + "]", node, full_key);
-      if (node.is_string()) {
-        error = std::move(error).with_candidates(nearest_names(std::get<std::string>(value), names));
-      }
-      throw error;
+      if (node.is_string()) near = nearest_names(std::get<std::string>(value), names);
+      throw validation_error("Invalid value '" + python_str(node) + "', expected one of [" + join(names, ", ") + "]", node,
+                             full_key)
+          .with_candidates(near);
     }
     case Type::kUnion: {
       for (const auto& member : schema.arguments) {
@@ -183,8 +181,11 @@ Key convert_key(const Key& key, const Schema& schema, const Node& map, const std
       .with_where(map.origin());
 }
 
-// Values of an untyped field keep their own types, but a class's object stays one.
-Node convert_any(const Node& value) { return value; }
+// Items that are containers pass where a value is declared, as OmegaConf 2.3 checks only values there.
+Node convert_item(const Node& item, const SchemaPtr& schema, const std::string& full_key) {
+  if (!item.is_scalar() && schema->type < Type::kList) return item;
+  return convert(item, schema, full_key);
+}
 
 Node convert_list(const Node& value, const SchemaPtr& schema, const std::string& full_key) {
   if (value.is_map()) {
@@ -210,7 +211,7 @@ Node convert_list(const Node& value, const SchemaPtr& schema, const std::string&
       throw validation_error("Invalid type assigned: NoneType is not a subclass of " + item->text() + ". value: None",
                              value.items()[i], item_key);
     }
-    list.append(convert(value.items()[i], item, item_key));
+    list.append(convert_item(value.items()[i], item, item_key));
   }
   return list;
 }
@@ -228,7 +229,7 @@ Node convert_dict(const Node& value, const SchemaPtr& schema, const std::string&
   map.readonly_flag = value.readonly_flag;
   for (const auto& [key, item] : value.entries()) {
     Key typed = convert_key(key, *schema->arguments[0], value, full_key);
-    Node converted = convert(item, schema->arguments[1], join_full_key(full_key, key));
+    Node converted = convert_item(item, schema->arguments[1], join_full_key(full_key, key));
     map.set(std::move(typed), std::move(converted));
   }
   return map;
@@ -363,7 +364,7 @@ Node instantiate(const std::shared_ptr<const ClassType>& object) {
 }
 
 Node convert(const Node& value, const SchemaPtr& schema, const std::string& full_key) {
-  if (!schema || schema->type == Type::kAny) return convert_any(value);
+  if (!schema || schema->type == Type::kAny) return value;
   if (value.is_missing() || value.is_interpolation()) {
     Node node = Node::scalar(value.value(), value.origin());
     node.schema = schema;

@@ -59,9 +59,8 @@ class BuiltinSource : public ConfigSource {
   bool available() const override { return true; }
   bool has_config(const std::string& file) const override { return find(file) != nullptr; }
   bool has_group(const std::string& group) const override {
-    return group.empty() || std::any_of(builtin_configs().begin(), builtin_configs().end(), [&](const auto& config) {
-             return config.file.starts_with(group + "/");
-           });
+    return group.empty() || std::any_of(builtin_configs().begin(), builtin_configs().end(),
+                                        [&](const auto& config) { return config.file.starts_with(group + "/"); });
   }
   std::vector<std::string> file_names(const std::string& group) const override { return below(group, false); }
   std::vector<std::string> folder_names(const std::string& group) const override { return below(group, true); }
@@ -137,8 +136,10 @@ std::optional<std::string> parse_package_header(std::string_view text, const std
     text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
     ++number;
     if (line.empty()) continue;
+    // The header is made of "# @KEY VALUE" lines; it ends at the first other one, also at a plain comment.
     if (line[0] != '#') break;
-    line = trim(line.substr(std::min(line.find_first_not_of('#'), line.size())));
+    line = trim(line.substr(1));
+    if (line.empty() || line[0] != '@') break;
     std::vector<std::string> words;
     for (std::string& word : split(line, ' ')) {
       if (!word.empty()) words.push_back(std::move(word));
@@ -212,11 +213,16 @@ std::shared_ptr<const LoadedConfig> ConfigRepository::load(const std::string& co
     const std::string text = source->read(file);
     const std::string name = source->source_name(file);
     if (file.ends_with(".yml")) {
-      warnings_.push_back({"Support for .yml files is deprecated. Use .yaml extension for Hydra config files: " + name});
+      warnings_.push_back(
+          {"Support for .yml files is deprecated. Use .yaml extension for Hydra config files: " + name});
     }
     loaded->provider = source->provider();
     loaded->package_header = parse_package_header(text, name);
-    loaded->content = load_yaml_text(text, name);
+    std::vector<std::string> doubtful;
+    LoadOptions options;
+    options.warnings = &doubtful;
+    loaded->content = load_yaml_text(text, name, options);
+    for (std::string& warning : doubtful) warnings_.push_back({std::move(warning)});
   } else if (const Node* schema = find_schema(config_path)) {
     loaded = std::make_shared<LoadedConfig>();
     loaded->provider = "schema";

@@ -79,7 +79,8 @@ std::vector<Job> sweep_jobs(const std::vector<Override>& overrides, const Config
       values.push_back(value_text(override.value));
     }
     for (std::string& value : values) value = key + "=" + value;
-    const auto known = std::find_if(dimensions.begin(), dimensions.end(), [&](const auto& d) { return d.first == key; });
+    const auto known =
+        std::find_if(dimensions.begin(), dimensions.end(), [&](const auto& d) { return d.first == key; });
     if (known != dimensions.end()) {
       known->second = std::move(values);
     } else {

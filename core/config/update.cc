@@ -2,6 +2,7 @@
 #include "core/config/access.h"
 #include "core/config/errors.h"
 #include "core/config/merge_internal.h"
+#include "core/config/printer.h"
 #include "core/config/python_text.h"
 #include "core/config/schema.h"
 
@@ -65,13 +66,22 @@ void update(Node& root, std::string_view path, const Node& value, const UpdateOp
       if (child == nullptr) {
         Flags effective = flags;
         if (options.force_add) effective.structure = false;
+        // Forced additions open a typed object too, as in OmegaConf: its class then knows only a part of it.
+        const bool opened = options.force_add && object_type(*container) != nullptr && !effective.readonly;
         try {
-          check_can_add(*container, key, value, effective, full_key);
+          if (!opened) check_can_add(*container, key, value, effective, full_key);
         } catch (const ConfigError& problem) {
           if (problem.kind() != "ConfigKeyError") throw;
           rethrow_as_attribute_error(problem);
         }
         Node fresh = last ? value : Node::map(value.origin());
+        if (declared && declared->type == Schema::Type::kClass && container->schema->type == Schema::Type::kDict &&
+            fresh.is_map() && !fresh.schema) {
+          throw ConfigError("ValidationError", "Invalid type assigned: dict is not a subclass of " + declared->object->name +
+                                                   ". value: " + python_str(fresh), full_key)
+              .with_where(value.origin())
+              .with_next("add the entry in a config file: there a mapping is merged into a new " + declared->object->name);
+        }
         child = &container->set(key, typed_value(fresh, declared, full_key));
         if (last) return;
       }
@@ -95,10 +105,6 @@ void update(Node& root, std::string_view path, const Node& value, const UpdateOp
       return;
     }
     if (child->is_scalar()) {
-      if (child->is_missing()) {
-        throw ConfigError("MissingMandatoryValue", "Missing mandatory value: " + full_key, full_key)
-            .with_where(child->origin());
-      }
       assign_value(*child, Node::map(value.origin()), declared, flags, full_key);
     }
     container = child;

@@ -37,7 +37,8 @@ class Trainer {
         dropped("reload_dataloaders_every_epoch", *old, "it asked for nothing");
       }
     }
-    if (const auto old = take("prepare_data_per_node")) dropped("prepare_data_per_node", *old, "data is prepared once per machine");
+    if (const auto old = take("prepare_data_per_node"))
+      dropped("prepare_data_per_node", *old, "data is prepared once per machine");
     for (const auto& [flag, reason] : kDropped) {
       if (const auto old = take(flag)) {
         dropped(flag, *old, old->is_null() || is_false(*old) ? "it asked for nothing" : reason);
@@ -163,7 +164,8 @@ class Trainer {
     const auto old = take("checkpoint_callback");
     if (!old) return;
     const Node* present = section_.find("enable_checkpointing");
-    if (present != nullptr && is_false(*present)) return dropped("checkpoint_callback", *old, "enable_checkpointing=False is set");
+    if (present != nullptr && is_false(*present))
+      return dropped("checkpoint_callback", *old, "enable_checkpointing=False is set");
     set("checkpoint_callback", *old, "enable_checkpointing", old->is_null() ? Node::scalar(true) : *old);
   }
 
@@ -240,7 +242,8 @@ void upgrade_component(Node& section, const std::string& key, UpgradeNotes& note
     for (const Node::Entry& entry : old.entries()) section.set(entry.first, entry.second);
     notes.push_back(key + ".params" + place(old) + " is read as keys of " + key);
   }
-  for (Node::Entry& entry : section.mutable_entries()) upgrade_component(entry.second, key + "." + entry.first.text(), notes);
+  for (Node::Entry& entry : section.mutable_entries())
+    upgrade_component(entry.second, key + "." + entry.first.text(), notes);
 }
 
 }  // namespace

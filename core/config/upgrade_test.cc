@@ -10,9 +10,11 @@ namespace fathom::config {
 namespace {
 
 TEST(Upgrade, ClsAndParams) {
-  Node job = load_yaml_text("model:\n  encoder:\n    cls: a.B\n    params: {x: 1, inner: {cls: c.D, params: {y: 2}}}\n", "t.yaml");
+  Node job = load_yaml_text("model:\n  encoder:\n    cls: a.B\n    params: {x: 1, inner: {cls: c.D, params: {y: 2}}}\n",
+                            "t.yaml");
   const UpgradeNotes notes = upgrade_job_config(job);
-  EXPECT_EQ(to_yaml(job), "model:\n  encoder:\n    _target_: a.B\n    x: 1\n    inner:\n      _target_: c.D\n      'y': 2\n");
+  EXPECT_EQ(to_yaml(job),
+            "model:\n  encoder:\n    _target_: a.B\n    x: 1\n    inner:\n      _target_: c.D\n      'y': 2\n");
   EXPECT_EQ(notes.size(), 4u);
   EXPECT_NE(notes[0].find("t.yaml:3:"), std::string::npos);
 }
@@ -20,7 +22,8 @@ TEST(Upgrade, ClsAndParams) {
 TEST(Upgrade, TrainerFlags) {
   Node job = load_yaml_text(
       "trainer: {gpus: 2, accelerator: ddp, checkpoint_callback: false, max_steps: null, weights_summary: null, "
-      "resume_from_checkpoint: x.ckpt, track_grad_norm: 2, amp_level: O1, precision: 32}\n", "t.yaml");
+      "resume_from_checkpoint: x.ckpt, track_grad_norm: 2, amp_level: O1, precision: 32}\n",
+      "t.yaml");
   const UpgradeNotes notes = upgrade_job_config(job);
   EXPECT_EQ(to_yaml(job),
             "trainer:\n  max_steps: -1\n  precision: 16-mixed\n  strategy: ddp\n  devices: 2\n  accelerator: gpu\n"

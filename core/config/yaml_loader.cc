@@ -3,6 +3,7 @@
 #include <map>
 
 #include "core/base/file.h"
+#include "core/config/access.h"
 #include "core/config/errors.h"
 #include "core/config/interpolation.h"
 #include "core/config/python_text.h"
@@ -28,19 +29,6 @@ size_t count_nodes(const Node& node) {
   for (const auto& item : node.items()) count += count_nodes(item);
   for (const auto& [key, value] : node.entries()) count += count_nodes(value);
   return count;
-}
-
-// Python's == and hash: 1, 1.0 and True are one key of a dict.
-bool same_python_key(const Key& a, const Key& b) {
-  const auto number = [](const Scalar& value) -> std::optional<double> {
-    if (const auto* flag = std::get_if<bool>(&value)) return *flag ? 1.0 : 0.0;
-    if (const auto* integer = std::get_if<int64_t>(&value)) return static_cast<double>(*integer);
-    if (const auto* real = std::get_if<double>(&value)) return *real;
-    return std::nullopt;
-  };
-  const auto x = number(a.value), y = number(b.value);
-  if (x && y) return *x == *y && (a.value.index() != b.value.index() || a == b);
-  return a == b;
 }
 
 std::string decode_base64(std::string_view text) {
@@ -209,21 +197,18 @@ class Loader {
       }
       case Kind::kBlockEntry:
         if (!indentless) break;
-        check_tag(properties, "seq");
-        return parse_block_sequence(origin(properties.start), true);
+        return as_pairs(properties, parse_block_sequence(origin(properties.start), true));
       case Kind::kBlockSequenceStart:
         if (!block) break;
-        check_tag(properties, "seq");
         scanner_.take();
-        return parse_block_sequence(origin(properties.start), false);
+        return as_pairs(properties, parse_block_sequence(origin(properties.start), false));
       case Kind::kBlockMappingStart:
         if (!block) break;
         check_tag(properties, "map");
         scanner_.take();
         return parse_block_mapping(properties.start);
       case Kind::kFlowSequenceStart:
-        check_tag(properties, "seq");
-        return parse_flow_sequence(properties.start);
+        return as_pairs(properties, parse_flow_sequence(properties.start));
       case Kind::kFlowMappingStart:
         check_tag(properties, "map");
         return parse_flow_mapping(properties.start);
@@ -233,6 +218,24 @@ class Loader {
       return make_scalar({}, !properties.tag || properties.tag == "!", properties, properties.start);
     }
     throw unexpected(block ? "expected the content of a value" : "while parsing a flow node: expected the node content");
+  }
+
+  // !!pairs and !!omap: a list of one-key mappings becomes a list of [key, value].
+  Node as_pairs(const Properties& properties, Node list) {
+    if (properties.tag != std::string(kTagPrefix) + "pairs" && properties.tag != std::string(kTagPrefix) + "omap") {
+      check_tag(properties, "seq");
+      return list;
+    }
+    for (auto& item : list.items()) {
+      if (!item.is_map() || item.size() != 1) {
+        throw scanner_.error("ConstructorError", "expected a mapping of one key in " + *properties.tag, properties.start);
+      }
+      Node pair = Node::list(item.origin());
+      pair.append(Node::scalar(item.entries()[0].first.value, item.origin()));
+      pair.append(item.entries()[0].second);
+      item = std::move(pair);
+    }
+    return list;
   }
 
   void check_tag(const Properties& properties, std::string_view wanted) {
@@ -257,10 +260,16 @@ class Loader {
       }
       Node node = Node::scalar(std::move(value), origin(mark));
       return node;
-    } catch (ConfigError& problem) {
-      problem.locate(origin(mark).text());
-      throw;
+    } catch (const ConfigError& problem) {
+      rethrow_here(problem, origin(mark));
     }
+  }
+
+  [[noreturn]] void rethrow_here(const ConfigError& problem, const Origin& where) const {
+    throw ConfigError(problem.kind(), problem.bare_message(), full_key())
+        .with_where(where)
+        .with_expected(problem.expected())
+        .with_next(problem.next());
   }
 
   void warn_about_number(const std::string& text, const Scalar& value, const YamlMark& mark) const {
@@ -320,25 +329,41 @@ class Loader {
         .with_expected("one of !!str, !!int, !!float, !!bool, !!null, !!binary, or no tag");
   }
 
-  // Guards the recursion of containers.
+  // A container being read: guards the recursion, and knows the way to the value at hand for error messages.
   class Level {
    public:
-    Level(Loader& loader, const YamlMark& mark) : loader_(loader) {
+    Level(Loader& loader, const YamlMark& mark) : loader_(loader), above_(loader.level_) {
+      loader_.level_ = this;
       if (++loader_.depth_ > loader_.options_.max_depth) {
         throw loader_.scanner_.error("ComposerError", "nested deeper than " + std::to_string(loader_.options_.max_depth) +
                                                           " levels", mark);
       }
     }
-    ~Level() { --loader_.depth_; }
+    ~Level() {
+      --loader_.depth_;
+      loader_.level_ = above_;
+    }
+
+    std::string full_key() const {
+      const std::string above = above_ == nullptr ? std::string() : above_->full_key();
+      if (key == nullptr) return join_full_key(above, index);
+      return key->is_scalar() ? join_full_key(above, Key(key->value())) : above;
+    }
+
+    const Node* key = nullptr;  // null in a list
+    size_t index = 0;
 
    private:
     Loader& loader_;
+    const Level* above_;
   };
+
+  std::string full_key() const { return level_ == nullptr ? std::string() : level_->full_key(); }
 
   Node empty(const YamlMark& mark) const { return Node::scalar(std::monostate{}, origin(mark)); }
 
   Node parse_block_sequence(Origin where, bool indentless) {
-    const Level level(*this, scanner_.peek().start);
+    Level level(*this, scanner_.peek().start);
     Node list = Node::list(where);
     while (scanner_.next_is(Kind::kBlockEntry)) {
       const YamlMark end = scanner_.take().end;
@@ -346,6 +371,7 @@ class Loader {
       const bool nothing = next == Kind::kBlockEntry || next == Kind::kBlockEnd ||
                            (indentless && (next == Kind::kKey || next == Kind::kValue));
       list.append(nothing ? empty(end) : checked(parse_node(true, false)));
+      ++level.index;
     }
     if (!indentless) {
       if (!scanner_.next_is(Kind::kBlockEnd)) throw unexpected("while parsing a list: expected '- ' or its end");
@@ -355,8 +381,9 @@ class Loader {
   }
 
   Node parse_block_mapping(const YamlMark& start) {
-    const Level level(*this, start);
+    Level level(*this, start);
     MapBuilder map(*this, start);
+    level.key = &map.current_key();
     while (scanner_.next_is(Kind::kKey) || scanner_.next_is(Kind::kValue)) {
       if (scanner_.next_is(Kind::kValue)) {  // ": value" without a key
         throw unexpected("while parsing a block mapping: expected a key");
@@ -386,7 +413,7 @@ class Loader {
   }
 
   Node parse_flow_sequence(const YamlMark& start) {
-    const Level level(*this, start);
+    Level level(*this, start);
     scanner_.take();
     Node list = Node::list(origin(start));
     bool first = true;
@@ -407,15 +434,17 @@ class Loader {
       } else {
         list.append(checked(parse_node(false, false)));
       }
+      ++level.index;
     }
     scanner_.take();
     return list;
   }
 
   Node parse_flow_mapping(const YamlMark& start) {
-    const Level level(*this, start);
+    Level level(*this, start);
     scanner_.take();
     MapBuilder map(*this, start);
+    level.key = &map.current_key();
     bool first = true;
     while (!scanner_.next_is(Kind::kFlowMappingEnd)) {
       if (!first) {
@@ -465,9 +494,8 @@ class Loader {
     if (options_.check_interpolations && node.is_interpolation()) {
       try {
         check_interpolation(std::get<std::string>(node.value()));
-      } catch (ConfigError& problem) {
-        problem.locate(node.origin().text());
-        throw;
+      } catch (const ConfigError& problem) {
+        rethrow_here(problem, node.origin());
       }
     }
     return node;
@@ -524,6 +552,8 @@ class Loader {
       key_lines_.emplace_back(mark_.line + 1);
       map_.set(std::move(key), std::move(value));
     }
+
+    const Node& current_key() const { return key_; }
 
     Node finish() {
       if (merged_.entries().empty()) return std::move(map_);
@@ -595,6 +625,7 @@ class Loader {
   std::map<std::string, Anchor> anchors_;
   size_t alias_nodes_ = 0;
   size_t depth_ = 0;
+  const Level* level_ = nullptr;
 };
 
 }  // namespace

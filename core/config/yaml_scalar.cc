@@ -113,34 +113,37 @@ int64_t sexagesimal_int(bool negative, std::string_view body, std::string_view t
   }
 }
 
-// Digits, then a fraction and/or an exponent. `text` starts with a digit or with a '.' (then unsigned).
+// OmegaConf's rule beside PyYAML's: PyYAML's wants a point, and a sign in the exponent; OmegaConf's wants neither, but
+// underscores before the point only between digits.
 bool matches_float(std::string_view body, bool has_sign) {
   size_t i = 0;
-  const auto exponent = [&](bool sign_needed) {
-    if (i == body.size()) return true;
-    if (body[i] != 'e' && body[i] != 'E') return false;
-    ++i;
-    if (i < body.size() && (body[i] == '+' || body[i] == '-')) {
-      ++i;
-    } else if (sign_needed) {
-      return false;
-    }
-    const size_t start = i;
-    while (i < body.size() && is_digit(body[i])) ++i;
-    return i > start && i == body.size();
-  };
-  if (body[0] == '.') {
-    if (has_sign) return false;
-    i = 1;
+  const auto skip_digits = [&] {
     while (i < body.size() && is_digit_or_underscore(body[i])) ++i;
-    return i > 1 && exponent(true);
+  };
+  bool strict_whole = false, point = false;
+  if (body[0] == '.') {
+    if (has_sign || body.size() < 2 || !is_digit(body[1])) return false;
+    point = true;
+    ++i;
+    skip_digits();
+  } else {
+    skip_digits();
+    strict_whole = body[i - 1] != '_' && body.substr(0, i).find("__") == std::string_view::npos;
+    if (i < body.size() && body[i] == '.') {
+      point = true;
+      ++i;
+      skip_digits();
+    }
   }
-  while (i < body.size() && is_digit_or_underscore(body[i])) ++i;
-  if (i == body.size()) return false;
-  if (body[i] != '.') return exponent(false);
+  if (i == body.size()) return point;
+  if (body[i] != 'e' && body[i] != 'E') return false;
   ++i;
-  while (i < body.size() && is_digit_or_underscore(body[i])) ++i;
-  return exponent(false);
+  const bool exponent_sign = i < body.size() && (body[i] == '+' || body[i] == '-');
+  if (exponent_sign) ++i;
+  const size_t start = i;
+  while (i < body.size() && is_digit(body[i])) ++i;
+  if (i == start || i != body.size()) return false;
+  return strict_whole || (point && exponent_sign);
 }
 
 Scalar parse_number(std::string_view text) {

@@ -493,7 +493,7 @@ std::string YamlScanner::scan_tag_uri(const char* what, const YamlMark& start) {
   return uri;
 }
 
-void YamlScanner::scan_block_header(const YamlMark& start, int* chomping, int* increment) {
+void YamlScanner::scan_block_header(int* chomping, int* increment) {
   for (int i = 0; i < 2; ++i) {
     if ((at() == '+' || at() == '-') && *chomping == 0) {
       *chomping = at() == '+' ? 1 : -1;
@@ -535,7 +535,7 @@ void YamlScanner::fetch_block_scalar(bool folded) {
   YamlToken token{Kind::kScalar, mark(), mark(), {}, {}};
   advance();
   int chomping = 0, increment = 0;
-  scan_block_header(token.start, &chomping, &increment);
+  scan_block_header(&chomping, &increment);
   const int32_t lowest = std::max(indent_ + 1, 1);
   int32_t indent = lowest + increment - 1;
   std::string breaks;

@@ -106,7 +106,7 @@ class YamlScanner {
   void fetch_block_scalar(bool folded);
   void fetch_quoted(char quote);
   void fetch_plain();
-  void scan_block_header(const YamlMark& start, int* chomping, int* increment);
+  void scan_block_header(int* chomping, int* increment);
   std::string scan_block_breaks(int32_t indent);
   void scan_escape(const YamlMark& start, std::string* out);
   void scan_quoted_breaks(std::string* out);

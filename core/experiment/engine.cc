@@ -38,16 +38,6 @@ class EngineImpl final : public Engine {
 
 }  // namespace
 
-Json RunSummary::json() const {
-  Json out = {{"status", status}, {"reason", reason}, {"epochs", epochs}, {"global_step", global_step}, {"seconds", seconds},
-              {"log_dir", log_dir}, {"checkpoints", checkpoints}};
-  out["best"] = best_path.empty() ? Json(nullptr) : Json{{"path", best_path}, {"score", best_score}};
-  out["nemo"] = nemo.empty() ? Json(nullptr) : Json(nemo);
-  out["metrics"] = Json::object();
-  for (const auto& [name, value] : metrics) out["metrics"][name] = value;
-  return out;
-}
-
 }  // namespace fathom
 
 fathom::Engine* fathom_make_engine() { return new fathom::EngineImpl(); }

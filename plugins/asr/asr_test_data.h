@@ -11,7 +11,9 @@
 
 namespace fathom::asr {
 
-inline std::string digits(const std::string& name) { return std::string(FATHOM_SOURCE_DIR) + "/tests/data/digits/" + name; }
+inline std::string digits(const std::string& name) {
+  return std::string(FATHOM_SOURCE_DIR) + "/tests/data/digits/" + name;
+}
 
 inline std::string shared_path(const std::string& name) {
   const char* root = std::getenv("FATHOM_SHARED");
@@ -25,7 +27,8 @@ inline nlohmann::json read_recording(const std::string& path) {
   std::string text((std::istreambuf_iterator<char>(in)), {});
   for (const std::string word : {"-Infinity", "Infinity", "NaN"}) {
     for (size_t at = 0; (at = text.find(word, at)) != std::string::npos; at += word.size() + 2) {
-      const size_t before = at == 0 ? std::string::npos : text.find_last_not_of(" \n", at - 1), after = at + word.size();
+      const size_t before = at == 0 ? std::string::npos : text.find_last_not_of(" \n", at - 1),
+                   after = at + word.size();
       const bool is_value = before != std::string::npos && after < text.size() &&
                             std::string_view(":,[").find(text[before]) != std::string_view::npos &&
                             std::string_view(",]}\n").find(text[after]) != std::string_view::npos;
@@ -53,13 +56,16 @@ inline std::map<std::string, Recorded> read_tensors(const std::string& path) {
     if (name == "__metadata__") continue;
     Recorded& tensor = out[name];
     tensor.shape = entry["shape"].get<std::vector<int64_t>>();
-    const size_t begin = 8 + length + entry["data_offsets"][0].get<size_t>(), end = 8 + length + entry["data_offsets"][1].get<size_t>();
+    const size_t begin = 8 + length + entry["data_offsets"][0].get<size_t>(),
+                 end = 8 + length + entry["data_offsets"][1].get<size_t>();
     const auto fill = [&](auto& values) {
       values.resize((end - begin) / sizeof(values[0]));
       std::copy_n(bytes.data() + begin, end - begin, reinterpret_cast<char*>(values.data()));
     };
-    if (entry["dtype"] == "F32") fill(tensor.real);
-    else if (entry["dtype"] == "I64") fill(tensor.integer);
+    if (entry["dtype"] == "F32")
+      fill(tensor.real);
+    else if (entry["dtype"] == "I64")
+      fill(tensor.integer);
     if (entry["dtype"] == "I32") {
       std::vector<int32_t> narrow;
       fill(narrow);

@@ -56,7 +56,9 @@ double mean_power(const AudioSegment& audio, int64_t channel, int64_t start, int
 AudioSegment load_audio(const std::string& path, const AudioLoadOptions& options, const std::string& where) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
-    throw Error(Code::kNoInput, std::string("audio file cannot be opened: ") + std::strerror(errno)).at(place(where, path)).seen(path);
+    throw Error(Code::kNoInput, std::string("audio file cannot be opened: ") + std::strerror(errno))
+        .at(place(where, path))
+        .seen(path);
   }
   if (S_ISDIR(info.st_mode)) throw Error(Code::kNoInput, "audio file is a folder").at(place(where, path)).seen(path);
   if (info.st_size == 0) throw Error(Code::kBadData, "audio file is empty (0 bytes)").at(place(where, path)).seen(path);
@@ -147,8 +149,9 @@ void resample(AudioSegment& audio, int64_t target_sr) {
   const soxr_runtime_spec_t runtime = soxr_runtime_spec(1);
   size_t used = 0, made = 0;
   const soxr_error_t failed =
-      soxr_oneshot(static_cast<double>(audio.sample_rate), static_cast<double>(target_sr), static_cast<unsigned>(audio.channels),
-                   audio.samples.data(), static_cast<size_t>(audio.frames()), &used, out.data(), wanted + 64, &made, &io, &quality, &runtime);
+      soxr_oneshot(static_cast<double>(audio.sample_rate), static_cast<double>(target_sr),
+                   static_cast<unsigned>(audio.channels), audio.samples.data(), static_cast<size_t>(audio.frames()),
+                   &used, out.data(), wanted + 64, &made, &io, &quality, &runtime);
   if (failed != nullptr) {
     throw Error(Code::kFailed, std::string("resampling failed: ") + failed)
         .seen(std::to_string(audio.sample_rate) + " Hz to " + std::to_string(target_sr) + " Hz");
@@ -215,7 +218,8 @@ void save_audio(const std::string& path, const AudioSegment& audio) {
   }
   sf_command(file.get(), SFC_SET_CLIPPING, nullptr, SF_TRUE);
   if (sf_writef_float(file.get(), audio.samples.data(), audio.frames()) != audio.frames()) {
-    throw Error(Code::kIo, std::string("audio file could not be written to its end: ") + sf_strerror(file.get())).at(path);
+    throw Error(Code::kIo, std::string("audio file could not be written to its end: ") + sf_strerror(file.get()))
+        .at(path);
   }
 }
 

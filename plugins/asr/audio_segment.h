@@ -17,7 +17,9 @@ struct AudioSegment {
   int64_t sample_rate = 0;     // Hz
   int64_t channels = 1;
   int64_t frames() const { return channels == 0 ? 0 : static_cast<int64_t>(samples.size()) / channels; }
-  double duration() const { return sample_rate == 0 ? 0 : static_cast<double>(frames()) / static_cast<double>(sample_rate); }
+  double duration() const {
+    return sample_rate == 0 ? 0 : static_cast<double>(frames()) / static_cast<double>(sample_rate);
+  }
 };
 
 // Which channels stay: all of them (nothing), one by number, some by number, or their mean.
@@ -35,8 +37,8 @@ struct AudioLoadOptions {
   std::optional<double> normalize_db;  // scale to this level, dB below full scale
 };
 
-// Errors carry `where` (manifest file:line, "" = the path): kNoInput for a file that is missing or unreadable, kBadData for
-// one that is no audio, is empty, ends before `offset`, or has no such channel.
+// Errors carry `where` (manifest file:line, "" = the path): kNoInput for a file that is missing or unreadable, kBadData
+// for one that is no audio, is empty, ends before `offset`, or has no such channel.
 AudioSegment load_audio(const std::string& path, const AudioLoadOptions& options = {}, const std::string& where = "");
 
 void select_channels(AudioSegment& audio, const ChannelSelector& selector, const std::string& where = "");

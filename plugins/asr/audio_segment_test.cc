@@ -15,7 +15,9 @@ namespace {
 
 class AudioTest : public ::testing::Test {
  protected:
-  AudioTest() : folder_(::testing::TempDir() + "/audio_test_" + std::to_string(::getpid())) { std::filesystem::create_directories(folder_); }
+  AudioTest() : folder_(::testing::TempDir() + "/audio_test_" + std::to_string(::getpid())) {
+    std::filesystem::create_directories(folder_);
+  }
   ~AudioTest() override { std::filesystem::remove_all(folder_); }
   std::string folder_;
 };
@@ -73,16 +75,19 @@ TEST_F(AudioTest, WritesWhatItReads) {
 TEST_F(AudioTest, ResamplesASine) {
   AudioSegment sine;
   sine.sample_rate = 16000;
-  for (int t = 0; t < 16001; ++t) sine.samples.push_back(static_cast<float>(0.5 * std::sin(2 * std::numbers::pi * 440 * t / 16000)));
+  for (int t = 0; t < 16001; ++t)
+    sine.samples.push_back(static_cast<float>(0.5 * std::sin(2 * std::numbers::pi * 440 * t / 16000)));
   resample(sine, 8000);
   ASSERT_EQ(sine.frames(), 8001);
-  for (int t = 500; t < 7500; ++t) ASSERT_NEAR(sine.samples[t], 0.5 * std::sin(2 * std::numbers::pi * 440 * t / 8000), 1e-4);
+  for (int t = 500; t < 7500; ++t)
+    ASSERT_NEAR(sine.samples[t], 0.5 * std::sin(2 * std::numbers::pi * 440 * t / 8000), 1e-4);
 }
 
 TEST_F(AudioTest, PerturbationsAreReproducibleAndNamed) {
   const auto source = load_audio(digits("flac/7_theo_1.flac"));
   const AudioAugmentor augmentor(Json::parse(R"({"shift": {"prob": 1.0, "min_shift_ms": -5, "max_shift_ms": 5},
-      "white_noise": {"prob": 1.0, "min_level": -60, "max_level": -50}, "speed": {"prob": 0.5, "num_rates": -1}})"), "augmentor");
+      "white_noise": {"prob": 1.0, "min_level": -60, "max_level": -50}, "speed": {"prob": 0.5, "num_rates": -1}})"),
+                                 "augmentor");
   const auto run = [&](uint64_t seed) {
     AudioSegment audio = source;
     Rng rng(seed);
@@ -143,8 +148,10 @@ TEST_F(Recording, LoadsAndPerturbsAsNemo) {
       options.trim = params.value("trim", false);
       options.trim_top_db = params.value("trim_top_db", 60.0);
       if (params.contains("normalize_db")) options.normalize_db = params["normalize_db"].get<double>();
-      if (params.contains("channel_selector") && params["channel_selector"].is_number()) options.channel_selector = params["channel_selector"].get<int64_t>();
-      if (params.contains("channel_selector") && params["channel_selector"].is_string()) options.channel_selector = ChannelAverage{};
+      if (params.contains("channel_selector") && params["channel_selector"].is_number())
+        options.channel_selector = params["channel_selector"].get<int64_t>();
+      if (params.contains("channel_selector") && params["channel_selector"].is_string())
+        options.channel_selector = ChannelAverage{};
       const std::string source = one["source"];
       got = load_audio(work + "/" + (source.front() == '[' ? "stereo" : source) + ".wav", options);
       if (options.target_sr > 0) tolerance = 1e-4;
@@ -152,8 +159,10 @@ TEST_F(Recording, LoadsAndPerturbsAsNemo) {
       Json options = Json::object();
       for (const auto& [key, value] : params.items()) options[key] = value;
       if (kind == "SilencePerturbation") {
-        options = {{"min_start_silence_secs", params["start"]}, {"max_start_silence_secs", params["start"]},
-                   {"min_end_silence_secs", params["end"]}, {"max_end_silence_secs", params["end"]}};
+        options = {{"min_start_silence_secs", params["start"]},
+                   {"max_start_silence_secs", params["start"]},
+                   {"min_end_silence_secs", params["end"]},
+                   {"max_end_silence_secs", params["end"]}};
       }
       got = source16;
       Rng rng(1);
@@ -165,7 +174,8 @@ TEST_F(Recording, LoadsAndPerturbsAsNemo) {
     const auto& want = tensors.at(name).real;
     ASSERT_EQ(got.samples.size(), want.size()) << name;
     double worst = 0;
-    for (size_t i = 0; i < want.size(); ++i) worst = std::max(worst, static_cast<double>(std::abs(got.samples[i] - want[i])));
+    for (size_t i = 0; i < want.size(); ++i)
+      worst = std::max(worst, static_cast<double>(std::abs(got.samples[i] - want[i])));
     EXPECT_LE(worst, tolerance) << name;
   }
   EXPECT_GE(compared, 19);

@@ -52,14 +52,19 @@ ChannelSelector parse_channel_selector(const Json& value, const std::string& pat
   if (value.is_null()) return std::monostate{};
   if (value.is_number_integer()) return value.get<int64_t>();
   if (value.is_string() && value.get<std::string>() == "average") return ChannelAverage{};
-  if (value.is_array() && !value.empty() && std::all_of(value.begin(), value.end(), [](const Json& v) { return v.is_number_integer(); })) {
+  if (value.is_array() && !value.empty() &&
+      std::all_of(value.begin(), value.end(), [](const Json& v) { return v.is_number_integer(); })) {
     return value.get<std::vector<int64_t>>();
   }
-  throw Error(Code::kUsage, "channel_selector is not understood").at(path).seen(value.dump()).expected("null, a number, a list of numbers or 'average'");
+  throw Error(Code::kUsage, "channel_selector is not understood")
+      .at(path)
+      .seen(value.dump())
+      .expected("null, a number, a list of numbers or 'average'");
 }
 
 void AudioToCharDataset::Options::describe(OptionSet<Options>& o) {
-  o.required("manifest_filepath", &Options::manifest_filepath, "manifest: JSON lines; several: a list, or separated by commas");
+  o.required("manifest_filepath", &Options::manifest_filepath,
+             "manifest: JSON lines; several: a list, or separated by commas");
   o("labels", &Options::labels, "characters, in the order of the decoder's classes, without the blank");
   o("sample_rate", &Options::sample_rate, "audio is resampled to this rate", "Hz");
   o("int_values", &Options::int_values, "read samples as integers; they are scaled to [-1, 1) either way");
@@ -69,7 +74,8 @@ void AudioToCharDataset::Options::describe(OptionSet<Options>& o) {
   o("max_utts", &Options::max_utts, "keep the first so many clips; 0: all");
   o("blank_index", &Options::blank_index, "ids equal to this one are removed from transcripts");
   o("unk_index", &Options::unk_index, "id of characters that are no label; equal to blank_index: they are removed");
-  o("normalize_transcripts", &Options::normalize_transcripts, "normalise texts with the parser before looking characters up");
+  o("normalize_transcripts", &Options::normalize_transcripts,
+    "normalise texts with the parser before looking characters up");
   o("trim_silence", &Options::trim_silence, "cut silence (60 dB below the loudest frame) at both ends");
   o("normalize_db", &Options::normalize_db, "scale every clip to this level", "dB");
   o("parser", &Options::parser, "text parser: en, base, or null (= base)");
@@ -83,7 +89,8 @@ void AudioToCharDataset::Options::describe(OptionSet<Options>& o) {
 AudioToCharDataset::AudioToCharDataset(const Options& options, std::vector<ManifestEntry> entries)
     : options_(options), load_(load_options(options)), entries_(std::move(entries)), inference_(true) {}
 
-std::shared_ptr<AudioToCharDataset> AudioToCharDataset::for_inference(Options options, std::vector<ManifestEntry> entries) {
+std::shared_ptr<AudioToCharDataset> AudioToCharDataset::for_inference(Options options,
+                                                                      std::vector<ManifestEntry> entries) {
   options.augmentor = nullptr;
   return std::shared_ptr<AudioToCharDataset>(new AudioToCharDataset(options, std::move(entries)));
 }
@@ -93,8 +100,9 @@ AudioToCharDataset::AudioToCharDataset(const Options& options)
   entries_ = read_manifests(manifest_paths(options_.manifest_filepath, "manifest_filepath"));
   const Dropped by_duration = filter_by_duration(entries_, options_.min_duration, options_.max_duration);
   if (by_duration.count > 0) {
-    fathom::log(kInfo, kComponent, std::to_string(by_duration.count) + " clips (" + hours(by_duration.seconds) +
-                                       ") were left out by min_duration and max_duration");
+    fathom::log(kInfo, kComponent,
+                std::to_string(by_duration.count) + " clips (" + hours(by_duration.seconds) +
+                    ") were left out by min_duration and max_duration");
   }
   parse_texts();
   double seconds = 0;
@@ -131,13 +139,15 @@ void AudioToCharDataset::parse_texts() {
   }
   entries_ = std::move(kept);
   if (unparseable.count > 0) {
-    fathom::log(kWarning, kComponent, std::to_string(unparseable.count) + " clips (" + hours(unparseable.seconds) +
-                                          ") were left out: the parser cannot read their text (first: " + example + ")");
+    fathom::log(kWarning, kComponent,
+                std::to_string(unparseable.count) + " clips (" + hours(unparseable.seconds) +
+                    ") were left out: the parser cannot read their text (first: " + example + ")");
   }
   if (unknown > 0) {
-    fathom::log(kWarning, kComponent, std::to_string(unknown) + " characters of " + std::to_string(texts_with_unknown) +
-                                          " texts are no label and were " +
-                                          (options_.unk_index == options_.blank_index ? "dropped" : "replaced by unk_index"));
+    fathom::log(kWarning, kComponent,
+                std::to_string(unknown) + " characters of " + std::to_string(texts_with_unknown) +
+                    " texts are no label and were " +
+                    (options_.unk_index == options_.blank_index ? "dropped" : "replaced by unk_index"));
   }
 }
 
@@ -170,7 +180,9 @@ SpeechSample AudioToCharDataset::get(int64_t index, uint64_t seed) const {
     augmentor_.apply(audio, rng);
   }
   if (audio.samples.empty()) {
-    throw Error(Code::kBadData, "audio is silent throughout: trimming leaves nothing").at(entry.where()).seen(entry.audio_file);
+    throw Error(Code::kBadData, "audio is silent throughout: trimming leaves nothing")
+        .at(entry.where())
+        .seen(entry.audio_file);
   }
   SpeechSample sample;
   sample.id = index;
@@ -191,11 +203,13 @@ Values AudioToCharDataset::collate(const std::vector<const SpeechSample*>& sampl
     most_tokens = std::max(most_tokens, static_cast<int64_t>(sample->tokens.size()));
   }
   at::Tensor audio = at::zeros({count, longest}, at::kFloat), lengths = at::empty({count}, at::kLong);
-  at::Tensor tokens = at::full({count, most_tokens}, options_.pad_id, at::kLong), token_lengths = at::empty({count}, at::kLong);
+  at::Tensor tokens = at::full({count, most_tokens}, options_.pad_id, at::kLong),
+             token_lengths = at::empty({count}, at::kLong);
   at::Tensor ids = at::empty({count}, at::kLong);
   for (int64_t i = 0; i < count; ++i) {
     const SpeechSample& sample = *samples[i];
-    std::memcpy(audio.data_ptr<float>() + i * longest, sample.audio.data_ptr<float>(), sample.audio.size(0) * sizeof(float));
+    std::memcpy(audio.data_ptr<float>() + i * longest, sample.audio.data_ptr<float>(),
+                sample.audio.size(0) * sizeof(float));
     lengths.data_ptr<int64_t>()[i] = sample.audio.size(0);
     std::copy(sample.tokens.begin(), sample.tokens.end(), tokens.data_ptr<int64_t>() + i * most_tokens);
     token_lengths.data_ptr<int64_t>()[i] = static_cast<int64_t>(sample.tokens.size());

@@ -17,12 +17,12 @@ struct SpeechSample {
   int64_t id = 0;               // index in the dataset
 };
 
-// A batch: audio_signal (B,T) float32 padded with 0, a_sig_length (B) int64 samples, transcripts (B,U) int64 padded with
-// pad_id, transcript_length (B) int64 and, with return_sample_id, sample_id (B) int64.
+// A batch: audio_signal (B,T) float32 padded with 0, a_sig_length (B) int64 samples, transcripts (B,U) int64 padded
+// with pad_id, transcript_length (B) int64 and, with return_sample_id, sample_id (B) int64.
 //
-// Items outside [min_duration, max_duration] and items whose text cannot be parsed are left out when the manifest is read,
-// and counted in the log; characters outside the labels are dropped and counted. Audio that cannot be read is an error
-// naming the manifest's file and line.
+// Items outside [min_duration, max_duration] and items whose text cannot be parsed are left out when the manifest is
+// read, and counted in the log; characters outside the labels are dropped and counted. Audio that cannot be read is an
+// error naming the manifest's file and line.
 class AudioToCharDataset final : public DatasetOf<SpeechSample> {
  public:
   struct Options {

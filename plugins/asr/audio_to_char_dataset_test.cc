@@ -37,7 +37,8 @@ TEST_F(DatasetTest, CollatesClipsOfDifferentLength) {
   EXPECT_DOUBLE_EQ(data.length_hint(0), 0.298);
   const SpeechSample zero = data.get(0, 0), six = data.get(125, 0);
   const Values batch = data.collate({&zero, &six});
-  EXPECT_EQ(batch.tensor("audio_signal").sizes(), (at::IntArrayRef{2, std::max(zero.audio.size(0), six.audio.size(0))}));
+  EXPECT_EQ(batch.tensor("audio_signal").sizes(),
+            (at::IntArrayRef{2, std::max(zero.audio.size(0), six.audio.size(0))}));
   EXPECT_EQ(batch.tensor("a_sig_length")[0].item<int64_t>(), 2384);
   EXPECT_EQ(batch.tensor("audio_signal")[0].slice(0, 2384).abs().sum().item<float>(), 0);
   EXPECT_EQ(batch.tensor("transcripts")[0].slice(0, 0, 4).equal(at::tensor({15, 1, 8, 7}, at::kLong)), true);
@@ -61,7 +62,8 @@ TEST_F(DatasetTest, FiltersAreCountedAndNothingElseIsDropped) {
 
 TEST_F(DatasetTest, UnreadableAudioIsAnErrorWithFileAndLine) {
   const std::string manifest = folder_ + "/m.json";
-  std::ofstream(manifest) << "{\"audio_filepath\": \"" << digits("flac/0_george_0.flac") << "\", \"duration\": 0.298, \"text\": \"zero\"}\n"
+  std::ofstream(manifest) << "{\"audio_filepath\": \"" << digits("flac/0_george_0.flac")
+                          << "\", \"duration\": 0.298, \"text\": \"zero\"}\n"
                           << "{\"audio_filepath\": \"missing.wav\", \"duration\": 1, \"text\": \"one\"}\n";
   const AudioToCharDataset data(options(manifest));
   ASSERT_EQ(data.size(), 2);

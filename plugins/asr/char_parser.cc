@@ -15,22 +15,22 @@ struct Replacement {
 
 // Followed by a full stop, at a word's start. What English text normalisers for speech commonly spell out.
 constexpr std::array kAbbreviations = {
-    Replacement{"ms", "miss"},          Replacement{"mrs", "misess"},       Replacement{"mr", "mister"},
-    Replacement{"messrs", "messeurs"},  Replacement{"dr", "doctor"},        Replacement{"drs", "doctors"},
-    Replacement{"st", "saint"},         Replacement{"co", "company"},       Replacement{"jr", "junior"},
-    Replacement{"sr", "senior"},        Replacement{"rev", "reverend"},     Replacement{"hon", "honorable"},
-    Replacement{"sgt", "sergeant"},     Replacement{"capt", "captain"},     Replacement{"maj", "major"},
-    Replacement{"col", "colonel"},      Replacement{"lt", "lieutenant"},    Replacement{"gen", "general"},
-    Replacement{"prof", "professor"},   Replacement{"lb", "pounds"},        Replacement{"rep", "representative"},
-    Replacement{"ave", "avenue"},       Replacement{"etc", "et cetera"},    Replacement{"jan", "january"},
-    Replacement{"feb", "february"},     Replacement{"mar", "march"},        Replacement{"apr", "april"},
-    Replacement{"jun", "june"},         Replacement{"jul", "july"},         Replacement{"aug", "august"},
-    Replacement{"sep", "september"},    Replacement{"oct", "october"},      Replacement{"nov", "november"},
-    Replacement{"dec", "december"},     Replacement{"ltd", "limited"},      Replacement{"fig", "figure"},
-    Replacement{"figs", "figures"},     Replacement{"gent", "gentlemen"},   Replacement{"ft", "fort"},
-    Replacement{"esq", "esquire"},      Replacement{"prep", "preperation"}, Replacement{"bros", "brothers"},
-    Replacement{"ind", "independent"},  Replacement{"mme", "madame"},       Replacement{"pro", "professional"},
-    Replacement{"vs", "versus"},        Replacement{"inc", "include"}};
+    Replacement{"ms", "miss"},         Replacement{"mrs", "misess"},       Replacement{"mr", "mister"},
+    Replacement{"messrs", "messeurs"}, Replacement{"dr", "doctor"},        Replacement{"drs", "doctors"},
+    Replacement{"st", "saint"},        Replacement{"co", "company"},       Replacement{"jr", "junior"},
+    Replacement{"sr", "senior"},       Replacement{"rev", "reverend"},     Replacement{"hon", "honorable"},
+    Replacement{"sgt", "sergeant"},    Replacement{"capt", "captain"},     Replacement{"maj", "major"},
+    Replacement{"col", "colonel"},     Replacement{"lt", "lieutenant"},    Replacement{"gen", "general"},
+    Replacement{"prof", "professor"},  Replacement{"lb", "pounds"},        Replacement{"rep", "representative"},
+    Replacement{"ave", "avenue"},      Replacement{"etc", "et cetera"},    Replacement{"jan", "january"},
+    Replacement{"feb", "february"},    Replacement{"mar", "march"},        Replacement{"apr", "april"},
+    Replacement{"jun", "june"},        Replacement{"jul", "july"},         Replacement{"aug", "august"},
+    Replacement{"sep", "september"},   Replacement{"oct", "october"},      Replacement{"nov", "november"},
+    Replacement{"dec", "december"},    Replacement{"ltd", "limited"},      Replacement{"fig", "figure"},
+    Replacement{"figs", "figures"},    Replacement{"gent", "gentlemen"},   Replacement{"ft", "fort"},
+    Replacement{"esq", "esquire"},     Replacement{"prep", "preperation"}, Replacement{"bros", "brothers"},
+    Replacement{"ind", "independent"}, Replacement{"mme", "madame"},       Replacement{"pro", "professional"},
+    Replacement{"vs", "versus"},       Replacement{"inc", "include"}};
 
 bool is_word_byte(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (static_cast<unsigned char>(c) & 0x80) != 0;
@@ -50,7 +50,8 @@ std::string expand_abbreviations(const std::string& text) {
     size_t end = at;
     while (end < text.size() && is_word_byte(text[end])) ++end;
     const std::string_view word = std::string_view(text).substr(at, end - at);
-    const auto known = std::find_if(kAbbreviations.begin(), kAbbreviations.end(), [&](const auto& a) { return a.from == word; });
+    const auto known =
+        std::find_if(kAbbreviations.begin(), kAbbreviations.end(), [&](const auto& a) { return a.from == word; });
     if (known != kAbbreviations.end() && end < text.size() && text[end] == '.') {
       out += known->to;
       ++end;
@@ -65,8 +66,10 @@ std::string expand_abbreviations(const std::string& text) {
 std::string join_white_space(const std::string& text) {
   std::string out;
   for (const char c : text) {
-    if (!is_ascii_space(c)) out += c;
-    else if (!out.empty() && out.back() != ' ') out += ' ';
+    if (!is_ascii_space(c))
+      out += c;
+    else if (!out.empty() && out.back() != ' ')
+      out += ' ';
   }
   if (!out.empty() && out.back() == ' ') out.pop_back();
   return out;
@@ -82,7 +85,8 @@ CharParser::Language CharParser::language_of(const std::string& name) {
 
 CharParser::CharParser(Config config) : config_(std::move(config)) {
   if (config_.labels.empty()) {
-    throw Error(Code::kUsage, "a character parser needs labels").expected("labels: the list of characters, blank excluded");
+    throw Error(Code::kUsage, "a character parser needs labels")
+        .expected("labels: the list of characters, blank excluded");
   }
   for (size_t i = 0; i < config_.labels.size(); ++i) {
     const auto& label = config_.labels[i];
@@ -102,11 +106,16 @@ std::optional<std::string> CharParser::normalize_english(std::string_view text) 
   const std::string expanded = expand_abbreviations(join_white_space(ascii));
   std::string out;
   for (const char c : expanded) {
-    if (c == '+') out += "plus";
-    else if (c == '&') out += "and";
-    else if (c == '%') out += "percent";
-    else if (is_ascii_punctuation(c) && ids_.count(std::string(1, c)) == 0) out += ' ';
-    else out += c;
+    if (c == '+')
+      out += "plus";
+    else if (c == '&')
+      out += "and";
+    else if (c == '%')
+      out += "percent";
+    else if (is_ascii_punctuation(c) && ids_.count(std::string(1, c)) == 0)
+      out += ' ';
+    else
+      out += c;
   }
   return join_white_space(out);
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-
 namespace fathom::asr {
 namespace {
 
@@ -15,7 +14,10 @@ void expect_one_of(const std::string& value, std::initializer_list<const char*> 
     if (value == name) return;
     list += (list.empty() ? "" : ", ") + std::string(name);
   }
-  throw Error(Code::kUsage, std::string("decoding option '") + key + "' has an unknown value").at(key).seen(value).expected("one of: " + list);
+  throw Error(Code::kUsage, std::string("decoding option '") + key + "' has an unknown value")
+      .at(key)
+      .seen(value)
+      .expected("one of: " + list);
 }
 
 // Confidence of one frame, from its log-probabilities of n classes; 1 = all on one class, 0 = uniform.
@@ -76,8 +78,10 @@ std::vector<Token> collapse(const std::vector<int64_t>& path, int64_t blank) {
   for (size_t t = 0; t < path.size(); ++t) {
     const auto frame = static_cast<int64_t>(t);
     if (path[t] != blank) {
-      if (path[t] == previous) tokens.back().last_frame = frame;
-      else tokens.push_back({path[t], frame, frame});
+      if (path[t] == previous)
+        tokens.back().last_frame = frame;
+      else
+        tokens.push_back({path[t], frame, frame});
     }
     previous = path[t];
   }
@@ -90,8 +94,10 @@ std::vector<int64_t> ids_of(const std::vector<Token>& tokens) {
   return ids;
 }
 
-// Index ranges of the tokens of each word. kCharacters: between delimiters. kSentencePiece: from one word start to the next.
-std::vector<std::vector<size_t>> words_of(const std::vector<Token>& tokens, const Vocabulary& vocabulary, const std::string& delimiter) {
+// Index ranges of the tokens of each word. kCharacters: between delimiters. kSentencePiece: from one word start to the
+// next.
+std::vector<std::vector<size_t>> words_of(const std::vector<Token>& tokens, const Vocabulary& vocabulary,
+                                          const std::string& delimiter) {
   std::vector<std::vector<size_t>> words;
   bool open = false;
   for (size_t i = 0; i < tokens.size(); ++i) {
@@ -122,7 +128,8 @@ std::vector<Offset> segments_of(const std::vector<Offset>& words, const CtcDecod
                        [&](const std::string& mark) { return !mark.empty() && word.ends_with(mark); });
   };
   for (size_t i = 0; i < words.size(); ++i) {
-    if (config.segment_gap_threshold && !texts.empty() && words[i].start - words[i - 1].end >= *config.segment_gap_threshold) {
+    if (config.segment_gap_threshold && !texts.empty() &&
+        words[i].start - words[i - 1].end >= *config.segment_gap_threshold) {
       close(i - 1);
       first = i;
     }
@@ -168,23 +175,45 @@ void ConfidenceConfig::describe(OptionSet<ConfidenceConfig>& o) {
   o.allow_extra();  // options of transducers (tdt_include_duration) and of older versions
 }
 
+void CtcBeamConfig::describe(OptionSet<CtcBeamConfig>& o) {
+  o("beam_size", &CtcBeamConfig::beam_size, "hypotheses kept in every frame");
+  o("beam_beta", &CtcBeamConfig::beam_beta, "bonus of a token");
+  o("beam_threshold", &CtcBeamConfig::beam_threshold, "hypotheses this far behind the best are dropped");
+  o("return_best_hypothesis", &CtcBeamConfig::return_best_hypothesis,
+    "only the best hypothesis of an item is of interest");
+  o("padding_counts", &CtcBeamConfig::padding_counts,
+    "frames behind an item's end change its scores, as in NeMo; off: results do not depend on the batch");
+  o.allow_extra();  // language models and their weights, of other strategies
+}
+
 void CtcDecodingConfig::describe(OptionSet<CtcDecodingConfig>& o) {
-  o("strategy", &CtcDecodingConfig::strategy, "greedy or greedy_batch");
-  o("preserve_alignments", &CtcDecodingConfig::preserve_alignments, "accepted; hypotheses always hold the frames' classes");
+  o("strategy", &CtcDecodingConfig::strategy, "greedy, greedy_batch or beam_batch");
+  o("preserve_alignments", &CtcDecodingConfig::preserve_alignments,
+    "accepted; hypotheses always hold the frames' classes");
   o("compute_timestamps", &CtcDecodingConfig::compute_timestamps, "find where characters, words and segments lie");
   o("word_seperator", &CtcDecodingConfig::word_seperator, "character between words");
   o("segment_seperators", &CtcDecodingConfig::segment_seperators, "marks that end a segment");
   o("segment_gap_threshold", &CtcDecodingConfig::segment_gap_threshold, "a pause this long begins a segment", "frames");
   o("ctc_timestamp_type", &CtcDecodingConfig::ctc_timestamp_type, "char, word, segment or all");
   o("confidence_cfg", &CtcDecodingConfig::confidence_cfg, "which confidences to keep");
-  o.allow_extra();  // sections of the other strategies (beam, wfst, …) travel with every config
+  o("beam", &CtcDecodingConfig::beam, "options of beam_batch");
+  o.allow_extra();  // sections of the other strategies (wfst, …) travel with every config
 }
 
-CtcDecoding::CtcDecoding(const CtcDecodingConfig& config, Vocabulary vocabulary) : config_(config), vocabulary_(std::move(vocabulary)) {
-  if (config.strategy != "greedy" && config.strategy != "greedy_batch") {
-    throw Error(Code::kUnavailable, "CTC decoding strategy '" + config.strategy + "' is not available")
+CtcDecoding::CtcDecoding(const CtcDecodingConfig& config, Vocabulary vocabulary)
+    : config_(config), vocabulary_(std::move(vocabulary)) {
+  if (config.strategy == "beam" || config.strategy == "flashlight" || config.strategy == "pyctcdecode" ||
+      config.strategy == "wfst") {
+    throw Error(Code::kUnavailable,
+                "CTC decoding strategy '" + config.strategy + "' needs a language model, and none can be read here")
         .at("decoding.strategy")
-        .expected("greedy or greedy_batch");
+        .next("use beam_batch, which needs none, or greedy_batch");
+  }
+  expect_one_of(config.strategy, {"greedy", "greedy_batch", "beam_batch"}, "strategy");
+  if (config.beam.beam_size < 1) {
+    throw Error(Code::kUsage, "a beam search needs beam_size of at least 1")
+        .at("beam.beam_size")
+        .seen(std::to_string(config.beam.beam_size));
   }
   expect_one_of(config.ctc_timestamp_type, {"all", "char", "word", "segment"}, "ctc_timestamp_type");
   const auto& confidence = config.confidence_cfg;
@@ -193,22 +222,64 @@ CtcDecoding::CtcDecoding(const CtcDecodingConfig& config, Vocabulary vocabulary)
   expect_one_of(confidence.method_cfg.entropy_type, {"gibbs", "tsallis", "renyi"}, "entropy_type");
   expect_one_of(confidence.method_cfg.entropy_norm, {"lin", "exp"}, "entropy_norm");
   if (!(confidence.method_cfg.alpha > 0)) {
-    throw Error(Code::kUsage, "confidence needs alpha above 0").at("alpha").seen(std::to_string(confidence.method_cfg.alpha));
+    throw Error(Code::kUsage, "confidence needs alpha above 0")
+        .at("alpha")
+        .seen(std::to_string(confidence.method_cfg.alpha));
   }
 }
 
-std::vector<Hypothesis> CtcDecoding::decode(const at::Tensor& log_probs, const at::Tensor& lengths, bool compute_timestamps) const {
+void CtcDecoding::check_shape(const at::Tensor& log_probs) const {
   if (log_probs.dim() != 3 || log_probs.size(2) != vocabulary_.size() + 1) {
     throw Error(Code::kFailed, "CTC decoding needs log-probabilities of (batch, time, classes)")
         .seen("shape with last dimension " + std::to_string(log_probs.dim() == 0 ? 0 : log_probs.size(-1)))
         .expected(std::to_string(vocabulary_.size() + 1) + " classes: the vocabulary and the blank");
   }
+}
+
+std::vector<std::vector<Hypothesis>> CtcDecoding::decode_nbest(const at::Tensor& log_probs,
+                                                               const at::Tensor& lengths) const {
+  std::vector<std::vector<Hypothesis>> out;
+  if (is_greedy()) {
+    for (auto& hypothesis : decode(log_probs, lengths)) out.emplace_back().push_back(std::move(hypothesis));
+    return out;
+  }
+  check_shape(log_probs);
+  const at::Tensor host = log_probs.detach().to(at::kCPU, at::kFloat).contiguous();
+  const at::Tensor host_lengths = lengths.to(at::kCPU, at::kLong).contiguous();
+  const int64_t frames = host.size(1), classes = host.size(2);
+  const CtcBeamOptions options{config_.beam.beam_size, config_.beam.beam_beta, config_.beam.beam_threshold};
+  for (int64_t b = 0; b < host.size(0); ++b) {
+    const int64_t length = std::clamp<int64_t>(host_lengths.data_ptr<int64_t>()[b], 0, frames);
+    auto& hypotheses = out.emplace_back();
+    for (auto& beam : ctc_beam_search(host.data_ptr<float>() + b * frames * classes, frames, classes, length, options,
+                                      config_.beam.padding_counts)) {
+      Hypothesis hypothesis;
+      hypothesis.text = vocabulary_.decode_text(beam.tokens);
+      hypothesis.score = beam.score;
+      hypothesis.y_sequence = std::move(beam.tokens);
+      hypothesis.timestep = std::move(beam.frames);
+      hypotheses.push_back(std::move(hypothesis));
+      if (config_.beam.return_best_hypothesis) break;
+    }
+  }
+  return out;
+}
+
+std::vector<Hypothesis> CtcDecoding::decode(const at::Tensor& log_probs, const at::Tensor& lengths,
+                                            bool compute_timestamps) const {
+  if (!is_greedy()) {
+    std::vector<Hypothesis> best;
+    for (auto& hypotheses : decode_nbest(log_probs, lengths)) best.push_back(std::move(hypotheses.front()));
+    return best;
+  }
+  check_shape(log_probs);
   const at::Tensor host = log_probs.detach().to(at::kCPU, at::kFloat).contiguous();
   const at::Tensor host_lengths = lengths.to(at::kCPU, at::kLong).contiguous();
   const auto [best, path] = host.max(2);
   const int64_t frames = host.size(1), classes = host.size(2);
 
-  const bool with_timestamps = compute_timestamps || config_.compute_timestamps.value_or(false) || config_.confidence_cfg.wanted();
+  const bool with_timestamps =
+      compute_timestamps || config_.compute_timestamps.value_or(false) || config_.confidence_cfg.wanted();
   std::vector<Hypothesis> out(static_cast<size_t>(host.size(0)));
   for (int64_t b = 0; b < host.size(0); ++b) {
     Hypothesis& hypothesis = out[b];
@@ -228,8 +299,10 @@ std::vector<Hypothesis> CtcDecoding::decode(const at::Tensor& log_probs, const a
   return out;
 }
 
-std::vector<std::string> CtcDecoding::decode_predictions(const at::Tensor& predictions, const at::Tensor& lengths) const {
-  const at::Tensor ids = predictions.to(at::kCPU, at::kLong).contiguous(), counts = lengths.to(at::kCPU, at::kLong).contiguous();
+std::vector<std::string> CtcDecoding::decode_predictions(const at::Tensor& predictions,
+                                                         const at::Tensor& lengths) const {
+  const at::Tensor ids = predictions.to(at::kCPU, at::kLong).contiguous(),
+                   counts = lengths.to(at::kCPU, at::kLong).contiguous();
   std::vector<std::string> out;
   for (int64_t b = 0; b < ids.size(0); ++b) {
     const int64_t* row = ids.data_ptr<int64_t>() + b * ids.size(1);
@@ -240,7 +313,8 @@ std::vector<std::string> CtcDecoding::decode_predictions(const at::Tensor& predi
 }
 
 std::vector<std::string> CtcDecoding::decode_references(const at::Tensor& targets, const at::Tensor& lengths) const {
-  const at::Tensor ids = targets.to(at::kCPU, at::kLong).contiguous(), counts = lengths.to(at::kCPU, at::kLong).contiguous();
+  const at::Tensor ids = targets.to(at::kCPU, at::kLong).contiguous(),
+                   counts = lengths.to(at::kCPU, at::kLong).contiguous();
   std::vector<std::string> out;
   for (int64_t b = 0; b < ids.size(0); ++b) {
     const int64_t* row = ids.data_ptr<int64_t>() + b * ids.size(1);
@@ -269,7 +343,9 @@ void CtcDecoding::add_timestamps(Hypothesis& hypothesis) const {
     std::string text = vocabulary_.decode(ids);
     if (!text.empty()) words.push_back({std::move(text), offsets[word.front()].start, offsets[word.back()].end});
   }
-  const auto wants = [&](const char* type) { return config_.ctc_timestamp_type == "all" || config_.ctc_timestamp_type == type; };
+  const auto wants = [&](const char* type) {
+    return config_.ctc_timestamp_type == "all" || config_.ctc_timestamp_type == type;
+  };
   if (wants("segment")) hypothesis.segments = segments_of(words, config_);
   if (wants("word")) hypothesis.words = std::move(words);
   if (wants("char")) hypothesis.chars = std::move(offsets);
@@ -285,7 +361,9 @@ void CtcDecoding::add_confidence(Hypothesis& hypothesis, const float* log_probs)
   std::vector<double> per_token;
   for (size_t i = 0; i < tokens.size(); ++i) {
     // Blanks belong to the token before them.
-    const int64_t end = config.exclude_blank ? tokens[i].last_frame + 1 : i + 1 < tokens.size() ? tokens[i + 1].first_frame : frames;
+    const int64_t end = config.exclude_blank    ? tokens[i].last_frame + 1
+                        : i + 1 < tokens.size() ? tokens[i + 1].first_frame
+                                                : frames;
     per_token.push_back(aggregate(config.aggregation, {frame.begin() + tokens[i].first_frame, frame.begin() + end}));
   }
   if (config.preserve_word_confidence) {
@@ -295,7 +373,8 @@ void CtcDecoding::add_confidence(Hypothesis& hypothesis, const float* log_probs)
       hypothesis.word_confidence.push_back(aggregate(config.aggregation, values));
     }
   }
-  if (config.preserve_token_confidence || config.preserve_word_confidence) hypothesis.token_confidence = std::move(per_token);
+  if (config.preserve_token_confidence || config.preserve_word_confidence)
+    hypothesis.token_confidence = std::move(per_token);
   hypothesis.frame_confidence = std::move(frame);
 }
 

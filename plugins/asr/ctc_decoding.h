@@ -1,11 +1,13 @@
-// CTC decoding, as NeMo's CTCDecoding with strategy greedy (greedy_batch): the best class of every frame, repeats joined,
-// blanks dropped. Also timestamps and confidences.
+// CTC decoding, as NeMo's CTCDecoding. Strategies: greedy (and greedy_batch): the best class of every frame, repeats
+// joined, blanks dropped, with timestamps and confidences; beam_batch: beam search without a language model
+// (ctc_beam.h).
 //
 // The blank is the class after the last token. Thread-safe: decode keeps no state.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include "ctc_beam.h"
 #include "fathom/options.h"
 #include "vocabulary.h"
 
@@ -31,6 +33,14 @@ struct ConfidenceConfig {
   bool wanted() const { return preserve_frame_confidence || preserve_token_confidence || preserve_word_confidence; }
 };
 
+struct CtcBeamConfig {
+  bool return_best_hypothesis = true;
+  int64_t beam_size = 4;
+  double beam_beta = 1.0, beam_threshold = 20.0;
+  bool padding_counts = false;
+  static void describe(OptionSet<CtcBeamConfig>& o);
+};
+
 struct CtcDecodingConfig {
   std::string strategy = "greedy";
   std::optional<bool> preserve_alignments, compute_timestamps;
@@ -39,6 +49,7 @@ struct CtcDecodingConfig {
   std::optional<int64_t> segment_gap_threshold;  // frames
   std::string ctc_timestamp_type = "all";        // char, word, segment or all
   ConfidenceConfig confidence_cfg;
+  CtcBeamConfig beam;
   static void describe(OptionSet<CtcDecodingConfig>& o);
 };
 
@@ -50,10 +61,10 @@ struct Offset {
 
 struct Hypothesis {
   std::string text;
-  double score = 0;                  // sum of the best log-probabilities over frames that are not blank
-  std::vector<int64_t> y_sequence;   // best class of every frame, blanks included
+  double score = 0;                 // sum of the best log-probabilities over frames that are not blank
+  std::vector<int64_t> y_sequence;  // best class of every frame, blanks included; of a beam: its tokens
   bool has_timestamps = false;
-  std::vector<int64_t> timestep;     // frames that are not blank
+  std::vector<int64_t> timestep;  // frames that are not blank
   std::vector<Offset> chars, words, segments;
   std::vector<double> frame_confidence, token_confidence, word_confidence;
 };
@@ -61,18 +72,24 @@ struct Hypothesis {
 class CtcDecoding {
  public:
   CtcDecoding() = default;
-  // Throws kUnavailable for a strategy other than greedy and greedy_batch.
+  // Throws kUnavailable for another strategy.
   CtcDecoding(const CtcDecodingConfig& config, Vocabulary vocabulary);
 
-  // log_probs (B,T,V+1) on any device, lengths (B) in frames.
-  std::vector<Hypothesis> decode(const at::Tensor& log_probs, const at::Tensor& lengths, bool compute_timestamps = false) const;
-  // Texts only, from the best classes (B,T).
+  // The best hypothesis of every item. log_probs (B,T,V+1) on any device, lengths (B) in frames.
+  std::vector<Hypothesis> decode(const at::Tensor& log_probs, const at::Tensor& lengths,
+                                 bool compute_timestamps = false) const;
+  // The n best of every item; one of each for the greedy strategies. A beam's y_sequence holds its tokens, its timestep
+  // their frames.
+  std::vector<std::vector<Hypothesis>> decode_nbest(const at::Tensor& log_probs, const at::Tensor& lengths) const;
+  bool is_greedy() const { return config_.strategy != "beam_batch"; }
+  // Greedy, texts only, from the best classes (B,T).
   std::vector<std::string> decode_predictions(const at::Tensor& predictions, const at::Tensor& lengths) const;
   // Text of reference ids (B,U).
   std::vector<std::string> decode_references(const at::Tensor& targets, const at::Tensor& lengths) const;
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
+  void check_shape(const at::Tensor& log_probs) const;
   void add_timestamps(Hypothesis& hypothesis) const;
   void add_confidence(Hypothesis& hypothesis, const float* log_probs) const;
 

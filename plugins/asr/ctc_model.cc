@@ -20,20 +20,39 @@ bool is_before_2_5(const std::string& version) {
 }
 
 // Keys of a data section that belong to the loader, or that say nothing about maps of clips.
-constexpr std::array kLoaderKeys = {"batch_size", "shuffle", "num_workers", "pin_memory", "drop_last", "prefetch_factor",
-                                    "persistent_workers", "name", "_target_", "cls", "ds_item"};
+constexpr std::array kLoaderKeys = {
+    "batch_size",         "shuffle", "num_workers", "pin_memory", "drop_last", "prefetch_factor",
+    "persistent_workers", "name",    "_target_",    "cls",        "ds_item"};
 // NeMo's ways of feeding data that are not here: accepted where they are switched off.
-constexpr std::array kOffKeys = {"is_tarred", "tarred_audio_filepaths", "tarred_shard_strategy", "shuffle_n", "shard_manifests",
-                                 "bucketing_strategy", "bucketing_batch_size", "bucketing_weights", "use_lhotse", "use_dali",
-                                 "is_concat", "concat_sampling_technique", "concat_shuffle", "concat_sampling_temperature",
-                                 "concat_sampling_scale", "use_start_end_token", "load_audio", "max_number", "vocab", "defer_setup"};
+constexpr std::array kOffKeys = {"is_tarred",
+                                 "tarred_audio_filepaths",
+                                 "tarred_shard_strategy",
+                                 "shuffle_n",
+                                 "shard_manifests",
+                                 "bucketing_strategy",
+                                 "bucketing_batch_size",
+                                 "bucketing_weights",
+                                 "use_lhotse",
+                                 "use_dali",
+                                 "is_concat",
+                                 "concat_sampling_technique",
+                                 "concat_shuffle",
+                                 "concat_sampling_temperature",
+                                 "concat_sampling_scale",
+                                 "use_start_end_token",
+                                 "load_audio",
+                                 "max_number",
+                                 "vocab",
+                                 "defer_setup"};
 
 bool is_off(const std::string& key, const Json& value, const Json& section) {
   if (value.is_null() || value == Json(false)) return true;
   if (value.is_string() && (value == "" || value == "na" || value == "None")) return true;
   if (value.is_array() && value.empty()) return true;
   // Details of a switch that is itself off.
-  const auto off = [&](const char* name) { return !section.contains(name) || section[name].is_null() || section[name] == Json(false); };
+  const auto off = [&](const char* name) {
+    return !section.contains(name) || section[name].is_null() || section[name] == Json(false);
+  };
   if (key == "shuffle_n" || key == "tarred_shard_strategy" || key == "shard_manifests") return off("is_tarred");
   if (key.starts_with("bucketing_")) return off("is_tarred");
   if (key.starts_with("concat_")) return off("is_concat");
@@ -41,7 +60,9 @@ bool is_off(const std::string& key, const Json& value, const Json& section) {
 }
 
 std::string module_of(const Json& section) {
-  const auto text = [&](const char* key) { return section.contains(key) && section[key].is_string() ? section[key].get<std::string>() : ""; };
+  const auto text = [&](const char* key) {
+    return section.contains(key) && section[key].is_string() ? section[key].get<std::string>() : "";
+  };
   const std::string target = text("_target_").empty() ? text("cls") : text("_target_");
   return target.substr(target.rfind('.') + 1);
 }
@@ -56,7 +77,8 @@ Json with_target(Json section, const char* target) {
 EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context) : Model(std::move(config), std::move(context)) {
   for (const char* key : {"preprocessor", "encoder", "decoder"}) {
     if (!config_.contains(key) || !config_[key].is_object()) {
-      throw Error(Code::kUsage, std::string("the model's config has no section '") + key + "'").at(this->context().config_path);
+      throw Error(Code::kUsage, std::string("the model's config has no section '") + key + "'")
+          .at(this->context().config_path);
     }
   }
   use_cer_ = config_.value("use_cer", false);
@@ -72,8 +94,9 @@ EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context) : Model(std::m
   encoder_ = make_child("encoder", "nemo.collections.asr.modules.ConvASREncoder");
   decoder_ = make_child("decoder", "nemo.collections.asr.modules.ConvASRDecoder");
   if (config_.contains("spec_augment") && config_["spec_augment"].is_object()) {
-    spec_augmentation_ = make_module(with_target(config_["spec_augment"], "nemo.collections.asr.modules.SpectrogramAugmentation"),
-                                     child_path("spec_augment"));
+    spec_augmentation_ =
+        make_module(with_target(config_["spec_augment"], "nemo.collections.asr.modules.SpectrogramAugmentation"),
+                    child_path("spec_augment"));
     register_module("spec_augmentation", spec_augmentation_.torch_module());
   }
   loss_ = make_module({{"_target_", "nemo.collections.asr.losses.ctc.CTCLoss"},
@@ -83,7 +106,8 @@ EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context) : Model(std::m
                       child_path("loss"));
   register_module("loss", loss_.torch_module());
 
-  const Json decoding = config_.contains("decoding") && config_["decoding"].is_object() ? config_["decoding"] : Json::object();
+  const Json decoding =
+      config_.contains("decoding") && config_["decoding"].is_object() ? config_["decoding"] : Json::object();
   decoding_ = CtcDecoding(parse_options<CtcDecodingConfig>(decoding, child_path("decoding")),
                           Vocabulary(labels_, Vocabulary::Kind::kCharacters));
 }
@@ -99,7 +123,9 @@ void EncDecCTCModel::choose_front_end() {
 // labels, decoder.vocabulary, decoder.num_classes and decoder.feat_in stand for each other where one is left out.
 void EncDecCTCModel::fill_vocabulary() {
   Json& decoder = config_["decoder"];
-  const auto is_list = [](const Json& section, const char* key) { return section.contains(key) && section[key].is_array() && !section[key].empty(); };
+  const auto is_list = [](const Json& section, const char* key) {
+    return section.contains(key) && section[key].is_array() && !section[key].empty();
+  };
   if (!is_list(decoder, "vocabulary")) {
     if (!is_list(config_, "labels")) {
       throw Error(Code::kUsage, "the model has no labels")
@@ -109,7 +135,8 @@ void EncDecCTCModel::fill_vocabulary() {
     decoder["vocabulary"] = config_["labels"];
   }
   for (const auto& label : decoder["vocabulary"]) {
-    if (!label.is_string()) throw Error(Code::kUsage, "a label is not a text").at("decoder.vocabulary").seen(label.dump());
+    if (!label.is_string())
+      throw Error(Code::kUsage, "a label is not a text").at("decoder.vocabulary").seen(label.dump());
     labels_.push_back(label.get<std::string>());
   }
   const auto count = static_cast<int64_t>(labels_.size());
@@ -124,7 +151,8 @@ void EncDecCTCModel::fill_vocabulary() {
   }
   const Json& encoder = config_["encoder"];
   const bool has_width = decoder.contains("feat_in") && decoder["feat_in"].is_number_integer();
-  if (!has_width && is_list(encoder, "jasper")) decoder["feat_in"] = encoder["jasper"].back().value("filters", int64_t{0});
+  if (!has_width && is_list(encoder, "jasper"))
+    decoder["feat_in"] = encoder["jasper"].back().value("filters", int64_t{0});
 }
 
 Ports EncDecCTCModel::inputs() const {
@@ -136,7 +164,9 @@ Ports EncDecCTCModel::inputs() const {
 }
 
 Ports EncDecCTCModel::outputs() const {
-  return {{"log_probs", {"B T D", LogprobsType{}}}, {"encoded_lengths", {"B", LengthsType{}}}, {"greedy_predictions", {"B T", LabelsType{}}}};
+  return {{"log_probs", {"B T D", LogprobsType{}}},
+          {"encoded_lengths", {"B", LengthsType{}}},
+          {"greedy_predictions", {"B T", LabelsType{}}}};
 }
 
 Values EncDecCTCModel::input_example() const {
@@ -147,7 +177,8 @@ Values EncDecCTCModel::input_example() const {
 EncDecCTCModel::Encoded EncDecCTCModel::encode_features(at::Tensor features, at::Tensor lengths) {
   // A model of another precision than its front-end (precision: 64-true) gets its own.
   const auto weights = encoder_.torch_module()->parameters();
-  if (!weights.empty() && features.scalar_type() != weights.front().scalar_type()) features = features.to(weights.front().scalar_type());
+  if (!weights.empty() && features.scalar_type() != weights.front().scalar_type())
+    features = features.to(weights.front().scalar_type());
   if (spec_augmentation_ && is_training()) {
     features = spec_augmentation_({{"input_spec", features}, {"length", lengths}}).tensor("augmented_spec");
   }
@@ -175,7 +206,8 @@ Values EncDecCTCModel::forward(const Values& in) {
         .expected("input_signal and input_signal_length, or processed_signal and processed_signal_length");
   }
   const Encoded out = encode(in);
-  return {{"log_probs", out.log_probs}, {"encoded_lengths", out.lengths}, {"greedy_predictions", out.log_probs.argmax(-1)}};
+  return {
+      {"log_probs", out.log_probs}, {"encoded_lengths", out.lengths}, {"greedy_predictions", out.log_probs.argmax(-1)}};
 }
 
 at::Tensor EncDecCTCModel::loss_of(const Encoded& encoded, const Values& batch) {
@@ -251,7 +283,8 @@ AudioToCharDataset::Options EncDecCTCModel::dataset_options(const Json& section,
   if (!own.contains("labels") || own["labels"].is_null()) own["labels"] = labels_;
   auto options = parse_options<AudioToCharDataset::Options>(own, config_path);
   if (options.labels != labels_) {
-    fathom::log(kWarning, kComponent, config_path + ".labels differ from the model's labels: transcripts and predictions will not match");
+    fathom::log(kWarning, kComponent,
+                config_path + ".labels differ from the model's labels: transcripts and predictions will not match");
   }
   if (options.sample_rate != sample_rate_) {
     throw Error(Code::kUsage, "the data's sample rate is not the front-end's")
@@ -262,7 +295,8 @@ AudioToCharDataset::Options EncDecCTCModel::dataset_options(const Json& section,
   return options;
 }
 
-std::shared_ptr<Dataset> EncDecCTCModel::make_dataset(Stage stage, const Json& section, const std::string& config_path) {
+std::shared_ptr<Dataset> EncDecCTCModel::make_dataset(Stage stage, const Json& section,
+                                                      const std::string& config_path) {
   if (section.is_null() || section.empty()) return nullptr;
   if (stage == Stage::kPredict) return make_predict_dataset(section, config_path);
   if (!section.contains("manifest_filepath") || section["manifest_filepath"].is_null()) {
@@ -272,7 +306,8 @@ std::shared_ptr<Dataset> EncDecCTCModel::make_dataset(Stage stage, const Json& s
   try {
     auto dataset = std::make_shared<AudioToCharDataset>(dataset_options(section, config_path));
     if (dataset->size() == 0) {
-      throw Error(Code::kBadData, "no clip is left: min_duration, max_duration or the text parser dropped them all").at(config_path);
+      throw Error(Code::kBadData, "no clip is left: min_duration, max_duration or the text parser dropped them all")
+          .at(config_path);
     }
     return dataset;
   } catch (Error& error) {
@@ -281,13 +316,18 @@ std::shared_ptr<Dataset> EncDecCTCModel::make_dataset(Stage stage, const Json& s
   }
 }
 
-std::shared_ptr<Dataset> EncDecCTCModel::make_predict_dataset(const Json& section, const std::string& config_path) const {
+std::shared_ptr<Dataset> EncDecCTCModel::make_predict_dataset(const Json& section,
+                                                              const std::string& config_path) const {
   Json own = section;
   std::vector<ManifestEntry> entries;
   if (own.contains("paths")) {
-    if (!own["paths"].is_array()) throw Error(Code::kUsage, "paths must be a list of audio files").at(config_path + ".paths").seen(own["paths"].dump());
+    if (!own["paths"].is_array())
+      throw Error(Code::kUsage, "paths must be a list of audio files")
+          .at(config_path + ".paths")
+          .seen(own["paths"].dump());
     for (const auto& path : own["paths"]) {
-      if (!path.is_string()) throw Error(Code::kUsage, "a path must be a text").at(config_path + ".paths").seen(path.dump());
+      if (!path.is_string())
+        throw Error(Code::kUsage, "a path must be a text").at(config_path + ".paths").seen(path.dump());
       ManifestEntry entry;
       entry.audio_file = entry.named_as = path.get<std::string>();
       entries.push_back(std::move(entry));
@@ -302,19 +342,21 @@ std::shared_ptr<Dataset> EncDecCTCModel::make_predict_dataset(const Json& sectio
   return AudioToCharDataset::for_inference(dataset_options(own, config_path), std::move(entries));
 }
 
-// Dither and padding to a multiple are options of the front-end's constructor: inference has a second one with the first
-// one's window and filters.
+// Dither and padding to a multiple are options of the front-end's constructor: inference has a second one with the
+// first one's window and filters.
 ModuleHandle& EncDecCTCModel::inference_preprocessor() {
   const auto original = preprocessor_.torch_module();
   const c10::InferenceMode normal_tensors(false);  // buffers made in inference mode could not be written outside it
   if (!inference_preprocessor_) {
-    Json section = with_target(config_["preprocessor"], "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor");
+    Json section =
+        with_target(config_["preprocessor"], "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor");
     const std::string kind = module_of(section);
     if (kind == "AudioToMelSpectrogramPreprocessor") {
       section["dither"] = 0.0;
       section["pad_to"] = int64_t{0};
     }
-    inference_preprocessor_ = make_module(section, context().config_path.empty() ? "preprocessor" : context().config_path + ".preprocessor");
+    inference_preprocessor_ =
+        make_module(section, context().config_path.empty() ? "preprocessor" : context().config_path + ".preprocessor");
   }
   const auto copy = inference_preprocessor_.torch_module();
   copy->eval();
@@ -360,8 +402,10 @@ double EncDecCTCModel::seconds_per_frame() const {
 std::vector<Json> EncDecCTCModel::predict_step(const Values& batch, const Json& options) {
   bool timestamps = false;
   for (const auto& [key, value] : options.items()) {
-    if (key != "timestamps") throw Error(Code::kUsage, "transcription has no option '" + key + "'").expected("timestamps");
-    if (!value.is_null() && !value.is_boolean()) throw Error(Code::kUsage, "timestamps must be true or false").seen(value.dump());
+    if (key != "timestamps")
+      throw Error(Code::kUsage, "transcription has no option '" + key + "'").expected("timestamps");
+    if (!value.is_null() && !value.is_boolean())
+      throw Error(Code::kUsage, "timestamps must be true or false").seen(value.dump());
     timestamps = value == Json(true);
   }
   at::NoGradGuard no_grad;
@@ -369,7 +413,8 @@ std::vector<Json> EncDecCTCModel::predict_step(const Values& batch, const Json& 
   if (batch.tensor_or_undefined("processed_signal").defined()) {
     encoded = encode(batch);
   } else {
-    const Values features = inference_preprocessor()({{"input_signal", batch["audio_signal"]}, {"length", batch["a_sig_length"]}});
+    const Values features =
+        inference_preprocessor()({{"input_signal", batch["audio_signal"]}, {"length", batch["a_sig_length"]}});
     encoded = encode_features(features.tensor("processed_signal"), features.tensor("processed_length"));
   }
   const auto hypotheses = decoding_.decode(encoded.log_probs, encoded.lengths, timestamps);

@@ -8,8 +8,8 @@
 
 namespace fathom::asr {
 
-// Sections: preprocessor, spec_augment (optional), encoder, decoder, decoding (optional), train_ds, validation_ds, test_ds,
-// optim; labels or decoder.vocabulary; use_cer, ctc_reduction, log_prediction.
+// Sections: preprocessor, spec_augment (optional), encoder, decoder, decoding (optional), train_ds, validation_ds,
+// test_ds, optim; labels or decoder.vocabulary; use_cer, ctc_reduction, log_prediction.
 //
 // forward takes input_signal (B,T) samples with input_signal_length (B), or processed_signal (B,D,T) with
 // processed_signal_length (B), and gives log_probs (B,T',V+1), encoded_lengths (B) and greedy_predictions (B,T').

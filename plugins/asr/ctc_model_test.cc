@@ -38,7 +38,9 @@ class CtcModelTest : public ::testing::Test {
     at::manual_seed(1);
     return std::make_shared<EncDecCTCModel>(std::move(config), ModelContext{});
   }
-  static Json section(const std::string& file) { return {{"manifest_filepath", digits(file)}, {"batch_size", 4}, {"num_workers", 0}, {"shuffle", true}}; }
+  static Json section(const std::string& file) {
+    return {{"manifest_filepath", digits(file)}, {"batch_size", 4}, {"num_workers", 0}, {"shuffle", true}};
+  }
 };
 
 // What a step logs.
@@ -128,11 +130,17 @@ TEST_F(CtcModelTest, EvaluationAveragesLossesAndSumsErrors) {
     Log log(FATHOM_STAGE_VALIDATE, static_cast<int64_t>(i));
     model->validation_step(batch, Step(&log.step));
     EXPECT_TRUE(log.values.empty());
-    const Values out = model->forward({{"input_signal", batch["audio_signal"]}, {"input_signal_length", batch["a_sig_length"]}});
-    loss += at::ctc_loss(out.tensor("log_probs").transpose(0, 1), batch.tensor("transcripts"), out.tensor("encoded_lengths"),
-                         batch.tensor("transcript_length"), 16, 0, true).mean().item<double>() / 2;
-    const auto texts = model->decoding().decode_predictions(out.tensor("greedy_predictions"), out.tensor("encoded_lengths"));
-    const auto references = model->decoding().decode_references(batch.tensor("transcripts"), batch.tensor("transcript_length"));
+    const Values out =
+        model->forward({{"input_signal", batch["audio_signal"]}, {"input_signal_length", batch["a_sig_length"]}});
+    loss += at::ctc_loss(out.tensor("log_probs").transpose(0, 1), batch.tensor("transcripts"),
+                         out.tensor("encoded_lengths"), batch.tensor("transcript_length"), 16, 0, true)
+                .mean()
+                .item<double>() /
+            2;
+    const auto texts =
+        model->decoding().decode_predictions(out.tensor("greedy_predictions"), out.tensor("encoded_lengths"));
+    const auto references =
+        model->decoding().decode_references(batch.tensor("transcripts"), batch.tensor("transcript_length"));
     for (size_t k = 0; k < texts.size(); ++k) errors.add(texts[k], references[k]);
   }
   for (const auto& [stage, prefix] : std::map<uint32_t, std::string>{{FATHOM_STAGE_VALIDATE, "val_"}}) {
@@ -153,18 +161,22 @@ TEST_F(CtcModelTest, ResultsDoNotDependOnTheBatch) {
   const auto both = model->predict_step(batch_of(*data, {0, 125}), Json::object());
   EXPECT_EQ(model->predict_step(batch_of(*data, {0}), Json::object())[0], both[0]);
   const Values batch = batch_of(*data, {0, 125}), one = batch_of(*data, {0});
-  const auto run = [&](const Values& b) { return model->forward({{"input_signal", b["audio_signal"]}, {"input_signal_length", b["a_sig_length"]}}); };
+  const auto run = [&](const Values& b) {
+    return model->forward({{"input_signal", b["audio_signal"]}, {"input_signal_length", b["a_sig_length"]}});
+  };
   const Values many = run(batch), alone = run(one);
   const int64_t frames = alone.tensor("encoded_lengths")[0].item<int64_t>();
   EXPECT_EQ(many.tensor("encoded_lengths")[0].item<int64_t>(), frames);
-  EXPECT_TRUE(at::allclose(many.tensor("log_probs")[0].slice(0, 0, frames), alone.tensor("log_probs")[0].slice(0, 0, frames), 1e-5, 1e-5));
+  EXPECT_TRUE(at::allclose(many.tensor("log_probs")[0].slice(0, 0, frames),
+                           alone.tensor("log_probs")[0].slice(0, 0, frames), 1e-5, 1e-5));
 }
 
 TEST_F(CtcModelTest, ForwardTakesAudioOrFeatures) {
   const auto model = make(small_config());
   model->eval();
   model->to(at::kDouble);
-  const Values out = model->call({{"processed_signal", at::randn({2, 20, 32}, at::kDouble)}, {"processed_signal_length", at::tensor({32, 20}, at::kLong)}});
+  const Values out = model->call({{"processed_signal", at::randn({2, 20, 32}, at::kDouble)},
+                                  {"processed_signal_length", at::tensor({32, 20}, at::kLong)}});
   EXPECT_EQ(out.tensor("log_probs").scalar_type(), at::kDouble);
   EXPECT_EQ(out.tensor("log_probs").sizes(), (at::IntArrayRef{2, 16, 17}));
   EXPECT_THROW(model->call({{"input_signal", at::zeros({1, 800})}}), Error);
@@ -199,7 +211,8 @@ TEST_F(CtcModelTest, DataSectionsAreChecked) {
   EXPECT_THROW(model->make_dataset(Stage::kPredict, Json{{"batch_size", 1}}, "transcribe"), Error);
 }
 
-// --- a model that NeMo trained ------------------------------------------------------------------------------------------
+// --- a model that NeMo trained
+// ------------------------------------------------------------------------------------------
 
 TEST_F(CtcModelTest, ReadsDigitsLikeNemo) {
   const std::string folder = shared_path("golden/nemo_models/models/quartznet_digits");
@@ -213,7 +226,8 @@ TEST_F(CtcModelTest, ReadsDigitsLikeNemo) {
     const std::string clip = "clip" + std::to_string(i) + ".";
     const auto& audio = recorded.at(clip + "audio").real;
     const at::Tensor signal = at::tensor(audio).unsqueeze(0);
-    const Values out = restored.model.forward({{"input_signal", signal}, {"input_signal_length", at::tensor({signal.size(1)}, at::kLong)}});
+    const Values out = restored.model.forward(
+        {{"input_signal", signal}, {"input_signal_length", at::tensor({signal.size(1)}, at::kLong)}});
     const auto& want = recorded.at(clip + "log_probs");
     const at::Tensor expected = at::tensor(want.real).view(want.shape);
     ASSERT_EQ(out.tensor("log_probs").sizes(), expected.sizes()) << clip;
@@ -221,7 +235,8 @@ TEST_F(CtcModelTest, ReadsDigitsLikeNemo) {
     EXPECT_EQ(out.tensor("encoded_lengths")[0].item<int64_t>(), recorded.at(clip + "log_probs_len").integer[0]);
   }
   // The test set, as fathom transcribe does it.
-  const DatasetHandle data = restored.model.make_dataset(Stage::kPredict, {{"manifest_filepath", digits("test.json")}}, "transcribe");
+  const DatasetHandle data =
+      restored.model.make_dataset(Stage::kPredict, {{"manifest_filepath", digits("test.json")}}, "transcribe");
   const auto want = read_recording(folder + "/transcripts.json")["test"];
   WerCounter errors;
   size_t differing = 0, row = 0;
@@ -242,7 +257,8 @@ TEST_F(CtcModelTest, ReadsDigitsLikeNemo) {
   size_t checked = 0;
   for (const auto& hypothesis : meta["hypotheses_batch1"]) {
     const std::string stem = std::filesystem::path(hypothesis["audio"].get<std::string>()).stem();
-    const DatasetHandle one = restored.model.make_dataset(Stage::kPredict, {{"paths", {digits("flac/" + stem + ".flac")}}}, "transcribe");
+    const DatasetHandle one =
+        restored.model.make_dataset(Stage::kPredict, {{"paths", {digits("flac/" + stem + ".flac")}}}, "transcribe");
     std::vector<DatasetHandle::Sample> samples;
     samples.push_back(one.get(0, 0));
     const Json item = restored.model.predict_step(one.collate(samples), {{"timestamps", true}})[0];
@@ -252,7 +268,8 @@ TEST_F(CtcModelTest, ReadsDigitsLikeNemo) {
       ASSERT_EQ(item["timestamps"][level].size(), expected.size());
       for (size_t i = 0; i < expected.size(); ++i) {
         EXPECT_EQ(item["timestamps"][level][i][level].get<std::string>(), expected[i][level].get<std::string>());
-        EXPECT_DOUBLE_EQ(item["timestamps"][level][i]["start"].get<double>(), expected[i]["start"].get<double>()) << stem;
+        EXPECT_DOUBLE_EQ(item["timestamps"][level][i]["start"].get<double>(), expected[i]["start"].get<double>())
+            << stem;
         EXPECT_DOUBLE_EQ(item["timestamps"][level][i]["end"].get<double>(), expected[i]["end"].get<double>()) << stem;
       }
     }

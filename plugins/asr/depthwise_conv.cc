@@ -6,8 +6,6 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <cmath>
-
 #include "fathom/error.h"
 #include "depthwise_kernel.h"
 
@@ -79,14 +77,14 @@ bool finite(const at::Tensor& tensor) {
 }
 
 struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                            const DepthwiseOptions& options) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& bias, const DepthwiseOptions& options) {
     ctx->save_for_backward({x, weight});
-    ctx->saved_data["bias"] = bias.defined();
+    ctx->saved_data["bias"] = bias.has_value();
     ctx->saved_data["geometry"] = std::vector<int64_t>{options.stride, options.dilation, options.pad_left, options.pad_right};
     if (options.mask) ctx->saved_data["lengths"] = options.mask->lengths();
     if (options.out_mask) ctx->saved_data["out_lengths"] = options.out_mask->lengths();
-    return run_forward(x, weight, bias, options);
+    return run_forward(x, weight, bias.value_or(at::Tensor()), options);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -149,44 +147,6 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
   }
 };
 
-// out[b] = weight x[b]. aten's matmul broadcasts the weight over the batch and sums its gradient from one copy per item;
-// here the weight's gradient is added up in place.
-struct PointwiseFunction : torch::autograd::Function<PointwiseFunction> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight) {
-    ctx->save_for_backward({x, weight});
-    return product(weight.squeeze(-1), x);
-  }
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const variable_list saved = ctx->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1];
-    const at::Tensor w = weight.squeeze(-1);
-    variable_list out(2);
-    if (at::GradMode::is_enabled()) {
-      if (ctx->needs_input_grad(0)) out[0] = at::matmul(w.t(), grads[0]);
-      if (ctx->needs_input_grad(1)) out[1] = at::einsum("bot,bct->oc", {grads[0], x}).unsqueeze(-1);
-      return out;
-    }
-    const at::Tensor dy = grads[0].contiguous();
-    if (ctx->needs_input_grad(0)) out[0] = product(w.t(), dy);
-    if (ctx->needs_input_grad(1)) {
-      at::Tensor dw = at::zeros_like(w);
-      for (int64_t b = 0; b < x.size(0); ++b) dw.addmm_(dy.select(0, b), x.select(0, b).t());
-      out[1] = dw.unsqueeze(-1);
-    }
-    return out;
-  }
-
- private:
-  static at::Tensor product(const at::Tensor& w, const at::Tensor& x) {
-    at::Tensor y = at::empty({x.size(0), w.size(0), x.size(2)}, x.options());
-    for (int64_t b = 0; b < x.size(0); ++b) {
-      at::Tensor row = y.select(0, b);
-      at::mm_out(row, w, x.select(0, b));
-    }
-    return y;
-  }
-};
-
 }  // namespace
 
 bool own_kernels_apply(const at::Tensor& x, const at::Tensor& weight) {
@@ -218,13 +178,7 @@ at::Tensor depthwise_conv1d(const at::Tensor& x, const at::Tensor& weight, const
   if (!at::GradMode::is_enabled() || !(in.requires_grad() || filter.requires_grad() || (bias.defined() && bias.requires_grad()))) {
     return run_forward(in, filter, offset, o);
   }
-  return DepthwiseFunction::apply(in, filter, offset, o);
-}
-
-at::Tensor pointwise_conv1d(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  at::Tensor out = own_kernels_apply(x, weight) ? PointwiseFunction::apply(x.contiguous(), weight.contiguous())
-                                                : at::matmul(weight.squeeze(-1), x);
-  return bias.defined() ? out + bias.unsqueeze(-1) : out;
+  return DepthwiseFunction::apply(in, filter, offset.defined() ? std::optional(offset) : std::nullopt, o);
 }
 
 }  // namespace fathom::asr

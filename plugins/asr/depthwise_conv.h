@@ -1,4 +1,4 @@
-// Depthwise and pointwise 1-d convolutions as differentiable functions.
+// The depthwise 1-d convolution as a differentiable function.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,9 +19,6 @@ struct DepthwiseOptions {
 // float32 and float64 on the CPU run on the kernels of depthwise_kernel.h; anything else (other devices and dtypes, autocast,
 // tracing, weights that are not finite) runs on at::conv1d. Both give the same values. Differentiable any number of times.
 at::Tensor depthwise_conv1d(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const DepthwiseOptions& options);
-
-// x (B, C, T), weight (O, C, 1), bias (O) or undefined -> (B, O, T): one matrix product per item.
-at::Tensor pointwise_conv1d(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
 // Whether own CPU kernels may stand in for aten's operators on these tensors (see above).
 bool own_kernels_apply(const at::Tensor& x, const at::Tensor& weight);

@@ -26,15 +26,18 @@ std::string read_whole(const std::string& path, const char* what, const std::str
   std::ifstream in(path, std::ios::binary);
   struct stat info {};
   if (!in || ::stat(path.c_str(), &info) != 0 || S_ISDIR(info.st_mode)) {
-    throw Error(Code::kNoInput, std::string(what) + " cannot be read: " +
-                                    (in && S_ISDIR(info.st_mode) ? "it is a folder" : std::strerror(errno != 0 ? errno : ENOENT)))
+    throw Error(Code::kNoInput,
+                std::string(what) + " cannot be read: " +
+                    (in && S_ISDIR(info.st_mode) ? "it is a folder" : std::strerror(errno != 0 ? errno : ENOENT)))
         .at(where.empty() ? path : where)
         .seen(path);
   }
   std::string out(static_cast<size_t>(info.st_size), '\0');
   in.read(out.data(), static_cast<std::streamsize>(out.size()));
   if (in.bad() || in.gcount() != static_cast<std::streamsize>(out.size())) {
-    throw Error(Code::kIo, std::string(what) + " could not be read to its end").at(where.empty() ? path : where).seen(path);
+    throw Error(Code::kIo, std::string(what) + " could not be read to its end")
+        .at(where.empty() ? path : where)
+        .seen(path);
   }
   return out;
 }
@@ -53,7 +56,8 @@ std::string resolve_path(const std::string& path, const std::string& folder) {
 // Reads the values of one line, with errors that name the key.
 class LineReader {
  public:
-  LineReader(const dom::object& object, const std::string& file, int64_t line) : object_(object), file_(file), line_(line) {}
+  LineReader(const dom::object& object, const std::string& file, int64_t line)
+      : object_(object), file_(file), line_(line) {}
 
   std::optional<std::string> text(const char* key) const {
     dom::element value;
@@ -100,7 +104,9 @@ ManifestEntry parse_entry(const dom::object& object, const std::string& file, co
 
   const std::optional<double> duration = read.number("duration");
   if (!duration && needs_duration) {
-    throw Error(Code::kBadData, "manifest line has no duration").at(file, line).expected("the key duration, in seconds");
+    throw Error(Code::kBadData, "manifest line has no duration")
+        .at(file, line)
+        .expected("the key duration, in seconds");
   }
   if (duration && !(*duration >= 0)) {
     throw Error(Code::kBadData, "manifest line has a negative duration").at(file, line).seen(std::to_string(*duration));
@@ -108,7 +114,9 @@ ManifestEntry parse_entry(const dom::object& object, const std::string& file, co
   entry.duration = duration.value_or(-1);
   entry.offset = read.number("offset").value_or(0);
   if (!(entry.offset >= 0)) {
-    throw Error(Code::kBadData, "manifest line has a negative offset").at(file, line).seen(std::to_string(entry.offset));
+    throw Error(Code::kBadData, "manifest line has a negative offset")
+        .at(file, line)
+        .seen(std::to_string(entry.offset));
   }
 
   if (auto text = read.text("text")) {
@@ -152,12 +160,14 @@ void read_one(const std::string& file, bool needs_duration, std::vector<Manifest
       throw Error(Code::kBadData, "manifest line is not a JSON object")
           .at(file, line)
           .seen(std::string(text.substr(0, 120)))
-          .next(failed != simdjson::SUCCESS ? std::string("the JSON parser says: ") + simdjson::error_message(failed)
-                                            : std::string("write {\"audio_filepath\": …, \"duration\": …, \"text\": …}"));
+          .next(failed != simdjson::SUCCESS
+                    ? std::string("the JSON parser says: ") + simdjson::error_message(failed)
+                    : std::string("write {\"audio_filepath\": …, \"duration\": …, \"text\": …}"));
     }
     out.push_back(parse_entry(object, file, folder, line, needs_duration));
   }
-  if (out.size() == before) throw Error(Code::kBadData, "manifest has no entries").at(file).expected("one JSON object a line");
+  if (out.size() == before)
+    throw Error(Code::kBadData, "manifest has no entries").at(file).expected("one JSON object a line");
 }
 
 }  // namespace
@@ -179,7 +189,8 @@ std::vector<ManifestEntry> read_manifests(const std::vector<std::string>& files,
   return out;
 }
 
-Dropped filter_by_duration(std::vector<ManifestEntry>& entries, std::optional<double> minimum, std::optional<double> maximum) {
+Dropped filter_by_duration(std::vector<ManifestEntry>& entries, std::optional<double> minimum,
+                           std::optional<double> maximum) {
   Dropped dropped;
   const auto outside = [&](const ManifestEntry& entry) {
     if (entry.duration < 0) return false;

@@ -45,11 +45,12 @@ TEST_F(ManifestTest, ReadsTheDigits) {
 
 TEST_F(ManifestTest, KnowsNemosKeys) {
   write("words.txt", "from a file");
-  const auto entries = read_manifests({write("m.json",
-                                             "{\"audio_filename\": \"a.wav\", \"duration\": 1, \"text_filepath\": \"words.txt\"}\n\n"
-                                             "{\"audio_filepath\": \"/b.wav\", \"duration\": 2.5, \"normalized_text\": \"n\", \"offset\": 0.5, "
-                                             "\"speaker\": \"s\", \"orig_sample_rate\": 16000, \"other\": [1]}\r\n"
-                                             "{\"audio_filepath\": \"c.wav\", \"duration\": 3}")});
+  const auto entries = read_manifests(
+      {write("m.json",
+             "{\"audio_filename\": \"a.wav\", \"duration\": 1, \"text_filepath\": \"words.txt\"}\n\n"
+             "{\"audio_filepath\": \"/b.wav\", \"duration\": 2.5, \"normalized_text\": \"n\", \"offset\": 0.5, "
+             "\"speaker\": \"s\", \"orig_sample_rate\": 16000, \"other\": [1]}\r\n"
+             "{\"audio_filepath\": \"c.wav\", \"duration\": 3}")});
   ASSERT_EQ(entries.size(), 3u);
   EXPECT_EQ(entries[0].text, "from a file");
   EXPECT_EQ(entries[0].audio_file, folder_ + "/a.wav");

@@ -46,13 +46,10 @@ at::Tensor Conv1dLayer::forward(const at::Tensor& x, const LengthMaskPtr& mask, 
     return depthwise_conv1d(x, weight, bias, {o.stride, o.dilation, o.pad_left, o.pad_right, mask, out_mask});
   }
   at::Tensor in = mask ? mask->apply(x) : x, out;
-  if (o.kernel == 1 && o.stride == 1 && o.groups == 1 && o.pad_left == 0 && o.pad_right == 0) {
-    out = pointwise_conv1d(in, weight, bias);
-  } else {
-    if (o.pad_left != o.pad_right) in = at::constant_pad_nd(in, {o.pad_left, o.pad_right});
-    out = at::conv1d(in, weight, bias.defined() ? std::optional(bias) : std::nullopt, o.stride,
-                     o.pad_left == o.pad_right ? o.pad_left : 0, o.dilation, o.groups);
-  }
+  // Pointwise convolutions too: oneDNN's are twice as fast as the BLAS behind matmul on AMD, and no slower elsewhere.
+  if (o.pad_left != o.pad_right) in = at::constant_pad_nd(in, {o.pad_left, o.pad_right});
+  out = at::conv1d(in, weight, bias.defined() ? std::optional(bias) : std::nullopt, o.stride,
+                   o.pad_left == o.pad_right ? o.pad_left : 0, o.dilation, o.groups);
   return out_mask ? out_mask->apply(out) : out;
 }
 
@@ -101,7 +98,7 @@ void init_weights(torch::nn::Module& root, const std::string& mode) {
   if (auto* masked = dynamic_cast<MaskedConv1d*>(&root)) init_tensor(masked->conv().weight, mode);
   else if (auto* conv = dynamic_cast<Conv1dLayer*>(&root)) init_tensor(conv->weight, mode);
   else if (auto* linear = dynamic_cast<torch::nn::LinearImpl*>(&root)) init_tensor(linear->weight, mode);
-  else if (auto* norm = dynamic_cast<torch::nn::BatchNorm1dImpl*>(&root)) norm->reset();
+  else if (auto* norm = dynamic_cast<torch::nn::BatchNorm1dImpl*>(&root)) norm->reset_parameters();
 }
 
 }  // namespace fathom::asr

@@ -15,7 +15,7 @@ struct ConvOptions {
 };
 
 // torch.nn.Conv1d with one padding for each side. Parameters: weight (out, in / groups, kernel), bias (out) if any, initialised
-// as torch does. Depthwise and pointwise shapes take the fast paths of depthwise_conv.h.
+// as torch does. Depthwise shapes run on depthwise_conv.h.
 class Conv1dLayer : public torch::nn::Module {
  public:
   explicit Conv1dLayer(const ConvOptions& options);

@@ -103,16 +103,17 @@ at::Tensor spectrum(const at::Tensor& x, const at::Tensor& window, const StftOpt
   if (win > o.n_fft) {
     throw Error(Code::kFailed, "the window is longer than n_fft").seen(std::to_string(win) + " > " + std::to_string(o.n_fft));
   }
-  // Only the samples under the window are cut out: where they stand inside n_fft changes the phase alone, and the transform
-  // pads with zeros by itself.
-  const int64_t skip = (o.n_fft - win) / 2;
   if (x.size(1) < o.n_fft) {
     throw Error(Code::kFailed, "audio is too short for one frame").seen(std::to_string(x.size(1)) + " samples with padding")
         .expected("at least " + std::to_string(o.n_fft));
   }
   const int64_t frames = (x.size(1) - o.n_fft) / o.hop + 1;
-  const at::Tensor cut = x.narrow(1, skip, (frames - 1) * o.hop + win).unfold(1, win, o.hop);
-  const at::Tensor bins = at::view_as_real(at::fft_rfft(cut * window, o.n_fft));
+  // The window stands in the middle of n_fft samples. Its place changes the phase alone, but also the rounding, which in
+  // near-silent bins a logarithm makes visible.
+  const int64_t left = (o.n_fft - win) / 2;
+  const at::Tensor weights = win == o.n_fft ? window : at::constant_pad_nd(window, {left, o.n_fft - win - left});
+  const at::Tensor cut = x.narrow(1, 0, (frames - 1) * o.hop + o.n_fft).unfold(1, o.n_fft, o.hop);
+  const at::Tensor bins = at::view_as_real(at::fft_rfft(cut * weights));
   const at::Tensor re = bins.select(-1, 0), im = bins.select(-1, 1);
   at::Tensor power = at::addcmul(re * re, im, im);
   if (o.sqrt_guard > 0) power = power + o.sqrt_guard;

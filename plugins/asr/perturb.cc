@@ -33,7 +33,9 @@ class Gain final : public Perturbation {
     }
   };
   explicit Gain(const Options& o) : o_(o) {}
-  void apply(AudioSegment& audio, Rng& rng) const override { apply_gain(audio, uniform(rng, o_.min_gain_dbfs, o_.max_gain_dbfs)); }
+  void apply(AudioSegment& audio, Rng& rng) const override {
+    apply_gain(audio, uniform(rng, o_.min_gain_dbfs, o_.max_gain_dbfs));
+  }
 
  private:
   Options o_;
@@ -84,7 +86,8 @@ class Silence final : public Perturbation {
     const double before = uniform(rng, o_.min_start_silence_secs, o_.max_start_silence_secs);
     const double after = uniform(rng, o_.min_end_silence_secs, o_.max_end_silence_secs);
     const auto samples = [&](double seconds) {
-      return static_cast<size_t>(seconds * static_cast<double>(audio.sample_rate)) * static_cast<size_t>(audio.channels);
+      return static_cast<size_t>(seconds * static_cast<double>(audio.sample_rate)) *
+             static_cast<size_t>(audio.channels);
     };
     audio.samples.insert(audio.samples.begin(), samples(before), 0.0f);
     audio.samples.insert(audio.samples.end(), samples(after), 0.0f);
@@ -105,7 +108,8 @@ class WhiteNoise final : public Perturbation {
   };
   explicit WhiteNoise(const Options& o) : o_(o) {}
   void apply(AudioSegment& audio, Rng& rng) const override {
-    const double level = std::floor(uniform(rng, static_cast<double>(o_.min_level), static_cast<double>(std::max(o_.max_level, o_.min_level + 1))));
+    const double level = std::floor(
+        uniform(rng, static_cast<double>(o_.min_level), static_cast<double>(std::max(o_.max_level, o_.min_level + 1))));
     const double scale = std::pow(10.0, level / 20.0);
     for (float& x : audio.samples) x += static_cast<float>(scale * normal(rng));
   }
@@ -132,7 +136,8 @@ class Speed final : public Perturbation {
   };
   explicit Speed(const Options& o) : o_(o) {
     if (o.min_speed_rate <= 0 || o.max_speed_rate < o.min_speed_rate || o.num_rates == 0) {
-      throw Error(Code::kUsage, "speed perturbation needs 0 < min_speed_rate <= max_speed_rate and num_rates other than 0");
+      throw Error(Code::kUsage,
+                  "speed perturbation needs 0 < min_speed_rate <= max_speed_rate and num_rates other than 0");
     }
   }
   void apply(AudioSegment& audio, Rng& rng) const override {
@@ -173,7 +178,9 @@ std::unique_ptr<Perturbation> make_perturbation(const std::string& type, const J
   if (type == "silence") return make<Silence>(options, path);
   if (type == "white_noise") return make<WhiteNoise>(options, path);
   if (type == "speed") return make<Speed>(options, path);
-  throw Error(Code::kUnavailable, "there is no perturbation '" + type + "'").at(path).expected("gain, shift, silence, speed or white_noise");
+  throw Error(Code::kUnavailable, "there is no perturbation '" + type + "'")
+      .at(path)
+      .expected("gain, shift, silence, speed or white_noise");
 }
 
 AudioAugmentor::AudioAugmentor(const Json& config, const std::string& path) {

@@ -1,6 +1,6 @@
-// Perturbations of audio in training: `augmentor: {TYPE: {prob: p, …options}}`, each applied with its probability, in order.
-// Types: speed, gain, silence, shift, white_noise. NeMo's others are refused by name. Uses no torch; thread-safe: the only
-// randomness is the caller's generator.
+// Perturbations of audio in training: `augmentor: {TYPE: {prob: p, …options}}`, each applied with its probability, in
+// order. Types: speed, gain, silence, shift, white_noise. NeMo's others are refused by name. Uses no torch;
+// thread-safe: the only randomness is the caller's generator.
 #pragma once
 
 #include <memory>

@@ -22,7 +22,9 @@ std::string Vocabulary::decode(const std::vector<int64_t>& ids) const {
   std::string joined;
   for (const int64_t id : ids) {
     if (id < 0 || id >= size()) {
-      throw Error(Code::kFailed, "a token id lies outside the vocabulary").seen(std::to_string(id)).expected("0 to " + std::to_string(size() - 1));
+      throw Error(Code::kFailed, "a token id lies outside the vocabulary")
+          .seen(std::to_string(id))
+          .expected("0 to " + std::to_string(size() - 1));
     }
     joined += kind_ == Kind::kSentencePiece && tokens_[id] == kUnknown ? kUnknownText : tokens_[id];
   }

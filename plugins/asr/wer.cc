@@ -56,7 +56,8 @@ EditCounts align(const std::vector<T>& reference, const std::vector<T>& hypothes
   for (size_t i = 1; i <= m; ++i) {
     for (size_t j = 1; j <= n; ++j) {
       const int32_t same = reference[i - 1] == hypothesis[j - 1] ? 0 : 1;
-      d[i * width + j] = std::min({d[(i - 1) * width + j] + 1, d[i * width + j - 1] + 1, d[(i - 1) * width + j - 1] + same});
+      d[i * width + j] =
+          std::min({d[(i - 1) * width + j] + 1, d[i * width + j - 1] + 1, d[(i - 1) * width + j - 1] + same});
     }
   }
 
@@ -141,7 +142,8 @@ EditCounts align_characters(const std::vector<char32_t>& reference, const std::v
   return align(reference, hypothesis);
 }
 
-double word_error_rate(const std::vector<std::string>& hypotheses, const std::vector<std::string>& references, bool use_cer) {
+double word_error_rate(const std::vector<std::string>& hypotheses, const std::vector<std::string>& references,
+                       bool use_cer) {
   check_lengths(hypotheses, references);
   WerCounter counter(use_cer);
   for (size_t i = 0; i < hypotheses.size(); ++i) counter.add(hypotheses[i], references[i]);
@@ -160,7 +162,9 @@ WerDetail word_error_rate_detail(const std::vector<std::string>& hypotheses, con
     sum.substitutions += pair.edits.substitutions;
     out.units += pair.units;
   }
-  const auto rate = [&](int64_t n) { return out.units == 0 ? kInfinity : static_cast<double>(n) / static_cast<double>(out.units); };
+  const auto rate = [&](int64_t n) {
+    return out.units == 0 ? kInfinity : static_cast<double>(n) / static_cast<double>(out.units);
+  };
   out.wer = rate(sum.errors());
   out.insertion_rate = rate(sum.insertions);
   out.deletion_rate = rate(sum.deletions);
@@ -169,7 +173,8 @@ WerDetail word_error_rate_detail(const std::vector<std::string>& hypotheses, con
 }
 
 std::pair<std::vector<double>, double> word_error_rate_per_utt(const std::vector<std::string>& hypotheses,
-                                                               const std::vector<std::string>& references, bool use_cer) {
+                                                               const std::vector<std::string>& references,
+                                                               bool use_cer) {
   check_lengths(hypotheses, references);
   std::vector<double> rates;
   WerCounter all(use_cer);

@@ -23,8 +23,8 @@ struct EditCounts {
   int64_t errors() const { return insertions + deletions + substitutions; }
 };
 
-// Fewest edits that turn `reference` into `hypothesis`, and of which kind. Where several alignments are equally short, the
-// one that, seen from the end, takes an insertion before a deletion before a substitution is counted, as in NeMo.
+// Fewest edits that turn `reference` into `hypothesis`, and of which kind. Where several alignments are equally short,
+// the one that, seen from the end, takes an insertion before a deletion before a substitution is counted, as in NeMo.
 EditCounts align_words(const std::vector<std::string>& reference, const std::vector<std::string>& hypothesis);
 EditCounts align_characters(const std::vector<char32_t>& reference, const std::vector<char32_t>& hypothesis);
 

@@ -65,7 +65,6 @@ void add_sgd(Registry& r);
 void add_adam(Registry& r);
 void add_novograd(Registry& r);
 void add_adaptive(Registry& r);
-void add_rprop(Registry& r);
 void add_adafactor(Registry& r);
 void add_adan(Registry& r);
 void add_variants(Registry& r);

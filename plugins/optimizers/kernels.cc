@@ -53,7 +53,10 @@ double blocked(const T* x, int64_t count, double (*block)(const T*, int64_t)) {
 
 }  // namespace
 
-double sum_of_squares(const at::Tensor& tensor) {
+double sum_of_squares(const at::Tensor& given) {
+  const bool native = given.scalar_type() == at::kDouble || given.scalar_type() == at::kFloat;
+  const at::Tensor wide = native ? given : given.to(at::kFloat);
+  const at::Tensor tensor = wide.is_non_overlapping_and_dense() ? wide : wide.contiguous();
   const int64_t count = tensor.numel();
   if (tensor.scalar_type() == at::kDouble) return blocked(values<double>(tensor), count, &squares_f64);
   return blocked(values<float>(tensor), count, &squares_f32);

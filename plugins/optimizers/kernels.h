@@ -173,7 +173,7 @@ struct AxpyKernel {  // p -= scale * x
 template <template <typename> class Kernel, typename T>
 void run(const Kernel<T>& kernel, int64_t count);
 
-// Sum of squares of a dense tensor, in double whatever its type; the same for every number of threads.
+// Sum of squares, in double whatever the type; the same for every number of threads.
 double sum_of_squares(const at::Tensor& tensor);
 
 // Calls body(T()) with the tensor's element type, float or double.

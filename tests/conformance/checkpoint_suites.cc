@@ -1,9 +1,9 @@
 // Recorded checkpoint files and .nemo archives, read by the code that the program uses.
 //
-// lightning_ckpt: every value, tensor (dtype, shape, strides, offset, sharing, numbers) and attribute is compared; then the
-// value is written, read back, and compared again, tensors bit for bit. Hostile files must give a typed error, or what the
-// record allows instead. nemo_models/archives: members, configurations, artifacts and weights; what needs a model is in the
-// model suites.
+// lightning_ckpt: every value, tensor (dtype, shape, strides, offset, sharing, numbers) and attribute is compared; then
+// the value is written, read back, and compared again, tensors bit for bit. Hostile files must give a typed error, or
+// what the record allows instead. nemo_models/archives: members, configurations, artifacts and weights; what needs a
+// model is in the model suites.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -14,7 +14,6 @@
 #include <set>
 
 #include "core/base/file.h"
-#include "core/checkpoint/config_json.h"
 #include "core/checkpoint/inspect.h"
 #include "core/checkpoint/nemo_archive.h"
 #include "core/checkpoint/torch_file.h"
@@ -89,7 +88,8 @@ class Comparison {
 
   std::string compare_dict(const PickleDict& dict, const json& expected, const std::string& where) {
     const json& entries = expected["dict"];
-    if (dict.size() != entries.size()) return differs(where, fmt::format("{} entries", entries.size()), fmt::format("{}", dict.size()));
+    if (dict.size() != entries.size())
+      return differs(where, fmt::format("{} entries", entries.size()), fmt::format("{}", dict.size()));
     for (size_t i = 0; i < entries.size(); ++i) {
       const auto& [key, value] = dict.entries()[i];
       const std::string at = fmt::format("{}[{}]", where, entries[i][0].dump());
@@ -97,8 +97,10 @@ class Comparison {
       if (auto bad = compare(value, entries[i][1], at); !bad.empty()) return bad;
     }
     const bool ordered = dict.cls() == PickleDict::Class::kOrderedDict;
-    if (expected.value("class", "") == "collections.OrderedDict" && !ordered) return differs(where, "OrderedDict", "dict");
-    if (!expected.contains("class") && dict.cls() != PickleDict::Class::kDict) return differs(where, "dict", "another class");
+    if (expected.value("class", "") == "collections.OrderedDict" && !ordered)
+      return differs(where, "OrderedDict", "dict");
+    if (!expected.contains("class") && dict.cls() != PickleDict::Class::kDict)
+      return differs(where, "dict", "another class");
     if (expected.contains("metadata")) {
       const PickleValue* metadata = dict.attributes.find("_metadata");
       if (metadata == nullptr) return differs(where, "_metadata", "none");
@@ -111,7 +113,8 @@ class Comparison {
   }
 
   std::string compare_items(const PickleList& items, const json& expected, const std::string& where, const char* kind) {
-    if (items.size() != expected.size()) return differs(where, fmt::format("{} items", expected.size()), fmt::format("{}", items.size()));
+    if (items.size() != expected.size())
+      return differs(where, fmt::format("{} items", expected.size()), fmt::format("{}", items.size()));
     for (size_t i = 0; i < items.size(); ++i) {
       if (auto bad = compare(items[i], expected[i], fmt::format("{}[{}]", where, i)); !bad.empty()) return bad;
     }
@@ -124,7 +127,8 @@ class Comparison {
     const std::string type = expected.value("t", "");
     if (type == "int") {
       if (value.kind() == Kind::kBigInt) {
-        const bool same = std::strtod(value.as_string().c_str(), nullptr) == number_of(v);  // JSON numbers end at 64 bits
+        const bool same =
+            std::strtod(value.as_string().c_str(), nullptr) == number_of(v);  // JSON numbers end at 64 bits
         return same ? "" : differs(where, v.dump(), value.as_string());
       }
       if (value.kind() != Kind::kInt) return differs(where, "int", std::string(value.kind_name()));
@@ -132,7 +136,9 @@ class Comparison {
     }
     if (type == "float") {
       if (value.kind() != Kind::kFloat) return differs(where, "float", std::string(value.kind_name()));
-      return same_number(value.as_double(), number_of(v)) ? "" : differs(where, v.dump(), fmt::format("{}", value.as_double()));
+      return same_number(value.as_double(), number_of(v))
+                 ? ""
+                 : differs(where, v.dump(), fmt::format("{}", value.as_double()));
     }
     if (v.is_null()) return value.is_none() ? "" : differs(where, "None", std::string(value.kind_name()));
     if (v.is_boolean()) {
@@ -145,35 +151,44 @@ class Comparison {
 
   std::string compare_tensor(const PickleTensor& stored, const json& expected, const std::string& where) {
     const at::Tensor tensor = to_tensor(stored);
-    if (auto bad = equal_text(where, expected["tensor"], std::string(info_of(stored.dtype).name)); !bad.empty()) return bad;
+    if (auto bad = equal_text(where, expected["tensor"], std::string(info_of(stored.dtype).name)); !bad.empty())
+      return bad;
     if (std::string(at::toString(tensor.scalar_type())).empty()) return differs(where, "a dtype", "none");
-    if (expected["shape"] != json(tensor.sizes().vec())) return differs(where, expected["shape"].dump(), json(tensor.sizes().vec()).dump());
+    if (expected["shape"] != json(tensor.sizes().vec()))
+      return differs(where, expected["shape"].dump(), json(tensor.sizes().vec()).dump());
     if (expected["stride"] != json(tensor.strides().vec())) {
       return differs(where, "stride " + expected["stride"].dump(), json(tensor.strides().vec()).dump());
     }
-    if (expected["offset"] != tensor.storage_offset()) return differs(where, "offset " + expected["offset"].dump(), std::to_string(tensor.storage_offset()));
+    if (expected["offset"] != tensor.storage_offset())
+      return differs(where, "offset " + expected["offset"].dump(), std::to_string(tensor.storage_offset()));
     if (expected["storage_bytes"] != tensor.storage().nbytes()) {
       return differs(where, expected["storage_bytes"].dump() + " bytes", std::to_string(tensor.storage().nbytes()));
     }
     const void* memory = tensor.storage().unsafeGetStorageImpl();
     const int64_t number = expected["storage"].get<int64_t>();
-    if (by_number_.emplace(number, memory).first->second != memory || by_memory_.emplace(memory, number).first->second != number) {
+    if (by_number_.emplace(number, memory).first->second != memory ||
+        by_memory_.emplace(memory, number).first->second != number) {
       return differs(where, fmt::format("storage {}", number), "memory shared in another way");
     }
-    if (expected.value("requires_grad", false) != tensor.requires_grad()) return differs(where, "another requires_grad", tensor.requires_grad() ? "true" : "false");
-    if (expected.value("parameter", false) != stored.is_parameter) return differs(where, "another class", stored.is_parameter ? "Parameter" : "Tensor");
+    if (expected.value("requires_grad", false) != tensor.requires_grad())
+      return differs(where, "another requires_grad", tensor.requires_grad() ? "true" : "false");
+    if (expected.value("parameter", false) != stored.is_parameter)
+      return differs(where, "another class", stored.is_parameter ? "Parameter" : "Tensor");
     if (expected["values"].is_null() || stored.numel() > kListedValues) return "";
     return compare_values(tensor.detach(), expected["values"], where);
   }
 
   static std::string compare_values(const at::Tensor& tensor, const json& expected, const std::string& where) {
-    if (static_cast<int64_t>(expected.size()) != tensor.numel()) return differs(where, fmt::format("{} values", expected.size()), fmt::format("{}", tensor.numel()));
+    if (static_cast<int64_t>(expected.size()) != tensor.numel())
+      return differs(where, fmt::format("{} values", expected.size()), fmt::format("{}", tensor.numel()));
     if (tensor.is_complex()) {
       const at::Tensor flat = tensor.to(at::kComplexDouble).contiguous().view(-1);
       const auto* values = flat.const_data_ptr<c10::complex<double>>();
       for (size_t i = 0; i < expected.size(); ++i) {
-        if (!same_number(values[i].real(), number_of(expected[i][0])) || !same_number(values[i].imag(), number_of(expected[i][1]))) {
-          return differs(fmt::format("{} value {}", where, i), expected[i].dump(), fmt::format("{} {}", values[i].real(), values[i].imag()));
+        if (!same_number(values[i].real(), number_of(expected[i][0])) ||
+            !same_number(values[i].imag(), number_of(expected[i][1]))) {
+          return differs(fmt::format("{} value {}", where, i), expected[i].dump(),
+                         fmt::format("{} {}", values[i].real(), values[i].imag()));
         }
       }
       return "";
@@ -182,7 +197,8 @@ class Comparison {
       const at::Tensor flat = tensor.to(at::kLong).contiguous().view(-1);
       const auto* values = flat.const_data_ptr<int64_t>();
       for (size_t i = 0; i < expected.size(); ++i) {
-        if (expected[i] != values[i]) return differs(fmt::format("{} value {}", where, i), expected[i].dump(), std::to_string(values[i]));
+        if (expected[i] != values[i])
+          return differs(fmt::format("{} value {}", where, i), expected[i].dump(), std::to_string(values[i]));
       }
       return "";
     }
@@ -252,7 +268,8 @@ Outcome run_hostile(const Case& c) {
     value = load_torch_file(path);
     touch_tensors(*value);
   } catch (const Error& caught) {
-    if (caught.code() != Code::kBadData) return fail("expected bad data, got error code " + std::to_string(static_cast<int>(caught.code())));
+    if (caught.code() != Code::kBadData)
+      return fail("expected bad data, got error code " + std::to_string(static_cast<int>(caught.code())));
     error = caught.message();
   }
   list(after);
@@ -268,14 +285,13 @@ Outcome run_hostile(const Case& c) {
   return pass();
 }
 
-Outcome run_checkpoint(const Case& c) {
-  return c.body.at("kind") == "hostile" ? run_hostile(c) : run_content(c);
-}
+Outcome run_checkpoint(const Case& c) { return c.body.at("kind") == "hostile" ? run_hostile(c) : run_content(c); }
 
 // ---- .nemo archives
 
 Outcome check_members(const NemoArchive& archive, const json& expected) {
-  if (expected.contains("compressed") && expected["compressed"] != archive.is_compressed()) return fail("another compression");
+  if (expected.contains("compressed") && expected["compressed"] != archive.is_compressed())
+    return fail("another compression");
   size_t files = 0;
   for (const auto& member : expected.at("members")) {
     if (member.at("type") != "file") continue;
@@ -283,10 +299,12 @@ Outcome check_members(const NemoArchive& archive, const json& expected) {
     const NemoArchive::Member* found = archive.find(member.at("name").get<std::string>());
     if (found == nullptr) return fail("expected a member " + member.at("name").dump() + ", got none");
     if (member.at("size") != found->bytes.size()) {
-      return fail(fmt::format("{}: expected {} bytes, got {}", found->name, member.at("size").dump(), found->bytes.size()));
+      return fail(
+          fmt::format("{}: expected {} bytes, got {}", found->name, member.at("size").dump(), found->bytes.size()));
     }
   }
-  if (files != archive.members().size()) return fail(fmt::format("expected {} members, got {}", files, archive.members().size()));
+  if (files != archive.members().size())
+    return fail(fmt::format("expected {} members, got {}", files, archive.members().size()));
   return pass();
 }
 
@@ -307,7 +325,8 @@ Outcome same_members(const NemoArchive& a, const NemoArchive& b) {
   if (a.members().size() != b.members().size()) return fail("another number of members than in " + b.path());
   for (const auto& member : a.members()) {
     const auto* other = b.find(member.name);
-    if (other == nullptr || other->bytes != member.bytes) return fail(member.name + ": expected the bytes of " + b.path() + ", got others");
+    if (other == nullptr || other->bytes != member.bytes)
+      return fail(member.name + ": expected the bytes of " + b.path() + ", got others");
   }
   return pass();
 }
@@ -316,7 +335,8 @@ Outcome same_members(const NemoArchive& a, const NemoArchive& b) {
 Outcome round_trip(const NemoArchive& archive) {
   const std::string path = fs::temp_directory_path() / fmt::format("fathom-conformance-{}.nemo", ::getpid());
   std::vector<NemoMember> members;
-  for (const auto& member : archive.members()) members.push_back(NemoMember::of_text(member.name, std::string(member.bytes)));
+  for (const auto& member : archive.members())
+    members.push_back(NemoMember::of_text(member.name, std::string(member.bytes)));
   write_nemo_archive(path, members);
   const Outcome outcome = same_members(NemoArchive::open(path), archive);
   fs::remove(path);
@@ -326,11 +346,13 @@ Outcome round_trip(const NemoArchive& archive) {
 Outcome check_state(const NemoArchive& archive, const std::string& state_file, const json& shapes) {
   const auto& weights = archive.at(kNemoWeights);
   const NamedTensors tensors = state_dict_tensors(load_torch_bytes(weights.bytes, archive.path()));
-  if (tensors.size() != shapes.size()) return fail(fmt::format("expected {} tensors, got {}", shapes.size(), tensors.size()));
+  if (tensors.size() != shapes.size())
+    return fail(fmt::format("expected {} tensors, got {}", shapes.size(), tensors.size()));
   std::map<std::string, at::Tensor> recorded;
   for (const auto& [name, tensor] : load_safetensors(state_file)) recorded[name] = tensor;
   for (const auto& [name, tensor] : tensors) {
-    if (!shapes.contains(name) || shapes[name] != json(tensor.sizes().vec())) return fail(name + ": expected another shape");
+    if (!shapes.contains(name) || shapes[name] != json(tensor.sizes().vec()))
+      return fail(name + ": expected another shape");
     if (recorded.contains(name) && !at::equal(recorded[name], tensor)) return fail(name + ": expected other values");
     if (!recorded.contains(name)) return fail(name + ": expected no such tensor");
   }
@@ -356,11 +378,13 @@ Outcome run_archive(const Case& c) {
   for (const auto& [name, expected] : c.body.at("archives").items()) {
     const NemoArchive archive = NemoArchive::open((folder / name).string());
     if (auto outcome = check_members(archive, expected); !outcome.passed) return fail(name + ": " + outcome.detail);
-    if (archive.config_text() != expected.at("model_config.yaml")) return fail(name + ": expected another configuration text");
+    if (archive.config_text() != expected.at("model_config.yaml"))
+      return fail(name + ": expected another configuration text");
     if (auto outcome = round_trip(archive); !outcome.passed) return fail(name + ": " + outcome.detail);
-    const json config = yaml_to_json(archive.config_text(), name);
+    const json config = config_to_json(archive.config_text(), name);
     if (!name.starts_with("nested")) continue;
-    if (auto outcome = check_state(archive, (folder / "state.safetensors").string(), c.body.at("state")); !outcome.passed) {
+    if (auto outcome = check_state(archive, (folder / "state.safetensors").string(), c.body.at("state"));
+        !outcome.passed) {
       return fail(name + ": " + outcome.detail);
     }
     const Inspection inspection = inspect_file((folder / name).string());
@@ -368,15 +392,18 @@ Outcome run_archive(const Case& c) {
       const json* reference = at_path(config, key);
       if (reference == nullptr || !reference->is_string()) return fail(name + ": expected a configuration key " + key);
       const std::string member = reference->get<std::string>().substr(std::string("nemo:").size());
-      if (archive.at(member).bytes != text.get<std::string>()) return fail(name + ": " + key + ": expected another text");
-      const bool listed = std::any_of(inspection.artifacts.begin(), inspection.artifacts.end(),
-                                      [&](const auto& artifact) { return artifact.key == key && artifact.member == member; });
+      if (archive.at(member).bytes != text.get<std::string>())
+        return fail(name + ": " + key + ": expected another text");
+      const bool listed =
+          std::any_of(inspection.artifacts.begin(), inspection.artifacts.end(),
+                      [&](const auto& artifact) { return artifact.key == key && artifact.member == member; });
       if (!listed) return fail(name + ": expected inspect to list the artifact " + key);
     }
     for (const auto& module : c.body.at("named_nemo_modules")) {
       const json* section = at_path(config, module[1].get<std::string>());
       const std::string target = section == nullptr ? "" : section->value("target", "");
-      if (!target.ends_with("." + module[2].get<std::string>())) return fail(name + ": expected a model at " + module[1].dump());
+      if (!target.ends_with("." + module[2].get<std::string>()))
+        return fail(name + ": expected a model at " + module[1].dump());
     }
   }
   return pass();

@@ -97,8 +97,9 @@ std::string kind_text(const Override& override) {
       return "bad_interpolation";
     }
   }
-  constexpr const char* kNames[] = {"null", "bool", "int",          "float",       "str",            "quoted",
-                                    "list", "map",  "choice_sweep", "range_sweep", "interval_sweep", "glob_sweep"};
+  constexpr const char* kNames[] = {"null",           "bool",      "int", "float",        "str",
+                                    "quoted",         "list",      "map", "choice_sweep", "range_sweep",
+                                    "interval_sweep", "glob_sweep"};
   return kNames[override.value.value.index()];
 }
 
@@ -238,8 +239,8 @@ Outcome compose_and_compare(const json& inputs, const json& expect, const Tempor
     const Composed composed = config::compose(make_request(inputs, folder));
     std::optional<std::string> package;
     if (inputs.contains("package") && inputs["package"].is_string()) package = inputs["package"];
-    const std::string text = show_config(composed, config::ConfigPart::kJob, package, inputs.value("resolve", false),
-                                         &test_resolvers());
+    const std::string text =
+        show_config(composed, config::ConfigPart::kJob, package, inputs.value("resolve", false), &test_resolvers());
     Outcome outcome;
     if (unexpected_result(expect, text, &outcome)) return outcome;
     const std::string wanted = replace_all(expect["text"], "<DIR>", folder.path());

@@ -36,5 +36,6 @@ void add_typing_suites(std::vector<Suite>& suites);
 void add_checkpoint_suites(std::vector<Suite>& suites);
 void add_optim_suites(std::vector<Suite>& suites);
 void add_model_suites(std::vector<Suite>& suites);
+void add_asr_suites(std::vector<Suite>& suites);
 
 }  // namespace fathom::conformance

@@ -71,13 +71,17 @@ json typed_json(const Element& element) {
           for (const auto& [key, value] : v) entries.push_back(json::array({typed_json(key), typed_json(value)}));
           return {{"t", "map"}, {"v", entries}};
         } else if constexpr (std::is_same_v<T, config::ChoiceSweep>) {
-          return {{"t", "choice_sweep"}, {"list", elements(v.list)}, {"simple", v.simple_form},
-                  {"shuffle", v.shuffle}, {"tags", v.tags}};
+          return {{"t", "choice_sweep"},
+                  {"list", elements(v.list)},
+                  {"simple", v.simple_form},
+                  {"shuffle", v.shuffle},
+                  {"tags", v.tags}};
         } else if constexpr (std::is_same_v<T, config::RangeSweep>) {
           return {{"t", "range_sweep"},         {"start", typed_json(v.start)}, {"stop", typed_json(v.stop)},
                   {"step", typed_json(v.step)}, {"shuffle", v.shuffle},         {"tags", v.tags}};
         } else if constexpr (std::is_same_v<T, config::IntervalSweep>) {
-          return {{"t", "interval_sweep"}, {"start", typed_json(v.start)}, {"end", typed_json(v.end)}, {"tags", v.tags}};
+          return {
+              {"t", "interval_sweep"}, {"start", typed_json(v.start)}, {"end", typed_json(v.end)}, {"tags", v.tags}};
         } else if constexpr (std::is_same_v<T, config::Glob>) {
           return {{"t", "glob"}, {"include", scalars(v.include)}, {"exclude", scalars(v.exclude)}};
         } else {

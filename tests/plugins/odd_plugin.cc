@@ -1,4 +1,6 @@
 // One plugin that can be wrong in many ways; the build defines which (ODD_…). See CMakeLists.txt.
+#include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -44,6 +46,9 @@ const int from_nowhere = odd::defined_nowhere("x");
 #endif
 
 fathom_status create(const fathom_create_args*, void** self) {
+#ifdef ODD_CRASHES
+  std::raise(SIGSEGV);
+#endif
   *self = new int(1);
   return FATHOM_OK;
 }
@@ -82,6 +87,10 @@ fathom_status register_all(const fathom_host* host, const fathom_registrar* regi
 }
 
 }  // namespace
+
+#ifdef ODD_SURPLUS
+extern "C" __attribute__((visibility("default"))) int odd_surplus() { return 1; }
+#endif
 
 #ifndef ODD_NO_ENTRY
 extern "C" __attribute__((visibility("default"))) const fathom_plugin_entry fathom_plugin_entry_v1 = {

@@ -88,6 +88,7 @@ class OptimizerBase {
             .at(names[i])
             .seen(p.defined() ? std::string(c10::toString(p.scalar_type())) + " on " + p.device().str() : "an undefined tensor");
       }
+      check_parameter(p, names[i]);
       if (!known_.insert(p.unsafeGetTensorImpl()).second) {
         throw Error(Code::kFailed, "a parameter appears in more than one parameter group, or twice in one").at(names[i]);
       }
@@ -177,6 +178,9 @@ class OptimizerBase {
   virtual std::vector<StateSlot> group_slots(size_t group) const = 0;
   virtual at::Tensor initial_state(size_t group, size_t slot, const at::Tensor& parameter) const = 0;
   virtual void update_group(size_t group, UpdateBatch& batch) = 0;
+  // Throws for parameters that the optimizer cannot work on.
+  virtual void check_parameter(const at::Tensor& parameter, const std::string& name) const {}
+  // True where every parameter has state before its first gradient, as PyTorch's Adagrad.
   virtual bool has_state_from_start() const { return false; }
   // For optimizers that look at all gradients of all groups first (a global norm).
   virtual bool wants_all_gradients() const { return false; }
@@ -397,9 +401,8 @@ class Optimizer : public OptimizerBase {
       else if (key != "params" && key != "initial_lr" && key != "param_names" && key != "name")
         log(FATHOM_LOG_WARNING, config_path(), "the saved optimizer option '" + key + "' is not known here and left out");
     }
-    O loaded = parse_options<O>(merged, config_path());
-    validate(loaded);
-    options_[group] = std::move(loaded);
+    // Not validated: what an update itself has set (Adafactor's lr) may contradict what a config may say.
+    options_[group] = parse_options<O>(merged, config_path());
   }
 
  private:

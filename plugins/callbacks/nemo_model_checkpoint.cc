@@ -1,0 +1,245 @@
+#include "plugins/callbacks/nemo_model_checkpoint.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+namespace fathom::callbacks {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kUnfinished = "-unfinished";
+
+void make_marker(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) {
+    throw Error(errno == ENOSPC || errno == EDQUOT ? Code::kIo : Code::kCantCreate, std::string("cannot save a checkpoint: ") + std::strerror(errno)).at(path);
+  }
+  ::close(fd);
+}
+
+void unlink_if_there(const std::string& path) {
+  std::error_code error;
+  fs::remove(path, error);
+  if (error) throw Error(Code::kIo, "cannot remove: " + error.message()).at(path);
+}
+
+// NeMo's defaults that need the run's name.
+CheckpointOptions with_names(const NeMoModelCheckpoint::Options& given, const Json& context) {
+  CheckpointOptions o = given;
+  if (given.filepath) {  // of NeMo 1.0: folder and name in one
+    if (given.dirpath || given.filename) {
+      throw Error(Code::kFailed, "filepath gives folder and name, and they are given again").at("filepath").next("remove dirpath and filename");
+    }
+    const fs::path path(*given.filepath);
+    o.dirpath = path.has_parent_path() ? path.parent_path().string() : std::string(".");
+    o.filename = path.filename();
+  }
+  const std::string name = context.value("name", "default");
+  if (!o.filename) o.filename = name + "--" + (o.monitor ? "{" + *o.monitor + ":.4f}-" : "") + "{epoch}";
+  return o;
+}
+
+std::vector<fs::path> files_below(const std::string& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+    if (it->is_regular_file()) files.push_back(it->path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace
+
+void NeMoModelCheckpoint::Options::describe(OptionSet<Options>& o) {
+  describe_checkpoint(o);
+  o("prefix", &Options::prefix, "name of the .nemo file; default the experiment's name");
+  o("postfix", &Options::postfix, "end of the .nemo file's name");
+  o("filepath", &Options::filepath, "folder and template of names in one, as in NeMo 1.0");
+  o("save_best_model", &Options::save_best_model, "the .nemo holds the best weights instead of the last ones");
+  o("always_save_nemo", &Options::always_save_nemo, "write the .nemo with every checkpoint");
+  o("save_nemo_on_train_end", &Options::save_nemo_on_train_end, "write the .nemo when training ends");
+  o("n_resume", &Options::n_resume, "count checkpoints of an earlier run in the folder among the best; default: when resumed");
+  o("model_parallel_size", &Options::model_parallel_size, "only null or 1");
+  o("async_save", &Options::async_save, "only false: a checkpoint is complete when training goes on");
+  o("save_last_n_optim_states", &Options::save_last_n_optim_states, "only -1: every checkpoint has the optimizer's state");
+}
+
+NeMoModelCheckpoint::NeMoModelCheckpoint(const Options& options, const Json& context)
+    : ModelCheckpoint(with_names(options, context), context, "NeMoModelCheckpoint", 3),
+      nemo_(options),
+      prefix_(options.prefix.value_or(context.value("name", "default"))) {
+  const auto refuse = [](bool bad, const char* option, const std::string& seen, const char* expected) {
+    if (bad) throw Error(Code::kUnavailable, std::string(option) + " is not available").at(option).seen(seen).expected(expected);
+  };
+  refuse(nemo_.async_save, "async_save", "true", "false");
+  refuse(nemo_.save_last_n_optim_states != -1, "save_last_n_optim_states", std::to_string(nemo_.save_last_n_optim_states), "-1");
+  refuse(nemo_.model_parallel_size.value_or(1) != 1, "model_parallel_size", std::to_string(nemo_.model_parallel_size.value_or(1)), "null or 1");
+  last_name_ = *options_.filename + "-last";
+  on(Event::kTrainStart, &NeMoModelCheckpoint::start_nemo_training);
+  on(Event::kTrainEnd, &NeMoModelCheckpoint::end_training);
+}
+
+// Saving after validation is NeMo's default; a run without any validation and nothing to monitor saves each epoch.
+bool NeMoModelCheckpoint::saves_on_train_epoch_end(const fathom_progress& p) const {
+  if (options_.save_on_train_epoch_end) return *options_.save_on_train_epoch_end;
+  return !options_.monitor && p.has_validation == 0;
+}
+
+void NeMoModelCheckpoint::start_nemo_training(Trainer& trainer) {
+  ModelCheckpoint::start_training(trainer);
+  first_step_ = trainer.progress().global_step;
+  const std::string given = trainer.resumed_from();
+  const std::string resumed = given.empty() ? "" : fs::absolute(given).lexically_normal().string();
+  remove_unfinished(resumed);
+  // The -last it was resumed from is replaced by the next one, wherever its own state says it lay.
+  if (resumed.ends_with("-last.ckpt") && resumed.starts_with(dirpath_ + "/")) last_model_path_ = resumed;
+  if (nemo_.n_resume.value_or(!resumed.empty()) && !state_loaded_ && options_.monitor && top_k_size_ > 0) rebuild_top_k(resumed);
+}
+
+void NeMoModelCheckpoint::load_state(const Json& state) {
+  ModelCheckpoint::load_state(state);
+  if (state_loaded_) drop_missing();
+}
+
+// Files that were removed, or whose writing was cut short, are no longer among the best. The rest is trimmed to save_top_k.
+void NeMoModelCheckpoint::drop_missing() {
+  if (!options_.monitor) {
+    if (!fs::exists(best_model_path_)) best_model_path_.clear();
+    return;
+  }
+  const auto models = top_k_.models();
+  for (const auto& [path, score] : models) {
+    if (!fs::exists(path) || fs::exists(marker_of(path))) top_k_.remove(path);
+  }
+  while (top_k_size_ >= 0 && top_k_.excess() > 0) {
+    const std::string path = top_k_.worst()->first;
+    top_k_.remove(path);
+    if (path.starts_with(dirpath_ + "/")) remove(path);
+  }
+  const auto* best = top_k_.best();
+  best_model_path_ = best != nullptr ? best->first : "";
+  best_model_score_ = best != nullptr ? std::optional(best->second) : std::nullopt;
+}
+
+// From the values in the file names: "…{monitor}=0.0300-epoch=2.ckpt".
+void NeMoModelCheckpoint::rebuild_top_k(const std::string& keep) {
+  std::vector<std::pair<std::string, double>> models;
+  for (const auto& file : files_below(dirpath_)) {
+    const std::string path = file;
+    if (!path.ends_with(".ckpt") || path.ends_with("-last.ckpt") || path == keep) continue;
+    const size_t at = path.rfind(*options_.monitor + "=");
+    if (at == std::string::npos) continue;
+    double value = 0;
+    const char* start = path.data() + at + options_.monitor->size() + 1;
+    const auto [end, error] = std::from_chars(start, path.data() + path.size() - std::strlen(".ckpt"), value);
+    if (error == std::errc() && end != start) models.emplace_back(path, value);
+  }
+  top_k_.set(std::move(models));
+  drop_missing();
+}
+
+void NeMoModelCheckpoint::remove_unfinished(const std::string& keep) {
+  std::set<std::string> markers;
+  const auto files = files_below(dirpath_);
+  for (const auto& file : files) {
+    if (file.string().ends_with(kUnfinished)) markers.insert(file);
+  }
+  if (markers.empty()) return;
+  for (const auto& file : files) {
+    const std::string path = file;
+    if (!path.ends_with(".ckpt") || path == keep || !markers.contains(marker_of(path))) continue;
+    log_warning("removing unfinished checkpoint " + path);
+    unlink_if_there(path);
+  }
+  for (const auto& marker : markers) unlink_if_there(marker);
+}
+
+std::string NeMoModelCheckpoint::marker_of(const std::string& path) {
+  std::string out = path;
+  for (const std::string_view ending : {".nemo", ".ckpt"}) {
+    if (out.ends_with(ending)) {
+      out.resize(out.size() - ending.size());
+      break;
+    }
+  }
+  if (out.ends_with("-EMA")) out.resize(out.size() - 4);
+  return out + kUnfinished;
+}
+
+void NeMoModelCheckpoint::write(Trainer& trainer, const std::string& path) {
+  // The file itself appears in one step, so one that is being overwritten is complete at any time and gets no marker: a
+  // run that is killed meanwhile must find it.
+  const std::string marker = fs::exists(path) ? "" : marker_of(path);
+  if (!marker.empty()) make_marker(marker);
+  try {
+    ModelCheckpoint::write(trainer, path);
+  } catch (...) {
+    if (!marker.empty()) ::unlink(marker.c_str());
+    throw;
+  }
+  if (!marker.empty()) unlink_if_there(marker);
+  if (nemo_.always_save_nemo) save_nemo_beside(trainer, path);
+}
+
+// The -last that a run was resumed from must go once there is a newer one: a folder with two could not be resumed.
+bool NeMoModelCheckpoint::may_remove(Trainer&, const std::string& previous, const std::string& current) const {
+  return previous != current && previous.starts_with(dirpath_ + "/");
+}
+
+// `path` = the checkpoint just written, which has the weights in hand.
+void NeMoModelCheckpoint::save_nemo_beside(Trainer& trainer, const std::string& path) {
+  if (!nemo_.save_best_model) return trainer.save_nemo(nemo_path());
+  if (best_model_path_.empty() || !fs::exists(best_model_path_) || best_model_path_ == best_in_nemo_) return;
+  if (best_model_path_ == path) {
+    trainer.save_nemo(nemo_path());
+  } else {
+    trainer.load_weights(best_model_path_);
+    try {
+      trainer.save_nemo(nemo_path());
+    } catch (...) {
+      trainer.load_weights(path);
+      throw;
+    }
+    trainer.load_weights(path);
+  }
+  best_in_nemo_ = best_model_path_;
+}
+
+// NeMo's rule, which for a fraction of an epoch is nearly always true; an int 1 is told from 1.0 by when validation runs.
+bool NeMoModelCheckpoint::last_is_due(const fathom_progress& p) const {
+  const double interval = p.val_check_interval;
+  if (!keeps_last_ || interval == 0 || p.global_step == 0) return false;
+  const bool whole = interval > 1 || (interval == 1 && p.has_validation != 0 && p.val_check_at_epoch_end == 0);
+  if (whole) return p.global_step % static_cast<int64_t>(interval) != 0;
+  return std::fmod(interval, static_cast<double>(p.global_step)) != 0;
+}
+
+void NeMoModelCheckpoint::end_training(Trainer& trainer) {
+  const fathom_progress& p = trainer.progress();
+  if (p.fast_dev_run != 0) return;
+  // Resumed from the end of a finished run: all is there, unless that run died before its .nemo was.
+  const bool trained = p.global_step != first_step_;
+  if (trained && last_is_due(p)) {
+    const MetricValues values = candidates(trainer);
+    if (last_model_path_ != path_of(values, last_name_)) save_last(trainer, values, /*may_link=*/false);
+  }
+  if (!nemo_.save_nemo_on_train_end || (!trained && fs::exists(nemo_path()))) return;
+  if (nemo_.save_best_model) {
+    if (best_model_path_.empty()) log_warning("there is no best checkpoint: the .nemo gets the last weights");
+    else trainer.load_weights(best_model_path_);
+  }
+  trainer.save_nemo(nemo_path());
+}
+
+}  // namespace fathom::callbacks

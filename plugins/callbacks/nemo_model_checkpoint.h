@@ -1,0 +1,56 @@
+// NeMoModelCheckpoint: ModelCheckpoint as NeMo's exp_manager sets it up. Checkpoints are {name}--{monitor:.4f}-{epoch}.ckpt,
+// the newest one is the same with -last.ckpt (only one of them is kept), the trained model is <prefix>.nemo at the end.
+// While a checkpoint is written an empty file <name>-unfinished stands beside it; checkpoints that still have one when a run
+// starts are incomplete and are removed. After a resume the list of the best is made anew from what is really there.
+#pragma once
+
+#include "plugins/callbacks/model_checkpoint.h"
+
+namespace fathom::callbacks {
+
+class NeMoModelCheckpoint final : public ModelCheckpoint {
+ public:
+  struct Options : CheckpointOptions {
+    Options() {
+      monitor = "val_loss";
+      verbose = true;
+      save_last = true;
+      every_n_epochs = 1;
+    }
+    std::optional<std::string> prefix, filepath;
+    std::string postfix = ".nemo";
+    bool save_best_model = false, always_save_nemo = false, save_nemo_on_train_end = true;
+    std::optional<bool> n_resume;
+    std::optional<int64_t> model_parallel_size;
+    bool async_save = false;
+    int64_t save_last_n_optim_states = -1;
+    static void describe(OptionSet<Options>& o);
+  };
+  NeMoModelCheckpoint(const Options& options, const Json& context);
+
+  void load_state(const Json& state) override;
+
+  // Path of the marker of an unfinished checkpoint: "a/b.ckpt", "a/b-EMA.ckpt" and "a/b.nemo" -> "a/b-unfinished".
+  static std::string marker_of(const std::string& path);
+  std::string nemo_path() const { return dirpath_ + "/" + prefix_ + nemo_.postfix; }
+
+ protected:
+  void write(Trainer& trainer, const std::string& path) override;
+  bool may_remove(Trainer& trainer, const std::string& previous, const std::string& current) const override;
+  bool saves_on_train_epoch_end(const fathom_progress& progress) const override;
+
+ private:
+  void start_nemo_training(Trainer& trainer);
+  void end_training(Trainer& trainer);
+  void remove_unfinished(const std::string& keep);
+  void drop_missing();
+  void rebuild_top_k(const std::string& keep);
+  void save_nemo_beside(Trainer& trainer, const std::string& path);
+  bool last_is_due(const fathom_progress& progress) const;
+
+  Options nemo_;
+  std::string prefix_, best_in_nemo_;
+  int64_t first_step_ = 0;
+};
+
+}  // namespace fathom::callbacks

@@ -1,0 +1,39 @@
+#include "fathom/plugin.h"
+
+#include "plugins/callbacks/early_stopping.h"
+#include "plugins/callbacks/learning_rate_monitor.h"
+#include "plugins/callbacks/model_checkpoint.h"
+#include "plugins/callbacks/model_summary.h"
+#include "plugins/callbacks/nemo_model_checkpoint.h"
+#include "plugins/callbacks/progress_bar.h"
+#include "plugins/callbacks/timer.h"
+#include "plugins/callbacks/timing_callback.h"
+
+namespace {
+
+// The places a Lightning callback is imported from.
+std::vector<std::string> lightning(const std::string& file, const std::string& name) {
+  return {"lightning.pytorch.callbacks." + name, "pytorch_lightning.callbacks." + name,
+          "lightning.pytorch.callbacks." + file + "." + name, "pytorch_lightning.callbacks." + file + "." + name};
+}
+
+}  // namespace
+
+FATHOM_PLUGIN("callbacks", "0.1.0", "Apache-2.0", "fathom", "") {
+  using namespace fathom::callbacks;
+  r.add<ModelCheckpoint>("ModelCheckpoint", "saves checkpoints: the best by a metric, or the newest", lightning("model_checkpoint", "ModelCheckpoint"));
+  r.add<NeMoModelCheckpoint>("NeMoModelCheckpoint", "ModelCheckpoint with NeMo's names, a -last.ckpt and a .nemo at the end",
+                             {"nemo.utils.callbacks.NeMoModelCheckpoint", "nemo.utils.callbacks.nemo_model_checkpoint.NeMoModelCheckpoint",
+                              "nemo.utils.exp_manager.NeMoModelCheckpoint"});
+  r.add<EarlyStopping>("EarlyStopping", "stops when a metric no longer improves", lightning("early_stopping", "EarlyStopping"));
+  r.add<LearningRateMonitor>("LearningRateMonitor", "logs learning rates, and momenta and weight decays on request",
+                             lightning("lr_monitor", "LearningRateMonitor"));
+  r.add<ModelSummary>("ModelSummary", "prints modules and parameter counts before training", lightning("model_summary", "ModelSummary"));
+  auto bars = lightning("progress", "TQDMProgressBar");
+  bars.push_back("lightning.pytorch.callbacks.RichProgressBar");
+  bars.push_back("pytorch_lightning.callbacks.RichProgressBar");
+  r.add<ProgressBar>("ProgressBar", "where training stands: a line that is updated on a terminal, now and then a line elsewhere", bars);
+  r.add<Timer>("Timer", "stops after a time; the time used is kept in checkpoints", lightning("timer", "Timer"));
+  r.add<TimingCallback>("TimingCallback", "logs seconds of training, backward, validation and test steps",
+                        {"nemo.utils.exp_manager.TimingCallback", "nemo.utils.callbacks.TimingCallback"});
+}

@@ -1,0 +1,32 @@
+// TensorBoard's event files. A file is a sequence of TFRecords (length, masked CRC-32C of the length, payload, masked CRC-32C
+// of the payload; little endian), each payload a protobuf Event {wall_time, step, file_version | summary}; the first says
+// "brain.Event:2". Only the fields that scalars and text need are written.
+// Sources: tensorflow/core/lib/io/record_writer.h, tensorboard/compat/proto/{event,summary,tensor}.proto.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace fathom::loggers {
+
+uint32_t crc32c(std::string_view bytes);
+// What records carry: rotated and shifted, so that a checksum of data that holds checksums stays sound.
+uint32_t masked_crc32c(std::string_view bytes);
+
+struct Scalar {
+  std::string_view tag;
+  float value;
+};
+
+// Each appends one framed record to `out`. `wall_time` in seconds since 1970.
+void append_version_event(std::string& out, double wall_time);
+void append_scalars_event(std::string& out, double wall_time, int64_t step, std::span<const Scalar> scalars);
+// Shown by TensorBoard's text plugin, as Markdown.
+void append_text_event(std::string& out, double wall_time, int64_t step, std::string_view tag, std::string_view text);
+
+// events.out.tfevents.<time>.<host>.<pid>.<n><suffix>; n counts the files this process has named.
+std::string event_file_name(int64_t time, const std::string& suffix);
+
+}  // namespace fathom::loggers

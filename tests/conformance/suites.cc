@@ -1,0 +1,37 @@
+#include "tests/conformance/suites.h"
+
+namespace fathom::conformance {
+
+std::vector<Suite> all_suites() {
+  std::vector<Suite> suites;
+#ifdef FATHOM_SUITES_CONFIG
+  add_config_suites(suites);
+#endif
+#ifdef FATHOM_SUITES_TYPING
+  add_typing_suites(suites);
+#endif
+#ifdef FATHOM_SUITES_CHECKPOINT
+  add_checkpoint_suites(suites);
+#endif
+#ifdef FATHOM_SUITES_OPTIM
+  add_optim_suites(suites);
+#endif
+#ifdef FATHOM_SUITES_MODEL
+  add_model_suites(suites);
+#endif
+#ifdef FATHOM_SUITES_ASR
+  add_asr_suites(suites);
+#endif
+  return suites;
+}
+
+const Suite* find_suite(const std::vector<Suite>& suites, const std::string& name) {
+  const Suite* best = nullptr;  // the most specific
+  for (const auto& suite : suites) {
+    const bool covers = name == suite.name || name.rfind(suite.name + "/", 0) == 0;
+    if (covers && (best == nullptr || suite.name.size() > best->name.size())) best = &suite;
+  }
+  return best;
+}
+
+}  // namespace fathom::conformance
