@@ -56,7 +56,8 @@ std::vector<std::string> config_names(const std::string& folder) {
 void complete_override(const Words& before, const std::string& word, std::vector<std::string>& out) {
   Words flags;
   for (size_t i = 0; i < before.size(); ++i) {
-    const bool takes = before[i] == "-cp" || before[i] == "-cn" || before[i] == "-cd" || before[i] == "--config-path" || before[i] == "--config-name" || before[i] == "--config-dir";
+    const bool takes = before[i] == "-cp" || before[i] == "-cn" || before[i] == "-cd" || before[i] == "--config-path" ||
+                       before[i] == "--config-name" || before[i] == "--config-dir";
     if (takes && i + 1 < before.size()) {
       flags.push_back(before[i]);
       flags.push_back(before[++i]);
@@ -92,11 +93,16 @@ void complete_override(const Words& before, const std::string& word, std::vector
 
 int run_completion(const Words& words, const Globals&) {
   const std::string shell = words.empty() ? "" : words[0];
-  if (shell == "bash") print(kBash);
-  else if (shell == "zsh") print(kZsh);
-  else if (shell == "fish") print(kFish);
-  else if (shell == "--help" || shell == "-h") print("fathom completion bash|zsh|fish: print a completion script\n\n  source <(fathom completion bash)\n");
-  else throw Error(Code::kUsage, "completion needs a shell").seen(shell).expected("bash, zsh or fish");
+  if (shell == "bash")
+    print(kBash);
+  else if (shell == "zsh")
+    print(kZsh);
+  else if (shell == "fish")
+    print(kFish);
+  else if (shell == "--help" || shell == "-h")
+    print("fathom completion bash|zsh|fish: print a completion script\n\n  source <(fathom completion bash)\n");
+  else
+    throw Error(Code::kUsage, "completion needs a shell").seen(shell).expected("bash, zsh or fish");
   return 0;
 }
 
@@ -126,8 +132,9 @@ int run_complete(const Words& words, const Globals&) {
       }
       for (auto& name : config_names(folder)) keep(out, name, word);
     } else if (composes && word.starts_with("-")) {
-      for (const char* flag : {"--config-path", "--config-name", "--config-dir", "--cfg", "--resolve", "--package", "--info", "--multirun", "--help",
-                               "--json-summary", "--strict-overrides", "--plugin-dir", "--threads", "--color"}) {
+      for (const char* flag :
+           {"--config-path", "--config-name", "--config-dir", "--cfg", "--resolve", "--package", "--info", "--multirun",
+            "--help", "--json-summary", "--strict-overrides", "--plugin-dir", "--threads", "--color"}) {
         keep(out, flag, word);
       }
     } else if (composes) {

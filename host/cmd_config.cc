@@ -29,13 +29,16 @@ bool take(Words& words, const std::string& flag) {
 }
 
 int show(Words words) {
-  const bool provenance = take(words, "--provenance"), strict = take(words, "--strict-overrides"), resolve = take(words, "--resolve");
+  const bool provenance = take(words, "--provenance"), strict = take(words, "--strict-overrides"),
+             resolve = take(words, "--resolve");
   words.insert(words.begin(), {"--cfg", "job"});
   if (resolve) words.insert(words.begin(), "--resolve");
   const config::CommandLine line = config::parse_command_line(words);
   const auto composed = compose_job(compose_request(line, strict));
-  if (provenance) print_provenance(composed, resolve);
-  else print_config(composed, line);
+  if (provenance)
+    print_provenance(composed, resolve);
+  else
+    print_config(composed, line);
   return 0;
 }
 
@@ -47,9 +50,11 @@ struct Declared {
 
 Declared find_declared(const config::Node& job, const std::string& key) {
   if (key.starts_with("trainer.")) return {options_schema<TrainerOptions>()["options"], "trainer", key.substr(8)};
-  if (key.starts_with("exp_manager.")) return {options_schema<ExpManagerOptions>()["options"], "exp_manager", key.substr(12)};
+  if (key.starts_with("exp_manager."))
+    return {options_schema<ExpManagerOptions>()["options"], "exp_manager", key.substr(12)};
   auto& registry = plugins::registry();
-  for (size_t dot = key.rfind('.'); dot != std::string::npos; dot = dot == 0 ? std::string::npos : key.rfind('.', dot - 1)) {
+  for (size_t dot = key.rfind('.'); dot != std::string::npos;
+       dot = dot == 0 ? std::string::npos : key.rfind('.', dot - 1)) {
     const std::string section = key.substr(0, dot);
     const config::Node* node = config::find_path(job, section);
     if (node == nullptr || !node->is_map()) continue;
@@ -61,7 +66,8 @@ Declared find_declared(const config::Node& job, const std::string& key) {
       if (!registry.contains(kAll, text)) continue;
       const auto found = registry.find(kAll, text);
       const Json schema = found.component->schema;
-      return {schema.contains("options") ? schema["options"] : Json::array(), found.component->name, key.substr(dot + 1)};
+      return {schema.contains("options") ? schema["options"] : Json::array(), found.component->name,
+              key.substr(dot + 1)};
     }
   }
   return {};
@@ -71,13 +77,15 @@ int explain(Words words) {
   const bool strict = take(words, "--strict-overrides");
   std::string key;
   for (auto it = words.begin(); it != words.end(); ++it) {
-    if (!it->starts_with("-") && it->find('=') == std::string::npos && (it == words.begin() || !(it - 1)->starts_with("-"))) {
+    if (!it->starts_with("-") && it->find('=') == std::string::npos &&
+        (it == words.begin() || !(it - 1)->starts_with("-"))) {
       key = *it;
       words.erase(it);
       break;
     }
   }
-  if (key.empty()) throw Error(Code::kUsage, "config explain needs a key").next("fathom config explain model.optim.lr -cn NAME");
+  if (key.empty())
+    throw Error(Code::kUsage, "config explain needs a key").next("fathom config explain model.optim.lr -cn NAME");
   const auto composed = compose_job(compose_request(config::parse_command_line(words), strict));
   const config::Node* node = config::find_path(composed.job, key);
   const Declared declared = find_declared(composed.job, key);
@@ -88,7 +96,10 @@ int explain(Words words) {
     if (entry["name"] == declared.rest) option = &entry;
   }
   if (node == nullptr && option == nullptr) {
-    throw Error(Code::kFailed, "there is no such key").at(key).candidates(nearest_names(declared.rest, known)).next("fathom config show prints all keys");
+    throw Error(Code::kFailed, "there is no such key")
+        .at(key)
+        .candidates(nearest_names(declared.rest, known))
+        .next("fathom config show prints all keys");
   }
   print_line(key);
   if (option != nullptr) {
@@ -100,7 +111,8 @@ int explain(Words words) {
   }
   if (node != nullptr) {
     const std::string origin = node->origin().text();
-    print_line("  value      " + (node->is_scalar() ? config::python_str(*node) : "a section:\n" + config::to_yaml(*node)));
+    print_line("  value      " +
+               (node->is_scalar() ? config::python_str(*node) : "a section:\n" + config::to_yaml(*node)));
     if (node->is_interpolation()) print_line("  resolved   " + config::python_str(config::get(composed.job, key)));
     print_line("  set by     " + (origin.empty() ? "the program" : origin));
   } else {

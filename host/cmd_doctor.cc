@@ -21,7 +21,9 @@ std::string cpu_model() {
 
 int run_doctor(const Words& words, const Globals&) {
   bool json = false;
-  CLI::App app("Versions, CPU, threads, plugin folders and plugins, one line each. Exit status 1 when something is wrong.", "fathom doctor");
+  CLI::App app(
+      "Versions, CPU, threads, plugin folders and plugins, one line each. Exit status 1 when something is wrong.",
+      "fathom doctor");
   app.add_flag("--json", json, "one JSON document");
   if (parse_arguments(app, words)) return 0;
   Json checks = Json::array();
@@ -39,8 +41,10 @@ int run_doctor(const Words& words, const Globals&) {
     add("engine", error.what(), false);
   }
   auto& registry = plugins::registry();
-  for (const auto& folder : registry.search_path().folders) add("plugin folder", folder.path + " (" + folder.origin + ")");
-  for (const auto& folder : registry.search_path().refused) add("plugin folder", folder.path + ": " + folder.reason, false);
+  for (const auto& folder : registry.search_path().folders)
+    add("plugin folder", folder.path + " (" + folder.origin + ")");
+  for (const auto& folder : registry.search_path().refused)
+    add("plugin folder", folder.path + ": " + folder.reason, false);
   for (const auto& plugin : registry.plugins()) {
     const std::string name = plugin.info.name.empty() ? plugin.file : plugin.info.name + " " + plugin.info.version;
     add("plugin", plugin.refusal.empty() ? name : plugin.refusal, plugin.refusal.empty());
@@ -50,7 +54,8 @@ int run_doctor(const Words& words, const Globals&) {
   } else {
     for (const auto& check : checks) {
       const std::string status = check["status"], what = check["what"], value = check["value"];
-      print_line((status == "ok" ? "ok    " : "FAIL  ") + what + std::string(what.size() < 16 ? 16 - what.size() : 1, ' ') + value);
+      print_line((status == "ok" ? "ok    " : "FAIL  ") + what +
+                 std::string(what.size() < 16 ? 16 - what.size() : 1, ' ') + value);
     }
   }
   return good ? 0 : FATHOM_FAILED;

@@ -9,7 +9,8 @@ namespace fathom::cli {
 int run_inspect(const Words& words, const Globals&) {
   std::string file;
   bool json = false, tensors = false, config = false, artifacts = false;
-  CLI::App app("What is inside a .nemo, .ckpt or .safetensors file; needs neither its plugin nor libtorch.", "fathom inspect");
+  CLI::App app("What is inside a .nemo, .ckpt or .safetensors file; needs neither its plugin nor libtorch.",
+               "fathom inspect");
   app.add_option("file", file, "the file")->required();
   app.add_flag("--json", json, "everything as one JSON document");
   app.add_flag("--tensors", tensors, "list the tensors");
@@ -28,12 +29,14 @@ int run_inspect(const Words& words, const Globals&) {
   const Json document = checkpoint::to_json(found);
   if (tensors) {
     for (const auto& tensor : document["tensors"]) {
-      print_line(fmt::format("{:<8} {:<16} {}", tensor["dtype"].get<std::string>(), tensor["shape"].dump(), tensor["name"].get<std::string>()));
+      print_line(fmt::format("{:<8} {:<16} {}", tensor["dtype"].get<std::string>(), tensor["shape"].dump(),
+                             tensor["name"].get<std::string>()));
     }
     return 0;
   }
   if (artifacts) {
-    for (const auto& artifact : found.artifacts) print_line(fmt::format("{:>12}  {}  {}", artifact.bytes, artifact.member, artifact.key));
+    for (const auto& artifact : found.artifacts)
+      print_line(fmt::format("{:>12}  {}  {}", artifact.bytes, artifact.member, artifact.key));
     return 0;
   }
   print_line("file         " + file);

@@ -14,7 +14,8 @@ int run_plugins(const Words& words, const Globals&) {
   const auto json_flag = [&](CLI::App* command) { command->add_flag("--json", json, "one JSON document"); };
   auto* list = app.add_subcommand("list", "all plugins found, usable or refused; loads none of them");
   json_flag(list);
-  auto* info = app.add_subcommand("info", "one component: options with type, default and meaning, ports, aliases, plugin");
+  auto* info =
+      app.add_subcommand("info", "one component: options with type, default and meaning, ports, aliases, plugin");
   info->add_option("name", name, "name or alias of a component")->required();
   json_flag(info);
   auto* validate = app.add_subcommand("validate", "check that a plugin keeps the rules of the boundary");
@@ -26,16 +27,22 @@ int run_plugins(const Words& words, const Globals&) {
 
   auto& registry = plugins::registry();
   if (*list) {
-    if (json) print_json(plugins::plugins_json(registry.plugins()));
-    else print(plugins::plugins_text(registry.plugins(), registry.search_path()));
+    if (json)
+      print_json(plugins::plugins_json(registry.plugins()));
+    else
+      print(plugins::plugins_text(registry.plugins(), registry.search_path()));
   } else if (*info) {
     const Json found = plugins::info_json(registry, name);
-    if (json) print_json(found);
-    else print(plugins::info_text(found));
+    if (json)
+      print_json(found);
+    else
+      print(plugins::info_text(found));
   } else if (*validate) {
     const auto report = plugins::validate_plugin(file);
-    if (json) print_json(plugins::validation_json(report));
-    else print(plugins::validation_text(report));
+    if (json)
+      print_json(plugins::validation_json(report));
+    else
+      print(plugins::validation_text(report));
     return report.ok() ? 0 : FATHOM_UNAVAILABLE;
   } else if (*begin) {
     for (const auto& written : plugins::new_plugin_project(plugins::template_folder(), folder)) print_line(written);

@@ -46,8 +46,10 @@ bool printed_only(const TrainFlags& flags, const std::string& command, const std
   }
   if (!flags.line.cfg && !flags.line.info) return false;
   const auto composed = compose_job(compose_request(flags.line, flags.strict));
-  if (flags.line.info) print_config_info(composed, *flags.line.info);
-  else print_config(composed, flags.line);
+  if (flags.line.info)
+    print_config_info(composed, *flags.line.info);
+  else
+    print_config(composed, flags.line);
   return true;
 }
 
@@ -69,7 +71,8 @@ int train_job(const config::ComposeRequest& request, const std::string& json_sum
     const bool saved = !summary.reason.empty();
     if (saved) {
       log_info("train", "saved {}", summary.reason);
-      log_info("train", "resume with the same command and exp_manager.resume_if_exists=true, or +ckpt_path={}", summary.reason);
+      log_info("train", "resume with the same command and exp_manager.resume_if_exists=true, or +ckpt_path={}",
+               summary.reason);
     }
     return interrupt_status(saved);
   }
@@ -96,7 +99,8 @@ int train_sweep(const TrainFlags& flags, const Globals& globals) {
       ++failed;
     }
   }
-  if (failed > 0) throw Error(Code::kFailed, std::to_string(failed) + " of " + std::to_string(jobs.size()) + " jobs failed");
+  if (failed > 0)
+    throw Error(Code::kFailed, std::to_string(failed) + " of " + std::to_string(jobs.size()) + " jobs failed");
   return 0;
 }
 

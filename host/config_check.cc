@@ -24,7 +24,8 @@ class Checker {
     component(kinds, *node, key);
   }
   void component(uint32_t kinds, const config::Node& node, const std::string& key) {
-    for (auto& error : plugins::registry().validate_section(kinds, Json(config::to_json(node)), key, locate())) add(std::move(error));
+    for (auto& error : plugins::registry().validate_section(kinds, Json(config::to_json(node)), key, locate()))
+      add(std::move(error));
   }
   template <typename Read>
   void own_section(const std::string& key, Read&& read) {
@@ -42,13 +43,18 @@ class Checker {
     for (const auto& [name, child] : node.entries()) {
       const std::string path = config::join_full_key(key, name);
       if (!child.is_map()) continue;
-      if (child.find("_target_") != nullptr && path != "model.optim") component(kAnyModule, child, path);
-      else children(child, path);
+      if (child.find("_target_") != nullptr && path != "model.optim")
+        component(kAnyModule, child, path);
+      else
+        children(child, path);
     }
   }
   void missing() {
     for (const auto& key : config::missing_keys(job_)) {
-      add(Error(Code::kFailed, "a mandatory value is missing").at(place(key)).seen("???").next("add " + key + "=VALUE to the command line"));
+      add(Error(Code::kFailed, "a mandatory value is missing")
+              .at(place(key))
+              .seen("???")
+              .next("add " + key + "=VALUE to the command line"));
     }
   }
   void add(Error error) { problems_.push_back(std::move(error)); }
@@ -80,8 +86,10 @@ std::vector<Error> find_problems(const config::Node& job) {
     checker.add(error);
     return checker.take();
   }
-  checker.own_section("trainer", [](const Json& section, const std::string& key) { parse_options<TrainerOptions>(section, key); });
-  checker.own_section("exp_manager", [](const Json& section, const std::string& key) { read_exp_manager_options(section, key); });
+  checker.own_section("trainer",
+                      [](const Json& section, const std::string& key) { parse_options<TrainerOptions>(section, key); });
+  checker.own_section("exp_manager",
+                      [](const Json& section, const std::string& key) { read_exp_manager_options(section, key); });
   checker.section(1u << FATHOM_KIND_OPTIMIZER, "model.optim");
   checker.section(1u << FATHOM_KIND_SCHEDULER, "model.optim.sched");
   if (const config::Node* model = config::find_path(resolved, "model")) checker.children(*model, "model");

@@ -26,7 +26,9 @@ void add_leaves(const config::Node& node, const std::string& key, std::string& o
 
 void print_config(const config::Composed& composed, const config::CommandLine& line) {
   const std::string part = line.cfg.value_or("job");
-  const auto which = part == "all" ? config::ConfigPart::kAll : part == "hydra" ? config::ConfigPart::kHydra : config::ConfigPart::kJob;
+  const auto which = part == "all"     ? config::ConfigPart::kAll
+                     : part == "hydra" ? config::ConfigPart::kHydra
+                                       : config::ConfigPart::kJob;
   print(config::show_config(composed, which, line.package, line.resolve));
 }
 
@@ -43,16 +45,19 @@ void print_config_info(const config::Composed& composed, const std::string& topi
   if (all || topic == "searchpath") print_line(composed.repository->describe().substr(1));
   if (all || topic == "defaults") {
     for (const auto& entry : composed.defaults.defaults) {
-      print_line(entry.config_path + (entry.package.empty() ? "" : " @ " + entry.package) + (entry.parent ? "  from " + *entry.parent : ""));
+      print_line(entry.config_path + (entry.package.empty() ? "" : " @ " + entry.package) +
+                 (entry.parent ? "  from " + *entry.parent : ""));
     }
   }
   if (all || topic == "defaults-tree") {
-    for (const auto& line : composed.defaults.tree) print_line(std::string(static_cast<size_t>(line.depth) * 2, ' ') + line.text);
+    for (const auto& line : composed.defaults.tree)
+      print_line(std::string(static_cast<size_t>(line.depth) * 2, ' ') + line.text);
   }
   if (all || topic == "config") print(config::to_yaml(composed.job));
   if (all || topic == "plugins") {
     for (const auto& plugin : plugins::registry().plugins()) {
-      print_line(plugin.info.name + " " + plugin.info.version + "  " + plugin.file + (plugin.refusal.empty() ? "" : "  refused: " + plugin.refusal));
+      print_line(plugin.info.name + " " + plugin.info.version + "  " + plugin.file +
+                 (plugin.refusal.empty() ? "" : "  refused: " + plugin.refusal));
     }
   }
 }

@@ -9,7 +9,9 @@ Engine& engine() {
   if (instance != nullptr) return *instance;
   void* library = ::dlopen("libfathom_engine.so", RTLD_NOW | RTLD_LOCAL);  // found through this program's RUNPATH
   if (library == nullptr) {
-    throw Error(Code::kUnavailable, "the engine cannot be opened").seen(::dlerror()).next("run `fathom doctor`; reinstall if libtorch was moved");
+    throw Error(Code::kUnavailable, "the engine cannot be opened")
+        .seen(::dlerror())
+        .next("run `fathom doctor`; reinstall if libtorch was moved");
   }
   using MakeEngine = Engine* (*)();
   const auto make = reinterpret_cast<MakeEngine>(::dlsym(library, "fathom_make_engine"));

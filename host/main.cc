@@ -17,7 +17,8 @@ std::string help_text() {
       "  fathom inspect model.nemo\n\n"
       "Commands:\n";
   for (const auto& command : commands()) {
-    text += "  " + std::string(command.name) + std::string(14 - std::string_view(command.name).size(), ' ') + command.summary + "\n";
+    text += "  " + std::string(command.name) + std::string(14 - std::string_view(command.name).size(), ' ') +
+            command.summary + "\n";
   }
   text +=
       "\nEverywhere:\n"
@@ -26,7 +27,8 @@ std::string help_text() {
       "  --threads N                    threads to use; default: all cores\n"
       "  --color auto|always|never      colour on stderr\n"
       "  --quiet, -q | --verbose, -v    fewer or more log lines\n"
-      "\nExit status: 0 done, 1 failed or bad config, 2 usage, 65 bad data, 66 no input, 69 plugin missing or refused,\n"
+      "\nExit status: 0 done, 1 failed or bad config, 2 usage, 65 bad data, 66 no input, 69 plugin missing or "
+      "refused,\n"
       "70 defect, 73 cannot create, 74 I/O, 75 interrupted after saving.\n";
   return text;
 }
@@ -59,11 +61,15 @@ Globals take_globals(Words& words) {
     } else if (const auto* threads = value_of("--threads")) {
       char* end = nullptr;
       globals.threads = static_cast<int>(std::strtol(threads->c_str(), &end, 10));
-      if (*end != '\0' || globals.threads < 1) throw Error(Code::kUsage, "--threads needs a number of at least 1").seen(*threads);
+      if (*end != '\0' || globals.threads < 1)
+        throw Error(Code::kUsage, "--threads needs a number of at least 1").seen(*threads);
     } else if (const auto* choice = value_of("--color")) {
-      if (*choice == "always") colour = Colour::kAlways;
-      else if (*choice == "never") colour = Colour::kNever;
-      else if (*choice != "auto") throw Error(Code::kUsage, "unknown value of --color").seen(*choice).expected("auto, always or never");
+      if (*choice == "always")
+        colour = Colour::kAlways;
+      else if (*choice == "never")
+        colour = Colour::kNever;
+      else if (*choice != "auto")
+        throw Error(Code::kUsage, "unknown value of --color").seen(*choice).expected("auto, always or never");
     } else if (word == "--quiet" || word == "-q") {
       set_log_level(LogLevel::kWarning);
     } else if (word == "--verbose" || word == "-v") {
@@ -97,7 +103,10 @@ int run(Words words) {
     if (name == command.name) return command.run(words, globals);
     known.push_back(command.name);
   }
-  throw Error(Code::kUsage, "unknown command").seen(name).candidates(nearest_names(name, known)).next("fathom --help lists the commands");
+  throw Error(Code::kUsage, "unknown command")
+      .seen(name)
+      .candidates(nearest_names(name, known))
+      .next("fathom --help lists the commands");
 }
 
 }  // namespace

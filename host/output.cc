@@ -31,10 +31,14 @@ bool environment_says(const char* name) {
 
 void set_colour(Colour choice) {
   const char* terminal = std::getenv("TERM");
-  if (choice == Colour::kAlways) use_colour = true;
-  else if (choice == Colour::kNever || environment_says("NO_COLOR")) use_colour = false;
-  else if (environment_says("CLICOLOR_FORCE")) use_colour = true;
-  else use_colour = ::isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
+  if (choice == Colour::kAlways)
+    use_colour = true;
+  else if (choice == Colour::kNever || environment_says("NO_COLOR"))
+    use_colour = false;
+  else if (environment_says("CLICOLOR_FORCE"))
+    use_colour = true;
+  else
+    use_colour = ::isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
   set_log_colour(use_colour);
 }
 
@@ -53,7 +57,8 @@ int report_exception(const std::exception& error) {
     print_error(*own);
     return static_cast<int>(own->code());
   }
-  print_error(Error(Code::kInternal, error.what()).next("this is a defect of fathom: please report it with the command line"));
+  print_error(
+      Error(Code::kInternal, error.what()).next("this is a defect of fathom: please report it with the command line"));
   return FATHOM_INTERNAL;
 }
 

@@ -60,8 +60,11 @@ RunRequest run_request(const config::Composed& composed, const Globals& globals)
 std::string config_command_help(const std::string& command, const std::string& about) {
   return "fathom " + command + " [flags] [overrides…]: " + about +
          "\n\n"
-         "  fathom " + command + " -cp configs/asr -cn digits_quartznet trainer.max_epochs=5 model.optim.lr=0.01\n\n"
-         "Overrides are Hydra's: key=value changes, +key=value adds, ++key=value does either, ~key removes, group=option\n"
+         "  fathom " +
+         command +
+         " -cp configs/asr -cn digits_quartznet trainer.max_epochs=5 model.optim.lr=0.01\n\n"
+         "Overrides are Hydra's: key=value changes, +key=value adds, ++key=value does either, ~key removes, "
+         "group=option\n"
          "chooses a config of a group. Quote words with brackets or blanks: 'model.optim.betas=[0.9,0.98]'.\n\n"
          "Flags (anywhere):\n" +
          config::command_line_flags_help() +

@@ -29,7 +29,12 @@ TEST_F(FileTest, AtomicWriteReplacesTheWholeFile) {
 TEST_F(FileTest, AFailedWriteLeavesTheOldFile) {
   const std::string path = folder_ + "/a";
   write_file_atomically(path, "old");
-  EXPECT_THROW(write_file_atomically(path, [](FileWriter& w) { w.write("new"); throw std::runtime_error("cut"); }), std::runtime_error);
+  EXPECT_THROW(write_file_atomically(path,
+                                     [](FileWriter& w) {
+                                       w.write("new");
+                                       throw std::runtime_error("cut");
+                                     }),
+               std::runtime_error);
   EXPECT_EQ(read_file(path), "old");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
 }

@@ -69,11 +69,21 @@ bool is_valid_utf8(std::string_view text) {
     const auto byte = static_cast<unsigned char>(text[i]);
     size_t extra;
     uint32_t point;
-    if (byte < 0x80) { ++i; continue; }
-    if ((byte & 0xE0) == 0xC0) { extra = 1; point = byte & 0x1F; }
-    else if ((byte & 0xF0) == 0xE0) { extra = 2; point = byte & 0x0F; }
-    else if ((byte & 0xF8) == 0xF0) { extra = 3; point = byte & 0x07; }
-    else return false;
+    if (byte < 0x80) {
+      ++i;
+      continue;
+    }
+    if ((byte & 0xE0) == 0xC0) {
+      extra = 1;
+      point = byte & 0x1F;
+    } else if ((byte & 0xF0) == 0xE0) {
+      extra = 2;
+      point = byte & 0x0F;
+    } else if ((byte & 0xF8) == 0xF0) {
+      extra = 3;
+      point = byte & 0x07;
+    } else
+      return false;
     if (i + extra >= text.size()) return false;
     for (size_t k = 1; k <= extra; ++k) {
       const auto next = static_cast<unsigned char>(text[i + k]);

@@ -22,8 +22,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Buffers by the names that PyTorch's and NeMo's modules register them under: normalisation, position tables,
-// front-ends, FastPitch's pitch statistics, spectral normalisation (weight_u and weight_v beside weight_orig; weight_v
-// beside weight_g is a parameter of weight normalisation).
+// front-ends, FastPitch's pitch statistics, class weights of losses, spectral normalisation (weight_u and weight_v
+// beside weight_orig; weight_v beside weight_g is a parameter of weight normalisation).
 bool is_buffer(const std::string& key, const std::set<std::string>& keys) {
   static const std::set<std::string, std::less<>> kNames = {"running_mean", "running_var",    "num_batches_tracked",
                                                             "position_ids", "token_type_ids", "pos_enc",
@@ -32,6 +32,7 @@ bool is_buffer(const std::string& key, const std::set<std::string>& keys) {
                                                             "pitch_std"};
   const size_t dot = key.rfind('.');
   if (kNames.contains(std::string_view(key).substr(dot == std::string::npos ? 0 : dot + 1))) return true;
+  if (key == "loss.weight" || key.ends_with(".loss.weight") || key.ends_with("_loss.weight")) return true;
   if (!key.ends_with("_u") && !key.ends_with("_v")) return false;
   return keys.contains(key.substr(0, key.size() - 1) + "orig");
 }

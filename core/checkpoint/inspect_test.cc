@@ -130,5 +130,24 @@ TEST(InspectGolden, ParametersOfRecordedModels) {
   }
 }
 
+TEST(InspectGolden, ParametersOfRecordedModelsOfNemo1) {
+  const fs::path models = fs::path(FATHOM_SOURCE_DIR).parent_path() / "shared" / "golden" / "nemo_models_v1";
+  if (!fs::exists(models)) GTEST_SKIP() << "no recordings at " << models;
+  for (const auto& entry : fs::directory_iterator(models)) {
+    if (!fs::exists(entry.path() / "model.nemo")) continue;
+    // The recordings hold Infinity and NaN, which are no JSON: only the one number is looked for.
+    const std::string meta = read_file((entry.path() / "meta.json").string());
+    const size_t found = meta.find("\"num_weights\":");
+    ASSERT_NE(found, std::string::npos) << entry.path();
+    const int64_t count = std::stoll(meta.substr(found + 14));
+    const Inspection inspection = inspect_file((entry.path() / "model.nemo").string());
+    // num_weights counts what is trainable; some models were frozen when they were recorded, which no file says.
+    if (count > 0) {
+      EXPECT_EQ(inspection.parameters, count) << entry.path();
+    }
+    EXPECT_EQ(inspection.nemo_version, "1.23.0") << entry.path();
+  }
+}
+
 }  // namespace
 }  // namespace fathom::checkpoint

@@ -40,7 +40,8 @@ Flags flags_at(const Place* container) {
 const Place* step(Evaluation& evaluation, const Place* container, const Key& key) {
   const Node& node = *container->node;
   if (node.is_scalar()) {
-    throw ConfigError("ConfigTypeError", "'" + container->full_key() + "' is a value and has no key '" + key.text() + "'",
+    throw ConfigError("ConfigTypeError",
+                      "'" + container->full_key() + "' is a value and has no key '" + key.text() + "'",
                       join_full_key(container->full_key(), key))
         .with_where(node.origin());
   }
@@ -141,8 +142,9 @@ const Node* find_path(const Node& root, std::string_view path) {
     if (node->is_map()) return node->find(key);
     if (!node->is_list()) return nullptr;
     const auto index = python_int(key);
-    return index && *index >= 0 && static_cast<size_t>(*index) < node->size() ? &node->items()[static_cast<size_t>(*index)]
-                                                                               : nullptr;
+    return index && *index >= 0 && static_cast<size_t>(*index) < node->size()
+               ? &node->items()[static_cast<size_t>(*index)]
+               : nullptr;
   };
   if (is_identifier_path(path)) {
     size_t start = 0;
@@ -223,7 +225,8 @@ namespace {
 Node plain_copy(const Node& node, const std::string& full_key, const ContainerOptions& options) {
   if (node.is_scalar()) {
     if (options.throw_on_missing && node.is_missing()) {
-      throw ConfigError("MissingMandatoryValue", "Missing mandatory value: " + full_key, full_key).with_where(node.origin());
+      throw ConfigError("MissingMandatoryValue", "Missing mandatory value: " + full_key, full_key)
+          .with_where(node.origin());
     }
     return Node::scalar(node.value(), node.origin());
   }

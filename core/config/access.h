@@ -60,8 +60,8 @@ struct UpdateOptions {
   bool force_add = false;  // new keys also under struct
 };
 // OmegaConf.update: sets `path` to `value`, making the maps on the way; typed fields convert, struct and readonly flags
-// are respected. Throws ConfigError (ConfigAttributeError "Key 'x' is not in struct", ValidationError, ConfigIndexError …)
-// and leaves the tree as far as it got.
+// are respected. Throws ConfigError (ConfigAttributeError "Key 'x' is not in struct", ValidationError, ConfigIndexError
+// …) and leaves the tree as far as it got.
 void update(Node& root, std::string_view path, const Node& value, const UpdateOptions& options = {},
             const ResolverRegistry& resolvers = default_resolvers());
 // Removes a key of a map or an item of a list. False when there is none.

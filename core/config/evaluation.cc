@@ -68,7 +68,8 @@ const Place* Evaluation::child(const Place* container, std::string_view key) {
     if (!node.schema) return nullptr;
     // Typed keys: an enum's member by name.
     for (const auto& entry : node.entries()) {
-      if (std::holds_alternative<EnumMember>(entry.first.value) && std::get<EnumMember>(entry.first.value).name == key) {
+      if (std::holds_alternative<EnumMember>(entry.first.value) &&
+          std::get<EnumMember>(entry.first.value).name == key) {
         return map_child(container, entry.first, entry.second);
       }
     }
@@ -108,8 +109,9 @@ const Place* Evaluation::select(const Place* start, std::string_view key, Missin
     if (place->node->is_scalar()) {
       if (place->node->is_null()) return nullptr;
       if (place->node->is_missing()) return nullptr;
-      throw ConfigError("ConfigTypeError", "Error trying to access " + std::string(key) + ": node `" + place->full_key() +
-                                               "` is not a container and thus cannot contain `" + parts[i] + "`")
+      throw ConfigError("ConfigTypeError", "Error trying to access " + std::string(key) + ": node `" +
+                                               place->full_key() + "` is not a container and thus cannot contain `" +
+                                               parts[i] + "`")
           .with_where(place->node->origin());
     }
     place = child(place, parts[i]);
@@ -128,8 +130,7 @@ const Place* Evaluation::select(const Place* start, std::string_view key, Missin
 
 const Place* Evaluation::dereference(const Place* place) {
   if (!place->node->is_interpolation() || place->temporary) return place;
-  if (active_.size() > kDeepestChain ||
-      std::find(active_.begin(), active_.end(), place->node) != active_.end()) {
+  if (active_.size() > kDeepestChain || std::find(active_.begin(), active_.end(), place->node) != active_.end()) {
     throw ConfigError("InterpolationResolutionError", "Recursive interpolation detected", place->full_key())
         .with_where(place->node->origin());
   }
@@ -200,7 +201,8 @@ const Place* Evaluation::evaluate(const Interpolation& interpolation, const Plac
     if (!value.is_string()) {
       throw ConfigError("InterpolationResolutionError",
                         "The following interpolation is used to denote a config key and thus should return a string, "
-                        "but instead returned `" + python_str(value) + "` of type `" + type_name(value) + "`",
+                        "but instead returned `" +
+                            python_str(value) + "` of type `" + type_name(value) + "`",
                         place->full_key())
           .with_where(place->node->origin());
     }
@@ -219,8 +221,8 @@ const Place* Evaluation::follow_key(const std::string& key, const Place* place) 
                  "MissingMandatoryValue while resolving interpolation: " + problem.bare_message(), place);
     }
     if (problem.kind() == "ConfigKeyError") {
-      rethrow_at(problem, "InterpolationKeyError", "ConfigKeyError while resolving interpolation: " + problem.bare_message(),
-                 place);
+      rethrow_at(problem, "InterpolationKeyError",
+                 "ConfigKeyError while resolving interpolation: " + problem.bare_message(), place);
     }
     if (problem.kind() == "ConfigTypeError") {
       rethrow_at(problem, "InterpolationResolutionError",
@@ -272,7 +274,8 @@ Node Evaluation::evaluate(const Argument& argument, const Place* place) {
   return Node();
 }
 
-const Place* Evaluation::call_resolver(const std::string& name, const Interpolation& interpolation, const Place* place) {
+const Place* Evaluation::call_resolver(const std::string& name, const Interpolation& interpolation,
+                                       const Place* place) {
   const ResolverFunction* function = registry_.find(name);
   if (function == nullptr) {
     throw ConfigError("UnsupportedInterpolationType", "Unsupported interpolation type " + name, place->full_key())
@@ -284,7 +287,8 @@ const Place* Evaluation::call_resolver(const std::string& name, const Interpolat
         }());
   }
   if (interpolation.empty_arguments > 0) {
-    log_warning("config", "{}: in ${{{}:…}} some arguments are empty: write '' for an empty string", place->full_key(), name);
+    log_warning("config", "{}: in ${{{}:…}} some arguments are empty: write '' for an empty string", place->full_key(),
+                name);
   }
   std::vector<Node> arguments;
   arguments.reserve(interpolation.arguments.size());
@@ -292,7 +296,8 @@ const Place* Evaluation::call_resolver(const std::string& name, const Interpolat
   try {
     return temporary(place, (*function)(arguments, ResolverContext(*this, place)));
   } catch (const ConfigError& problem) {
-    const bool from_interpolation = problem.kind().rfind("Interpolation", 0) == 0 || problem.kind() == "UnsupportedInterpolationType";
+    const bool from_interpolation =
+        problem.kind().rfind("Interpolation", 0) == 0 || problem.kind() == "UnsupportedInterpolationType";
     if (from_interpolation && !problem.full_key().empty()) throw;
     rethrow_at(problem, from_interpolation ? problem.kind() : "InterpolationResolutionError",
                problem.kind() + " raised while resolving interpolation: " + problem.bare_message(), place);
@@ -300,7 +305,8 @@ const Place* Evaluation::call_resolver(const std::string& name, const Interpolat
     throw;
   } catch (const std::exception& problem) {
     throw ConfigError("InterpolationResolutionError",
-                      "resolver '" + name + "' failed while resolving interpolation: " + problem.what(), place->full_key())
+                      "resolver '" + name + "' failed while resolving interpolation: " + problem.what(),
+                      place->full_key())
         .with_where(place->node->origin());
   }
 }
@@ -317,9 +323,9 @@ const Place* Evaluation::convert_result(const Place* result, const Place* place)
     if (result->node->is_scalar() && converted == *result->node) return result;
     return temporary(place, std::move(converted));
   } catch (const ConfigError& problem) {
-    throw ConfigError("InterpolationValidationError", "While dereferencing interpolation '" +
-                                                          std::get<std::string>(place->node->value()) + "': " +
-                                                          problem.bare_message(),
+    throw ConfigError("InterpolationValidationError",
+                      "While dereferencing interpolation '" + std::get<std::string>(place->node->value()) +
+                          "': " + problem.bare_message(),
                       place->full_key())
         .with_cause(problem.kind())
         .with_where(place->node->origin());
@@ -363,7 +369,8 @@ Node Evaluation::resolved_copy(const Place* place, const CopyOptions& options) {
     for (size_t i = 0; i < node.size(); ++i) copy.append(resolved_copy(list_child(target, i), options));
   } else {
     copy = Node::map(node.origin());
-    for (const auto& [key, value] : node.entries()) copy.set(key, resolved_copy(map_child(target, key, value), options));
+    for (const auto& [key, value] : node.entries())
+      copy.set(key, resolved_copy(map_child(target, key, value), options));
   }
   if (!options.plain) {
     copy.schema = place->node->schema ? place->node->schema : node.schema;

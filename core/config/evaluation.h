@@ -58,9 +58,9 @@ class Evaluation {
   // A copy with all interpolations inside evaluated.
   enum class OnMissing { kKeep, kThrow };
   struct CopyOptions {
-    OnMissing missing = OnMissing::kKeep;           // "???" written in the tree
+    OnMissing missing = OnMissing::kKeep;             // "???" written in the tree
     OnMissing missing_reference = OnMissing::kThrow;  // interpolation that leads to one: kKeep gives "???"
-    bool plain = false;                             // without flags and schemas
+    bool plain = false;                               // without flags and schemas
   };
   Node resolved_copy(const Place* place, const CopyOptions& options);
 

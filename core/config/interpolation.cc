@@ -1,7 +1,6 @@
 #include "core/config/interpolation.h"
 
 #include <algorithm>
-#include <algorithm>
 #include <cstring>
 
 #include "core/config/errors.h"
@@ -63,7 +62,8 @@ class Parser {
   [[noreturn]] void fail(const std::string& what) const {
     size_t column = 0;
     for (size_t i = 0; i < pos_ && i < text_.size(); ++i) column += (text_[i] & 0xC0) != 0x80;
-    throw ConfigError("GrammarParseError", what + "\n    " + std::string(text_) + "\n    " + std::string(column, ' ') + "^")
+    throw ConfigError("GrammarParseError",
+                      what + "\n    " + std::string(text_) + "\n    " + std::string(column, ' ') + "^")
         .with_next("write a literal '${' as '\\${', and quote arguments with special characters");
   }
 
@@ -139,7 +139,8 @@ class Parser {
       parse_arguments(result.get());
     }
     if (peek() != '}') {
-      fail(at_end() ? "the interpolation is not closed: '}' is missing" : "unexpected " + next_text() + " in an interpolation");
+      fail(at_end() ? "the interpolation is not closed: '}' is missing"
+                    : "unexpected " + next_text() + " in an interpolation");
     }
     ++pos_;
     return result;

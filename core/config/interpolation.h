@@ -38,9 +38,9 @@ struct Argument {
 
 struct Interpolation {
   bool is_resolver = false;
-  std::vector<TextPart> name;   // the key's or resolver's name; parts that are interpolations must yield strings
+  std::vector<TextPart> name;  // the key's or resolver's name; parts that are interpolations must yield strings
   std::vector<Argument> arguments;
-  int empty_arguments = 0;      // "${f:a,}": legal, each is "" and deserves a warning
+  int empty_arguments = 0;  // "${f:a,}": legal, each is "" and deserves a warning
 };
 
 // A whole value. One part that is an interpolation keeps the type of its result; otherwise the parts are joined.

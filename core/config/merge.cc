@@ -100,8 +100,9 @@ class Merger {
     if (object_type(child) == nullptr || value.is_null() || value.is_map()) return;
     const bool any = !child.schema || child.schema->type == Schema::Type::kAny;
     if (any) return;
-    throw ConfigError("ValidationError", "Merge error: '" + python_str(value) + "' is not a subclass of " +
-                                             child.schema->object->name, full_key)
+    throw ConfigError("ValidationError",
+                      "Merge error: '" + python_str(value) + "' is not a subclass of " + child.schema->object->name,
+                      full_key)
         .with_where(value.origin())
         .with_expected("a mapping with the fields of " + child.schema->object->name);
   }

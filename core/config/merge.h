@@ -5,8 +5,8 @@
 //   map or list + the other   ConfigTypeError "Cannot merge DictConfig with ListConfig"
 //   anything + "???"  left stays;  ${ref} to a map + map: the content is copied, then merged;  otherwise right wins
 //
-// Typed fields of the left side convert what comes (schema.h); struct and readonly flags are respected; flags set on the
-// right side are taken over.
+// Typed fields of the left side convert what comes (schema.h); struct and readonly flags are respected; flags set on
+// the right side are taken over.
 #pragma once
 
 #include <vector>

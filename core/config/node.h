@@ -45,9 +45,9 @@ using Scalar = std::variant<std::monostate, bool, int64_t, double, std::string, 
 // A map key; keys are compared with their type: 1, "1" and true differ.
 struct Key {
   Scalar value;
-  Key(std::string text) : value(std::move(text)) {}           // NOLINT: a string is the usual key
-  Key(std::string_view text) : value(std::string(text)) {}    // NOLINT
-  Key(const char* text) : value(std::string(text)) {}         // NOLINT
+  Key(std::string text) : value(std::move(text)) {}         // NOLINT: a string is the usual key
+  Key(std::string_view text) : value(std::string(text)) {}  // NOLINT
+  Key(const char* text) : value(std::string(text)) {}       // NOLINT
   explicit Key(Scalar v) : value(std::move(v)) {}
   bool operator==(const Key& other) const;  // nan equals nan, as a key must be found again
   bool is_string(std::string_view text) const;
@@ -87,19 +87,22 @@ class Node {
   const std::vector<Node>& items() const { return items_; }  // list
   std::vector<Node>& items() { return items_; }
   const std::vector<Entry>& entries() const { return entries_; }  // map
-  std::vector<Entry>& mutable_entries() { index_.reset(); return entries_; }
+  std::vector<Entry>& mutable_entries() {
+    index_.reset();
+    return entries_;
+  }
 
-  const Node* find(const Key& key) const;         // map; null when absent
+  const Node* find(const Key& key) const;  // map; null when absent
   Node* find(const Key& key);
-  const Node* find(std::string_view key) const;   // map, string key: no allocation
+  const Node* find(std::string_view key) const;  // map, string key: no allocation
   Node* find(std::string_view key);
   const Node* find(const std::string& key) const { return find(std::string_view(key)); }
   Node* find(const std::string& key) { return find(std::string_view(key)); }
   const Node* find(const char* key) const { return find(std::string_view(key)); }
   Node* find(const char* key) { return find(std::string_view(key)); }
-  Node& set(Key key, Node value);                 // adds at the end, or replaces in place
+  Node& set(Key key, Node value);  // adds at the end, or replaces in place
   bool erase(const Key& key);
-  Node& append(Node value);                       // list
+  Node& append(Node value);  // list
 
   // OmegaConf's container flags; unset means inherited from the parent.
   std::optional<bool> struct_flag, readonly_flag;

@@ -135,7 +135,9 @@ std::string to_yaml(const Node& node, const PrintOptions& options) {
   return emitter.finish();
 }
 
-std::string python_str(const Node& node) { return node.is_scalar() ? scalar_str(node.value(), false) : python_repr(node); }
+std::string python_str(const Node& node) {
+  return node.is_scalar() ? scalar_str(node.value(), false) : python_repr(node);
+}
 
 std::string python_repr(const Node& node) {
   if (node.is_scalar()) return scalar_str(node.value(), true);

@@ -1,5 +1,5 @@
-// OmegaConf.to_yaml, byte for byte: block style, keys in order, strings quoted where YAML readers or OmegaConf would take
-// them for something else, lines folded at 80 columns.
+// OmegaConf.to_yaml, byte for byte: block style, keys in order, strings quoted where YAML readers or OmegaConf would
+// take them for something else, lines folded at 80 columns.
 #pragma once
 
 #include <string>
@@ -11,9 +11,9 @@
 namespace fathom::config {
 
 struct PrintOptions {
-  bool resolve = false;             // evaluate interpolations; a broken one throws
-  const Node* root = nullptr;       // where absolute interpolations start, when the node printed is part of a tree
-  std::string_view path;            // of the node within root
+  bool resolve = false;        // evaluate interpolations; a broken one throws
+  const Node* root = nullptr;  // where absolute interpolations start, when the node printed is part of a tree
+  std::string_view path;       // of the node within root
   const ResolverRegistry* resolvers = nullptr;  // null: default_resolvers()
 };
 

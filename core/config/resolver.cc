@@ -60,8 +60,8 @@ Node decode(const Arguments& arguments, const ResolverContext& context) {
   expect_arguments("oc.decode", arguments, 1, 1);
   if (arguments[0].is_null()) return Node();
   if (!arguments[0].is_string()) {
-    throw ConfigError("TypeError", "`oc.decode` can only take strings or None as input, but `" + python_str(arguments[0]) +
-                                       "` is of type " + type_name(arguments[0]));
+    throw ConfigError("TypeError", "`oc.decode` can only take strings or None as input, but `" +
+                                       python_str(arguments[0]) + "` is of type " + type_name(arguments[0]));
   }
   return context.decode(std::get<std::string>(arguments[0].value()));
 }
@@ -89,8 +89,8 @@ Node deprecated(const Arguments& arguments, const ResolverContext& context) {
   Node value;
   std::string new_key;
   if (!context.select_unresolved(key, &value, &new_key)) {
-    throw ConfigError("ConfigKeyError", "In oc.deprecated resolver at '" + context.full_key() + "': Key not found: '" + key +
-                                            "'");
+    throw ConfigError("ConfigKeyError",
+                      "In oc.deprecated resolver at '" + context.full_key() + "': Key not found: '" + key + "'");
   }
   for (const auto& [name, text] : {std::pair<std::string_view, std::string>{"OLD_KEY", context.full_key()},
                                    std::pair<std::string_view, std::string>{"NEW_KEY", new_key}}) {
@@ -109,10 +109,12 @@ Node dict_argument(const char* name, const Arguments& arguments, const ResolverC
   const std::string& key = string_argument(name, arguments[0]);
   Node value;
   std::string full_key;
-  if (!context.select_unresolved(key, &value, &full_key)) throw ConfigError("ConfigKeyError", "Key not found: '" + key + "'");
+  if (!context.select_unresolved(key, &value, &full_key))
+    throw ConfigError("ConfigKeyError", "Key not found: '" + key + "'");
   if (value.is_missing()) throw ConfigError("MissingMandatoryValue", "Missing mandatory value: " + key);
   if (!value.is_map()) {
-    throw ConfigError("TypeError", std::string("`") + name + "` cannot be applied to objects of type: " + type_name(value));
+    throw ConfigError("TypeError",
+                      std::string("`") + name + "` cannot be applied to objects of type: " + type_name(value));
   }
   return value;
 }
@@ -171,7 +173,8 @@ struct Number {
 std::optional<Number> as_number(const Node& node) {
   if (!node.is_scalar()) return std::nullopt;
   if (const auto* flag = std::get_if<bool>(&node.value())) return Number{true, *flag, *flag ? 1.0 : 0.0};
-  if (const auto* integer = std::get_if<int64_t>(&node.value())) return Number{true, *integer, static_cast<double>(*integer)};
+  if (const auto* integer = std::get_if<int64_t>(&node.value()))
+    return Number{true, *integer, static_cast<double>(*integer)};
   if (const auto* real = std::get_if<double>(&node.value())) return Number{false, 0, *real};
   return std::nullopt;
 }
@@ -194,12 +197,13 @@ Node multiply(const Arguments& arguments, const ResolverContext&) {
   const Node& sequence = a ? y : x;
   const auto& count = a ? a : b;
   if (!count || !count->is_int || !(sequence.is_string() || sequence.is_list())) {
-    throw ConfigError("TypeError", "unsupported operand type(s) for *: '" + type_name(x) + "' and '" + type_name(y) + "'");
+    throw ConfigError("TypeError",
+                      "unsupported operand type(s) for *: '" + type_name(x) + "' and '" + type_name(y) + "'");
   }
-  if (count->integer > 0 && static_cast<uint64_t>(count->integer) >
-                                10'000'000 / std::max<size_t>(1, sequence.is_string()
-                                                                     ? std::get<std::string>(sequence.value()).size()
-                                                                     : sequence.size())) {
+  if (count->integer > 0 &&
+      static_cast<uint64_t>(count->integer) >
+          10'000'000 / std::max<size_t>(1, sequence.is_string() ? std::get<std::string>(sequence.value()).size()
+                                                                : sequence.size())) {
     throw ConfigError("OverflowError", "the result of `multiply` would be longer than 10 million");
   }
   Node list = Node::list();
@@ -232,7 +236,8 @@ Node sum(const Arguments& arguments, const ResolverContext&) {
     for (const auto& item : y.items()) list.append(item);
     return list;
   }
-  throw ConfigError("TypeError", "unsupported operand type(s) for +: '" + type_name(x) + "' and '" + type_name(y) + "'");
+  throw ConfigError("TypeError",
+                    "unsupported operand type(s) for +: '" + type_name(x) + "' and '" + type_name(y) + "'");
 }
 
 // The model name of the first GPU as the driver tells it; null without one.
@@ -292,7 +297,8 @@ Node ResolverContext::decode(std::string_view text) const {
 void ResolverRegistry::add(const std::string& name, ResolverFunction function, bool replace) {
   if (name.empty()) throw ConfigError("ValueError", "cannot use an empty resolver name");
   if (!replace && functions_.count(name) != 0) {
-    throw ConfigError("ValueError", "resolver '" + name + "' is already registered").with_next("pass replace to replace it");
+    throw ConfigError("ValueError", "resolver '" + name + "' is already registered")
+        .with_next("pass replace to replace it");
   }
   functions_[name] = std::move(function);
 }

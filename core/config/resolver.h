@@ -25,8 +25,8 @@ class ResolverContext {
   explicit ResolverContext(Evaluation& evaluation, const void* place) : evaluation_(evaluation), place_(place) {}
 
   const Node& root() const;
-  const Node* parent() const;     // the container of the interpolation; null for a root
-  std::string full_key() const;   // of the interpolation
+  const Node* parent() const;    // the container of the interpolation; null for a root
+  std::string full_key() const;  // of the interpolation
   // OmegaConf.select from the place of the interpolation: relative keys (".x") work. Resolved; false when absent or
   // missing.
   bool select(std::string_view key, Node* value) const;
@@ -50,8 +50,8 @@ class ResolverRegistry {
  public:
   ResolverRegistry() = default;
 
-  // `name` is an identifier or several joined by dots. Throws ConfigError ValueError for an empty name, and for one that
-  // is taken unless `replace`.
+  // `name` is an identifier or several joined by dots. Throws ConfigError ValueError for an empty name, and for one
+  // that is taken unless `replace`.
   void add(const std::string& name, ResolverFunction function, bool replace = false);
   void remove(const std::string& name) { functions_.erase(name); }
   const ResolverFunction* find(std::string_view name) const;

@@ -88,8 +88,9 @@ std::optional<bool> to_bool(const Scalar& value) {
 
 Scalar convert_scalar(const Node& node, const Schema& schema, const std::string& full_key) {
   const auto not_converted = [&](const char* what) {
-    return validation_error("Value '" + python_str(node) + "' of type '" + python_type_name(node) +
-                                "' could not be converted to " + what, node, full_key);
+    return validation_error(
+        "Value '" + python_str(node) + "' of type '" + python_type_name(node) + "' could not be converted to " + what,
+        node, full_key);
   };
   static const Scalar kNone;
   const Scalar& value = node.is_scalar() ? node.value() : kNone;
@@ -109,8 +110,8 @@ Scalar convert_scalar(const Node& node, const Schema& schema, const std::string&
       throw not_converted("Float");
     case Type::kBool:
       if (const auto flag = to_bool(value)) return *flag;
-      throw validation_error("Value '" + python_str(node) + "' is not a valid bool (type " + python_type_name(node) + ")",
-                             node, full_key);
+      throw validation_error(
+          "Value '" + python_str(node) + "' is not a valid bool (type " + python_type_name(node) + ")", node, full_key);
     case Type::kString:
       if (!node.is_scalar() || std::holds_alternative<Bytes>(value)) {
         throw validation_error("Cannot convert '" + python_type_name(node) + "' to string: '" + python_str(node) + "'",
@@ -119,8 +120,9 @@ Scalar convert_scalar(const Node& node, const Schema& schema, const std::string&
       return python_str(node);
     case Type::kBytes:
       if (std::holds_alternative<Bytes>(value)) return value;
-      throw validation_error("Value '" + python_str(node) + "' of type '" + python_type_name(node) +
-                                 "' is not of type 'bytes'", node, full_key);
+      throw validation_error(
+          "Value '" + python_str(node) + "' of type '" + python_type_name(node) + "' is not of type 'bytes'", node,
+          full_key);
     case Type::kEnum: {
       if (node.is_scalar() && !std::holds_alternative<bool>(value)) {
         if (auto member = find_member(*schema.enumeration, value)) return *member;
@@ -128,8 +130,8 @@ Scalar convert_scalar(const Node& node, const Schema& schema, const std::string&
       std::vector<std::string> names, near;
       for (const auto& [name, number] : schema.enumeration->members) names.push_back(name);
       if (node.is_string()) near = nearest_names(std::get<std::string>(value), names);
-      throw validation_error("Invalid value '" + python_str(node) + "', expected one of [" + join(names, ", ") + "]", node,
-                             full_key)
+      throw validation_error("Invalid value '" + python_str(node) + "', expected one of [" + join(names, ", ") + "]",
+                             node, full_key)
           .with_candidates(near);
     }
     case Type::kUnion: {
@@ -145,7 +147,8 @@ Scalar convert_scalar(const Node& node, const Schema& schema, const std::string&
         if (auto found = find_member(*member->enumeration, value)) return *found;
       }
       throw validation_error("Value '" + python_str(node) + "' of type '" + python_type_name(node) +
-                                 "' is incompatible with type hint '" + schema.text() + "'", node, full_key);
+                                 "' is incompatible with type hint '" + schema.text() + "'",
+                             node, full_key);
     }
     default: break;
   }
@@ -169,14 +172,15 @@ Key convert_key(const Key& key, const Schema& schema, const Node& map, const std
     if (!std::holds_alternative<bool>(key.value)) {
       if (auto member = find_member(*schema.enumeration, key.value)) return Key(Scalar(*member));
     }
-    throw ConfigError("KeyValidationError", "Key '" + key.text() + "' is incompatible with the enum type '" +
-                                                schema.enumeration->name + "', valid: [" + member_names(*schema.enumeration) +
-                                                "]", join_full_key(full_key, key))
+    throw ConfigError("KeyValidationError",
+                      "Key '" + key.text() + "' is incompatible with the enum type '" + schema.enumeration->name +
+                          "', valid: [" + member_names(*schema.enumeration) + "]",
+                      join_full_key(full_key, key))
         .with_where(map.origin());
   }
   throw ConfigError("KeyValidationError",
-                    "Key " + key.text() + " (" + python_type_name(Node::scalar(key.value)) + ") is incompatible with (" +
-                        schema.text() + ")",
+                    "Key " + key.text() + " (" + python_type_name(Node::scalar(key.value)) +
+                        ") is incompatible with (" + schema.text() + ")",
                     join_full_key(full_key, key))
       .with_where(map.origin());
 }
@@ -189,16 +193,18 @@ Node convert_item(const Node& item, const SchemaPtr& schema, const std::string& 
 
 Node convert_list(const Node& value, const SchemaPtr& schema, const std::string& full_key) {
   if (value.is_map()) {
-    throw ConfigError("ConfigTypeError", "Cannot merge DictConfig with ListConfig", full_key).with_where(value.origin());
+    throw ConfigError("ConfigTypeError", "Cannot merge DictConfig with ListConfig", full_key)
+        .with_where(value.origin());
   }
   if (!value.is_list()) {
-    throw validation_error("Invalid value assigned: " + python_type_name(value) + " is not a ListConfig, list or tuple.",
-                           value, full_key)
+    throw validation_error(
+        "Invalid value assigned: " + python_type_name(value) + " is not a ListConfig, list or tuple.", value, full_key)
         .with_expected(schema->text());
   }
   if (schema->type == Type::kTuple && value.size() != schema->arguments.size()) {
     throw validation_error("a value of type " + schema->text() + " has " + std::to_string(schema->arguments.size()) +
-                               " items, not " + std::to_string(value.size()), value, full_key);
+                               " items, not " + std::to_string(value.size()),
+                           value, full_key);
   }
   Node list = Node::list(value.origin());
   list.schema = schema;
@@ -218,7 +224,8 @@ Node convert_list(const Node& value, const SchemaPtr& schema, const std::string&
 
 Node convert_dict(const Node& value, const SchemaPtr& schema, const std::string& full_key) {
   if (value.is_list()) {
-    throw ConfigError("ConfigTypeError", "Cannot merge DictConfig with ListConfig", full_key).with_where(value.origin());
+    throw ConfigError("ConfigTypeError", "Cannot merge DictConfig with ListConfig", full_key)
+        .with_where(value.origin());
   }
   if (!value.is_map()) {
     throw validation_error("Cannot assign " + python_type_name(value) + " to " + schema->text(), value, full_key);
@@ -237,11 +244,13 @@ Node convert_dict(const Node& value, const SchemaPtr& schema, const std::string&
 
 Node convert_class(const Node& value, const SchemaPtr& schema, const std::string& full_key) {
   if (value.is_list()) {
-    throw ConfigError("ConfigTypeError", "Cannot merge DictConfig with ListConfig", full_key).with_where(value.origin());
+    throw ConfigError("ConfigTypeError", "Cannot merge DictConfig with ListConfig", full_key)
+        .with_where(value.origin());
   }
   if (!value.is_map()) {
     throw validation_error("Invalid type assigned: " + python_type_name(value) + " is not a subclass of " +
-                               schema->object->name + ". value: " + python_str(value), value, full_key);
+                               schema->object->name + ". value: " + python_str(value),
+                           value, full_key);
   }
   Node object = instantiate(schema->object);
   object.schema = schema;
@@ -265,12 +274,30 @@ Node convert_class(const Node& value, const SchemaPtr& schema, const std::string
 
 }  // namespace
 
-SchemaPtr any_type() { static const SchemaPtr type = simple(Type::kAny); return type; }
-SchemaPtr int_type() { static const SchemaPtr type = simple(Type::kInt); return type; }
-SchemaPtr float_type() { static const SchemaPtr type = simple(Type::kFloat); return type; }
-SchemaPtr bool_type() { static const SchemaPtr type = simple(Type::kBool); return type; }
-SchemaPtr string_type() { static const SchemaPtr type = simple(Type::kString); return type; }
-SchemaPtr bytes_type() { static const SchemaPtr type = simple(Type::kBytes); return type; }
+SchemaPtr any_type() {
+  static const SchemaPtr type = simple(Type::kAny);
+  return type;
+}
+SchemaPtr int_type() {
+  static const SchemaPtr type = simple(Type::kInt);
+  return type;
+}
+SchemaPtr float_type() {
+  static const SchemaPtr type = simple(Type::kFloat);
+  return type;
+}
+SchemaPtr bool_type() {
+  static const SchemaPtr type = simple(Type::kBool);
+  return type;
+}
+SchemaPtr string_type() {
+  static const SchemaPtr type = simple(Type::kString);
+  return type;
+}
+SchemaPtr bytes_type() {
+  static const SchemaPtr type = simple(Type::kBytes);
+  return type;
+}
 
 SchemaPtr optional_of(SchemaPtr type) {
   auto schema = std::make_shared<Schema>(*type);
@@ -355,8 +382,8 @@ Node instantiate(const std::shared_ptr<const ClassType>& object) {
   Node node = Node::map();
   node.schema = class_of(object);
   for (const auto& field : object->fields) {
-    Node value = field.default_value ? convert(*field.default_value, field.type, field.name)
-                                     : Node::scalar(std::string("???"));
+    Node value =
+        field.default_value ? convert(*field.default_value, field.type, field.name) : Node::scalar(std::string("???"));
     if (!value.schema && field.type->type != Type::kAny) value.schema = field.type;
     node.set(field.name, std::move(value));
   }
@@ -374,7 +401,8 @@ Node convert(const Node& value, const SchemaPtr& schema, const std::string& full
     if (!schema->optional) {
       throw validation_error(schema->type < Type::kList
                                  ? "Incompatible value 'None' for field of type '" + schema->text() + "'"
-                                 : "field '" + full_key + "' is not Optional", value, full_key)
+                                 : "field '" + full_key + "' is not Optional",
+                             value, full_key)
           .with_expected(schema->text());
     }
     Node node = Node::scalar(std::monostate{}, value.origin());

@@ -27,14 +27,12 @@ struct ClassType;
 // takes, but no bool or float; a float field also ints; a bool field ints and yes/no/on/off/true/false; a string field
 // any scalar but bytes; an enum field a member, its name or its value; a union only exact types.
 struct Schema {
-  enum class Type : uint8_t {
-    kAny, kInt, kFloat, kBool, kString, kBytes, kEnum, kUnion, kList, kDict, kTuple, kClass
-  };
+  enum class Type : uint8_t { kAny, kInt, kFloat, kBool, kString, kBytes, kEnum, kUnion, kList, kDict, kTuple, kClass };
   Type type = Type::kAny;
-  bool optional = false;                       // null allowed; always for kAny
+  bool optional = false;                        // null allowed; always for kAny
   std::shared_ptr<const EnumType> enumeration;  // kEnum
   std::shared_ptr<const ClassType> object;      // kClass; kAny: the class of the present value, if it is one
-  std::vector<SchemaPtr> arguments;             // kList: item; kDict: key, item; kTuple: items in order; kUnion: members
+  std::vector<SchemaPtr> arguments;  // kList: item; kDict: key, item; kTuple: items in order; kUnion: members
 
   std::string text() const;  // "Optional[int]", "List[str]", "Dict[str, Any]", "In"
 };

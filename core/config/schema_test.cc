@@ -38,7 +38,8 @@ std::string kind_of(const std::function<void()>& run) {
 Node load(const std::string& text) { return load_yaml_text(text, "test.yaml"); }
 
 TEST(SchemaTest, MergingConverts) {
-  const Node merged = merge(instantiate(optim_class()), load("optim: {lr: '1e-3', steps: '5', betas: [1, .5]}\npair: [1, 2]\n"));
+  const Node merged =
+      merge(instantiate(optim_class()), load("optim: {lr: '1e-3', steps: '5', betas: [1, .5]}\npair: [1, 2]\n"));
   EXPECT_EQ(get(merged, "optim.lr").value(), Scalar(0.001));
   EXPECT_EQ(get(merged, "optim.steps").value(), Scalar(int64_t{5}));
   EXPECT_EQ(get(merged, "optim.betas[0]").value(), Scalar(1.0));
@@ -60,7 +61,8 @@ TEST(SchemaTest, MissingFieldsAreListed) {
 }
 
 TEST(SchemaTest, InterpolationsAreConvertedWhenRead) {
-  const Node merged = merge(instantiate(optim_class()), load("optim: {lr: '${sizes.a}', name: '${sizes.a}'}\nsizes: {a: 3}\n"));
+  const Node merged =
+      merge(instantiate(optim_class()), load("optim: {lr: '${sizes.a}', name: '${sizes.a}'}\nsizes: {a: 3}\n"));
   EXPECT_EQ(get(merged, "optim.lr").value(), Scalar(3.0));
   EXPECT_EQ(get(merged, "optim.name").value(), Scalar(std::string("3")));
   const Node broken = merge(instantiate(optim_class()), load("optim: {lr: '${optim.name}'}\n"));

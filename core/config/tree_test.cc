@@ -108,7 +108,8 @@ TEST(YamlLoaderTest, WarnsOfWhatIsSurelyNotMeant) {
 }
 
 TEST(AccessTest, InterpolationsKeepTypesAndPlaces) {
-  const Node root = load("a: {b: 5, l: [10, {k: v}], rel: '${.b}', up: '${..c}'}\nc: '${a}'\nd: 'x${a.b}${n}'\nn: null\n");
+  const Node root =
+      load("a: {b: 5, l: [10, {k: v}], rel: '${.b}', up: '${..c}'}\nc: '${a}'\nd: 'x${a.b}${n}'\nn: null\n");
   EXPECT_EQ(get(root, "c.b").value(), Scalar(int64_t{5}));
   EXPECT_EQ(get(root, "d").value(), Scalar(std::string("x5None")));
   EXPECT_EQ(get(root, "a.rel").value(), Scalar(int64_t{5}));
@@ -118,7 +119,7 @@ TEST(AccessTest, InterpolationsKeepTypesAndPlaces) {
 }
 
 TEST(AccessTest, ErrorsOfReading) {
-  const Node root = load("model: {sample_rate: 1, missing: ???}\nx: '${model.sample_rat}'\ny: '${y}'\n");
+  const Node root = load("model: {sample_rate: 1, missing: '???'}\nx: '${model.sample_rat}'\ny: '${y}'\n");
   const auto absent = error_of([&] { get(root, "model.sample_rat"); });
   EXPECT_EQ(absent.kind(), "ConfigKeyError");
   EXPECT_EQ(absent.full_key(), "model.sample_rat");
@@ -127,7 +128,7 @@ TEST(AccessTest, ErrorsOfReading) {
   EXPECT_EQ(error_of([&] { get(root, "x"); }).where(), "test.yaml:2:4");
   EXPECT_EQ(error_of([&] { get(root, "model.missing"); }).kind(), "MissingMandatoryValue");
   EXPECT_EQ(error_of([&] { get(root, "y"); }).kind(), "InterpolationResolutionError");
-  EXPECT_THAT(missing_keys(load("a: ???\nb: [{c: ???}]\n")), ElementsAre("a", "b[0].c"));
+  EXPECT_THAT(missing_keys(load("a: ???\nb:\n- c: ???\n")), ElementsAre("a", "b[0].c"));
 }
 
 TEST(AccessTest, CyclesThroughContainersEnd) {
@@ -157,8 +158,10 @@ TEST(AccessTest, UpdateMakesMapsAndRespectsStruct) {
 }
 
 TEST(MergeTest, RightWinsLeftOrderStays) {
-  const Node merged = merge(load("b: 1\na: {x: 1, l: [1, 2]}\nr: '${a}'\n"), load("a: {l: [3], z: 2}\nc: 4\nr: {n: 1}\n"));
-  EXPECT_EQ(to_yaml(merged), "b: 1\na:\n  x: 1\n  l:\n  - 3\n  z: 2\nr:\n  x: 1\n  l:\n  - 3\n  z: 2\n  'n': 1\nc: 4\n");
+  const Node merged =
+      merge(load("b: 1\na: {x: 1, l: [1, 2]}\nr: '${a}'\n"), load("a: {l: [3], z: 2}\nc: 4\nr: {n: 1}\n"));
+  EXPECT_EQ(to_yaml(merged),
+            "b: 1\na:\n  x: 1\n  l:\n  - 3\n  z: 2\nr:\n  x: 1\n  l:\n  - 3\n  z: 2\n  'n': 1\nc: 4\n");
   EXPECT_EQ(error_of([] { merge(load("a: [1]\n"), load("a: {b: 1}\n")); }).kind(), "ConfigTypeError");
 }
 

@@ -17,7 +17,8 @@ Key key_for(const Node& map, const std::string& text, const std::string& full_ke
 size_t list_index(const Node& list, const std::string& text, const std::string& full_key) {
   const auto index = python_int(text);
   if (!index) {
-    throw ConfigError("ConfigTypeError", "Index '" + text + "' (str) is not an int", full_key).with_where(list.origin());
+    throw ConfigError("ConfigTypeError", "Index '" + text + "' (str) is not an int", full_key)
+        .with_where(list.origin());
   }
   const int64_t size = static_cast<int64_t>(list.size());
   const int64_t wanted = *index < 0 ? *index + size : *index;
@@ -77,10 +78,13 @@ void update(Node& root, std::string_view path, const Node& value, const UpdateOp
         Node fresh = last ? value : Node::map(value.origin());
         if (declared && declared->type == Schema::Type::kClass && container->schema->type == Schema::Type::kDict &&
             fresh.is_map() && !fresh.schema) {
-          throw ConfigError("ValidationError", "Invalid type assigned: dict is not a subclass of " + declared->object->name +
-                                                   ". value: " + python_str(fresh), full_key)
+          throw ConfigError("ValidationError",
+                            "Invalid type assigned: dict is not a subclass of " + declared->object->name +
+                                ". value: " + python_str(fresh),
+                            full_key)
               .with_where(value.origin())
-              .with_next("add the entry in a config file: there a mapping is merged into a new " + declared->object->name);
+              .with_next("add the entry in a config file: there a mapping is merged into a new " +
+                         declared->object->name);
         }
         child = &container->set(key, typed_value(fresh, declared, full_key));
         if (last) return;

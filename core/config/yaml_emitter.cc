@@ -98,8 +98,8 @@ bool is_yaml_number(std::string_view text) {
 
 bool is_bool_like(std::string_view text) {
   for (const std::string_view word :
-       {"y", "Y", "yes", "Yes", "YES", "n", "N", "no", "No", "NO", "true", "True", "TRUE", "false", "False", "FALSE", "on",
-        "On", "ON", "off", "Off", "OFF"}) {
+       {"y",    "Y",    "yes",   "Yes",   "YES",   "n",  "N",  "no", "No",  "NO",  "true",
+        "True", "TRUE", "false", "False", "FALSE", "on", "On", "ON", "off", "Off", "OFF"}) {
     if (text == word) return true;
   }
   return false;
@@ -414,7 +414,10 @@ void YamlEmitter::write_double_quoted(const std::u32string& text, bool split) {
         if (const size_t found = std::u32string_view(kCodes.data(), kNames.size()).find(c); found != kCodes.npos) {
           std::snprintf(buffer, sizeof(buffer), "\\%c", kNames[found]);
         } else {
-          std::snprintf(buffer, sizeof(buffer), c <= 0xFF ? "\\x%02X" : c <= 0xFFFF ? "\\u%04X" : "\\U%08X",
+          std::snprintf(buffer, sizeof(buffer),
+                        c <= 0xFF     ? "\\x%02X"
+                        : c <= 0xFFFF ? "\\u%04X"
+                                      : "\\U%08X",
                         static_cast<unsigned>(c));
         }
         write(buffer, static_cast<int>(std::string_view(buffer).size()));

@@ -1,5 +1,5 @@
-// Writes YAML in block style the way PyYAML's emitter does at width 80, so that files made here and there are equal byte
-// for byte. Internal to printer.cc. Not thread-safe; one emitter per document.
+// Writes YAML in block style the way PyYAML's emitter does at width 80, so that files made here and there are equal
+// byte for byte. Internal to printer.cc. Not thread-safe; one emitter per document.
 #pragma once
 
 #include <string>

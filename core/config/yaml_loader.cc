@@ -86,8 +86,9 @@ class Loader {
     }
     while (scanner_.next_is(Kind::kDocumentEnd)) scanner_.take();
     if (scanner_.next_is(Kind::kDocumentStart) || scanner_.next_is(Kind::kDirective)) {
-      throw scanner_.error("ComposerError", "expected a single document in the stream, but found another document",
-                           scanner_.peek().start)
+      throw scanner_
+          .error("ComposerError", "expected a single document in the stream, but found another document",
+                 scanner_.peek().start)
           .with_next("a config file holds one document: split the file");
     }
     if (!scanner_.next_is(Kind::kStreamEnd)) throw unexpected("expected the end of the document");
@@ -145,8 +146,9 @@ class Loader {
     }
     alias_nodes_ += found->second.nodes;
     if (alias_nodes_ > options_.max_alias_nodes) {
-      throw scanner_.error("ComposerError", "aliases expand to more than " + std::to_string(options_.max_alias_nodes) +
-                                                " values", token.start);
+      throw scanner_.error("ComposerError",
+                           "aliases expand to more than " + std::to_string(options_.max_alias_nodes) + " values",
+                           token.start);
     }
     if (is_merge != nullptr) *is_merge = found->second.plain_merge;
     return found->second.node;
@@ -164,9 +166,10 @@ class Loader {
     if (properties.anchor) {
       const auto [place, added] = anchors_.try_emplace(*properties.anchor);
       if (!added) {
-        throw scanner_.error("ComposerError", "found duplicate anchor '" + *properties.anchor +
-                                                  "'; first occurrence in line " +
-                                                  std::to_string(place->second.mark.line + 1), properties.start);
+        throw scanner_.error("ComposerError",
+                             "found duplicate anchor '" + *properties.anchor + "'; first occurrence in line " +
+                                 std::to_string(place->second.mark.line + 1),
+                             properties.start);
       }
       place->second.mark = properties.start;
     }
@@ -207,17 +210,15 @@ class Loader {
         check_tag(properties, "map");
         scanner_.take();
         return parse_block_mapping(properties.start);
-      case Kind::kFlowSequenceStart:
-        return as_pairs(properties, parse_flow_sequence(properties.start));
-      case Kind::kFlowMappingStart:
-        check_tag(properties, "map");
-        return parse_flow_mapping(properties.start);
+      case Kind::kFlowSequenceStart: return as_pairs(properties, parse_flow_sequence(properties.start));
+      case Kind::kFlowMappingStart: check_tag(properties, "map"); return parse_flow_mapping(properties.start);
       default: break;
     }
     if (properties.anchor || properties.tag) {
       return make_scalar({}, !properties.tag || properties.tag == "!", properties, properties.start);
     }
-    throw unexpected(block ? "expected the content of a value" : "while parsing a flow node: expected the node content");
+    throw unexpected(block ? "expected the content of a value"
+                           : "while parsing a flow node: expected the node content");
   }
 
   // !!pairs and !!omap: a list of one-key mappings becomes a list of [key, value].
@@ -228,7 +229,8 @@ class Loader {
     }
     for (auto& item : list.items()) {
       if (!item.is_map() || item.size() != 1) {
-        throw scanner_.error("ConstructorError", "expected a mapping of one key in " + *properties.tag, properties.start);
+        throw scanner_.error("ConstructorError", "expected a mapping of one key in " + *properties.tag,
+                             properties.start);
       }
       Node pair = Node::list(item.origin());
       pair.append(Node::scalar(item.entries()[0].first.value, item.origin()));
@@ -242,8 +244,9 @@ class Loader {
     if (!properties.tag || *properties.tag == "!" || *properties.tag == std::string(kTagPrefix) + std::string(wanted)) {
       return;
     }
-    throw scanner_.error("ConstructorError", "could not determine a constructor for the tag '" + *properties.tag + "'",
-                         properties.start)
+    throw scanner_
+        .error("ConstructorError", "could not determine a constructor for the tag '" + *properties.tag + "'",
+               properties.start)
         .with_expected("no tag, or !!" + std::string(wanted));
   }
 
@@ -289,7 +292,8 @@ class Loader {
     const std::string_view name =
         tag.rfind(kTagPrefix, 0) == 0 ? std::string_view(tag).substr(kTagPrefix.size()) : std::string_view();
     const auto bad = [&](const char* kind, const char* what) {
-      return ConfigError(kind, "'" + text + "' is no " + what).with_expected("a value that fits the tag !!" + std::string(name));
+      return ConfigError(kind, "'" + text + "' is no " + what)
+          .with_expected("a value that fits the tag !!" + std::string(name));
     };
     if (name == "str") return text;
     if (name == "null") return std::monostate{};
@@ -335,8 +339,8 @@ class Loader {
     Level(Loader& loader, const YamlMark& mark) : loader_(loader), above_(loader.level_) {
       loader_.level_ = this;
       if (++loader_.depth_ > loader_.options_.max_depth) {
-        throw loader_.scanner_.error("ComposerError", "nested deeper than " + std::to_string(loader_.options_.max_depth) +
-                                                          " levels", mark);
+        throw loader_.scanner_.error(
+            "ComposerError", "nested deeper than " + std::to_string(loader_.options_.max_depth) + " levels", mark);
       }
     }
     ~Level() {
@@ -407,7 +411,8 @@ class Loader {
       }
       map.value(std::move(value));
     }
-    if (!scanner_.next_is(Kind::kBlockEnd)) throw unexpected("while parsing a block mapping: expected a key or its end");
+    if (!scanner_.next_is(Kind::kBlockEnd))
+      throw unexpected("while parsing a block mapping: expected a key or its end");
     scanner_.take();
     return map.finish();
   }
@@ -592,15 +597,18 @@ class Loader {
         return;
       }
       if (!value.is_list()) {
-        throw loader_.scanner_.error("ConstructorError", "expected a mapping or list of mappings for merging, but found a "
-                                                         "scalar", mark_);
+        throw loader_.scanner_.error("ConstructorError",
+                                     "expected a mapping or list of mappings for merging, but found a "
+                                     "scalar",
+                                     mark_);
       }
       // The first of several wins, so the last is laid down first.
       for (auto it = value.items().rbegin(); it != value.items().rend(); ++it) {
         if (!it->is_map()) {
-          throw loader_.scanner_.error("ConstructorError", "expected a mapping for merging, but found " +
-                                                               std::string(it->is_list() ? "a sequence" : "a scalar"),
-                                       mark_);
+          throw loader_.scanner_.error(
+              "ConstructorError",
+              "expected a mapping for merging, but found " + std::string(it->is_list() ? "a sequence" : "a scalar"),
+              mark_);
         }
         merge_map(*it);
       }

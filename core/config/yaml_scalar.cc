@@ -197,20 +197,25 @@ Scalar parse_plain_scalar(std::string_view text) {
     case '~':
       if (text.size() == 1) return std::monostate{};
       break;
-    case 'n': case 'N':
+    case 'n':
+    case 'N':
       if (is_one_of(text, {"null", "Null", "NULL"})) return std::monostate{};
       if (is_one_of(text, {"no", "No", "NO"})) return false;
       break;
-    case 'y': case 'Y':
+    case 'y':
+    case 'Y':
       if (is_one_of(text, {"yes", "Yes", "YES"})) return true;
       break;
-    case 't': case 'T':
+    case 't':
+    case 'T':
       if (is_one_of(text, {"true", "True", "TRUE"})) return true;
       break;
-    case 'f': case 'F':
+    case 'f':
+    case 'F':
       if (is_one_of(text, {"false", "False", "FALSE"})) return false;
       break;
-    case 'o': case 'O':
+    case 'o':
+    case 'O':
       if (is_one_of(text, {"on", "On", "ON"})) return true;
       if (is_one_of(text, {"off", "Off", "OFF"})) return false;
       break;
@@ -224,8 +229,19 @@ Scalar parse_plain_scalar(std::string_view text) {
         throw ConfigError("ConstructorError", "'<<' is YAML's merge key and no value").with_next("quote it: '<<'");
       }
       break;
-    case '+': case '-': case '.': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7':
-    case '8': case '9': return parse_number(text);
+    case '+':
+    case '-':
+    case '.':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9': return parse_number(text);
     default: break;
   }
   return std::string(text);

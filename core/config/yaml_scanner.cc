@@ -9,9 +9,7 @@ namespace {
 
 using Kind = YamlTokenKind;
 
-bool is_alnum(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
+bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 bool is_word(char c) { return is_alnum(c) || c == '-' || c == '_'; }
 bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f'); }
 int hex_value(char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; }
@@ -279,11 +277,16 @@ void YamlScanner::fetch() {
     case '>':
       if (!flow) return fetch_block_scalar(c == '>');
       break;
-    case '\t': case '%': case '@': case '`': case '#': break;
+    case '\t':
+    case '%':
+    case '@':
+    case '`':
+    case '#': break;
     default: return fetch_plain();
   }
-  throw error("ScannerError", "while scanning for the next token: found character " + character() +
-                                  " that cannot start any token", mark())
+  throw error("ScannerError",
+              "while scanning for the next token: found character " + character() + " that cannot start any token",
+              mark())
       .with_next(c == '\t' ? "use spaces: tabs do not separate or indent in YAML" : "quote the value");
 }
 
@@ -405,8 +408,10 @@ void YamlScanner::fetch_anchor(Kind kind) {
   }
   const bool ended = is_blank_or_end() || (at() != '\0' && std::strchr("?:,]}%@`", at()) != nullptr);
   if (token.text.empty() || !ended) {
-    throw error("ScannerError", std::string("while scanning ") + what +
-                                    ": expected alphabetic or numeric character, but found " + character(), mark())
+    throw error(
+        "ScannerError",
+        std::string("while scanning ") + what + ": expected alphabetic or numeric character, but found " + character(),
+        mark())
         .with_next("quote the value if it is text");
   }
   token.end = mark();
@@ -421,7 +426,8 @@ void YamlScanner::fetch_tag() {
   if (at(1) == '<') {
     advance(2);
     token.text = scan_tag_uri("tag", start);
-    if (at() != '>') throw error("ScannerError", "while scanning a tag: expected '>', but found " + character(), mark());
+    if (at() != '>')
+      throw error("ScannerError", "while scanning a tag: expected '>', but found " + character(), mark());
     advance();
   } else if (is_blank_or_end(1)) {
     token.text = "!";
@@ -476,8 +482,9 @@ std::string YamlScanner::scan_tag_uri(const char* what, const YamlMark& start) {
   while (at() != '\0' && (is_alnum(at()) || std::strchr("-;/?:@&=+$,_.!~*'()[]%", at()) != nullptr)) {
     if (at() == '%') {
       if (!is_hex(at(1)) || !is_hex(at(2))) {
-        throw error("ScannerError", std::string("while scanning a ") + what +
-                                        ": expected URI escape sequence of 2 hexadecimal numbers", mark());
+        throw error("ScannerError",
+                    std::string("while scanning a ") + what + ": expected URI escape sequence of 2 hexadecimal numbers",
+                    mark());
       }
       uri += static_cast<char>(hex_value(at(1)) * 16 + hex_value(at(2)));
       advance(3);
@@ -501,21 +508,24 @@ void YamlScanner::scan_block_header(int* chomping, int* increment) {
     } else if (at() >= '0' && at() <= '9' && *increment == 0) {
       *increment = at() - '0';
       if (*increment == 0) {
-        throw error("ScannerError", "while scanning a block scalar: expected indentation indicator in the range 1-9, "
-                                    "but found 0", mark());
+        throw error("ScannerError",
+                    "while scanning a block scalar: expected indentation indicator in the range 1-9, "
+                    "but found 0",
+                    mark());
       }
       advance();
     }
   }
   if (!(is_end() || at() == ' ' || is_break())) {
-    throw error("ScannerError", "while scanning a block scalar: expected chomping or indentation indicators, but found " +
-                                    character(), mark());
+    throw error("ScannerError",
+                "while scanning a block scalar: expected chomping or indentation indicators, but found " + character(),
+                mark());
   }
   while (at() == ' ') advance();
   if (at() == '#') skip_line_rest();
   if (!is_end() && !is_break()) {
-    throw error("ScannerError", "while scanning a block scalar: expected a comment or a line break, but found " +
-                                    character(), mark());
+    throw error("ScannerError",
+                "while scanning a block scalar: expected a comment or a line break, but found " + character(), mark());
   }
   take_break(nullptr);
 }
@@ -578,7 +588,7 @@ void YamlScanner::fetch_block_scalar(bool folded) {
 
 void YamlScanner::scan_escape(const YamlMark& start, std::string* out) {
   static constexpr std::string_view kNames = "0abt\tnvfre \"\\/N_LP";
-  static constexpr char32_t kCodes[] = {0,    7,   8,    9,   9,    0xA,  0xB,    0xC,   0xD,
+  static constexpr char32_t kCodes[] = {0,    7,   8,   9,    9,   0xA,  0xB,  0xC,    0xD,
                                         0x1B, ' ', '"', '\\', '/', 0x85, 0xA0, 0x2028, 0x2029};
   advance();  // the backslash
   if (is_break()) {
@@ -593,8 +603,10 @@ void YamlScanner::scan_escape(const YamlMark& start, std::string* out) {
     uint64_t code = 0;
     for (size_t i = 0; i < digits; ++i) {
       if (!is_hex(at(i))) {
-        throw error("ScannerError", "while scanning a double-quoted scalar: expected escape sequence of " +
-                                        std::to_string(digits) + " hexadecimal numbers", mark());
+        throw error("ScannerError",
+                    "while scanning a double-quoted scalar: expected escape sequence of " + std::to_string(digits) +
+                        " hexadecimal numbers",
+                    mark());
       }
       code = code * 16 + static_cast<uint64_t>(hex_value(at(i)));
     }
@@ -607,9 +619,10 @@ void YamlScanner::scan_escape(const YamlMark& start, std::string* out) {
   }
   const size_t found = is_end() ? std::string_view::npos : kNames.find(c);
   if (found == std::string_view::npos) {
-    throw error("ScannerError", is_end() ? "while scanning a quoted scalar: found unexpected end of stream"
-                                         : "while scanning a double-quoted scalar: found unknown escape character " +
-                                               character(), is_end() ? start : mark())
+    throw error("ScannerError",
+                is_end() ? "while scanning a quoted scalar: found unexpected end of stream"
+                         : "while scanning a double-quoted scalar: found unknown escape character " + character(),
+                is_end() ? start : mark())
         .with_next("double the backslash, or use single quotes");
   }
   append_utf8(kCodes[found], out);
@@ -733,8 +746,9 @@ void YamlScanner::fetch_plain() {
     if (!scan_plain_spaces(&spaces) || (!flow && column() < indent)) break;
   }
   if (token.text.empty()) {
-    throw error("ScannerError", "while scanning for the next token: found character " + character() +
-                                    " that cannot start any token", mark())
+    throw error("ScannerError",
+                "while scanning for the next token: found character " + character() + " that cannot start any token",
+                mark())
         .with_next("quote the value");
   }
   tokens_.push_back(std::move(token));

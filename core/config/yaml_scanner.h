@@ -1,8 +1,8 @@
 // Tokens of YAML 1.1 text, as the YAML specification's simple-key rules and PyYAML's limits have them.
 //
 // This is not yaml-cpp's scanner because that one accepts what configs must refuse: unterminated quotes, `k.x=v` as a
-// key without a value, a `-b` that ends a list and drops the rest, tabs as separators, repeated anchors. Not thread-safe;
-// one scanner per text.
+// key without a value, a `-b` that ends a list and drops the rest, tabs as separators, repeated anchors. Not
+// thread-safe; one scanner per text.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@
 namespace fathom::config {
 
 struct YamlMark {
-  size_t offset = 0;  // bytes
-  int32_t line = 0;   // 0-based
+  size_t offset = 0;   // bytes
+  int32_t line = 0;    // 0-based
   int32_t column = 0;  // 0-based, in characters
 };
 

@@ -163,7 +163,8 @@ Values DataLoader::make_batch(int64_t batch) const {
   samples.reserve(static_cast<size_t>(end - first));
   for (int64_t i = first; i < end; ++i) {
     const int64_t index = order_[static_cast<size_t>(i)];
-    samples.push_back(dataset_.get(index, mix_seed(seed_, static_cast<uint64_t>(epoch_), static_cast<uint64_t>(index))));
+    samples.push_back(
+        dataset_.get(index, mix_seed(seed_, static_cast<uint64_t>(epoch_), static_cast<uint64_t>(index))));
   }
   return dataset_.collate(samples);
 }

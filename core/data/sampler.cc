@@ -18,7 +18,8 @@ uint64_t below(uint64_t bound, uint64_t& state) {
   unsigned __int128 product = static_cast<unsigned __int128>(splitmix(state)) * bound;
   if (static_cast<uint64_t>(product) < bound) {
     const uint64_t threshold = -bound % bound;
-    while (static_cast<uint64_t>(product) < threshold) product = static_cast<unsigned __int128>(splitmix(state)) * bound;
+    while (static_cast<uint64_t>(product) < threshold)
+      product = static_cast<unsigned __int128>(splitmix(state)) * bound;
   }
   return static_cast<uint64_t>(product >> 64);
 }

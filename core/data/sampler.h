@@ -1,4 +1,5 @@
-// The order of items in an epoch, and the seed of each item: pure functions, so that nothing has to be saved but numbers.
+// The order of items in an epoch, and the seed of each item: pure functions, so that nothing has to be saved but
+// numbers.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +7,8 @@
 
 namespace fathom {
 
-// A well-mixed 64-bit hash of (seed, a, b): Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+// A well-mixed 64-bit hash of (seed, a, b): Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+// 2014.
 uint64_t mix_seed(uint64_t seed, uint64_t a, uint64_t b);
 
 // Indices 0..size-1, shuffled (Fisher-Yates) by a generator seeded with (seed, epoch), or in order.

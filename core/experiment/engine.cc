@@ -24,12 +24,15 @@ class EngineImpl final : public Engine {
   RunSummary evaluate(const RunRequest& request, const std::string& stage) override {
     return run_evaluation(request, stage == "test" ? Stage::kTest : Stage::kValidate);
   }
-  TranscribeTotals transcribe(const TranscribeRequest& request, const std::function<void(const Json& item)>& emit) override {
+  TranscribeTotals transcribe(const TranscribeRequest& request,
+                              const std::function<void(const Json& item)>& emit) override {
     return run_transcription(request, emit);
   }
   std::vector<std::pair<std::string, std::string>> describe() override {
     return {{"libtorch", TORCH_VERSION},
-            {"BLAS", at::hasMKL() ? "MKL" : at::hasLAPACK() ? "LAPACK" : "none"},
+            {"BLAS", at::hasMKL()      ? "MKL"
+                     : at::hasLAPACK() ? "LAPACK"
+                                       : "none"},
             {"oneDNN", at::globalContext().hasMKLDNN() ? "yes" : "no"},
             {"CPU capability", at::get_cpu_capability()},
             {"threads", std::to_string(at::get_num_threads())}};

@@ -1,5 +1,5 @@
-// The door to everything that computes. The host links only the torch-free base library; it opens libfathom_engine.so when a
-// command needs it and calls through this interface. No torch in this header.
+// The door to everything that computes. The host links only the torch-free base library; it opens libfathom_engine.so
+// when a command needs it and calls through this interface. No torch in this header.
 #pragma once
 
 #include <functional>
@@ -33,9 +33,9 @@ struct RunSummary {
 };
 
 struct TranscribeRequest {
-  std::string model;                // .nemo
-  std::vector<std::string> files;   // audio files, or
-  std::string manifest;             // a manifest
+  std::string model;               // .nemo
+  std::vector<std::string> files;  // audio files, or
+  std::string manifest;            // a manifest
   int64_t batch_size = 4;
   bool timestamps = false;
   int threads = 0;
@@ -55,7 +55,8 @@ class Engine {
   // stage "validate" or "test"; the config's model_path (.nemo) or ckpt_path names the weights.
   virtual RunSummary evaluate(const RunRequest& request, const std::string& stage) = 0;
   // Calls `emit` with one JSON object an item, in input order.
-  virtual TranscribeTotals transcribe(const TranscribeRequest& request, const std::function<void(const Json& item)>& emit) = 0;
+  virtual TranscribeTotals transcribe(const TranscribeRequest& request,
+                                      const std::function<void(const Json& item)>& emit) = 0;
   // "what: value" lines for doctor.
   virtual std::vector<std::pair<std::string, std::string>> describe() = 0;
 };

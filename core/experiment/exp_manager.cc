@@ -61,7 +61,8 @@ void ExpManagerOptions::describe(OptionSet<ExpManagerOptions>& o) {
   o("name", &T::name, "name of the experiment; default 'default'");
   o("version", &T::version, "folder of this run below the name; default the time, or version_N");
   o("use_datetime_version", &T::use_datetime_version, "name versions by time instead of counting");
-  o("resume_if_exists", &T::resume_if_exists, "go on from the last checkpoint in the folder, which then has no version part");
+  o("resume_if_exists", &T::resume_if_exists,
+    "go on from the last checkpoint in the folder, which then has no version part");
   o("resume_past_end", &T::resume_past_end, "go on also from a run that has ended");
   o("resume_ignore_no_checkpoint", &T::resume_ignore_no_checkpoint, "start afresh when there is nothing to resume");
   o("resume_from_checkpoint", &T::resume_from_checkpoint, "checkpoint to go on from");
@@ -101,7 +102,11 @@ void ExpManagerOptions::describe(OptionSet<ExpManagerOptions>& o) {
 ExpManagerOptions read_exp_manager_options(const Json& section, const std::string& path) {
   const auto o = parse_options<ExpManagerOptions>(section, path);
   const auto refuse = [&](bool on, const char* key, const char* what) {
-    if (on) throw Error(Code::kUnavailable, std::string(what) + " is not available").at(path + "." + key).seen("true").next(std::string("set ") + path + "." + key + "=false");
+    if (on)
+      throw Error(Code::kUnavailable, std::string(what) + " is not available")
+          .at(path + "." + key)
+          .seen("true")
+          .next(std::string("set ") + path + "." + key + "=false");
   };
   refuse(o.create_wandb_logger, "create_wandb_logger", "the Weights & Biases logger");
   refuse(o.create_mlflow_logger, "create_mlflow_logger", "the MLflow logger");
@@ -137,21 +142,28 @@ std::string find_resume_checkpoint(const ExpManagerOptions& o, const std::string
     if (found.size() == 1) return found[0];
     std::vector<std::string> names;
     for (const auto& path : found) names.push_back(path);
-    throw Error(Code::kFailed, std::string("several ") + what + " checkpoints: which one to resume from is not clear").at(folder)
-        .seen(join(names, ", ")).next("name one with exp_manager.resume_from_checkpoint, or remove the others");
+    throw Error(Code::kFailed, std::string("several ") + what + " checkpoints: which one to resume from is not clear")
+        .at(folder)
+        .seen(join(names, ", "))
+        .next("name one with exp_manager.resume_from_checkpoint, or remove the others");
   };
   if (!ends.empty()) {
     if (!o.resume_past_end) {
-      throw Error(Code::kFailed, "this training has already completed").at(ends[0].string()).next("set exp_manager.resume_past_end=true to go on");
+      throw Error(Code::kFailed, "this training has already completed")
+          .at(ends[0].string())
+          .next("set exp_manager.resume_past_end=true to go on");
     }
     return one(ends, "end");
   }
   if (!lasts.empty()) return one(lasts, "last");
   if (unfinished) {
-    throw Error(Code::kFailed, "every checkpoint to resume from is unfinished").at(folder).next("remove them, or name one with exp_manager.resume_from_checkpoint");
+    throw Error(Code::kFailed, "every checkpoint to resume from is unfinished")
+        .at(folder)
+        .next("remove them, or name one with exp_manager.resume_from_checkpoint");
   }
   if (!o.resume_ignore_no_checkpoint) {
-    throw Error(Code::kNoInput, "there is no checkpoint to resume from").at(folder)
+    throw Error(Code::kNoInput, "there is no checkpoint to resume from")
+        .at(folder)
         .next("set exp_manager.resume_ignore_no_checkpoint=true to start afresh when there is none");
   }
   log_warning("exp_manager", "{}: no checkpoint to resume from; training starts afresh", folder);
@@ -166,11 +178,16 @@ RunFolder open_run_folder(const ExpManagerOptions& o, const std::string& now) {
     run.version = "";
   } else {
     const fs::path base = fs::path(o.exp_dir.value_or("nemo_experiments")) / run.name;
-    if (o.version) run.version = *o.version;
-    else if (o.resume_if_exists) run.version = "";
-    else if (const char* env = std::getenv("NEMO_EXPM_VERSION"); env != nullptr && *env != '\0') run.version = env;
-    else if (o.use_datetime_version) run.version = now;
-    else run.version = "version_" + std::to_string(next_number(base, "version_"));
+    if (o.version)
+      run.version = *o.version;
+    else if (o.resume_if_exists)
+      run.version = "";
+    else if (const char* env = std::getenv("NEMO_EXPM_VERSION"); env != nullptr && *env != '\0')
+      run.version = env;
+    else if (o.use_datetime_version)
+      run.version = now;
+    else
+      run.version = "version_" + std::to_string(next_number(base, "version_"));
     run.log_dir = run.version.empty() ? base : base / run.version;
   }
   run.log_dir = fs::absolute(run.log_dir).lexically_normal();
@@ -180,7 +197,9 @@ RunFolder open_run_folder(const ExpManagerOptions& o, const std::string& now) {
                            : run.log_dir + "/checkpoints";
   if (o.resume_from_checkpoint) {
     if (!fs::exists(*o.resume_from_checkpoint)) {
-      throw Error(Code::kNoInput, "the checkpoint to resume from is not there").at("exp_manager.resume_from_checkpoint").seen(*o.resume_from_checkpoint);
+      throw Error(Code::kNoInput, "the checkpoint to resume from is not there")
+          .at("exp_manager.resume_from_checkpoint")
+          .seen(*o.resume_from_checkpoint);
     }
     run.resume_from = *o.resume_from_checkpoint;
   } else if (o.resume_if_exists) {
@@ -189,7 +208,8 @@ RunFolder open_run_folder(const ExpManagerOptions& o, const std::string& now) {
   create_directories(run.log_dir);
   set_aside_earlier_files(run.log_dir);
   if (o.files_to_copy) {
-    for (const auto& file : *o.files_to_copy) write_file_atomically(run.log_dir + "/" + fs::path(file).filename().string(), read_file(file));
+    for (const auto& file : *o.files_to_copy)
+      write_file_atomically(run.log_dir + "/" + fs::path(file).filename().string(), read_file(file));
   }
   return run;
 }

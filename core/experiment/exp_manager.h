@@ -27,14 +27,15 @@ struct ExpManagerOptions {
   Json step_timing_kwargs = nullptr;
   std::optional<std::string> max_time_per_run;
   // What this build does not have: refused when switched on, accepted when off.
-  bool create_wandb_logger = false, create_mlflow_logger = false, create_dllogger_logger = false, create_clearml_logger = false,
-       create_neptune_logger = false, create_straggler_detection_callback = false, create_fault_tolerance_callback = false;
-  Json wandb_logger_kwargs = nullptr, mlflow_logger_kwargs = nullptr, dllogger_logger_kwargs = nullptr, clearml_logger_kwargs = nullptr,
-       neptune_logger_kwargs = nullptr;
+  bool create_wandb_logger = false, create_mlflow_logger = false, create_dllogger_logger = false,
+       create_clearml_logger = false, create_neptune_logger = false, create_straggler_detection_callback = false,
+       create_fault_tolerance_callback = false;
+  Json wandb_logger_kwargs = nullptr, mlflow_logger_kwargs = nullptr, dllogger_logger_kwargs = nullptr,
+       clearml_logger_kwargs = nullptr, neptune_logger_kwargs = nullptr;
   Json ema = nullptr;
   // Without effect in one CPU process.
-  bool create_preemption_callback = true, log_delta_step_timing = false, log_local_rank_0_only = false, log_global_rank_0_only = false,
-       disable_validation_on_resume = true, log_tflops_per_sec_per_gpu = true;
+  bool create_preemption_callback = true, log_delta_step_timing = false, log_local_rank_0_only = false,
+       log_global_rank_0_only = false, disable_validation_on_resume = true, log_tflops_per_sec_per_gpu = true;
   int64_t seconds_to_sleep = 5;
 
   static void describe(OptionSet<ExpManagerOptions>& o);
@@ -46,7 +47,7 @@ struct RunFolder {
   std::string log_dir;         // everything of the run
   std::string checkpoint_dir;  // log_dir/checkpoints, or checkpoint_callback_params.dirpath
   std::string name, version;
-  std::string resume_from;     // checkpoint to go on from, or ""
+  std::string resume_from;  // checkpoint to go on from, or ""
 };
 
 // Decides the folder, makes it, looks for what to resume from, and moves the plain files of an earlier run in the same

@@ -35,7 +35,8 @@ TEST_F(ExpManagerTest, FoldersByTimeVersionAndCount) {
   const auto counted = options({{"name", "b"}, {"use_datetime_version", false}});
   EXPECT_EQ(open_run_folder(counted, "now").version, "version_0");
   EXPECT_EQ(open_run_folder(counted, "now").version, "version_1");
-  EXPECT_EQ(open_run_folder(options({{"explicit_log_dir", root_ + "/x"}, {"name", "ignored"}}), "now").log_dir, root_ + "/x");
+  EXPECT_EQ(open_run_folder(options({{"explicit_log_dir", root_ + "/x"}, {"name", "ignored"}}), "now").log_dir,
+            root_ + "/x");
 }
 
 TEST_F(ExpManagerTest, ResumeFollowsNemosSequence) {
@@ -48,11 +49,13 @@ TEST_F(ExpManagerTest, ResumeFollowsNemosSequence) {
   EXPECT_EQ(fresh.log_dir, root_ + "/r") << "a resumable run has no version folder";
 
   touch(fresh.checkpoint_dir + "/r--val_loss=0.1000-epoch=1-last.ckpt");
-  EXPECT_EQ(open_run_folder(options(base), "now").resume_from, fresh.checkpoint_dir + "/r--val_loss=0.1000-epoch=1-last.ckpt");
+  EXPECT_EQ(open_run_folder(options(base), "now").resume_from,
+            fresh.checkpoint_dir + "/r--val_loss=0.1000-epoch=1-last.ckpt");
   touch(fresh.checkpoint_dir + "/r--val_loss=0.2000-epoch=2-last.ckpt");
   EXPECT_THROW(open_run_folder(options(base), "now"), Error) << "two candidates";
   touch(fresh.checkpoint_dir + "/r--val_loss=0.2000-epoch=2-last-unfinished");
-  EXPECT_EQ(open_run_folder(options(base), "now").resume_from, fresh.checkpoint_dir + "/r--val_loss=0.1000-epoch=1-last.ckpt");
+  EXPECT_EQ(open_run_folder(options(base), "now").resume_from,
+            fresh.checkpoint_dir + "/r--val_loss=0.1000-epoch=1-last.ckpt");
   touch(fresh.checkpoint_dir + "/r--end.ckpt");
   EXPECT_THROW(open_run_folder(options(base), "now"), Error) << "already completed";
 }

@@ -50,13 +50,15 @@ std::vector<LoggerHandle> make_loggers(const Json& config, const training::Train
   const bool off = trainer.logger.is_boolean() && !trainer.logger.get<bool>();
   if (trainer.logger.is_object()) add(trainer.logger, "trainer.logger");
   if (trainer.logger.is_array()) {
-    for (size_t i = 0; i < trainer.logger.size(); ++i) add(trainer.logger[i], "trainer.logger[" + std::to_string(i) + "]");
+    for (size_t i = 0; i < trainer.logger.size(); ++i)
+      add(trainer.logger[i], "trainer.logger[" + std::to_string(i) + "]");
   }
   if (!loggers.empty() || trainer.barebones || trainer.fast_dev_run.get<int64_t>() > 0) return loggers;
   if (manager != nullptr) {  // NeMo's configs set trainer.logger=false because exp_manager makes its own
     if (manager->create_csv_logger) add({{"name", "csv"}}, "exp_manager");
     if (manager->create_tensorboard_logger) {
-      add(with_defaults({{"name", "tensorboard"}}, manager->summary_writer_kwargs), "exp_manager.summary_writer_kwargs");
+      add(with_defaults({{"name", "tensorboard"}}, manager->summary_writer_kwargs),
+          "exp_manager.summary_writer_kwargs");
     }
   } else if (!off) {
     add({{"name", "csv"}}, "trainer.logger");
@@ -65,7 +67,8 @@ std::vector<LoggerHandle> make_loggers(const Json& config, const training::Train
   return loggers;
 }
 
-std::vector<CallbackHandle> make_callbacks(const TrainerOptions& trainer, const ExpManagerOptions* manager, const RunFolder& run, bool has_validation) {
+std::vector<CallbackHandle> make_callbacks(const TrainerOptions& trainer, const ExpManagerOptions* manager,
+                                           const RunFolder& run, bool has_validation) {
   std::vector<CallbackHandle> callbacks;
   const Json context = {{"run_dir", run.log_dir}, {"checkpoint_dir", run.checkpoint_dir}, {"name", run.name}};
   std::vector<std::string> configured;
@@ -80,19 +83,23 @@ std::vector<CallbackHandle> make_callbacks(const TrainerOptions& trainer, const 
     return false;
   };
   if (trainer.callbacks.is_array()) {
-    for (size_t i = 0; i < trainer.callbacks.size(); ++i) add(trainer.callbacks[i], "trainer.callbacks[" + std::to_string(i) + "]");
+    for (size_t i = 0; i < trainer.callbacks.size(); ++i)
+      add(trainer.callbacks[i], "trainer.callbacks[" + std::to_string(i) + "]");
   } else if (trainer.callbacks.is_object()) {
     for (const auto& [key, given] : trainer.callbacks.items()) add(given, "trainer.callbacks." + key);
   }
   if (trainer.enable_progress_bar && !has("Progress")) add({{"name", "ProgressBar"}}, "trainer.enable_progress_bar");
-  if (trainer.enable_model_summary && !has("ModelSummary")) add({{"name", "ModelSummary"}}, "trainer.enable_model_summary");
+  if (trainer.enable_model_summary && !has("ModelSummary"))
+    add({{"name", "ModelSummary"}}, "trainer.enable_model_summary");
   const bool fast = trainer.fast_dev_run.get<int64_t>() > 0;
   if (manager != nullptr && !fast) {
     if (manager->create_early_stopping_callback) {
-      add(with_defaults({{"name", "EarlyStopping"}, {"min_delta", 0.001}, {"patience", 10}}, manager->early_stopping_callback_params),
+      add(with_defaults({{"name", "EarlyStopping"}, {"min_delta", 0.001}, {"patience", 10}},
+                        manager->early_stopping_callback_params),
           "exp_manager.early_stopping_callback_params");
     }
-    if (manager->log_step_timing) add(with_defaults({{"name", "TimingCallback"}}, manager->step_timing_kwargs), "exp_manager.step_timing_kwargs");
+    if (manager->log_step_timing)
+      add(with_defaults({{"name", "TimingCallback"}}, manager->step_timing_kwargs), "exp_manager.step_timing_kwargs");
     if (manager->create_checkpoint_callback) {
       Json params = with_defaults({{"name", "NeMoModelCheckpoint"}}, manager->checkpoint_callback_params);
       if (!has_validation && !params.contains("monitor")) params["monitor"] = nullptr;
@@ -120,7 +127,8 @@ void set_threads(int threads) {
 int64_t run_seed(const Json& config) {
   for (const char* key : {"seed", "seed_everything"}) {
     if (!config.contains(key) || config[key].is_null()) continue;
-    if (!config[key].is_number_integer()) throw Error(Code::kFailed, "the seed is no integer").at(key).seen(config[key].dump());
+    if (!config[key].is_number_integer())
+      throw Error(Code::kFailed, "the seed is no integer").at(key).seen(config[key].dump());
     return config[key].get<int64_t>();
   }
   const char* text = std::getenv("PL_GLOBAL_SEED");
@@ -133,18 +141,23 @@ int64_t run_seed(const Json& config) {
 
 ModelHandle make_model(const Json& config) {
   Json model = section(config, "model");
-  if (model.empty()) throw Error(Code::kFailed, "the config has no model section").next("see configs/ for complete experiments");
+  if (model.empty())
+    throw Error(Code::kFailed, "the config has no model section").next("see configs/ for complete experiments");
   if (!model.contains("_target_")) {
-    if (model.contains("target")) model["_target_"] = model["target"];
-    else if (config.contains("target")) model["_target_"] = config["target"];
+    if (model.contains("target"))
+      model["_target_"] = model["target"];
+    else if (config.contains("target"))
+      model["_target_"] = config["target"];
     else {
-      throw Error(Code::kFailed, "the config does not name the model's class").at("model")
+      throw Error(Code::kFailed, "the config does not name the model's class")
+          .at("model")
           .expected("model._target_, such as asr.EncDecCTCModel")
           .candidates(plugins::registry().names(1u << FATHOM_KIND_MODEL, /*with_aliases=*/false))
           .next("add +model._target_=CLASS to the command line");
     }
   }
-  return ModelHandle(create_object(1u << FATHOM_KIND_MODEL, model, "model", {{"restoring", false}, {"seed", run_seed(config)}}));
+  return ModelHandle(
+      create_object(1u << FATHOM_KIND_MODEL, model, "model", {{"restoring", false}, {"seed", run_seed(config)}}));
 }
 
 std::vector<std::unique_ptr<DataLoader>> make_loaders(const ModelHandle& model, Stage stage, const Json& model_config,
@@ -188,11 +201,13 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   const Json model_config = parts.model.config();
   auto train = make_loaders(parts.model, Stage::kTrain, model_config, "train_ds", static_cast<uint64_t>(seed), false);
   if (!train.empty()) parts.train = std::move(train[0]);
-  parts.validation = make_loaders(parts.model, Stage::kValidate, model_config, "validation_ds", static_cast<uint64_t>(seed), true);
+  parts.validation =
+      make_loaders(parts.model, Stage::kValidate, model_config, "validation_ds", static_cast<uint64_t>(seed), true);
   parts.test = make_loaders(parts.model, Stage::kTest, model_config, "test_ds", static_cast<uint64_t>(seed), true);
 
   // Everything that can be wrong with the input has been said: from here on files are written.
-  const RunFolder run = manager ? open_run_folder(*manager, timestamp()) : open_lightning_folder(trainer_options.default_root_dir.value_or("."));
+  const RunFolder run = manager ? open_run_folder(*manager, timestamp())
+                                : open_lightning_folder(trainer_options.default_root_dir.value_or("."));
   note_run(request, run);
   summary.log_dir = run.log_dir;
   log_info("experiment", "run folder {}", run.log_dir);
@@ -200,7 +215,8 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   parts.loggers = make_loggers(config, parts, trainer_options, manager ? &*manager : nullptr, run);
   parts.callbacks = make_callbacks(trainer_options, manager ? &*manager : nullptr, run, !parts.validation.empty());
   parts.optim = model_config.contains("optim") ? model_config["optim"] : Json(nullptr);
-  parts.optim_param_groups = model_config.contains("optim_param_groups") ? model_config["optim_param_groups"] : Json(nullptr);
+  parts.optim_param_groups =
+      model_config.contains("optim_param_groups") ? model_config["optim_param_groups"] : Json(nullptr);
   parts.hyper_parameters = {{"cfg", model_config}};
   parts.seed = seed;
   for (const auto& logger : parts.loggers) logger.log_hyperparams(config);
@@ -222,7 +238,9 @@ void run_training(const RunRequest& request, RunSummary& summary) {
     summary.metrics = trainer.metrics();
   };
   const std::string resume = !run.resume_from.empty() ? run.resume_from
-                             : config.contains("ckpt_path") && config["ckpt_path"].is_string() ? config["ckpt_path"].get<std::string>() : "";
+                             : config.contains("ckpt_path") && config["ckpt_path"].is_string()
+                                 ? config["ckpt_path"].get<std::string>()
+                                 : "";
   note(trainer.fit(resume));
   if (summary.status == "interrupted") return;
   if (trainer.has_test_data()) {
@@ -238,10 +256,14 @@ RunSummary run_evaluation(const RunRequest& request, Stage stage) {
   trainer_section["max_epochs"] = 1;  // not trained here; keeps the reader from warning about it
   const TrainerOptions options = read_trainer_options(trainer_section, "trainer");
   const int64_t seed = run_seed(config);
-  const auto text = [&](const char* key) { return config.contains(key) && config[key].is_string() ? config[key].get<std::string>() : std::string(); };
+  const auto text = [&](const char* key) {
+    return config.contains(key) && config[key].is_string() ? config[key].get<std::string>() : std::string();
+  };
   const std::string nemo = text("model_path"), checkpoint = text("ckpt_path");
   if (nemo.empty() && checkpoint.empty()) {
-    throw Error(Code::kFailed, "no weights to evaluate").expected("model_path=FILE.nemo or ckpt_path=FILE.ckpt").next("add +model_path=FILE.nemo to the command line");
+    throw Error(Code::kFailed, "no weights to evaluate")
+        .expected("model_path=FILE.nemo or ckpt_path=FILE.ckpt")
+        .next("add +model_path=FILE.nemo to the command line");
   }
   RestoredModel restored;
   training::TrainerParts parts;

@@ -30,7 +30,8 @@ constexpr const char* kNemoVersion = "3.0.0";
 std::string artifact_name(const std::string& path) {
   static std::mt19937_64 generator{std::random_device{}()};
   char hex[33];
-  std::snprintf(hex, sizeof hex, "%016llx%016llx", static_cast<unsigned long long>(generator()), static_cast<unsigned long long>(generator()));
+  std::snprintf(hex, sizeof hex, "%016llx%016llx", static_cast<unsigned long long>(generator()),
+                static_cast<unsigned long long>(generator()));
   return std::string(hex) + "_" + fs::path(path).filename().string();
 }
 
@@ -47,8 +48,10 @@ Json& at_path(Json& root, const std::string& dotted) {
 
 void merge_json(Json& into, const Json& from) {
   for (const auto& [key, value] : from.items()) {
-    if (value.is_object() && into.contains(key) && into[key].is_object()) merge_json(into[key], value);
-    else into[key] = value;
+    if (value.is_object() && into.contains(key) && into[key].is_object())
+      merge_json(into[key], value);
+    else
+      into[key] = value;
   }
 }
 
@@ -56,7 +59,8 @@ void merge_json(Json& into, const Json& from) {
 
 TemporaryFolder::TemporaryFolder() {
   std::string pattern = (fs::temp_directory_path() / "fathom.XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw Error(Code::kCantCreate, "cannot make a temporary folder").at(pattern);
+  if (::mkdtemp(pattern.data()) == nullptr)
+    throw Error(Code::kCantCreate, "cannot make a temporary folder").at(pattern);
   path_ = pattern;
 }
 TemporaryFolder::~TemporaryFolder() {
@@ -90,7 +94,8 @@ void save_nemo(const ModelHandle& model, const std::string& path) {
   // The weights' size must be known before they are written, so they go to a file first.
   const TemporaryFolder scratch;
   const std::string weights = scratch.path() + "/" + std::string(checkpoint::kNemoWeights);
-  checkpoint::save_torch_file(weights, checkpoint::state_dict_value(training::state_dict(*model.torch_module())), "model_weights");
+  checkpoint::save_torch_file(weights, checkpoint::state_dict_value(training::state_dict(*model.torch_module())),
+                              "model_weights");
   std::vector<checkpoint::NemoMember> members = {
       checkpoint::NemoMember::of_text(std::string(checkpoint::kNemoConfig), config::to_yaml(config::from_json(config))),
       checkpoint::NemoMember::of_file(std::string(checkpoint::kNemoWeights), weights)};
@@ -119,12 +124,17 @@ RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool 
   config::Node tree = config::load_yaml_text(archive.config_text(), path + ":model_config.yaml");
   config::resolve(tree);
   restored.config = config::to_json(tree);
-  if (restored.config.contains("model") && restored.config["model"].is_object()) restored.config = Json(restored.config["model"]);
+  if (restored.config.contains("model") && restored.config["model"].is_object())
+    restored.config = Json(restored.config["model"]);
   if (overrides.is_object()) merge_json(restored.config, overrides);
 
-  const char* key = restored.config.contains("target") ? "target" : restored.config.contains("_target_") ? "_target_" : nullptr;
+  const char* key = restored.config.contains("target")     ? "target"
+                    : restored.config.contains("_target_") ? "_target_"
+                                                           : nullptr;
   if (key == nullptr || !restored.config[key].is_string()) {
-    throw Error(Code::kBadData, "model_config.yaml does not name the model's class").at(path).expected("a key `target`");
+    throw Error(Code::kBadData, "model_config.yaml does not name the model's class")
+        .at(path)
+        .expected("a key `target`");
   }
   Json section = restored.config;
   section["_target_"] = restored.config[key];

@@ -28,12 +28,12 @@ struct RestoredModel {
   ModelHandle model;
 };
 
-// Writes atomically. `config` is the model's section; `target` and `nemo_version` are added where absent. An existing file is
-// kept as NAME-v1.nemo until the new one is in place.
+// Writes atomically. `config` is the model's section; `target` and `nemo_version` are added where absent. An existing
+// file is kept as NAME-v1.nemo until the new one is in place.
 void save_nemo(const ModelHandle& model, const std::string& path);
 
-// Error(kNoInput) when there is no such file, kBadData when it is no .nemo or its weights do not fit, kUnavailable when no
-// plugin has the model's class. `overrides` is merged into the config before the model is built.
+// Error(kNoInput) when there is no such file, kBadData when it is no .nemo or its weights do not fit, kUnavailable when
+// no plugin has the model's class. `overrides` is merged into the config before the model is built.
 RestoredModel restore_nemo(const std::string& path, const Json& overrides = nullptr, bool strict = true);
 
 // The class path that NeMo knows the component by, else its name.

@@ -3,8 +3,8 @@
 namespace fathom {
 
 Json RunSummary::json() const {
-  Json out = {{"status", status}, {"reason", reason}, {"epochs", epochs}, {"global_step", global_step}, {"seconds", seconds},
-              {"log_dir", log_dir}, {"checkpoints", checkpoints}};
+  Json out = {{"status", status},   {"reason", reason},   {"epochs", epochs},          {"global_step", global_step},
+              {"seconds", seconds}, {"log_dir", log_dir}, {"checkpoints", checkpoints}};
   out["best"] = best_path.empty() ? Json(nullptr) : Json{{"path", best_path}, {"score", best_score}};
   out["nemo"] = nemo.empty() ? Json(nullptr) : Json(nemo);
   out["metrics"] = Json::object();

@@ -13,7 +13,8 @@
 
 namespace fathom {
 
-TranscribeTotals run_transcription(const TranscribeRequest& request, const std::function<void(const Json& item)>& emit) {
+TranscribeTotals run_transcription(const TranscribeRequest& request,
+                                   const std::function<void(const Json& item)>& emit) {
   if (request.threads > 0) plugins::set_thread_budget(request.threads);
   at::set_num_threads(plugins::thread_budget());
   for (const auto& file : request.files) {
@@ -21,8 +22,10 @@ TranscribeTotals run_transcription(const TranscribeRequest& request, const std::
   }
   RestoredModel restored = restore_nemo(request.model);
   Json section = {{"batch_size", request.batch_size}};
-  if (request.manifest.empty()) section["paths"] = request.files;
-  else section["manifest_filepath"] = request.manifest;
+  if (request.manifest.empty())
+    section["paths"] = request.files;
+  else
+    section["manifest_filepath"] = request.manifest;
   DatasetHandle dataset = restored.model.make_dataset(Stage::kPredict, section, "transcribe");
   if (!dataset) throw Error(Code::kUnavailable, "this model does not transcribe").at(request.model);
   LoaderOptions options;
@@ -40,7 +43,8 @@ TranscribeTotals run_transcription(const TranscribeRequest& request, const std::
       totals.audio_seconds += item.value("duration", 0.0);
       if (item.contains("text") && item["text"].is_string()) {
         const std::string reference = item["text"], hypothesis = item.value("pred_text", std::string());
-        const EditCounts words = word_errors(reference, hypothesis), characters = character_errors(reference, hypothesis);
+        const EditCounts words = word_errors(reference, hypothesis),
+                         characters = character_errors(reference, hypothesis);
         ++totals.references;
         totals.words += words.length;
         totals.errors += words.errors;

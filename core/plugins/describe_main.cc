@@ -1,8 +1,8 @@
-// fathom-describe PLUGIN.so [-o FILE]: loads a freshly linked plugin, lets it register, and writes its description as JSON.
-// fathom_add_plugin() runs it after linking and embeds the result in the ELF section `.fathom.plugin`.
+// fathom-describe PLUGIN.so [-o FILE]: loads a freshly linked plugin, lets it register, and writes its description as
+// JSON. fathom_add_plugin() runs it after linking and embeds the result in the ELF section `.fathom.plugin`.
 //
-// It stands alone, without the host's libraries, so that building a plugin needs only the SDK. Of the host's table it offers
-// what registration may use; anything that would need a running program answers FATHOM_UNAVAILABLE.
+// It stands alone, without the host's libraries, so that building a plugin needs only the SDK. Of the host's table it
+// offers what registration may use; anything that would need a running program answers FATHOM_UNAVAILABLE.
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -41,19 +41,21 @@ void set_error(const fathom_error* error) {
   auto& r = recorded();
   const fathom_str from[6] = {error->what, error->where, error->seen, error->expected, error->candidates, error->next};
   for (int i = 0; i < 6; ++i) r.parts[i] = fathom::to_string(from[i]);
-  r.error = {sizeof(fathom_error),          error->code,
-             fathom::to_abi(r.parts[0]),    fathom::to_abi(r.parts[1]),
-             fathom::to_abi(r.parts[2]),    fathom::to_abi(r.parts[3]),
-             fathom::to_abi(r.parts[4]),    fathom::to_abi(r.parts[5])};
+  r.error = {sizeof(fathom_error),       error->code,
+             fathom::to_abi(r.parts[0]), fathom::to_abi(r.parts[1]),
+             fathom::to_abi(r.parts[2]), fathom::to_abi(r.parts[3]),
+             fathom::to_abi(r.parts[4]), fathom::to_abi(r.parts[5])};
 }
 const fathom_error* last_error() { return recorded().error.struct_size == 0 ? nullptr : &recorded().error; }
 
 fathom_status not_here(const char* what) {
-  return fathom::report(Error(Code::kUnavailable, std::string(what) + " needs a running program: not possible while a plugin is described"));
+  return fathom::report(Error(
+      Code::kUnavailable, std::string(what) + " needs a running program: not possible while a plugin is described"));
 }
 
 void log_text(int32_t, fathom_str component, fathom_str text) {
-  std::fprintf(stderr, "[%.*s] %.*s\n", static_cast<int>(component.len), component.ptr, static_cast<int>(text.len), text.ptr);
+  std::fprintf(stderr, "[%.*s] %.*s\n", static_cast<int>(component.len), component.ptr, static_cast<int>(text.len),
+               text.ptr);
 }
 fathom_status intern_type(fathom_str json, fathom_type_id* id) {
   auto& types = recorded().types;
@@ -73,20 +75,23 @@ void type_text(fathom_type_id id, const fathom_text_sink* out) {
   if (id >= 1 && id <= types.size()) fathom::write(out, types[id - 1]);
 }
 fathom_status register_element_type(fathom_str json) {
-  return fathom::guard([&] { recorded().element_types.push_back(fathom::parse_json(json, "an element type's definition")); });
+  return fathom::guard(
+      [&] { recorded().element_types.push_back(fathom::parse_json(json, "an element type's definition")); });
 }
 fathom_status check_ports(int32_t, fathom_str, const fathom_port*, size_t, const fathom_named_value*, size_t) {
   return not_here("a typed call");
 }
-fathom_status create(uint32_t, fathom_str, fathom_str, fathom_str, fathom_object*) { return not_here("making a component"); }
+fathom_status create(uint32_t, fathom_str, fathom_str, fathom_str, fathom_object*) {
+  return not_here("making a component");
+}
 int32_t thread_budget() { return 1; }
 int32_t cancelled() { return 0; }
 const void* get_extension(fathom_str) { return nullptr; }
 
-const fathom_host kHost = {sizeof(fathom_host), FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR,      &set_error,
-                           &last_error,         &log_text,        &intern_type,          &type_text,
-                           &register_element_type, &check_ports,  &create,               &thread_budget,
-                           &cancelled,          &get_extension};
+const fathom_host kHost = {
+    sizeof(fathom_host), FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR,       &set_error,   &last_error, &log_text,
+    &intern_type,        &type_text,       &register_element_type, &check_ports, &create,     &thread_budget,
+    &cancelled,          &get_extension};
 
 fathom_status add(void*, const fathom_component* component) {
   return fathom::guard([&] {
@@ -103,19 +108,21 @@ void check_unique(const std::vector<const fathom_component*>& components) {
     for (size_t i = 0; i < component->alias_count; ++i) names.push_back(fathom::to_string(component->aliases[i]));
     for (auto& name : names) {
       if (!seen.emplace(component->kind, name).second) {
-        throw Error(Code::kBadData, "the plugin registers the " + std::string(kind_name(component->kind)) + " '" + name + "' twice")
+        throw Error(Code::kBadData,
+                    "the plugin registers the " + std::string(kind_name(component->kind)) + " '" + name + "' twice")
             .next("give one of them another name or remove the alias");
       }
     }
   }
 }
 
-// The ports of a module whose options all have defaults, for `plugins info` and the reference pages. It is made in a child
-// process: one that cannot be made alone, or crashes, goes without.
+// The ports of a module whose options all have defaults, for `plugins info` and the reference pages. It is made in a
+// child process: one that cannot be made alone, or crashes, goes without.
 Json ports_of(const fathom_component& component) {
   const auto result = fathom::plugins::run_in_child(
       [&]() -> std::string {
-        const fathom_create_args args = {sizeof(fathom_create_args), fathom::to_abi("{}"), fathom::to_abi(""), fathom::to_abi("{}")};
+        const fathom_create_args args = {sizeof(fathom_create_args), fathom::to_abi("{}"), fathom::to_abi(""),
+                                         fathom::to_abi("{}")};
         void* self = nullptr;
         if (component.create(&args, &self) != FATHOM_OK) return {};
         const auto& table = *static_cast<const fathom_module_v1*>(component.vtable);
@@ -125,7 +132,8 @@ Json ports_of(const fathom_component& component) {
         const auto list = [](const fathom_port* ports, size_t count) {
           Json all = Json::array();
           for (size_t i = 0; i < count; ++i) {
-            Json port = {{"name", fathom::to_string(ports[i].name)}, {"type", Json::parse(recorded().types.at(ports[i].type - 1))}};
+            Json port = {{"name", fathom::to_string(ports[i].name)},
+                         {"type", Json::parse(recorded().types.at(ports[i].type - 1))}};
             if (ports[i].optional != 0) port["optional"] = true;
             if (ports[i].list_depth != 0) port["list_depth"] = ports[i].list_depth;
             all.push_back(std::move(port));
@@ -141,9 +149,12 @@ Json ports_of(const fathom_component& component) {
 void add_ports(fathom::plugins::PluginInfo& info, const std::vector<const fathom_component*>& components) {
   for (size_t i = 0; i < components.size(); ++i) {
     auto& provided = info.provides[i];
-    if ((provided.kind != FATHOM_KIND_MODULE && provided.kind != FATHOM_KIND_LOSS) || provided.schema.contains("inputs")) continue;
+    if ((provided.kind != FATHOM_KIND_MODULE && provided.kind != FATHOM_KIND_LOSS) ||
+        provided.schema.contains("inputs"))
+      continue;
     bool needs_options = false;
-    for (const auto& option : provided.schema.value("options", Json::array())) needs_options |= option.value("required", false);
+    for (const auto& option : provided.schema.value("options", Json::array()))
+      needs_options |= option.value("required", false);
     if (needs_options) continue;
     if (const Json ports = ports_of(*components[i]); !ports.is_null()) provided.schema.update(ports);
   }
@@ -152,12 +163,16 @@ void add_ports(fathom::plugins::PluginInfo& info, const std::vector<const fathom
 std::string describe(const std::string& file) {
   fathom::host_slot() = &kHost;
   void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) throw Error(Code::kUnavailable, std::string("the plugin does not load: ") + ::dlerror()).at(file);
+  if (library == nullptr)
+    throw Error(Code::kUnavailable, std::string("the plugin does not load: ") + ::dlerror()).at(file);
   const auto* entry = static_cast<const fathom_plugin_entry*>(::dlsym(library, FATHOM_PLUGIN_ENTRY_NAME));
   if (entry == nullptr) {
-    throw Error(Code::kBadData, "the library exports no " FATHOM_PLUGIN_ENTRY_NAME).at(file).next("write FATHOM_PLUGIN(…) in one of its files");
+    throw Error(Code::kBadData, "the library exports no " FATHOM_PLUGIN_ENTRY_NAME)
+        .at(file)
+        .next("write FATHOM_PLUGIN(…) in one of its files");
   }
-  if (entry->magic != FATHOM_PLUGIN_MAGIC || entry->struct_size < sizeof(fathom_plugin_entry) || entry->register_all == nullptr) {
+  if (entry->magic != FATHOM_PLUGIN_MAGIC || entry->struct_size < sizeof(fathom_plugin_entry) ||
+      entry->register_all == nullptr) {
     throw Error(Code::kBadData, FATHOM_PLUGIN_ENTRY_NAME " is no plugin descriptor of this SDK").at(file);
   }
   const fathom_registrar registrar = {sizeof(fathom_registrar), nullptr, &add};

@@ -32,7 +32,8 @@ class ElfFile {
     descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor_ < 0) {
       const int reason = errno;
-      throw Error(reason == ENOENT ? Code::kNoInput : Code::kIo, "cannot open the library: " + reason_text(reason)).at(path);
+      throw Error(reason == ENOENT ? Code::kNoInput : Code::kIo, "cannot open the library: " + reason_text(reason))
+          .at(path);
     }
     struct stat info {};
     if (::fstat(descriptor_, &info) != 0 || !S_ISREG(info.st_mode)) {

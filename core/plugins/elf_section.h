@@ -1,5 +1,5 @@
-// Reads one section of an ELF64 shared library without loading it: how plugins are listed in milliseconds, and how a file
-// that must not run is looked into. Layout: System V gABI, chapter 4. Thread-safe: no state.
+// Reads one section of an ELF64 shared library without loading it: how plugins are listed in milliseconds, and how a
+// file that must not run is looked into. Layout: System V gABI, chapter 4. Thread-safe: no state.
 #pragma once
 
 #include <optional>

@@ -33,23 +33,31 @@ void set_error(const fathom_error* error) {
   }
   // A plugin of an older SDK may give fewer parts.
   const auto part = [&](const fathom_str& text) {
-    const auto end = static_cast<size_t>(reinterpret_cast<const char*>(&text + 1) - reinterpret_cast<const char*>(error));
+    const auto end =
+        static_cast<size_t>(reinterpret_cast<const char*>(&text + 1) - reinterpret_cast<const char*>(error));
     return end <= error->struct_size && text.ptr != nullptr ? to_string(text) : std::string();
   };
   const fathom_status code = error->code;
-  ThreadError copy{part(error->what),       part(error->where), part(error->seen), part(error->expected),
-                   part(error->candidates), part(error->next),  {}};
+  ThreadError copy{part(error->what),
+                   part(error->where),
+                   part(error->seen),
+                   part(error->expected),
+                   part(error->candidates),
+                   part(error->next),
+                   {}};
   mine = std::move(copy);
-  mine.error = {sizeof(fathom_error), code,
-                to_abi(mine.what),    to_abi(mine.where),
-                to_abi(mine.seen),    to_abi(mine.expected),
+  mine.error = {sizeof(fathom_error),    code,
+                to_abi(mine.what),       to_abi(mine.where),
+                to_abi(mine.seen),       to_abi(mine.expected),
                 to_abi(mine.candidates), to_abi(mine.next)};
 }
 
 const fathom_error* last_error() { return thread_error.error.struct_size == 0 ? nullptr : &thread_error.error; }
 
 void log_text(int32_t level, fathom_str component, fathom_str text) {
-  const int32_t known = level < FATHOM_LOG_DEBUG ? FATHOM_LOG_DEBUG : level > FATHOM_LOG_ERROR ? FATHOM_LOG_ERROR : level;
+  const int32_t known = level < FATHOM_LOG_DEBUG   ? FATHOM_LOG_DEBUG
+                        : level > FATHOM_LOG_ERROR ? FATHOM_LOG_ERROR
+                                                   : level;
   guard([&] { log_message(static_cast<LogLevel>(known), to_view(component), to_view(text)); });
 }
 
@@ -66,12 +74,15 @@ fathom_status check_ports(int32_t outputs, fathom_str owner, const fathom_port* 
   return guard([&] {
     const std::span<const fathom_port> declared(ports, port_count);
     const std::span<const fathom_named_value> given(values, value_count);
-    if (outputs != 0) typing::check_outputs(to_view(owner), declared, given);
-    else typing::check_inputs(to_view(owner), declared, given);
+    if (outputs != 0)
+      typing::check_outputs(to_view(owner), declared, given);
+    else
+      typing::check_inputs(to_view(owner), declared, given);
   });
 }
 
-fathom_status create(uint32_t kinds, fathom_str config, fathom_str config_path, fathom_str context, fathom_object* out) {
+fathom_status create(uint32_t kinds, fathom_str config, fathom_str config_path, fathom_str context,
+                     fathom_object* out) {
   return guard([&] {
     *out = registry().create(kinds, parse_json(config, "the section of a component"), to_string(config_path),
                              parse_json(context, "the context of a component"));
@@ -112,15 +123,18 @@ const void* const slot_is_set = (host_slot() = host_table());
 
 fathom_status record_element_type(fathom_str json) {
   return guard([&] {
-    typing::register_element_type_json(to_view(json), registration != nullptr ? registration->provider_ : "the program");
-    if (registration != nullptr) registration->element_types_.push_back(parse_json(json, "an element type's definition"));
+    typing::register_element_type_json(to_view(json),
+                                       registration != nullptr ? registration->provider_ : "the program");
+    if (registration != nullptr)
+      registration->element_types_.push_back(parse_json(json, "an element type's definition"));
   });
 }
 
 const fathom_host* host_table() {
-  static const fathom_host table = {sizeof(fathom_host), FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR, &set_error,     &last_error,
-                                    &log_text,           &intern_type,     &type_text,       &record_element_type,
-                                    &check_ports,        &create,          &thread_budget,   &cancelled,     &get_extension};
+  static const fathom_host table = {sizeof(fathom_host),  FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR, &set_error,
+                                    &last_error,          &log_text,        &intern_type,     &type_text,
+                                    &record_element_type, &check_ports,     &create,          &thread_budget,
+                                    &cancelled,           &get_extension};
   return &table;
 }
 
@@ -130,10 +144,13 @@ int32_t thread_budget() { return budget(); }
 void add_host_extension(std::string_view id, const void* table) {
   auto& all = extensions();
   const std::lock_guard lock(all.mutex);
-  if (!all.by_id.emplace(id, table).second) throw Error(Code::kInternal, "the host extension '" + std::string(id) + "' exists already");
+  if (!all.by_id.emplace(id, table).second)
+    throw Error(Code::kInternal, "the host extension '" + std::string(id) + "' exists already");
 }
 
-RegistrationScope::RegistrationScope(std::string_view provider) : provider_(provider), outer_(registration) { registration = this; }
+RegistrationScope::RegistrationScope(std::string_view provider) : provider_(provider), outer_(registration) {
+  registration = this;
+}
 RegistrationScope::~RegistrationScope() { registration = outer_; }
 
 }  // namespace fathom::plugins

@@ -57,12 +57,15 @@ std::string type_text(const Json& type) {
   if (type.contains("axes") && type["axes"].is_array()) {
     axes.clear();
     for (const auto& axis : type["axes"]) {
-      const std::string kind = axis.is_object() ? axis.value("kind", "?") : axis.is_string() ? axis.get<std::string>() : axis.dump();
+      const std::string kind = axis.is_object()   ? axis.value("kind", "?")
+                               : axis.is_string() ? axis.get<std::string>()
+                                                  : axis.dump();
       axes += (axes.empty() ? "" : " ") + kind;
     }
     if (axes.empty()) axes = "scalar";
   }
-  std::string text = type.contains("elements") && type["elements"].is_string() ? type["elements"].get<std::string>() : "any type";
+  std::string text =
+      type.contains("elements") && type["elements"].is_string() ? type["elements"].get<std::string>() : "any type";
   if (type.contains("params") && type["params"].is_object()) {
     std::string params;
     for (const auto& [name, value] : type["params"].items()) {
@@ -81,7 +84,9 @@ void options_text(std::string& out, const Json& options, const std::string& inde
   width = std::min<size_t>(width, 44);
   for (const auto& option : options) {
     const std::string head = option.value("name", "") + ": " + option.value("type", "any");
-    std::string tail = option.value("required", false) ? "required" : "= " + (option.contains("default") ? option["default"].dump() : "null");
+    std::string tail = option.value("required", false)
+                           ? "required"
+                           : "= " + (option.contains("default") ? option["default"].dump() : "null");
     if (option.contains("unit")) tail += " " + option["unit"].get<std::string>();
     out += fmt::format("{}{:<{}}  {}", indent, head, width, tail);
     if (const std::string doc = option.value("doc", ""); !doc.empty()) out += "  # " + doc;
@@ -96,7 +101,8 @@ void ports_text(std::string& out, const Json& component, const char* key) {
   for (const auto& port : component[key]) {
     out += fmt::format("  {}: {}", port.value("name", ""), type_text(port.value("type", Json::object())));
     if (port.value("optional", false)) out += ", optional";
-    if (const int depth = port.value("list_depth", 0); depth > 0) out += depth == 1 ? ", in a list" : fmt::format(", in {} lists", depth);
+    if (const int depth = port.value("list_depth", 0); depth > 0)
+      out += depth == 1 ? ", in a list" : fmt::format(", in {} lists", depth);
     out += '\n';
   }
 }
@@ -113,7 +119,8 @@ std::string plugins_text(const std::vector<PluginRecord>& plugins, const SearchP
   std::string out;
   for (const auto& plugin : plugins) {
     if (!plugin.refusal.empty()) continue;
-    out += fmt::format("{} {}  (torch: {})  {}\n", plugin.info.name, plugin.info.version, torch_use_name(plugin.info.torch_use), plugin.file);
+    out += fmt::format("{} {}  (torch: {})  {}\n", plugin.info.name, plugin.info.version,
+                       torch_use_name(plugin.info.torch_use), plugin.file);
     for (const auto& [kind, name] : kKinds) {
       std::vector<std::string> names;
       for (const auto& component : plugin.info.provides) {
@@ -123,14 +130,16 @@ std::string plugins_text(const std::vector<PluginRecord>& plugins, const SearchP
     }
   }
   if (out.empty()) out = "no usable plugin was found\n";
-  const bool any_refused = std::any_of(plugins.begin(), plugins.end(), [](const auto& plugin) { return !plugin.refusal.empty(); });
+  const bool any_refused =
+      std::any_of(plugins.begin(), plugins.end(), [](const auto& plugin) { return !plugin.refusal.empty(); });
   if (any_refused) out += "refused:\n";
   for (const auto& plugin : plugins) {
     if (!plugin.refusal.empty()) out += "  " + plugin.refusal + "\n";
   }
   out += "looked into:\n";
   for (const auto& folder : path.folders) out += fmt::format("  {}  ({})\n", folder.path, folder.origin);
-  for (const auto& folder : path.refused) out += fmt::format("  {}  ({}) left out: {}\n", folder.path, folder.origin, folder.reason);
+  for (const auto& folder : path.refused)
+    out += fmt::format("  {}  ({}) left out: {}\n", folder.path, folder.origin, folder.reason);
   if (path.folders.empty() && path.refused.empty()) out += "  no folder: give --plugin-dir or FATHOM_PLUGIN_PATH\n";
   return out;
 }
@@ -140,8 +149,10 @@ Json info_json(PluginRegistry& registry, const std::string& name) {
   for (const auto& plugin : registry.plugins()) {
     if (plugin.info.name == name) {
       Json entry = plugin_json(plugin);
-      for (const auto& [key, value] : {std::pair{"licence", &plugin.info.licence}, {"vendor", &plugin.info.vendor},
-                                       {"url", &plugin.info.url}, {"libtorch", &plugin.info.libtorch}}) {
+      for (const auto& [key, value] : {std::pair{"licence", &plugin.info.licence},
+                                       {"vendor", &plugin.info.vendor},
+                                       {"url", &plugin.info.url},
+                                       {"libtorch", &plugin.info.libtorch}}) {
         entry[key] = *value;
       }
       entry["element_types"] = plugin.info.element_types;
@@ -163,20 +174,23 @@ std::string info_text(const Json& info) {
   for (const auto& entry : info) {
     if (!out.empty()) out += '\n';
     if (!entry.contains("kind")) {
-      out += fmt::format("plugin {} {}\n", entry.value("name", ""), entry["version"].is_string() ? entry["version"].get<std::string>() : "");
+      out += fmt::format("plugin {} {}\n", entry.value("name", ""),
+                         entry["version"].is_string() ? entry["version"].get<std::string>() : "");
       for (const char* key : {"status", "reason", "file", "torch_use", "libtorch", "licence", "vendor", "url"}) {
         if (entry.contains(key) && entry[key].is_string() && !entry[key].get<std::string>().empty()) {
           out += fmt::format("  {}: {}\n", key, entry[key].get<std::string>());
         }
       }
       for (const auto& component : entry["provides"]) {
-        out += fmt::format("  {} {}: {}\n", component.value("kind", ""), component.value("name", ""), component.value("doc", ""));
+        out += fmt::format("  {} {}: {}\n", component.value("kind", ""), component.value("name", ""),
+                           component.value("doc", ""));
       }
       continue;
     }
     out += fmt::format("{} {}\n", entry.value("kind", ""), entry.value("name", ""));
     if (const std::string doc = entry.value("doc", ""); !doc.empty()) out += doc + "\n";
-    out += fmt::format("plugin: {} {} ({})\n", entry.value("plugin", ""), entry.value("version", ""), entry.value("file", ""));
+    out += fmt::format("plugin: {} {} ({})\n", entry.value("plugin", ""), entry.value("version", ""),
+                       entry.value("file", ""));
     if (!entry["aliases"].empty()) {
       out += "aliases:\n";
       for (const auto& alias : entry["aliases"]) out += "  " + alias.get<std::string>() + "\n";

@@ -28,7 +28,8 @@ constexpr const char* kRebuild = "rebuild the plugin with this program's SDK (fa
 
 std::string demangled(const std::string& symbol) {
   int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status), &std::free);
+  const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
+                                                         &std::free);
   return status == 0 && text != nullptr ? text.get() : symbol;
 }
 
@@ -43,14 +44,18 @@ std::string after(const std::string& text, const std::string& marker) {
 Refusal linker_refusal(const std::string& text, const std::string& file) {
   for (const char* marker : {"undefined symbol: ", "version lookup error: "}) {
     if (const std::string symbol = after(text, marker); !symbol.empty()) {
-      return {"needs the function or variable '" + demangled(symbol) + "', which neither this program nor its libraries have", kRebuild};
+      return {"needs the function or variable '" + demangled(symbol) +
+                  "', which neither this program nor its libraries have",
+              kRebuild};
     }
   }
   if (const size_t end = text.find(": cannot open shared object file"); end != std::string::npos) {
     const size_t begin = text.find_last_of(" \"(", end);
-    const std::string library = text.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1));
+    const std::string library =
+        text.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1));
     if (library != file) {
-      return {"needs the library " + library + ", which is not found", "install it, or put it beside the plugin (its RUNPATH is $ORIGIN)"};
+      return {"needs the library " + library + ", which is not found",
+              "install it, or put it beside the plugin (its RUNPATH is $ORIGIN)"};
     }
   }
   return {"cannot be loaded: " + text, kRebuild};
@@ -71,7 +76,8 @@ void map_libtorch() {
   const std::string engine = folder_of_this_library() + "/libfathom_engine.so";
   struct stat info {};
   if (::stat(engine.c_str(), &info) != 0) return;
-  ::dlopen(engine.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);  // when it fails, loading the plugin says what is missing
+  ::dlopen(engine.c_str(),
+           RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);  // when it fails, loading the plugin says what is missing
 }
 
 // A second libtorch in one process aborts when it registers its operators.
@@ -81,7 +87,9 @@ std::optional<Refusal> bundled_libtorch(const std::string& file) {
     for (const char* name : {"libtorch_cpu.so", "libc10.so", "libtorch.so"}) {
       std::error_code failed;
       if (std::filesystem::exists(place / name, failed)) {
-        return Refusal{"brings a libtorch of its own (" + (place / name).string() + "), but a process can have only one", "remove that copy"};
+        return Refusal{
+            "brings a libtorch of its own (" + (place / name).string() + "), but a process can have only one",
+            "remove that copy"};
       }
     }
   }
@@ -111,7 +119,8 @@ Inspected inspect_plugin(const std::string& file, const HostVersions& host) {
     }
     const auto text = read_elf_section(file, kDescriptionSection);
     if (!text) {
-      out.refusal = Refusal{"carries no plugin description (section .fathom.plugin)", "build it with fathom_add_plugin() of the SDK"};
+      out.refusal = Refusal{"carries no plugin description (section .fathom.plugin)",
+                            "build it with fathom_add_plugin() of the SDK"};
       return out;
     }
     out.info = parse_plugin_info(*text);
@@ -144,13 +153,15 @@ std::variant<LoadedPlugin, Refusal> register_plugin(const fathom_plugin_entry* e
     }
     return Refusal{"failed while registering: " + text, "report it to the plugin's author, or remove the plugin"};
   } catch (const std::exception& error) {  // an exception must not cross; one that does ends here
-    return Refusal{"threw an exception while registering: " + std::string(error.what()), "report it to the plugin's author"};
+    return Refusal{"threw an exception while registering: " + std::string(error.what()),
+                   "report it to the plugin's author"};
   } catch (...) {
     return Refusal{"threw an exception of unknown type while registering", "report it to the plugin's author"};
   }
 }
 
-std::variant<LoadedPlugin, Refusal> load_plugin(const std::string& file, const PluginInfo& info, const HostVersions& host) {
+std::variant<LoadedPlugin, Refusal> load_plugin(const std::string& file, const PluginInfo& info,
+                                                const HostVersions& host) {
   if (info.torch_use != FATHOM_TORCH_NONE) map_libtorch();
   // Leaked on purpose: its destructor would unmap the plugin.
   auto* library = new boost::dll::shared_library();
@@ -161,17 +172,20 @@ std::variant<LoadedPlugin, Refusal> load_plugin(const std::string& file, const P
     return linker_refusal(error.what(), file);
   }
   if (!library->has(FATHOM_PLUGIN_ENTRY_NAME)) {
-    return Refusal{"is a shared library without " FATHOM_PLUGIN_ENTRY_NAME, "write FATHOM_PLUGIN(…) in one of its files"};
+    return Refusal{"is a shared library without " FATHOM_PLUGIN_ENTRY_NAME,
+                   "write FATHOM_PLUGIN(…) in one of its files"};
   }
   const auto* entry = &library->get<const fathom_plugin_entry>(FATHOM_PLUGIN_ENTRY_NAME);
-  if (entry->magic != FATHOM_PLUGIN_MAGIC || entry->struct_size < sizeof(fathom_plugin_entry) || entry->register_all == nullptr) {
+  if (entry->magic != FATHOM_PLUGIN_MAGIC || entry->struct_size < sizeof(fathom_plugin_entry) ||
+      entry->register_all == nullptr) {
     return Refusal{"has a " FATHOM_PLUGIN_ENTRY_NAME " that is no plugin descriptor (wrong magic or size)", kRebuild};
   }
   // The description may be older than the code.
   const PluginInfo actual = describe_plugin(*entry, {}, Json::array());
   if (auto refusal = incompatibility(actual, host)) return *refusal;
   auto result = register_plugin(entry);
-  if (const auto* loaded = std::get_if<LoadedPlugin>(&result); loaded != nullptr && info.name != loaded->registered.name) {
+  if (const auto* loaded = std::get_if<LoadedPlugin>(&result);
+      loaded != nullptr && info.name != loaded->registered.name) {
     return Refusal{"calls itself '" + loaded->registered.name + "' but is described as '" + info.name + "'", kRebuild};
   }
   return result;

@@ -19,8 +19,10 @@ class Checker {
         if (candidate["name"] == key) option = &candidate;
       }
       const std::string full_key = child_key(path, key);
-      if (option != nullptr) declared_value(*option, value, full_key);
-      else if (!schema.value("extra", false)) unknown(key, value, names, full_key);
+      if (option != nullptr)
+        declared_value(*option, value, full_key);
+      else if (!schema.value("extra", false))
+        unknown(key, value, names, full_key);
     }
     for (const auto& option : declared) {
       const std::string name = option["name"];
@@ -48,7 +50,8 @@ class Checker {
     return text;
   }
 
-  void unknown(const std::string& key, const Json& value, const std::vector<std::string>& names, const std::string& full_key) {
+  void unknown(const std::string& key, const Json& value, const std::vector<std::string>& names,
+               const std::string& full_key) {
     auto near = nearest_names(key, names);
     problems_.push_back(Error(Code::kFailed, owner_ + " has no option '" + key + "'")
                             .at(place(full_key))
@@ -60,18 +63,21 @@ class Checker {
 
   void declared_value(const Json& option, const Json& value, const std::string& full_key) {
     if (value.is_string() && value.get_ref<const std::string&>() == "???") {
-      problems_.push_back(Error(Code::kFailed, "option '" + option["name"].get<std::string>() + "' of " + owner_ + " has no value")
-                              .at(place(full_key))
-                              .seen("???")
-                              .expected(expected(option))
-                              .next("give " + full_key + " a value"));
+      problems_.push_back(
+          Error(Code::kFailed, "option '" + option["name"].get<std::string>() + "' of " + owner_ + " has no value")
+              .at(place(full_key))
+              .seen("???")
+              .expected(expected(option))
+              .next("give " + full_key + " a value"));
       return;
     }
     typed(option, option.value("type", "any"), value, full_key);
   }
 
   void typed(const Json& option, std::string_view type, const Json& value, const std::string& path) {
-    const auto inside = [&](std::string_view prefix) { return type.substr(prefix.size(), type.size() - prefix.size() - 1); };
+    const auto inside = [&](std::string_view prefix) {
+      return type.substr(prefix.size(), type.size() - prefix.size() - 1);
+    };
     const auto need = [&](bool ok) {
       if (!ok) wrong(option, type, value, path);
       return ok;
@@ -103,10 +109,11 @@ class Checker {
   void wrong(const Json& option, std::string_view type, const Json& value, const std::string& path) {
     std::string wanted(type);
     if (const std::string doc = option.value("doc", ""); !doc.empty()) wanted += ": " + doc;
-    problems_.push_back(Error(Code::kFailed, "option '" + option["name"].get<std::string>() + "' of " + owner_ + " has the wrong type")
-                            .at(place(path))
-                            .seen(value.dump())
-                            .expected(wanted));
+    problems_.push_back(
+        Error(Code::kFailed, "option '" + option["name"].get<std::string>() + "' of " + owner_ + " has the wrong type")
+            .at(place(path))
+            .seen(value.dump())
+            .expected(wanted));
   }
 
   const std::string& owner_;
@@ -118,8 +125,8 @@ const Json Checker::kNone = Json::array();
 
 }  // namespace
 
-std::vector<Error> check_options(const std::string& owner, const Json& schema, const Json& options, const std::string& path,
-                                 const Locate& locate) {
+std::vector<Error> check_options(const std::string& owner, const Json& schema, const Json& options,
+                                 const std::string& path, const Locate& locate) {
   Checker checker(owner, locate);
   checker.object(schema, options, path);
   return checker.take();

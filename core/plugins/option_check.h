@@ -13,10 +13,11 @@ namespace fathom::plugins {
 // What messages call the place of this full key: "model.x (configs/a.yaml:3:5)". Empty: the key itself.
 using Locate = std::function<std::string(const std::string& full_key)>;
 
-// `owner` is the component's name, `path` the full key of `options`. Types are those of fathom/options.h; an int is taken where a float is declared; the words inf, -inf and
-// nan stand for those numbers; a type word that is not known here (of a newer SDK) is left to the component.
-std::vector<Error> check_options(const std::string& owner, const Json& schema, const Json& options, const std::string& path,
-                                 const Locate& locate = {});
+// `owner` is the component's name, `path` the full key of `options`. Types are those of fathom/options.h; an int is
+// taken where a float is declared; the words inf, -inf and nan stand for those numbers; a type word that is not known
+// here (of a newer SDK) is left to the component.
+std::vector<Error> check_options(const std::string& owner, const Json& schema, const Json& options,
+                                 const std::string& path, const Locate& locate = {});
 
 // Throws the first, saying how many more there are; does nothing for an empty list.
 void throw_problems(const std::vector<Error>& problems);

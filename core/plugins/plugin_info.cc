@@ -130,15 +130,18 @@ void check_component(const fathom_component& component) {
   const auto refuse = [&](const std::string& what, const std::string& expected) {
     throw Error(Code::kBadData, "a component's descriptor is unusable: " + what).expected(expected);
   };
-  if (component.struct_size < sizeof(fathom_component)) refuse("it is too short", "struct_size of the SDK's fathom_component");
+  if (component.struct_size < sizeof(fathom_component))
+    refuse("it is too short", "struct_size of the SDK's fathom_component");
   const std::string name = to_string(component.name);
   if (name.empty()) refuse("it has no name", "a name");
-  if (kind_name(component.kind).empty()) refuse("'" + name + "' has kind " + std::to_string(component.kind), "a known kind");
+  if (kind_name(component.kind).empty())
+    refuse("'" + name + "' has kind " + std::to_string(component.kind), "a known kind");
   if (component.create == nullptr || component.destroy == nullptr || component.vtable == nullptr) {
     refuse("'" + name + "' lacks create, destroy or its table of functions", "all three");
   }
   for (size_t i = 0; i < component.alias_count; ++i) {
-    if (component.aliases == nullptr || component.aliases[i].len == 0) refuse("'" + name + "' has an empty alias", "names");
+    if (component.aliases == nullptr || component.aliases[i].len == 0)
+      refuse("'" + name + "' has an empty alias", "names");
   }
   const auto schema = Json::parse(to_view(component.schema), nullptr, /*allow_exceptions=*/false);
   if (!schema.is_object()) refuse("the schema of '" + name + "' is no JSON object", "{\"options\": […]}");
@@ -171,22 +174,29 @@ PluginInfo describe_plugin(const fathom_plugin_entry& entry, const std::vector<c
 }
 
 std::optional<Refusal> incompatibility(const PluginInfo& plugin, const HostVersions& host) {
-  const auto version = [](uint32_t major, uint32_t minor) { return std::to_string(major) + "." + std::to_string(minor); };
+  const auto version = [](uint32_t major, uint32_t minor) {
+    return std::to_string(major) + "." + std::to_string(minor);
+  };
   // Before 1.0 the boundary changes with its minor number; from 1.0 on a minor number only adds.
-  const bool abi_fits = plugin.abi_major == host.abi_major && (host.abi_major > 0 || plugin.abi_minor == host.abi_minor);
+  const bool abi_fits =
+      plugin.abi_major == host.abi_major && (host.abi_major > 0 || plugin.abi_minor == host.abi_minor);
   if (!abi_fits) {
     const bool newer = std::pair(plugin.abi_major, plugin.abi_minor) > std::pair(host.abi_major, host.abi_minor);
     return Refusal{"needs plugin ABI " + version(plugin.abi_major, plugin.abi_minor) + ", but this program has " +
                        version(host.abi_major, host.abi_minor),
-                   newer ? "update this program, or rebuild the plugin with its SDK" : "rebuild the plugin with this program's SDK"};
+                   newer ? "update this program, or rebuild the plugin with its SDK"
+                         : "rebuild the plugin with this program's SDK"};
   }
   if (plugin.torch_use == FATHOM_TORCH_NONE) return std::nullopt;
   if (torch_use_name(plugin.torch_use).empty()) {
-    return Refusal{"uses libtorch in a way this program does not know (torch_use " + std::to_string(plugin.torch_use) + ")",
-                   "update this program"};
+    return Refusal{
+        "uses libtorch in a way this program does not know (torch_use " + std::to_string(plugin.torch_use) + ")",
+        "update this program"};
   }
   const auto needed = major_minor(plugin.libtorch), here = major_minor(host.libtorch);
-  if (!needed) return Refusal{"does not say which libtorch it needs ('" + plugin.libtorch + "')", "rebuild it with fathom_add_plugin()"};
+  if (!needed)
+    return Refusal{"does not say which libtorch it needs ('" + plugin.libtorch + "')",
+                   "rebuild it with fathom_add_plugin()"};
   if (plugin.torch_use == FATHOM_TORCH_STABLE) {
     if (here && *needed <= *here) return std::nullopt;
     return Refusal{"needs libtorch " + plugin.libtorch + " or newer, but this program has " + host.libtorch,
@@ -197,8 +207,9 @@ std::optional<Refusal> incompatibility(const PluginInfo& plugin, const HostVersi
                    "rebuild the plugin with this program's SDK"};
   }
   if (plugin.cxx_tag != host.cxx_tag) {
-    return Refusal{"was built for the C++ library '" + plugin.cxx_tag + "', but this program for '" + host.cxx_tag + "'",
-                   "rebuild the plugin with the compiler family of this program"};
+    return Refusal{
+        "was built for the C++ library '" + plugin.cxx_tag + "', but this program for '" + host.cxx_tag + "'",
+        "rebuild the plugin with the compiler family of this program"};
   }
   return std::nullopt;
 }

@@ -1,6 +1,6 @@
 // What a plugin says about itself: the JSON in its ELF section `.fathom.plugin`, written at build time from its
-// registration, so that listing, validation of configs and "who provides X" never load it. Also what this program offers,
-// and whether the two fit. Thread-safe: no state.
+// registration, so that listing, validation of configs and "who provides X" never load it. Also what this program
+// offers, and whether the two fit. Thread-safe: no state.
 //
 //   {"name", "version", "licence", "vendor", "url", "abi": [major, minor], "torch_use": "none|stable|cxx",
 //    "libtorch", "cxx_tag", "provides": [{"kind", "name", "aliases", "doc", "schema"}], "element_types": [{…}]}
@@ -24,7 +24,8 @@ struct ProvidedComponent {
   std::string name;
   std::vector<std::string> aliases;
   std::string doc;
-  Json schema;  // {"options": [{name, type, default?, required?, unit?, doc, options?, extra?}], "extra"?, "inputs"?, "outputs"?}
+  Json schema;  // {"options": [{name, type, default?, required?, unit?, doc, options?, extra?}], "extra"?, "inputs"?,
+                // "outputs"?}
 };
 
 struct PluginInfo {
@@ -59,7 +60,9 @@ struct Refusal {
   std::string reason;  // "needs libtorch 2.9 (C++), but this program has 2.11.0"
   std::string todo;    // "rebuild the plugin with this program's SDK"
   std::string sentence(const std::string& file) const { return file + ": " + reason + "; " + todo; }
-  Error error(const std::string& file) const { return Error(Code::kUnavailable, "plugin refused: it " + reason).at(file).next(todo); }
+  Error error(const std::string& file) const {
+    return Error(Code::kUnavailable, "plugin refused: it " + reason).at(file).next(todo);
+  }
 };
 
 // Whether a plugin with these requirements may be loaded by a program with `host`'s versions.

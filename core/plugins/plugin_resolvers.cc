@@ -20,7 +20,8 @@ class PluginResolver {
 
   config::Node call(const std::vector<config::Node>& arguments) {
     std::call_once(made_, [&] {
-      handle_ = Handle<fathom_resolver_v1>(registry().create(kind_bit(FATHOM_KIND_RESOLVER), {{"_target_", name_}}, "resolver " + name_));
+      handle_ = Handle<fathom_resolver_v1>(
+          registry().create(kind_bit(FATHOM_KIND_RESOLVER), {{"_target_", name_}}, "resolver " + name_));
     });
     Json words = Json::array();
     for (const auto& argument : arguments) words.push_back(config::to_json(argument));

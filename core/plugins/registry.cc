@@ -52,9 +52,9 @@ struct PluginRegistry::Impl {
   std::recursive_mutex mutex;
   std::optional<SearchPath> path;
   bool scanned = false;
-  std::list<Slot> slots;                                    // built-in ones first, then in search order
+  std::list<Slot> slots;                                          // built-in ones first, then in search order
   std::map<std::string, std::vector<Claim>, std::less<>> claims;  // by name and alias; usable plugins only
-  std::vector<Slot*> loaded;                                // in the order of loading
+  std::vector<Slot*> loaded;                                      // in the order of loading
   bool exit_hook = false;
 
   void scan() {
@@ -76,15 +76,18 @@ struct PluginRegistry::Impl {
     Inspected inspected = inspect_plugin(file);
     Slot& slot = slots.emplace_back();
     slot.record = {file, origin, std::move(inspected.info), false, {}};
-    if (inspected.refusal) slot.record.refusal = inspected.refusal->sentence(file);
-    else if (!give_way(slot)) claim_names(slot);
+    if (inspected.refusal)
+      slot.record.refusal = inspected.refusal->sentence(file);
+    else if (!give_way(slot))
+      claim_names(slot);
   }
 
   // A program that is linked with a plugin uses its own copy and leaves the file alone.
   bool give_way(Slot& slot) {
     for (const auto& other : slots) {
       if (!other.built_in || &other == &slot || other.record.info.name != slot.record.info.name) continue;
-      slot.record.refusal = slot.record.file + ": the plugin '" + slot.record.info.name + "' is part of this program; nothing needs to be done";
+      slot.record.refusal = slot.record.file + ": the plugin '" + slot.record.info.name +
+                            "' is part of this program; nothing needs to be done";
       return true;
     }
     return false;
@@ -97,8 +100,8 @@ struct PluginRegistry::Impl {
       for (const auto& name : all_names(component)) {
         if (const Claim* other = claim_of(component.kind, name); other != nullptr && other->slot != &slot) {
           slot.duplicate = true;
-          slot.record.refusal = slot.record.file + ": gives the " + std::string(kind_name(component.kind)) + " '" + name +
-                                "', which " + other->slot->record.file + " gives too; remove one of the two";
+          slot.record.refusal = slot.record.file + ": gives the " + std::string(kind_name(component.kind)) + " '" +
+                                name + "', which " + other->slot->record.file + " gives too; remove one of the two";
           return;
         }
       }
@@ -152,7 +155,8 @@ struct PluginRegistry::Impl {
     const Slot* refused = refused_provider(kinds, name);
     if (fitting.size() == 1) {
       if (refused != nullptr && refused->duplicate) {
-        throw Error(Code::kFailed, "two plugins give the " + std::string(kind_name(fitting[0].component->kind)) + " '" + std::string(name) + "'")
+        throw Error(Code::kFailed, "two plugins give the " + std::string(kind_name(fitting[0].component->kind)) + " '" +
+                                       std::string(name) + "'")
             .at(where)
             .seen(fitting[0].slot->record.file + " and " + refused->record.file)
             .next("remove one of the two files");
@@ -161,11 +165,16 @@ struct PluginRegistry::Impl {
     }
     if (fitting.size() > 1) {
       std::vector<std::string> seen;
-      for (const auto& claim : fitting) seen.push_back(std::string(kind_name(claim.component->kind)) + " of " + claim.slot->record.file);
-      throw Error(Code::kFailed, "'" + std::string(name) + "' is ambiguous").at(where).seen(join(seen, ", ")).expected("one " + kinds_text(kinds));
+      for (const auto& claim : fitting)
+        seen.push_back(std::string(kind_name(claim.component->kind)) + " of " + claim.slot->record.file);
+      throw Error(Code::kFailed, "'" + std::string(name) + "' is ambiguous")
+          .at(where)
+          .seen(join(seen, ", "))
+          .expected("one " + kinds_text(kinds));
     }
     if (refused != nullptr) {
-      throw Error(Code::kUnavailable, "the " + kinds_text(kinds) + " '" + std::string(name) + "' is in a plugin that was refused")
+      throw Error(Code::kUnavailable,
+                  "the " + kinds_text(kinds) + " '" + std::string(name) + "' is in a plugin that was refused")
           .at(where)
           .seen(refused->record.refusal)
           .next("make that plugin loadable, then run again");
@@ -179,7 +188,8 @@ struct PluginRegistry::Impl {
       if (last_part(candidate) == last_part(name) && near.size() < 3) near.push_back(candidate);
     }
     for (auto& candidate : nearest_names(name, known)) {
-      if (near.size() < 3 && std::find(near.begin(), near.end(), candidate) == near.end()) near.push_back(std::move(candidate));
+      if (near.size() < 3 && std::find(near.begin(), near.end(), candidate) == near.end())
+        near.push_back(std::move(candidate));
     }
     std::string seen(name), next;
     if (const auto elsewhere = claims.find(name); elsewhere != claims.end()) {
@@ -191,12 +201,15 @@ struct PluginRegistry::Impl {
     size_t refused = 0;
     for (const auto& slot : slots) refused += slot.record.refusal.empty() ? 0 : 1;
     if (slots.empty()) {
-      next = "no plugin was found in " + (folders.empty() ? std::string("any folder") : join(folders, ", ")) + ": give --plugin-dir or FATHOM_PLUGIN_PATH";
+      next = "no plugin was found in " + (folders.empty() ? std::string("any folder") : join(folders, ", ")) +
+             ": give --plugin-dir or FATHOM_PLUGIN_PATH";
     } else {
-      next = "`fathom plugins list` shows what there is; plugins are looked for in " + (folders.empty() ? std::string("no folder") : join(folders, ", "));
+      next = "`fathom plugins list` shows what there is; plugins are looked for in " +
+             (folders.empty() ? std::string("no folder") : join(folders, ", "));
       if (refused > 0) next += "; " + std::to_string(refused) + " refused";
     }
-    return Error(slots.empty() ? Code::kUnavailable : Code::kFailed, "no plugin gives the " + kinds_text(kinds) + " '" + std::string(name) + "'")
+    return Error(slots.empty() ? Code::kUnavailable : Code::kFailed,
+                 "no plugin gives the " + kinds_text(kinds) + " '" + std::string(name) + "'")
         .at(where)
         .seen(std::move(seen))
         .candidates(near)
@@ -240,14 +253,17 @@ struct PluginRegistry::Impl {
       if (const auto* refusal = std::get_if<Refusal>(&result)) {
         refuse(slot, refusal->sentence(slot.record.file));
         Error error = refusal->error(slot.record.file);
-        throw Error(error.code(), error.message()).at(slot.record.file).seen(where.empty() ? "" : "needed by " + where).next(error.next());
+        throw Error(error.code(), error.message())
+            .at(slot.record.file)
+            .seen(where.empty() ? "" : "needed by " + where)
+            .next(error.next());
       }
       keep_loaded(slot, std::get<LoadedPlugin>(result));
     }
     const auto found = slot.components.find({claim.component->kind, claim.component->name});
     if (found == slot.components.end()) {
-      throw Error(Code::kUnavailable, "the plugin describes the " + std::string(kind_name(claim.component->kind)) + " '" +
-                                          claim.component->name + "' but does not register it")
+      throw Error(Code::kUnavailable, "the plugin describes the " + std::string(kind_name(claim.component->kind)) +
+                                          " '" + claim.component->name + "' but does not register it")
           .at(slot.record.file)
           .next("build the plugin again with fathom_add_plugin()");
     }
@@ -342,7 +358,8 @@ const fathom_component* PluginRegistry::load(uint32_t kinds, std::string_view na
   return impl_->load(kinds, name, where);
 }
 
-fathom_object PluginRegistry::create(uint32_t kinds, const Json& section, const std::string& config_path, const Json& context) {
+fathom_object PluginRegistry::create(uint32_t kinds, const Json& section, const std::string& config_path,
+                                     const Json& context) {
   Selection selection = select_component(kinds, section, config_path);
   const std::string where = child_key(config_path, selection.key);
   const Found found = find(kinds, selection.name, where);
@@ -351,7 +368,8 @@ fathom_object PluginRegistry::create(uint32_t kinds, const Json& section, const 
   const fathom_component* component = load(kinds, selection.name, where);
 
   const std::string config_text = config_text_of(selection.options), context_text = context.dump();
-  const fathom_create_args args = {sizeof(fathom_create_args), to_abi(config_text), to_abi(config_path), to_abi(context_text)};
+  const fathom_create_args args = {sizeof(fathom_create_args), to_abi(config_text), to_abi(config_path),
+                                   to_abi(context_text)};
   fathom_object object{component, nullptr};
   try {
     check(component->create(&args, &object.self));
@@ -360,12 +378,14 @@ fathom_object PluginRegistry::create(uint32_t kinds, const Json& section, const 
     throw;
   }
   if (object.self == nullptr) {
-    throw Error(Code::kInternal, "the plugin made no '" + found.component->name + "' and gave no reason").at(found.file);
+    throw Error(Code::kInternal, "the plugin made no '" + found.component->name + "' and gave no reason")
+        .at(found.file);
   }
   return object;
 }
 
-std::vector<Error> PluginRegistry::validate_section(uint32_t kinds, const Json& section, const std::string& config_path, const Locate& locate) {
+std::vector<Error> PluginRegistry::validate_section(uint32_t kinds, const Json& section, const std::string& config_path,
+                                                    const Locate& locate) {
   const auto place = [&](const std::string& key) {
     const std::string written = locate ? locate(key) : std::string();
     return written.empty() ? key : written;
@@ -378,7 +398,9 @@ std::vector<Error> PluginRegistry::validate_section(uint32_t kinds, const Json& 
     const bool deeper = section.contains("params") && !selection.options.contains("params");
     const Locate place_of = [&](const std::string& key) {
       const bool moved = deeper && key.size() > config_path.size() && !section.contains(first_key(key, config_path));
-      return place(moved ? child_key(config_path, "params" + std::string(config_path.empty() ? "." : "") + key.substr(config_path.size())) : key);
+      return place(moved ? child_key(config_path, "params" + std::string(config_path.empty() ? "." : "") +
+                                                      key.substr(config_path.size()))
+                         : key);
     };
     return check_options(found.component->name, found.component->schema, selection.options, config_path, place_of);
   } catch (Error& error) {

@@ -1,8 +1,8 @@
 // Components by kind and name: what the host, the engine and plugins ask when a config names a class.
 //
-// The first question sets the search path and reads the descriptions of all plugins found (no plugin is loaded for that);
-// a plugin is loaded when one of its components is made. All functions may be called from any thread, also by a plugin
-// that is creating a component.
+// The first question sets the search path and reads the descriptions of all plugins found (no plugin is loaded for
+// that); a plugin is loaded when one of its components is made. All functions may be called from any thread, also by a
+// plugin that is creating a component.
 //
 //   auto& r = fathom::plugins::registry();
 //   r.use_search_path(resolve_search_path(request));        // once, before the first question; optional
@@ -56,9 +56,9 @@ class PluginRegistry {
   // All plugins found, in the order of the search path.
   std::vector<PluginRecord> plugins();
 
-  // The component called `name` (its name or an alias) of one of `kinds`; nothing is loaded. Throws Error: kFailed for an
-  // unknown name, with the nearest names; kUnavailable when a refused plugin would have provided it; kFailed when two
-  // plugins or two kinds give it. `where` is the place of the name.
+  // The component called `name` (its name or an alias) of one of `kinds`; nothing is loaded. Throws Error: kFailed for
+  // an unknown name, with the nearest names; kUnavailable when a refused plugin would have provided it; kFailed when
+  // two plugins or two kinds give it. `where` is the place of the name.
   Found find(uint32_t kinds, std::string_view name, const std::string& where = {});
   // Whether find() would succeed.
   bool contains(uint32_t kinds, std::string_view name);
@@ -71,12 +71,14 @@ class PluginRegistry {
   // Makes the component a section names (see section.h): checks the section against the declared options, loads the
   // plugin, calls create. The caller owns the object: component->destroy(self), or fathom::Handle.
   // `config_path` is the section's full key; `context` is what the host tells this kind (see the kind's header).
-  fathom_object create(uint32_t kinds, const Json& section, const std::string& config_path, const Json& context = Json::object());
+  fathom_object create(uint32_t kinds, const Json& section, const std::string& config_path,
+                       const Json& context = Json::object());
 
   // All that is wrong with a section, without loading or making anything; empty when create() would get as far as the
   // component's own code. `locate` gives the place of a full key, so
   // that each error can name a file and line.
-  std::vector<Error> validate_section(uint32_t kinds, const Json& section, const std::string& config_path, const Locate& locate = {});
+  std::vector<Error> validate_section(uint32_t kinds, const Json& section, const std::string& config_path,
+                                      const Locate& locate = {});
 
   // Calls the plugins' shutdown functions, last loaded first, each once. Also runs at exit.
   void shutdown();

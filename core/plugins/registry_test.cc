@@ -77,7 +77,9 @@ TEST_F(RegistryTest, NameIsAnOptionOfAModule) {
 }
 
 TEST_F(RegistryTest, InfinitiesCrossAsWords) {
-  make(kOptimizer, {{"name", "testopt"}, {"rate", std::numeric_limits<double>::infinity()}, {"betas", {1, -std::numeric_limits<double>::infinity()}}});
+  make(kOptimizer, {{"name", "testopt"},
+                    {"rate", std::numeric_limits<double>::infinity()},
+                    {"betas", {1, -std::numeric_limits<double>::infinity()}}});
   EXPECT_EQ(testing::made.at(0).config, R"({"rate":"inf","betas":[1,"-inf"]})");
 }
 
@@ -89,16 +91,29 @@ TEST_F(RegistryTest, OptionsAreCheckedBeforeAnythingIsMade) {
 }
 
 TEST_F(RegistryTest, AllProblemsAreReportedWithPlaces) {
-  const Json section = {{"name", "testopt"}, {"features", 1.5},  {"rate", "fast"}, {"betas", {1, "x"}}, {"note", 3},
-                        {"inner", Json::object()}, {"blocks", {{{"n", true}}}}, {"weights", {{"a", nullptr}}}, {"nonsense", 1}, {"free", "???"}};
+  const Json section = {{"name", "testopt"},
+                        {"features", 1.5},
+                        {"rate", "fast"},
+                        {"betas", {1, "x"}},
+                        {"note", 3},
+                        {"inner", Json::object()},
+                        {"blocks", {{{"n", true}}}},
+                        {"weights", {{"a", nullptr}}},
+                        {"nonsense", 1},
+                        {"free", "???"}};
   const auto problems = registry_.validate_section(kOptimizer, section, "optim", [](const std::string& key) {
     return key == "optim.nonsense" ? std::string("a.yaml:7:3") : std::string();
   });
   std::vector<std::string> places;
   for (const auto& problem : problems) places.push_back(problem.where());
-  EXPECT_THAT(places, ::testing::UnorderedElementsAre("optim.features", "optim.rate", "optim.betas[1]", "optim.note", "optim.inner",
-                                                      "optim.blocks[0].n", "optim.weights.a", "a.yaml:7:3", "optim.free"));
-  EXPECT_TRUE(registry_.validate_section(kOptimizer, {{"name", "testopt"}, {"rate", 1}, {"note", nullptr}, {"inner", {{"deep", true}}}}, "o").empty());
+  EXPECT_THAT(places, ::testing::UnorderedElementsAre("optim.features", "optim.rate", "optim.betas[1]", "optim.note",
+                                                      "optim.inner", "optim.blocks[0].n", "optim.weights.a",
+                                                      "a.yaml:7:3", "optim.free"));
+  EXPECT_TRUE(registry_
+                  .validate_section(kOptimizer,
+                                    {{"name", "testopt"}, {"rate", 1}, {"note", nullptr}, {"inner", {{"deep", true}}}},
+                                    "o")
+                  .empty());
 }
 
 TEST_F(RegistryTest, PlacesInsideParams) {
@@ -117,8 +132,10 @@ TEST_F(RegistryTest, ComponentErrorsComeBackWhole) {
 }
 
 TEST_F(RegistryTest, PartialAndPositionalAreRefused) {
-  EXPECT_THAT(error_of([&] { make(kModule, {{"_target_", "test.Module"}, {"_partial_", true}}); }).message(), HasSubstr("_partial_"));
-  EXPECT_THAT(error_of([&] { make(kModule, {{"_target_", "test.Module"}, {"_args_", {1}}}); }).message(), HasSubstr("_args_"));
+  EXPECT_THAT(error_of([&] { make(kModule, {{"_target_", "test.Module"}, {"_partial_", true}}); }).message(),
+              HasSubstr("_partial_"));
+  EXPECT_THAT(error_of([&] { make(kModule, {{"_target_", "test.Module"}, {"_args_", {1}}}); }).message(),
+              HasSubstr("_args_"));
 }
 
 TEST_F(RegistryTest, ShutdownRunsOncePerPlugin) {
@@ -149,7 +166,14 @@ TEST(HostTable, SettingTheLastErrorAgainKeepsItsText) {
 }
 
 TEST(HostTable, AnErrorOfAnOlderPluginIsReadAsFarAsItGoes) {
-  fathom_error error{offsetof(fathom_error, where), FATHOM_IO, to_abi("short"), {reinterpret_cast<const char*>(1), 99}, {}, {}, {}, {}};
+  fathom_error error{offsetof(fathom_error, where),
+                     FATHOM_IO,
+                     to_abi("short"),
+                     {reinterpret_cast<const char*>(1), 99},
+                     {},
+                     {},
+                     {},
+                     {}};
   host_table()->set_error(&error);
   EXPECT_EQ(to_string(host_table()->last_error()->what), "short");
   EXPECT_EQ(host_table()->last_error()->where.len, 0u);

@@ -23,7 +23,8 @@ std::string identifier(const std::string& text) {
 
 std::string renamed(std::string text, const std::string& name) {
   const std::string old = kTemplateName;
-  for (size_t at = text.find(old); at != std::string::npos; at = text.find(old, at + name.size())) text.replace(at, old.size(), name);
+  for (size_t at = text.find(old); at != std::string::npos; at = text.find(old, at + name.size()))
+    text.replace(at, old.size(), name);
   return text;
 }
 

@@ -16,7 +16,10 @@ namespace fs = std::filesystem;
 
 void add_named(SearchPath& out, const std::string& folder, const std::string& origin) {
   if (folder.empty()) {
-    throw Error(Code::kUsage, "an empty plugin folder").at(origin).expected("absolute folders").next("remove the empty part");
+    throw Error(Code::kUsage, "an empty plugin folder")
+        .at(origin)
+        .expected("absolute folders")
+        .next("remove the empty part");
   }
   std::error_code failed;
   if (folder.front() != '/') {
@@ -60,14 +63,16 @@ std::string writable_by_everybody(const std::string& path) {
   // In a sticky folder (/tmp) others cannot replace what they do not own; elsewhere they can.
   for (fs::path above = fs::path(path).parent_path();; above = above.parent_path()) {
     if (::stat(above.c_str(), &info) != 0) return "cannot look at " + above.string();
-    if ((info.st_mode & S_IWOTH) != 0 && (info.st_mode & S_ISVTX) == 0) return "everybody may write to " + above.string();
+    if ((info.st_mode & S_IWOTH) != 0 && (info.st_mode & S_ISVTX) == 0)
+      return "everybody may write to " + above.string();
     if (above == above.parent_path()) return {};
   }
 }
 
 SearchRequest default_search_request() {
   SearchRequest request;
-  if (const char* path = std::getenv("FATHOM_PLUGIN_PATH"); path != nullptr && *path != '\0') request.environment_path = path;
+  if (const char* path = std::getenv("FATHOM_PLUGIN_PATH"); path != nullptr && *path != '\0')
+    request.environment_path = path;
   std::error_code failed;
   if (const fs::path program = fs::read_symlink("/proc/self/exe", failed); !failed) request.program = program;
   if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data == '/') {
@@ -91,7 +96,8 @@ SearchPath resolve_search_path(const SearchRequest& request) {
 
   std::vector<SearchFolder> once;
   for (auto& folder : out.folders) {
-    const bool known = std::any_of(once.begin(), once.end(), [&](const auto& other) { return other.path == folder.path; });
+    const bool known =
+        std::any_of(once.begin(), once.end(), [&](const auto& other) { return other.path == folder.path; });
     if (!known) once.push_back(std::move(folder));
   }
   out.folders = std::move(once);
@@ -106,8 +112,10 @@ std::vector<std::string> plugin_files(const std::string& folder) {
   for (const auto& entry : entries) {
     if (entry.path().extension() != ".so") continue;
     const fs::path file = fs::canonical(entry.path(), failed);
-    if (failed) files.push_back(entry.path());  // a dangling link: the reader will say so
-    else if (fs::is_regular_file(file, failed)) files.push_back(file);
+    if (failed)
+      files.push_back(entry.path());  // a dangling link: the reader will say so
+    else if (fs::is_regular_file(file, failed))
+      files.push_back(file);
   }
   std::sort(files.begin(), files.end());
   files.erase(std::unique(files.begin(), files.end()), files.end());

@@ -1,7 +1,8 @@
 // Where plugins are looked for, in this order:
 //   1. folders named with --plugin-dir
 //   2. FATHOM_PLUGIN_PATH (colon separated)
-//   3. PREFIX/lib/fathom/plugins, PREFIX found from the running program (PREFIX/bin/fathom), so that the build tree and the
+//   3. PREFIX/lib/fathom/plugins, PREFIX found from the running program (PREFIX/bin/fathom), so that the build tree and
+//   the
 //      install tree both work
 //   4. $XDG_DATA_HOME/fathom/plugins (~/.local/share when unset)
 // A plugin is code that runs with the user's rights: folders and files that everybody may write are refused, and so are

@@ -22,8 +22,10 @@ bool all_finite(const Json& value) {
 void word_infinities(Json& value) {
   if (value.is_number_float()) {
     const double number = value.get<double>();
-    if (std::isnan(number)) value = "nan";
-    else if (std::isinf(number)) value = number > 0 ? "inf" : "-inf";
+    if (std::isnan(number))
+      value = "nan";
+    else if (std::isinf(number))
+      value = number > 0 ? "inf" : "-inf";
   } else if (value.is_structured()) {
     for (auto& item : value) word_infinities(item);
   }
@@ -55,15 +57,20 @@ Selection select_component(uint32_t kinds, const Json& section, const std::strin
         .at(path)
         .seen(section.dump())
         .expected(by_name ? "a map with `name` or `_target_`" : "a map with `_target_`")
-        .next(std::string("add ") + (by_name ? "name: …" : "_target_: …") + "; `fathom plugins list` shows what there is");
+        .next(std::string("add ") + (by_name ? "name: …" : "_target_: …") +
+              "; `fathom plugins list` shows what there is");
   }
   Selection out{section[key].get<std::string>(), key, section};
   out.options.erase(key);
   if (out.options.contains("_partial_") && out.options["_partial_"] == true) {
-    throw Error(Code::kFailed, "_partial_ is not possible here: a component is made whole").at(child_key(path, "_partial_")).next("remove it");
+    throw Error(Code::kFailed, "_partial_ is not possible here: a component is made whole")
+        .at(child_key(path, "_partial_"))
+        .next("remove it");
   }
   if (out.options.contains("_args_") && !out.options["_args_"].empty()) {
-    throw Error(Code::kFailed, "_args_ is not possible here: options have names").at(child_key(path, "_args_")).next("write name: value");
+    throw Error(Code::kFailed, "_args_ is not possible here: options have names")
+        .at(child_key(path, "_args_"))
+        .next("write name: value");
   }
   // They steer how Hydra builds Python objects and mean nothing to a component, which gets its section as it stands.
   for (const char* hydra : {"_partial_", "_args_", "_recursive_", "_convert_"}) out.options.erase(hydra);
@@ -86,7 +93,9 @@ void flatten_params(Selection& selection, const Json& schema, const std::string&
   selection.options.erase("params");
   for (const auto& [key, value] : params.items()) {
     if (selection.options.contains(key)) {
-      throw Error(Code::kFailed, "option '" + key + "' stands both in the section and in its params").at(child_key(path, key)).next("remove one");
+      throw Error(Code::kFailed, "option '" + key + "' stands both in the section and in its params")
+          .at(child_key(path, key))
+          .next("remove one");
     }
     selection.options[key] = value;
   }

@@ -22,7 +22,8 @@ struct Selection {
 // The key of `section` that names a class of one of `kinds`, or empty.
 std::string selecting_key(uint32_t kinds, const Json& section);
 
-// Throws Error(kFailed) when nothing is named, or when the section asks for what only Python can do (_partial_, _args_).
+// Throws Error(kFailed) when nothing is named, or when the section asks for what only Python can do (_partial_,
+// _args_).
 Selection select_component(uint32_t kinds, const Json& section, const std::string& path);
 
 // Moves the entries of an undeclared `params` map up to the section itself, as NeMo upgrades old configs. Throws

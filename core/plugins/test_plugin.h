@@ -1,5 +1,5 @@
-// A plugin inside the test program: a logger "test.Logger" (alias "nemo.TestLogger"), an optimizer "testopt", a resolver
-// "double" and a module "test.Module", with counters of what was made and destroyed.
+// A plugin inside the test program: a logger "test.Logger" (alias "nemo.TestLogger"), an optimizer "testopt", a
+// resolver "double" and a module "test.Module", with counters of what was made and destroyed.
 #pragma once
 
 #include <string>
@@ -21,11 +21,18 @@ inline std::vector<std::string> shut_down;
 
 // One component with its texts; lives until the process ends.
 inline const fathom_component* component(fathom_kind kind, const char* name, const char* alias, const char* schema,
-                                         fathom_status (*create)(const fathom_create_args*, void**), const void* vtable = nullptr) {
+                                         fathom_status (*create)(const fathom_create_args*, void**),
+                                         const void* vtable = nullptr) {
   static const uint32_t empty_vtable = sizeof(uint32_t);
   auto* aliases = new fathom_str{to_abi(std::string_view(alias))};
-  return new fathom_component{sizeof(fathom_component), kind, to_abi(std::string_view(name)), aliases, *alias == '\0' ? size_t{0} : size_t{1},
-                              to_abi("for tests"), to_abi(std::string_view(schema)), create,
+  return new fathom_component{sizeof(fathom_component),
+                              kind,
+                              to_abi(std::string_view(name)),
+                              aliases,
+                              *alias == '\0' ? size_t{0} : size_t{1},
+                              to_abi("for tests"),
+                              to_abi(std::string_view(schema)),
+                              create,
                               [](void* self) {
                                 ++destroyed;
                                 delete static_cast<int*>(self);
@@ -50,15 +57,26 @@ inline constexpr const char* kOptionsSchema = R"({"options": [
   {"name": "free", "type": "any", "doc": "", "default": null}]})";
 
 inline const fathom_plugin_entry* test_entry() {
-  static const fathom_resolver_v1 doubled = {sizeof(fathom_resolver_v1), [](void*, fathom_str arguments, const fathom_text_sink* out) {
+  static const fathom_resolver_v1 doubled = {sizeof(fathom_resolver_v1),
+                                             [](void*, fathom_str arguments, const fathom_text_sink* out) {
                                                return guard([&] {
                                                  const Json words = parse_json(arguments, "arguments");
                                                  write(out, Json(words.at(0).get<int64_t>() * 2).dump());
                                                });
                                              }};
   static const fathom_plugin_entry entry = {
-      FATHOM_PLUGIN_MAGIC, sizeof(fathom_plugin_entry), FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR, to_abi("testing"), to_abi("1.0"),
-      to_abi("Apache-2.0"), to_abi("nobody"), to_abi(""), FATHOM_TORCH_NONE, to_abi(""), to_abi(""),
+      FATHOM_PLUGIN_MAGIC,
+      sizeof(fathom_plugin_entry),
+      FATHOM_ABI_MAJOR,
+      FATHOM_ABI_MINOR,
+      to_abi("testing"),
+      to_abi("1.0"),
+      to_abi("Apache-2.0"),
+      to_abi("nobody"),
+      to_abi(""),
+      FATHOM_TORCH_NONE,
+      to_abi(""),
+      to_abi(""),
       [](const fathom_host*, const fathom_registrar* registrar) {
         return guard([&] {
           const auto add = [&](const fathom_component* c) { check(registrar->add(registrar->ctx, c)); };
@@ -66,16 +84,19 @@ inline const fathom_plugin_entry* test_entry() {
                         [](const fathom_create_args* a, void** self) { return record("test.Logger", a, self); }));
           add(component(FATHOM_KIND_OPTIMIZER, "testopt", "torch.optim.TestOpt", kOptionsSchema,
                         [](const fathom_create_args* a, void** self) { return record("testopt", a, self); }));
-          add(component(FATHOM_KIND_RESOLVER, "double", "", R"({"options": []})",
-                        [](const fathom_create_args* a, void** self) { return record("double", a, self); }, &doubled));
+          add(component(
+              FATHOM_KIND_RESOLVER, "double", "", R"({"options": []})",
+              [](const fathom_create_args* a, void** self) { return record("double", a, self); }, &doubled));
           add(component(FATHOM_KIND_MODULE, "test.Module", "nemo.collections.test.Module", kOptionsSchema,
                         [](const fathom_create_args* a, void** self) { return record("test.Module", a, self); }));
-          add(component(FATHOM_KIND_MODULE, "test.Failing", "", R"({"options": [], "extra": true})", [](const fathom_create_args*, void**) {
-            return report(Error(Code::kBadData, "it cannot be").seen("this").candidates("that"));
-          }));
+          add(component(FATHOM_KIND_MODULE, "test.Failing", "", R"({"options": [], "extra": true})",
+                        [](const fathom_create_args*, void**) {
+                          return report(Error(Code::kBadData, "it cannot be").seen("this").candidates("that"));
+                        }));
         });
       },
-      nullptr, [] { shut_down.push_back("testing"); }};
+      nullptr,
+      [] { shut_down.push_back("testing"); }};
   return &entry;
 }
 

@@ -19,7 +19,8 @@ constexpr int kTimesMade = 20;
 
 std::string one_line(const Error& error) {
   std::string text = error.message();
-  for (const auto& [label, part] : {std::pair{"at", error.where()}, {"seen", error.seen()}, {"expected", error.expected()}}) {
+  for (const auto& [label, part] :
+       {std::pair{"at", error.where()}, {"seen", error.seen()}, {"expected", error.expected()}}) {
     if (!part.empty()) text += std::string("; ") + label + " " + part;
   }
   return text;
@@ -38,7 +39,8 @@ Json comparable(const PluginInfo& info) {
 std::string first_difference(const Json& described, const Json& registered) {
   for (const auto& [key, value] : described.items()) {
     if (key == "provides" || (registered.contains(key) && registered[key] == value)) continue;
-    return key + " is described as " + value.dump() + " but registered as " + (registered.contains(key) ? registered[key].dump() : "nothing");
+    return key + " is described as " + value.dump() + " but registered as " +
+           (registered.contains(key) ? registered[key].dump() : "nothing");
   }
   const auto missing_in = [](const Json& from, const Json& in) -> std::string {
     for (const auto& component : from["provides"]) {
@@ -79,7 +81,8 @@ ValidationCheck check_options_of(const fathom_component& component, const Json& 
     const Json only = {{"options", Json::array({option})}};
     if (option["default"] == "???") continue;
     const auto problems = check_options(name, only, {{option["name"].get<std::string>(), option["default"]}}, "");
-    if (!problems.empty()) return {"options " + name, false, "a default has not its option's type: " + one_line(problems.front())};
+    if (!problems.empty())
+      return {"options " + name, false, "a default has not its option's type: " + one_line(problems.front())};
   }
   if (schema.value("extra", false)) return {"options " + name, true, "accepts further keys"};
   const auto result = run_in_child(
@@ -89,7 +92,8 @@ ValidationCheck check_options_of(const fathom_component& component, const Json& 
       },
       kSecondsPerComponent);
   if (!result.finished) return {"options " + name, false, "an unknown option: " + result.text};
-  if (result.text == "taken") return {"options " + name, false, "an unknown option was ignored; parse options with parse_options()"};
+  if (result.text == "taken")
+    return {"options " + name, false, "an unknown option was ignored; parse options with parse_options()"};
   return {"options " + name, true, std::to_string(schema.value("options", Json::array()).size()) + " declared"};
 }
 
@@ -137,12 +141,15 @@ ValidationReport validate_plugin(const std::string& given) {
 
   const auto start = std::chrono::steady_clock::now();
   const Inspected inspected = inspect_plugin(file);
-  const auto taken = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
+  const auto taken =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
   if (inspected.info.name.empty()) {
-    add("description", false, inspected.refusal ? inspected.refusal->reason + "; " + inspected.refusal->todo : "it has no name");
+    add("description", false,
+        inspected.refusal ? inspected.refusal->reason + "; " + inspected.refusal->todo : "it has no name");
     return report;
   }
-  add("description", taken < 100, inspected.info.name + " " + inspected.info.version + ", read in " + std::to_string(taken) + " ms");
+  add("description", taken < 100,
+      inspected.info.name + " " + inspected.info.version + ", read in " + std::to_string(taken) + " ms");
   if (inspected.refusal) {
     add("versions", false, inspected.refusal->reason + "; " + inspected.refusal->todo);
     return report;
@@ -158,7 +165,8 @@ ValidationReport validate_plugin(const std::string& given) {
     if (count > 5) extra.resize(5);
     add("exported symbols", count == 0,
         count == 0 ? FATHOM_PLUGIN_ENTRY_NAME " only"
-                   : std::to_string(count) + " besides the entry (" + join(extra, ", ") + "); link with the SDK's version script (plugin.map)");
+                   : std::to_string(count) + " besides the entry (" + join(extra, ", ") +
+                         "); link with the SDK's version script (plugin.map)");
   } catch (const Error& error) {
     add("exported symbols", false, one_line(error));
   }
@@ -171,20 +179,23 @@ ValidationReport validate_plugin(const std::string& given) {
   const auto& loaded = std::get<LoadedPlugin>(result);
   add("load", true, std::to_string(loaded.components.size()) + " components registered");
   const std::string difference = first_difference(comparable(inspected.info), comparable(loaded.registered));
-  add("registration", difference.empty(), difference.empty() ? "as described" : difference + "; build the plugin again");
+  add("registration", difference.empty(),
+      difference.empty() ? "as described" : difference + "; build the plugin again");
 
   std::vector<std::string> shared;
   for (const auto& other : registry().plugins()) {
     if (other.file == file || !other.refusal.empty()) continue;
     for (const auto& mine : inspected.info.provides) {
       for (const auto& theirs : other.info.provides) {
-        if (theirs.kind == mine.kind && theirs.name == mine.name) shared.push_back("'" + mine.name + "' is also in " + other.file);
+        if (theirs.kind == mine.kind && theirs.name == mine.name)
+          shared.push_back("'" + mine.name + "' is also in " + other.file);
       }
     }
   }
   add("names", shared.empty(), shared.empty() ? "no other plugin gives them" : join(shared, "; "));
 
-  const bool quiet = loaded.entry->query == nullptr || loaded.entry->query(to_abi("org.nobody.extension/99")) == nullptr;
+  const bool quiet =
+      loaded.entry->query == nullptr || loaded.entry->query(to_abi("org.nobody.extension/99")) == nullptr;
   add("unknown extension", quiet, quiet ? "answers null" : "query() answered for an id that does not exist");
 
   for (const auto* component : loaded.components) {
@@ -197,7 +208,8 @@ ValidationReport validate_plugin(const std::string& given) {
 
 Json validation_json(const ValidationReport& report) {
   Json checks = Json::array();
-  for (const auto& check : report.checks) checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
+  for (const auto& check : report.checks)
+    checks.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
   return {{"file", report.file}, {"ok", report.ok()}, {"checks", std::move(checks)}};
 }
 
@@ -208,7 +220,8 @@ std::string validation_text(const ValidationReport& report) {
     out += (check.ok ? "ok    " : "FAIL  ") + check.name + ": " + check.detail + "\n";
     bad += check.ok ? 0 : 1;
   }
-  out += report.file + ": " + std::to_string(report.checks.size() - bad) + " checks passed, " + std::to_string(bad) + " failed\n";
+  out += report.file + ": " + std::to_string(report.checks.size() - bad) + " checks passed, " + std::to_string(bad) +
+         " failed\n";
   return out;
 }
 

@@ -1,5 +1,5 @@
-// `fathom plugins validate FILE.so`: whether a plugin keeps the rules of the boundary. Loads it into this process, so run
-// it from a process of its own, before threads are started; components are made in child processes.
+// `fathom plugins validate FILE.so`: whether a plugin keeps the rules of the boundary. Loads it into this process, so
+// run it from a process of its own, before threads are started; components are made in child processes.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace fathom::plugins {
 
 struct ValidationCheck {
-  std::string name;    // "description", "versions", "exported symbols", …, "create test.Module"
+  std::string name;  // "description", "versions", "exported symbols", …, "create test.Module"
   bool ok;
   std::string detail;  // what was found; says what to do when not ok
 };
@@ -29,8 +29,8 @@ struct ValidationReport {
 //   registration       what is registered is what is described
 //   names              no other plugin found gives them
 //   unknown extension  query() of an id nobody has answers null
-//   options NAME       every default has its option's type; an unknown option is an error, in the component's own code too
-//   create NAME        components whose options all have defaults are made and destroyed 20 times without a crash
+//   options NAME       every default has its option's type; an unknown option is an error, in the component's own code
+//   too create NAME        components whose options all have defaults are made and destroyed 20 times without a crash
 ValidationReport validate_plugin(const std::string& file);
 
 // {file, ok, checks: [{name, ok, detail}]}

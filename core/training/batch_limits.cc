@@ -1,9 +1,9 @@
 #include "core/training/batch_limits.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
-
-#include <fmt/format.h>
 
 namespace fathom {
 
@@ -14,13 +14,17 @@ int64_t limited_batches(const Json& limit, int64_t batches, const std::string& k
     if (count < 0) throw Error(Code::kFailed, "must not be negative").at(key).seen(limit.dump());
     return std::min(count, batches);
   }
-  if (!limit.is_number()) throw Error(Code::kFailed, "is no limit").at(key).seen(limit.dump()).expected("an int or a fraction");
+  if (!limit.is_number())
+    throw Error(Code::kFailed, "is no limit").at(key).seen(limit.dump()).expected("an int or a fraction");
   const auto fraction = limit.get<double>();
   if (fraction > 1.0 && fraction == static_cast<double>(static_cast<int64_t>(fraction))) {
     return std::min(static_cast<int64_t>(fraction), batches);  // 2.0 is read as two batches
   }
   if (fraction < 0 || fraction > 1.0) {
-    throw Error(Code::kFailed, "is neither a fraction nor a count").at(key).seen(limit.dump()).expected("0.0 to 1.0, or an int");
+    throw Error(Code::kFailed, "is neither a fraction nor a count")
+        .at(key)
+        .seen(limit.dump())
+        .expected("0.0 to 1.0, or an int");
   }
   const auto count = static_cast<int64_t>(static_cast<double>(batches) * fraction);
   if (count == 0 && fraction > 0 && batches > 0) {
@@ -47,13 +51,16 @@ ValidationPlan plan_validation(const Json& interval, std::optional<int64_t> ever
   plan.across_epochs = !every_epochs.has_value();
   plan.every_epochs = every_epochs.value_or(1);
   if (plan.every_epochs < 1) {
-    throw Error(Code::kFailed, "must be at least 1").at(path + ".check_val_every_n_epoch").seen(std::to_string(plan.every_epochs));
+    throw Error(Code::kFailed, "must be at least 1")
+        .at(path + ".check_val_every_n_epoch")
+        .seen(std::to_string(plan.every_epochs));
   }
   if (interval.is_number_integer()) {
     plan.every_batches = interval.get<int64_t>();
     if (plan.every_batches < 1) throw Error(Code::kFailed, "must be at least 1").at(key).seen(interval.dump());
     if (!plan.across_epochs && plan.every_batches > batches && batches > 0) {
-      throw Error(Code::kFailed, fmt::format("must be less than or equal to the number of the training batches ({})", batches))
+      throw Error(Code::kFailed,
+                  fmt::format("must be less than or equal to the number of the training batches ({})", batches))
           .at(key)
           .seen(interval.dump())
           .next("set check_val_every_n_epoch=null to count batches over epochs");
@@ -62,7 +69,10 @@ ValidationPlan plan_validation(const Json& interval, std::optional<int64_t> ever
     return plan;
   }
   if (!interval.is_number() || interval.get<double>() < 0 || interval.get<double>() > 1) {
-    throw Error(Code::kFailed, "is no interval").at(key).seen(interval.dump()).expected("0.0 to 1.0, or an int of at least 1");
+    throw Error(Code::kFailed, "is no interval")
+        .at(key)
+        .seen(interval.dump())
+        .expected("0.0 to 1.0, or an int of at least 1");
   }
   if (plan.across_epochs) {
     throw Error(Code::kFailed, "a fraction of an epoch cannot be counted over epochs")

@@ -9,16 +9,16 @@
 
 namespace fathom {
 
-// limit_*_batches and overfit_batches: an int is a count, a float a fraction of `batches`. A fraction that leaves no batch
-// is an error naming the smallest one that does.
+// limit_*_batches and overfit_batches: an int is a count, a float a fraction of `batches`. A fraction that leaves no
+// batch is an error naming the smallest one that does.
 int64_t limited_batches(const Json& limit, int64_t batches, const std::string& config_key);
 
 // When validation runs within an epoch of `training_batches` batches.
 struct ValidationPlan {
-  int64_t every_batches = 0;         // 0: never
-  bool across_epochs = false;        // counted over epochs (check_val_every_n_epoch: null)
+  int64_t every_batches = 0;   // 0: never
+  bool across_epochs = false;  // counted over epochs (check_val_every_n_epoch: null)
   int64_t every_epochs = 1;
-  bool at_epoch_end = false;         // exactly once, after the last batch: what ModelCheckpoint and EarlyStopping ask
+  bool at_epoch_end = false;  // exactly once, after the last batch: what ModelCheckpoint and EarlyStopping ask
 
   // After batch `batch_idx` (0-based) of epoch `epoch`; `batches_seen` counts over all epochs, this one included.
   bool due(int64_t epoch, int64_t batch_idx, int64_t batches_seen) const;

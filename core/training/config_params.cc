@@ -25,9 +25,13 @@ const std::vector<ParamsClass>& optimizer_params() {
         {"luc", false},
         {"luc_trust", 1e-3},
         {"luc_eps", 1e-8}}},
-      {"sgd_params", "SGDParams", {{"lr", "???"}, {"momentum", 0}, {"dampening", 0}, {"weight_decay", 0}, {"nesterov", false}}},
+      {"sgd_params",
+       "SGDParams",
+       {{"lr", "???"}, {"momentum", 0}, {"dampening", 0}, {"weight_decay", 0}, {"nesterov", false}}},
       {"adadelta_params", "AdadeltaParams", {{"lr", "???"}, {"rho", 0.9}, {"eps", 1e-6}, {"weight_decay", 0}}},
-      {"adamax_params", "AdamaxParams", {{"lr", "???"}, {"betas", Json::array({0.9, 0.999})}, {"eps", 1e-8}, {"weight_decay", 0}}},
+      {"adamax_params",
+       "AdamaxParams",
+       {{"lr", "???"}, {"betas", Json::array({0.9, 0.999})}, {"eps", 1e-8}, {"weight_decay", 0}}},
       {"adagrad_params",
        "AdagradParams",
        {{"lr", "???"}, {"lr_decay", 0}, {"weight_decay", 0}, {"initial_accumulator_value", 0}, {"eps", 1e-10}}},
@@ -37,7 +41,9 @@ const std::vector<ParamsClass>& optimizer_params() {
       {"rmsprop_params",
        "RMSpropParams",
        {{"lr", "???"}, {"alpha", 0.99}, {"eps", 1e-8}, {"weight_decay", 0}, {"momentum", 0}, {"centered", false}}},
-      {"rprop_params", "RpropParams", {{"lr", "???"}, {"etas", Json::array({0.5, 1.2})}, {"step_sizes", Json::array({1e-6, 50})}}},
+      {"rprop_params",
+       "RpropParams",
+       {{"lr", "???"}, {"etas", Json::array({0.5, 1.2})}, {"step_sizes", Json::array({1e-6, 50})}}},
       {"adafactor_params",
        "AdafactorParams",
        {{"lr", "???"},
@@ -58,7 +64,8 @@ const std::vector<ParamsClass>& scheduler_params() {
     const Json plain = {{"last_epoch", -1}};
     const Json warmup = joined(plain, {{"max_steps", 0}, {"warmup_steps", nullptr}, {"warmup_ratio", nullptr}});
     const Json hold = joined(warmup, {{"hold_steps", nullptr}, {"hold_ratio", nullptr}, {"min_lr", 0.0}});
-    const Json annealing_hold = joined(warmup, {{"constant_steps", nullptr}, {"constant_ratio", nullptr}, {"min_lr", 0.0}});
+    const Json annealing_hold =
+        joined(warmup, {{"constant_steps", nullptr}, {"constant_ratio", nullptr}, {"min_lr", 0.0}});
     const Json constant = joined(plain, {{"constant_steps", nullptr}, {"constant_ratio", nullptr}});
     const Json polynomial = joined(warmup, {{"power", 1.0}, {"cycle", false}});
     return new std::vector<ParamsClass>{
@@ -99,7 +106,8 @@ const ParamsClass& find_params(const std::vector<ParamsClass>& list, const std::
     if (!params.registered.empty() && params.registered == registered) return params;
     if (!params.registered.empty()) names.push_back(params.registered);
   }
-  throw Error(Code::kFailed, std::string("cannot resolve ") + kind + " parameters '" + registered + "'").candidates(names);
+  throw Error(Code::kFailed, std::string("cannot resolve ") + kind + " parameters '" + registered + "'")
+      .candidates(names);
 }
 
 const ParamsClass* find_params_by_path(const std::vector<ParamsClass>& list, std::string_view path) {
@@ -123,7 +131,9 @@ Json params_with(const ParamsClass& params, const Json& overrides) {
     out[key] = value;
   }
   for (const auto& [key, value] : out.items()) {
-    if (value == "???") throw Error(Code::kFailed, "'" + key + "' of " + params.class_name + " is mandatory").next("give a value for " + key);
+    if (value == "???")
+      throw Error(Code::kFailed, "'" + key + "' of " + params.class_name + " is mandatory")
+          .next("give a value for " + key);
   }
   return out;
 }

@@ -12,9 +12,9 @@
 namespace fathom::training {
 
 struct ParamsClass {
-  std::string registered;   // "adam_params", "CosineAnnealingParams"; empty when it has a class path only
-  std::string class_name;   // "AdamParams"
-  Json fields;              // name -> default; the text "???" for a field without one
+  std::string registered;  // "adam_params", "CosineAnnealingParams"; empty when it has a class path only
+  std::string class_name;  // "AdamParams"
+  Json fields;             // name -> default; the text "???" for a field without one
 };
 
 // In NeMo's order of registration.

@@ -1,5 +1,5 @@
-// JSON to the values of a checkpoint and back: callbacks', loggers' and schedulers' state crosses the plugin boundary as
-// JSON and is kept in checkpoints as plain Python data.
+// JSON to the values of a checkpoint and back: callbacks', loggers' and schedulers' state crosses the plugin boundary
+// as JSON and is kept in checkpoints as plain Python data.
 #pragma once
 
 #include "core/checkpoint/pickle_value.h"

@@ -48,11 +48,14 @@ MetricHub::Entry& MetricHub::find_or_add(Hook hook, std::string_view name, uint3
   return entries_.back();
 }
 
-void MetricHub::log(Hook hook, std::string_view name, const at::Tensor* tensor, double value, uint32_t flags, double batch_size) {
+void MetricHub::log(Hook hook, std::string_view name, const at::Tensor* tensor, double value, uint32_t flags,
+                    double batch_size) {
   Entry& entry = find_or_add(hook, name, flags);
   if (tensor != nullptr) {
     if (tensor->numel() != 1) {
-      throw Error(Code::kFailed, "'" + entry.name + "' is no single value").seen(c10::str(tensor->sizes())).expected("one element");
+      throw Error(Code::kFailed, "'" + entry.name + "' is no single value")
+          .seen(c10::str(tensor->sizes()))
+          .expected("one element");
     }
     entry.pending = tensor->detach();
   } else {
@@ -86,7 +89,8 @@ MetricRow MetricHub::step_row() const {
   return row;
 }
 
-MetricRow MetricHub::finish_epoch(std::map<std::string, double>& callback_metrics, std::map<std::string, double>& progress_bar) {
+MetricRow MetricHub::finish_epoch(std::map<std::string, double>& callback_metrics,
+                                  std::map<std::string, double>& progress_bar) {
   MetricRow row;
   for (const auto& entry : entries_) {
     if (!entry.on_epoch || entry.weight == 0) continue;
@@ -119,9 +123,15 @@ void MetricHub::read_progress_bar(std::map<std::string, double>& metrics) const 
 Json MetricHub::save_state() const {
   Json out = Json::array();
   for (const auto& entry : entries_) {
-    const auto exact = [](double value) { return options_detail::dump(value); };  // shortest text: reads back bit for bit
-    out.push_back({{"name", entry.name},       {"hook", static_cast<int>(entry.hook)}, {"flags", entry.flags},
-                   {"last", exact(entry.read())}, {"total", exact(entry.total)},       {"weight", entry.weight}});
+    const auto exact = [](double value) {
+      return options_detail::dump(value);
+    };  // shortest text: reads back bit for bit
+    out.push_back({{"name", entry.name},
+                   {"hook", static_cast<int>(entry.hook)},
+                   {"flags", entry.flags},
+                   {"last", exact(entry.read())},
+                   {"total", exact(entry.total)},
+                   {"weight", entry.weight}});
   }
   return out;
 }

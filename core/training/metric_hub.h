@@ -1,7 +1,7 @@
 // What steps log, on its way to loggers, callbacks and the progress bar: Lightning's rules for on_step and on_epoch.
 //
-// One hub holds the results of one loop (training, or one evaluation). A tensor is read only when its value is needed, so
-// logging does not force a device to finish. Used by the training thread only.
+// One hub holds the results of one loop (training, or one evaluation). A tensor is read only when its value is needed,
+// so logging does not force a device to finish. Used by the training thread only.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,8 +22,8 @@ using MetricRow = std::vector<std::pair<std::string, double>>;
 
 class MetricHub {
  public:
-  // `flags` as FATHOM_METRIC_*; neither ON_STEP nor ON_EPOCH takes the hook's default. Exactly one of tensor and value is
-  // used. Throws when a name is logged twice in one hook with other flags, or on_step is asked at an epoch's end.
+  // `flags` as FATHOM_METRIC_*; neither ON_STEP nor ON_EPOCH takes the hook's default. Exactly one of tensor and value
+  // is used. Throws when a name is logged twice in one hook with other flags, or on_step is asked at an epoch's end.
   void log(Hook hook, std::string_view name, const at::Tensor* tensor, double value, uint32_t flags, double batch_size);
 
   // Values logged with on_step since the last call of begin_step. Names carry "_step" where on_epoch is set too.

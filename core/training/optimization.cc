@@ -29,13 +29,15 @@ std::string last_part(const std::string& name) { return name.substr(name.rfind('
 
 }  // namespace
 
-Optimization::Optimization(const Json& section, const std::string& path, const torch::nn::Module& model, const Json& groups,
-                           const TrainingFacts& facts) {
-  if (!section.is_object()) throw Error(Code::kFailed, "the optimizer's section is no map").at(path).seen(section.dump());
+Optimization::Optimization(const Json& section, const std::string& path, const torch::nn::Module& model,
+                           const Json& groups, const TrainingFacts& facts) {
+  if (!section.is_object())
+    throw Error(Code::kFailed, "the optimizer's section is no map").at(path).seen(section.dump());
   Json optimizer = section;
   const Json schedule = optimizer.contains("sched") ? optimizer["sched"] : Json(nullptr);
   optimizer.erase("sched");
-  if (!optimizer.contains("name") && !optimizer.contains("_target_") && !optimizer.contains("cls")) optimizer["name"] = "adam";
+  if (!optimizer.contains("name") && !optimizer.contains("_target_") && !optimizer.contains("cls"))
+    optimizer["name"] = "adam";
   optimizer_ = Handle<fathom_optimizer_v1>(create_object(1u << FATHOM_KIND_OPTIMIZER, optimizer, path));
   class_name_ = last_part(optimizer_.name());
   make_groups(section, path, model, groups);
@@ -43,7 +45,8 @@ Optimization::Optimization(const Json& section, const std::string& path, const t
 }
 
 // NeMo's optim_param_groups: {module name: {options}}; parameters that belong to none form the first group.
-void Optimization::make_groups(const Json& section, const std::string& path, const torch::nn::Module& model, const Json& groups) {
+void Optimization::make_groups(const Json& section, const std::string& path, const torch::nn::Module& model,
+                               const Json& groups) {
   const NamedTensors all = named_parameters(model);
   struct Group {
     NamedTensors members;
@@ -119,7 +122,8 @@ void Optimization::step() {
   }
 }
 
-// --- the schedule -----------------------------------------------------------------------------------------------------------
+// --- the schedule
+// -----------------------------------------------------------------------------------------------------------
 
 void Optimization::make_scheduler(const Json& section, const std::string& path, const TrainingFacts& facts) {
   const SchedulePlan plan = plan_schedule(section, path, facts);
@@ -145,7 +149,8 @@ void Optimization::make_scheduler(const Json& section, const std::string& path, 
 }
 
 void Optimization::apply_rates(const double* monitor) {
-  const fathom_schedule_step at = {sizeof(fathom_schedule_step), schedule_step_, base_rates_.data(), rates_.data(), group_count_, monitor};
+  const fathom_schedule_step at = {
+      sizeof(fathom_schedule_step), schedule_step_, base_rates_.data(), rates_.data(), group_count_, monitor};
   check(scheduler_.vtable().rates(scheduler_.self(), &at, next_rates_.data()));
   for (size_t group = 0; group < group_count_; ++group) {
     check(optimizer_.vtable().set_option(optimizer_.self(), group, to_abi("lr"), next_rates_[group]));
@@ -170,14 +175,17 @@ void Optimization::end_validation(MetricLookup lookup, void* ctx) {
   if (!scheduler_ || !needs_monitor_ || ++calls_ % frequency_ != 0) return;
   const std::optional<double> value = lookup(ctx, monitor_);
   if (!value) {
-    throw Error(Code::kFailed, "the schedule watches a metric that nobody logs").at("model.optim.sched.monitor").seen(monitor_)
+    throw Error(Code::kFailed, "the schedule watches a metric that nobody logs")
+        .at("model.optim.sched.monitor")
+        .seen(monitor_)
         .next("set model.optim.sched.monitor to a metric the model logs, such as val_loss");
   }
   ++schedule_step_;
   apply_rates(&*value);
 }
 
-// --- state --------------------------------------------------------------------------------------------------------------------
+// --- state
+// --------------------------------------------------------------------------------------------------------------------
 
 PickleValue Optimization::optimizer_state() const {
   PickleValue state = PickleValue::dict();
@@ -185,15 +193,21 @@ PickleValue Optimization::optimizer_state() const {
       &state, [](void* ctx, int64_t parameter, const fathom_named_value* item) {
         return guard([&] {
           auto& all = *static_cast<PickleValue*>(ctx);
-          if (all.as_dict().find(PickleValue(parameter)) == nullptr) all.mutable_dict().set(parameter, PickleValue::dict());
+          if (all.as_dict().find(PickleValue(parameter)) == nullptr)
+            all.mutable_dict().set(parameter, PickleValue::dict());
           PickleValue own = *all.as_dict().find(PickleValue(parameter));
           const Value value = Value::from_abi(item->value);
           const std::string key = to_string(item->name);
-          if (value.is_tensor()) own.mutable_dict().set(key, checkpoint::from_tensor(value.tensor()));
-          else if (item->value.kind == FATHOM_VALUE_INT) own.mutable_dict().set(key, value.integer());
-          else if (item->value.kind == FATHOM_VALUE_REAL) own.mutable_dict().set(key, value.real());
-          else if (item->value.kind == FATHOM_VALUE_NONE) own.mutable_dict().set(key, PickleValue());
-          else throw Error(Code::kInternal, "an optimizer's state holds " + std::string(value.kind_name())).at(key);
+          if (value.is_tensor())
+            own.mutable_dict().set(key, checkpoint::from_tensor(value.tensor()));
+          else if (item->value.kind == FATHOM_VALUE_INT)
+            own.mutable_dict().set(key, value.integer());
+          else if (item->value.kind == FATHOM_VALUE_REAL)
+            own.mutable_dict().set(key, value.real());
+          else if (item->value.kind == FATHOM_VALUE_NONE)
+            own.mutable_dict().set(key, PickleValue());
+          else
+            throw Error(Code::kInternal, "an optimizer's state holds " + std::string(value.kind_name())).at(key);
         });
       }};
   check(optimizer_.vtable().save_state(optimizer_.self(), &sink));
@@ -219,8 +233,10 @@ PickleValue Optimization::optimizer_state() const {
 void Optimization::load_optimizer_state(const PickleValue& saved, const std::string& source) {
   const auto& groups = saved.at("param_groups").items();
   if (groups.size() != group_count_) {
-    throw Error(Code::kBadData, "the optimizer state has another number of parameter groups").at(source)
-        .seen(std::to_string(groups.size())).expected(std::to_string(group_count_));
+    throw Error(Code::kBadData, "the optimizer state has another number of parameter groups")
+        .at(source)
+        .seen(std::to_string(groups.size()))
+        .expected(std::to_string(group_count_));
   }
   // Indices in the file count parameters group by group, as ours do.
   std::vector<int64_t> own;
@@ -228,12 +244,15 @@ void Optimization::load_optimizer_state(const PickleValue& saved, const std::str
   for (size_t group = 0; group < group_count_; ++group) {
     const auto& members = groups[group].at("params").items();
     if (members.size() != group_members_[group].size()) {
-      throw Error(Code::kBadData, "the optimizer state is of another model: a parameter group has another size").at(source)
-          .seen(std::to_string(members.size())).expected(std::to_string(group_members_[group].size()));
+      throw Error(Code::kBadData, "the optimizer state is of another model: a parameter group has another size")
+          .at(source)
+          .seen(std::to_string(members.size()))
+          .expected(std::to_string(group_members_[group].size()));
     }
     for (size_t i = 0; i < members.size(); ++i) position[members[i].as_int()] = group_members_[group][i];
     for (const auto& [key, value] : groups[group].as_dict()) {
-      if (!key.is_string() || (value.kind() != PickleValue::Kind::kFloat && value.kind() != PickleValue::Kind::kInt)) continue;
+      if (!key.is_string() || (value.kind() != PickleValue::Kind::kFloat && value.kind() != PickleValue::Kind::kInt))
+        continue;
       if (key.as_string() == "initial_lr") {
         if (group < base_rates_.size()) base_rates_[group] = value.as_double();
       } else {
@@ -245,13 +264,18 @@ void Optimization::load_optimizer_state(const PickleValue& saved, const std::str
   for (const auto& [key, entries] : saved.at("state").as_dict()) {
     const auto target = position.find(key.as_int());
     if (target == position.end()) {
-      throw Error(Code::kBadData, "the optimizer state names a parameter that no group has").at(source).seen(std::to_string(key.as_int()));
+      throw Error(Code::kBadData, "the optimizer state names a parameter that no group has")
+          .at(source)
+          .seen(std::to_string(key.as_int()));
     }
     for (const auto& [name, value] : entries.as_dict()) {
       Value item;
-      if (value.is_tensor()) item = checkpoint::to_tensor(value);
-      else if (value.kind() == PickleValue::Kind::kInt) item = value.as_int();
-      else if (value.kind() == PickleValue::Kind::kFloat) item = value.as_double();
+      if (value.is_tensor())
+        item = checkpoint::to_tensor(value);
+      else if (value.kind() == PickleValue::Kind::kInt)
+        item = value.as_int();
+      else if (value.kind() == PickleValue::Kind::kFloat)
+        item = value.as_double();
       std::deque<std::vector<fathom_value>> arena;
       const fathom_named_value named = {to_abi(name.as_string()), item.to_abi(arena)};
       try {
@@ -290,7 +314,8 @@ void Optimization::load_scheduler_state(const PickleValue& saved, const std::str
   if (const PickleValue* base = saved.find("base_lrs"); base != nullptr && base->items().size() == base_rates_.size()) {
     for (size_t i = 0; i < base_rates_.size(); ++i) base_rates_[i] = base->items()[i].as_double();
   }
-  if (const PickleValue* last = saved.find("_last_lr"); last != nullptr && last->is_sequence() && last->items().size() == rates_.size()) {
+  if (const PickleValue* last = saved.find("_last_lr");
+      last != nullptr && last->is_sequence() && last->items().size() == rates_.size()) {
     for (size_t i = 0; i < rates_.size(); ++i) rates_[i] = last->items()[i].as_double();
   }
   const std::string text = pickle_to_json(saved).dump();

@@ -27,7 +27,8 @@ struct TrainingFacts {
 
 class Optimization {
  public:
-  // `section` is model.optim: name (or _target_), the optimizer's options, `sched`. `groups` is model.optim_param_groups.
+  // `section` is model.optim: name (or _target_), the optimizer's options, `sched`. `groups` is
+  // model.optim_param_groups.
   Optimization(const Json& section, const std::string& config_path, const torch::nn::Module& model, const Json& groups,
                const TrainingFacts& facts);
 

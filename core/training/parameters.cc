@@ -20,7 +20,8 @@ void add_parameters(const torch::nn::Module& module, const std::string& prefix, 
       out.emplace_back(prefix + item.key(), item.value());
     }
   }
-  for (const auto& child : module.named_children()) add_parameters(*child.value(), prefix + child.key() + ".", out, seen);
+  for (const auto& child : module.named_children())
+    add_parameters(*child.value(), prefix + child.key() + ".", out, seen);
 }
 
 void add_state(const torch::nn::Module& module, const std::string& prefix, NamedTensors& out) {
@@ -84,14 +85,18 @@ void load_state_dict(torch::nn::Module& module, const NamedTensors& state, bool 
     if (known.count(name) == 0) unexpected.push_back(name);
   }
   if (!shapes.empty()) {
-    throw Error(Code::kBadData, "weights do not fit the model: other shapes").at(source).seen(some_of(shapes))
+    throw Error(Code::kBadData, "weights do not fit the model: other shapes")
+        .at(source)
+        .seen(some_of(shapes))
         .next("use the config the weights were trained with");
   }
   if (strict && (!missing.empty() || !unexpected.empty())) {
     std::string seen;
     if (!missing.empty()) seen += "missing: " + some_of(missing);
     if (!unexpected.empty()) seen += (seen.empty() ? "" : "; ") + ("unexpected: " + some_of(unexpected));
-    throw Error(Code::kBadData, "weights do not fit the model: other names").at(source).seen(seen)
+    throw Error(Code::kBadData, "weights do not fit the model: other names")
+        .at(source)
+        .seen(seen)
         .next("use the config the weights were trained with, or load with strict=false");
   }
   if (!missing.empty()) log_warning("restore", "{}: not in the file, left as they are: {}", source, some_of(missing));

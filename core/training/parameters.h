@@ -17,8 +17,9 @@ NamedTensors named_parameters(const torch::nn::Module& module);
 // As Python's state_dict(): for each module its parameters, then its buffers, then its children. Shares memory.
 NamedTensors state_dict(const torch::nn::Module& module);
 
-// As Python's load_state_dict(): copies by name. Strict: every difference is reported in one error (missing, unexpected,
-// other shapes), and nothing is copied. Not strict: missing and unexpected names are logged; shapes must still agree.
+// As Python's load_state_dict(): copies by name. Strict: every difference is reported in one error (missing,
+// unexpected, other shapes), and nothing is copied. Not strict: missing and unexpected names are logged; shapes must
+// still agree.
 void load_state_dict(torch::nn::Module& module, const NamedTensors& state, bool strict, const std::string& source);
 
 // 2-norm over all gradients, as torch.nn.utils.clip_grad_norm_ computes it; undefined gradients are skipped.

@@ -5,7 +5,6 @@
 
 #include "core/base/log.h"
 #include "core/training/config_params.h"
-#include "core/training/optimization.h"
 
 namespace fathom::training {
 namespace {
@@ -22,13 +21,16 @@ double number(const Json& section, const char* key, const std::string& path) {
 int64_t integer(const Json& section, const char* key, const std::string& path) {
   const double value = number(section, key, path);
   if (value != std::floor(value)) {
-    throw Error(Code::kFailed, std::string("'") + key + "' must be a whole number").at(path + "." + key).seen(section[key].dump());
+    throw Error(Code::kFailed, std::string("'") + key + "' must be a whole number")
+        .at(path + "." + key)
+        .seen(section[key].dump());
   }
   return static_cast<int64_t>(value);
 }
 
 std::string text_of(const Json& value, const char* key) {
-  if (!value.is_string()) throw Error(Code::kFailed, std::string("'") + key + "' must be a text").at(key).seen(value.dump());
+  if (!value.is_string())
+    throw Error(Code::kFailed, std::string("'") + key + "' must be a text").at(key).seen(value.dump());
   return value.get<std::string>();
 }
 
@@ -43,7 +45,8 @@ bool given(const Json& section, const char* key) { return section.contains(key) 
 
 Json parse_optimizer_args(const std::string& optimizer_name, const Json& args) {
   if (args.is_null()) return Json::object();
-  if (!args.is_object()) throw Error(Code::kFailed, "the optimizer's args must be a map").at("optim.args").seen(args.dump());
+  if (!args.is_object())
+    throw Error(Code::kFailed, "the optimizer's args must be a map").at("optim.args").seen(args.dump());
   if (args.contains("_target_")) {
     const std::string path = text_of(args["_target_"], "_target_");
     const ParamsClass* params = find_params_by_path(optimizer_params(), path);
@@ -56,7 +59,8 @@ Json parse_optimizer_args(const std::string& optimizer_name, const Json& args) {
   }
   if (!args.contains("name")) return args;
   const std::string name = text_of(args["name"], "name");
-  const ParamsClass& params = find_params(optimizer_params(), name == "auto" ? optimizer_name + "_params" : name, "optimizer");
+  const ParamsClass& params =
+      find_params(optimizer_params(), name == "auto" ? optimizer_name + "_params" : name, "optimizer");
   if (!args.contains("params")) return params_with(params, without(args, {"name"}));
   return params_with(params, args["params"].is_null() ? Json::object() : args["params"]);
 }
@@ -69,7 +73,8 @@ OptimizerPlan plan_optimizer(const Json& optim) {
   if (given(optim, "_target_")) {
     plan.name = text_of(optim["_target_"], "_target_");
     short_name = plan.name.substr(plan.name.rfind('.') + 1);
-    std::transform(short_name.begin(), short_name.end(), short_name.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::transform(short_name.begin(), short_name.end(), short_name.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
   } else {
     plan.name = short_name = given(optim, "name") ? text_of(optim["name"], "name") : "adam";
   }
@@ -79,38 +84,50 @@ OptimizerPlan plan_optimizer(const Json& optim) {
   return plan;
 }
 
-int64_t compute_max_steps(int64_t max_epochs, int64_t accumulate_grad_batches, const Json& limit_train_batches, int64_t num_workers,
-                          int64_t num_samples, int64_t batch_size, bool drop_last) {
-  if (batch_size == 0) throw Error(Code::kFailed, "batch_size must not be 0").at("train_ds.batch_size").next("set batch_size");
+int64_t compute_max_steps(int64_t max_epochs, int64_t accumulate_grad_batches, const Json& limit_train_batches,
+                          int64_t num_workers, int64_t num_samples, int64_t batch_size, bool drop_last) {
+  if (batch_size == 0)
+    throw Error(Code::kFailed, "batch_size must not be 0").at("train_ds.batch_size").next("set batch_size");
   if (accumulate_grad_batches == 0) {
-    throw Error(Code::kFailed, "accumulate_grad_batches must not be 0").at("trainer.accumulate_grad_batches").next("use 1 or more");
+    throw Error(Code::kFailed, "accumulate_grad_batches must not be 0")
+        .at("trainer.accumulate_grad_batches")
+        .next("use 1 or more");
   }
   if (!limit_train_batches.is_number()) {
-    throw Error(Code::kFailed, "limit_train_batches must be a number").at("trainer.limit_train_batches").seen(limit_train_batches.dump());
+    throw Error(Code::kFailed, "limit_train_batches must be a number")
+        .at("trainer.limit_train_batches")
+        .seen(limit_train_batches.dump());
   }
-  const double samples = std::ceil(static_cast<double>(num_samples) / static_cast<double>(std::max<int64_t>(1, num_workers)));
+  const double samples =
+      std::ceil(static_cast<double>(num_samples) / static_cast<double>(std::max<int64_t>(1, num_workers)));
   const double batches = samples / static_cast<double>(batch_size);
   double steps = drop_last ? std::floor(batches) : std::ceil(batches);
   const double limit = limit_train_batches.get<double>();
-  if (limit_train_batches.is_number_integer() || limit == 0.0) steps = std::min(steps, std::trunc(limit));
-  else steps = std::trunc(steps * limit);
+  if (limit_train_batches.is_number_integer() || limit == 0.0)
+    steps = std::min(steps, std::trunc(limit));
+  else
+    steps = std::trunc(steps * limit);
   return static_cast<int64_t>(std::ceil(steps / static_cast<double>(accumulate_grad_batches))) * max_epochs;
 }
 
-SchedulePlan plan_lr_scheduler(const Json& sched, const std::optional<TrainLoaderSize>& loader, const std::string& config_path) {
+SchedulePlan plan_lr_scheduler(const Json& sched, const std::optional<TrainLoaderSize>& loader,
+                               const std::string& config_path) {
   SchedulePlan plan;
   const auto none = [&](const char* reason) {
     plan.reason = reason;
     return plan;
   };
   if (sched.is_null()) return none("there is no sched section");
-  if (!sched.is_object()) throw Error(Code::kFailed, "the sched section must be a map").at(config_path).seen(sched.dump());
+  if (!sched.is_object())
+    throw Error(Code::kFailed, "the sched section must be a map").at(config_path).seen(sched.dump());
 
-  Json args = sched.contains("args") ? sched["args"]
-                                     : without(sched, {"name", "t_max_epochs", "t_accumulate_grad_batches", "t_limit_train_batches",
-                                                       "t_num_workers", "monitor", "reduce_on_plateau"});
+  Json args = sched.contains("args")
+                  ? sched["args"]
+                  : without(sched, {"name", "t_max_epochs", "t_accumulate_grad_batches", "t_limit_train_batches",
+                                    "t_num_workers", "monitor", "reduce_on_plateau"});
   if (args.is_null()) args = Json::object();
-  if (!args.is_object()) throw Error(Code::kFailed, "the scheduler's args must be a map").at(config_path + ".args").seen(args.dump());
+  if (!args.is_object())
+    throw Error(Code::kFailed, "the scheduler's args must be a map").at(config_path + ".args").seen(args.dump());
 
   std::string name;
   if (args.contains("_target_")) {
@@ -128,48 +145,37 @@ SchedulePlan plan_lr_scheduler(const Json& sched, const std::optional<TrainLoade
   if (args.contains("name")) {
     const std::string params = text_of(args["name"], "name");
     if (args.contains("params")) {
-      log_warning("training", "{}.args.params has no effect, as in NeMo: write the scheduler's options into the section itself", config_path);
+      log_warning("training",
+                  "{}.args.params has no effect, as in NeMo: write the scheduler's options into the section itself",
+                  config_path);
     }
     args = find_params(scheduler_params(), params == "auto" ? name + "Params" : params, "scheduler").fields;
   }
   plan.section = {{"name", name}};
-  for (const auto& [key, value] : without(args, {"max_steps"}).items()) plan.section[key] = value;
+  args.erase("max_steps");
+  for (const auto& [key, value] : args.items()) plan.section[key] = value;
   if (given(sched, "monitor")) plan.monitor = text_of(sched["monitor"], "monitor");
 
   if (given(sched, "max_steps")) {
     plan.max_steps = number(sched, "max_steps", config_path);
     if (*plan.max_steps == -1) return none("max_steps is -1, so the number of steps is not known");
     if (!(*plan.max_steps >= 0)) {
-      throw Error(Code::kFailed, "max_steps must not be negative").at(config_path + ".max_steps").seen(sched["max_steps"].dump());
+      throw Error(Code::kFailed, "max_steps must not be negative")
+          .at(config_path + ".max_steps")
+          .seen(sched["max_steps"].dump());
     }
   } else {
-    if (!sched.contains("t_max_epochs")) return none("neither its max_steps nor the trainer's number of epochs is known");
+    if (!sched.contains("t_max_epochs"))
+      return none("neither its max_steps nor the trainer's number of epochs is known");
     if (!loader) return none("its number of steps follows from the training data, and there is none");
     if (!given(sched, "t_max_epochs")) return none("neither trainer.max_steps nor trainer.max_epochs is set");
     plan.max_steps = static_cast<double>(compute_max_steps(
         integer(sched, "t_max_epochs", config_path), integer(sched, "t_accumulate_grad_batches", config_path),
-        sched.value("t_limit_train_batches", Json(nullptr)), integer(sched, "t_num_workers", config_path), loader->num_samples,
-        loader->batch_size, loader->drop_last));
+        sched.value("t_limit_train_batches", Json(nullptr)), integer(sched, "t_num_workers", config_path),
+        loader->num_samples, loader->batch_size, loader->drop_last));
   }
   plan.use = true;
   return plan;
-}
-
-SchedulePlan plan_schedule(const Json& section, const std::string& config_path, const TrainingFacts& facts) {
-  Json sched = section;
-  if (sched.is_object() && !given(sched, "max_steps")) {
-    if (facts.max_steps >= 0) {
-      sched["max_steps"] = facts.max_steps;
-    } else {
-      sched["t_max_epochs"] = facts.max_epochs >= 0 ? Json(facts.max_epochs) : Json(nullptr);
-      sched["t_accumulate_grad_batches"] = facts.accumulate_grad_batches;
-      sched["t_limit_train_batches"] = facts.limit_train_batches;
-      sched["t_num_workers"] = 1;
-    }
-  }
-  std::optional<TrainLoaderSize> loader;
-  if (facts.dataset_size > 0) loader = TrainLoaderSize{facts.dataset_size, facts.batch_size, facts.drop_last};
-  return plan_lr_scheduler(sched, loader, config_path);
 }
 
 }  // namespace fathom::training

@@ -54,8 +54,10 @@ class EvalMode {
 Values to_dtype(const Values& batch, at::ScalarType dtype) {
   Values out;
   for (const auto& [name, value] : batch) {
-    if (value.is_tensor() && value.tensor().is_floating_point()) out.add(name, value.tensor().to(dtype));
-    else out.add(name, value);
+    if (value.is_tensor() && value.tensor().is_floating_point())
+      out.add(name, value.tensor().to(dtype));
+    else
+      out.add(name, value);
   }
   return out;
 }
@@ -91,11 +93,14 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
 
 Trainer::~Trainer() = default;
 
-// --- the loop ---------------------------------------------------------------------------------------------------------
+// --- the loop
+// ---------------------------------------------------------------------------------------------------------
 
 FitResult Trainer::fit(const std::string& checkpoint) {
   started_ = std::chrono::steady_clock::now();
-  const auto seconds = [this] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count(); };
+  const auto seconds = [this] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+  };
   try {
     prepare_fit();
     emit(FATHOM_ON_SETUP);
@@ -121,7 +126,12 @@ FitResult Trainer::fit(const std::string& checkpoint) {
   }
   finalize_loggers("success");
   log_info("trainer", "fit stopped: {}", stop_reason_);
-  return {progress_.should_stop != 0 ? "stopped" : "finished", stop_reason_, progress_.epoch, progress_.global_step, seconds(), saved_};
+  return {progress_.should_stop != 0 ? "stopped" : "finished",
+          stop_reason_,
+          progress_.epoch,
+          progress_.global_step,
+          seconds(),
+          saved_};
 }
 
 void Trainer::run_epoch() {
@@ -162,7 +172,8 @@ void Trainer::train_batch(const Values& batch) {
   if (loss.defined() && optimization_) {
     emit(FATHOM_ON_BEFORE_BACKWARD);
     int64_t window = accumulate_;
-    if (options_.scale_partial_accumulation) window = std::min(window, training_batches_ - (progress_.batch_idx - in_window));
+    if (options_.scale_partial_accumulation)
+      window = std::min(window, training_batches_ - (progress_.batch_idx - in_window));
     (window > 1 ? loss / static_cast<double>(window) : loss).backward();
     emit(FATHOM_ON_AFTER_BACKWARD);
   }
@@ -250,8 +261,12 @@ bool Trainer::may_stop_early() const {
 }
 
 void Trainer::prepare_fit() {
-  if (!parts_.train) throw Error(Code::kFailed, "there is no training data").at("model.train_ds").next("set model.train_ds.manifest_filepath");
-  training_batches_ = limited_batches(options_.limit_train_batches, parts_.train->size(), "trainer.limit_train_batches");
+  if (!parts_.train)
+    throw Error(Code::kFailed, "there is no training data")
+        .at("model.train_ds")
+        .next("set model.train_ds.manifest_filepath");
+  training_batches_ =
+      limited_batches(options_.limit_train_batches, parts_.train->size(), "trainer.limit_train_batches");
   if (!options_.overfit_batches.is_number() || options_.overfit_batches.get<double>() != 0) {
     training_batches_ = limited_batches(options_.overfit_batches, parts_.train->size(), "trainer.overfit_batches");
     options_.limit_val_batches = options_.overfit_batches;
@@ -259,14 +274,17 @@ void Trainer::prepare_fit() {
   progress_.training_batches = training_batches_;
   progress_.has_validation = !parts_.validation.empty();
   if (!parts_.validation.empty()) {
-    validation_plan_ = plan_validation(options_.val_check_interval, options_.check_val_every_n_epoch, training_batches_, "trainer");
+    validation_plan_ =
+        plan_validation(options_.val_check_interval, options_.check_val_every_n_epoch, training_batches_, "trainer");
     for (const auto& loader : parts_.validation) {
-      limited_batches(options_.limit_val_batches, loader->size(), "trainer.limit_val_batches");  // refuse now, not after an epoch
+      limited_batches(options_.limit_val_batches, loader->size(),
+                      "trainer.limit_val_batches");  // refuse now, not after an epoch
     }
   }
   progress_.val_check_at_epoch_end = parts_.validation.empty() || validation_plan_.at_epoch_end;
 
-  if (options_.deterministic.is_boolean() && options_.deterministic.get<bool>()) at::globalContext().setDeterministicAlgorithms(true, false);
+  if (options_.deterministic.is_boolean() && options_.deterministic.get<bool>())
+    at::globalContext().setDeterministicAlgorithms(true, false);
   if (options_.deterministic == "warn") at::globalContext().setDeterministicAlgorithms(true, true);
   torch::autograd::AnomalyMode::set_enabled(options_.detect_anomaly);
   at::manual_seed(static_cast<uint64_t>(parts_.seed));
@@ -280,13 +298,15 @@ void Trainer::prepare_fit() {
     facts.drop_last = parts_.train->options().drop_last;
     facts.accumulate_grad_batches = accumulate_;
     facts.limit_train_batches = options_.limit_train_batches;
-    optimization_ = std::make_unique<Optimization>(parts_.optim, "model.optim", *module_, parts_.optim_param_groups, facts);
+    optimization_ =
+        std::make_unique<Optimization>(parts_.optim, "model.optim", *module_, parts_.optim_param_groups, facts);
   } else {
     log_warning("trainer", "model.optim is not set: the model runs over the training data without being trained");
   }
 }
 
-// --- validation and test --------------------------------------------------------------------------------------------------
+// --- validation and test
+// --------------------------------------------------------------------------------------------------
 
 void Trainer::sanity_check() {
   const int64_t batches = options_.num_sanity_val_steps.value_or(0);
@@ -295,7 +315,8 @@ void Trainer::sanity_check() {
   const at::Tensor random_state = at::globalContext().defaultGenerator(at::kCPU).get_state();
   progress_.sanity_checking = 1;
   emit(FATHOM_ON_SANITY_CHECK_START);
-  run_evaluation(Stage::kValidate, parts_.validation, batches < 0 ? Json(1.0) : Json(batches), "trainer.num_sanity_val_steps");
+  run_evaluation(Stage::kValidate, parts_.validation, batches < 0 ? Json(1.0) : Json(batches),
+                 "trainer.num_sanity_val_steps");
   emit(FATHOM_ON_SANITY_CHECK_END);
   progress_.sanity_checking = 0;
   callback_metrics_.clear();
@@ -308,7 +329,8 @@ void Trainer::run_validation() {
   run_evaluation(Stage::kValidate, parts_.validation, options_.limit_val_batches, "trainer.limit_val_batches");
 }
 
-void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit, const std::string& key) {
+void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit,
+                             const std::string& key) {
   const bool test = stage == Stage::kTest;
   const uint32_t base = test ? FATHOM_ON_TEST_START : FATHOM_ON_VALIDATION_START;  // START, EPOCH_START, BATCH_START, …
   int64_t total = 0;
@@ -341,9 +363,12 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
         const fathom_step step = step_view(stage, index, count);
         {
           const Autocast autocast(precision_ == Precision::kBf16Mixed);
-          if (precision_ == Precision::k64True) parts_.model.eval_step(to_dtype(*batch, at::kDouble), step);
-          else if (precision_ == Precision::kBf16True) parts_.model.eval_step(to_dtype(*batch, at::kBFloat16), step);
-          else parts_.model.eval_step(*batch, step);
+          if (precision_ == Precision::k64True)
+            parts_.model.eval_step(to_dtype(*batch, at::kDouble), step);
+          else if (precision_ == Precision::kBf16True)
+            parts_.model.eval_step(to_dtype(*batch, at::kBFloat16), step);
+          else
+            parts_.model.eval_step(*batch, step);
         }
         emit(base + 3);
         if (progress_.sanity_checking == 0) log_row(eval_metrics_.step_row(), eval_batches_logged_[test]++, false);
@@ -382,7 +407,8 @@ std::map<std::string, double> Trainer::evaluate(Stage stage) {
   const bool test = stage == Stage::kTest;
   auto& loaders = test ? parts_.test : parts_.validation;
   const std::string key = test ? "model.test_ds" : "model.validation_ds";
-  if (loaders.empty()) throw Error(Code::kFailed, "there is no data for this").at(key).next("set " + key + ".manifest_filepath");
+  if (loaders.empty())
+    throw Error(Code::kFailed, "there is no data for this").at(key).next("set " + key + ".manifest_filepath");
   try {
     emit(FATHOM_ON_SETUP);
     run_evaluation(stage, loaders, test ? options_.limit_test_batches : options_.limit_val_batches,
@@ -396,7 +422,8 @@ std::map<std::string, double> Trainer::evaluate(Stage stage) {
   return callback_metrics_;
 }
 
-// --- parts of a step ---------------------------------------------------------------------------------------------------------
+// --- parts of a step
+// ---------------------------------------------------------------------------------------------------------
 
 fathom_step Trainer::step_view(Stage stage, int64_t dataloader_idx, int64_t dataloader_count) {
   logging_loader_ = dataloader_idx;
@@ -427,7 +454,8 @@ at::Tensor Trainer::training_loss(const Values& batch) {
 // Between steps: a request to stop, or the end of the time allowed.
 void Trainer::handle_interrupt() {
   if (max_seconds_ > 0) {
-    const double seconds = earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+    const double seconds =
+        earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
     if (seconds > max_seconds_ && progress_.should_stop == 0) {
       progress_.should_stop = 1;
       stop_reason_ = "max_time=" + *options_.max_time + " reached";
@@ -439,7 +467,8 @@ void Trainer::handle_interrupt() {
   throw Error(Code::kInterrupted, saved_.size() > saved ? saved_.back() : "");
 }
 
-// --- loggers and callbacks ---------------------------------------------------------------------------------------------------
+// --- loggers and callbacks
+// ---------------------------------------------------------------------------------------------------
 
 void Trainer::emit(uint32_t event) { emit(event, Order::kNormal, Order::kCheckpoint); }
 

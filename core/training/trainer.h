@@ -32,7 +32,8 @@ struct TrainerParts {
   std::vector<std::unique_ptr<DataLoader>> validation, test;
   std::vector<LoggerHandle> loggers;
   std::vector<CallbackHandle> callbacks;
-  Json optim = nullptr;         // model.optim, resolved; null: the model is trained without an optimizer only if max_steps is 0
+  Json optim =
+      nullptr;  // model.optim, resolved; null: the model is trained without an optimizer only if max_steps is 0
   Json optim_param_groups = nullptr;
   Json hyper_parameters = nullptr;  // goes into checkpoints as {"cfg": …}
   int64_t seed = 0;
@@ -83,7 +84,8 @@ class Trainer {
   void step_optimizer();
   void after_batch();
   void run_validation();
-  void run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit, const std::string& key);
+  void run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit,
+                      const std::string& key);
   void end_epoch();
   bool finished();
   bool may_stop_early() const;

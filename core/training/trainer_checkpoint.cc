@@ -1,5 +1,6 @@
-// Writing and reading the whole state of a training run: Lightning's checkpoint layout, so that Python reads it, plus one
-// entry of our own ("fathom") with what Lightning leaves out: random state, position in the data, metrics in progress.
+// Writing and reading the whole state of a training run: Lightning's checkpoint layout, so that Python reads it, plus
+// one entry of our own ("fathom") with what Lightning leaves out: random state, position in the data, metrics in
+// progress.
 #include <ATen/ATen.h>
 
 #include "core/base/log.h"
@@ -30,7 +31,9 @@ PickleValue counters(int64_t ready, int64_t completed, bool with_started = true)
   return out;
 }
 
-PickleValue progress(PickleValue total, PickleValue current) { return dict_of({{"total", total}, {"current", current}}); }
+PickleValue progress(PickleValue total, PickleValue current) {
+  return dict_of({{"total", total}, {"current", current}});
+}
 
 PickleValue eval_loop_state() {
   PickleValue batches = progress(counters(0, 0), counters(0, 0));
@@ -39,11 +42,14 @@ PickleValue eval_loop_state() {
 }
 
 // Lightning's loops, so that its Trainer continues where this one stood.
-PickleValue lightning_loops(const fathom_progress& p, int64_t batches_seen, int64_t batches_in_epoch, int64_t steps_in_epoch, bool epoch_done) {
+PickleValue lightning_loops(const fathom_progress& p, int64_t batches_seen, int64_t batches_in_epoch,
+                            int64_t steps_in_epoch, bool epoch_done) {
   PickleValue batches = progress(counters(batches_seen, batches_seen), counters(batches_in_epoch, batches_in_epoch));
   batches.mutable_dict().set("is_last_batch", batches_in_epoch == p.training_batches);
-  const PickleValue steps = progress(counters(p.global_step, p.global_step, false), counters(steps_in_epoch, steps_in_epoch, false));
-  PickleValue zero_total = counters(p.global_step, p.global_step, false), zero_current = counters(steps_in_epoch, steps_in_epoch, false);
+  const PickleValue steps =
+      progress(counters(p.global_step, p.global_step, false), counters(steps_in_epoch, steps_in_epoch, false));
+  PickleValue zero_total = counters(p.global_step, p.global_step, false),
+              zero_current = counters(steps_in_epoch, steps_in_epoch, false);
   zero_total.mutable_dict().set("started", p.global_step);
   zero_current.mutable_dict().set("started", steps_in_epoch);
   const PickleValue no_steps = progress(counters(0, 0, false), counters(0, 0, false));
@@ -66,7 +72,10 @@ PickleValue lightning_loops(const fathom_progress& p, int64_t batches_seen, int6
       {"epoch_progress", progress(epoch_counters, epoch_counters)},
   });
   const PickleValue predict = eval_loop_state();
-  return dict_of({{"fit_loop", fit}, {"validate_loop", eval_loop_state()}, {"test_loop", eval_loop_state()}, {"predict_loop", predict}});
+  return dict_of({{"fit_loop", fit},
+                  {"validate_loop", eval_loop_state()},
+                  {"test_loop", eval_loop_state()},
+                  {"predict_loop", predict}});
 }
 
 Json metrics_json(const std::map<std::string, double>& metrics) {
@@ -86,7 +95,8 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
   PickleValue out = PickleValue::dict();
   auto& dict = out.mutable_dict();
   const bool epoch_done = phase_ == Phase::kAfterEpoch;
-  const int64_t batches_in_epoch = progress_.batch_idx + (phase_ == Phase::kAfterBatch || phase_ == Phase::kAfterValidation ? 1 : 0);
+  const int64_t batches_in_epoch =
+      progress_.batch_idx + (phase_ == Phase::kAfterBatch || phase_ == Phase::kAfterValidation ? 1 : 0);
   dict.set("epoch", progress_.epoch);
   dict.set("global_step", progress_.global_step);
   dict.set("pytorch-lightning_version", kLayoutVersion);
@@ -99,7 +109,9 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
       const std::string key = callback.state_key();
       if (key.empty()) continue;
       if (callbacks.find(key) != nullptr) {
-        throw Error(Code::kFailed, "two callbacks keep their state under one key").seen(key).next("give them different options");
+        throw Error(Code::kFailed, "two callbacks keep their state under one key")
+            .seen(key)
+            .next("give them different options");
       }
       callbacks.mutable_dict().set(key, json_to_pickle(callback.save_state()));
     }
@@ -107,13 +119,15 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
     PickleValue optimizers = PickleValue::list(), schedulers = PickleValue::list();
     if (optimization_) {
       optimizers.mutable_items().push_back(optimization_->optimizer_state());
-      if (const PickleValue schedule = optimization_->scheduler_state(); !schedule.is_none()) schedulers.mutable_items().push_back(schedule);
+      if (const PickleValue schedule = optimization_->scheduler_state(); !schedule.is_none())
+        schedulers.mutable_items().push_back(schedule);
     }
     dict.set("optimizer_states", optimizers);
     dict.set("lr_schedulers", schedulers);
   }
   dict.set("hparams_name", "cfg");
-  dict.set("hyper_parameters", json_to_pickle(parts_.hyper_parameters.is_null() ? Json::object() : parts_.hyper_parameters));
+  dict.set("hyper_parameters",
+           json_to_pickle(parts_.hyper_parameters.is_null() ? Json::object() : parts_.hyper_parameters));
   if (weights_only) return out;
 
   Json own = {{"layout", 1},
@@ -127,17 +141,20 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
               {"seed", parts_.seed},
               {"should_stop", progress_.should_stop},
               {"stop_reason", stop_reason_},
-              {"seconds", earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count()},
+              {"seconds",
+               earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count()},
               {"eval_batches_logged", {eval_batches_logged_[0], eval_batches_logged_[1]}},
               {"callback_metrics", metrics_json(callback_metrics_)},
               {"progress_bar_metrics", metrics_json(progress_bar_metrics_)},
               {"train_metrics", train_metrics_.save_state()},
               {"model", parts_.model.save_state()}};
   Json loggers = Json::array();
-  for (const auto& logger : parts_.loggers) loggers.push_back({{"name", logger.name()}, {"state", logger.save_state()}});
+  for (const auto& logger : parts_.loggers)
+    loggers.push_back({{"name", logger.name()}, {"state", logger.save_state()}});
   own["loggers"] = std::move(loggers);
   PickleValue fathom = json_to_pickle(own);
-  fathom.mutable_dict().set("random_state", checkpoint::from_tensor(at::globalContext().defaultGenerator(at::kCPU).get_state()));
+  fathom.mutable_dict().set("random_state",
+                            checkpoint::from_tensor(at::globalContext().defaultGenerator(at::kCPU).get_state()));
   // In the middle of an accumulation window the gradients so far are state too.
   if (optimization_ && batches_in_epoch % accumulate_ != 0 && batches_in_epoch < training_batches_) {
     NamedTensors gradients;
@@ -167,24 +184,30 @@ void Trainer::load_checkpoint(const std::string& path) {
   const PickleValue file = checkpoint::load_torch_file(path);
   const PickleValue* state = file.find("state_dict");
   if (state == nullptr || file.find("global_step") == nullptr) {
-    throw Error(Code::kBadData, "is no training checkpoint: it has no state_dict and global_step").at(path)
+    throw Error(Code::kBadData, "is no training checkpoint: it has no state_dict and global_step")
+        .at(path)
         .next("resume from a .ckpt of a training run; weights alone are loaded with init_from_ptl_ckpt");
   }
   if (file.find("optimizer_states") == nullptr) {
-    throw Error(Code::kBadData, "holds only weights (it was saved with save_weights_only=true), so training cannot go on from it").at(path);
+    throw Error(Code::kBadData,
+                "holds only weights (it was saved with save_weights_only=true), so training cannot go on from it")
+        .at(path);
   }
   load_state_dict(*module_, checkpoint::state_dict_tensors(*state), /*strict=*/true, path);
   const auto& optimizers = file.at("optimizer_states").items();
   if (optimization_ && !optimizers.empty()) optimization_->load_optimizer_state(optimizers[0], path);
-  if (const PickleValue* schedules = file.find("lr_schedulers"); optimization_ && schedules != nullptr && !schedules->items().empty()) {
+  if (const PickleValue* schedules = file.find("lr_schedulers");
+      optimization_ && schedules != nullptr && !schedules->items().empty()) {
     optimization_->load_scheduler_state(schedules->items()[0], path);
   }
   if (const PickleValue* saved = file.find("callbacks"); saved != nullptr) {
     for (const auto& callback : parts_.callbacks) {
       const std::string key = callback.state_key();
       if (key.empty()) continue;
-      if (const PickleValue* own = saved->find(key)) callback.load_state(pickle_to_json(*own));
-      else log_warning("restore", "{}: no state of callback {}; it starts afresh", path, key);
+      if (const PickleValue* own = saved->find(key))
+        callback.load_state(pickle_to_json(*own));
+      else
+        log_warning("restore", "{}: no state of callback {}; it starts afresh", path, key);
     }
   }
   progress_.epoch = file.at("epoch").as_int();
@@ -206,8 +229,10 @@ void Trainer::load_checkpoint(const std::string& path) {
   const auto integer = [&](const char* key) { return fathom->at(key).as_int(); };
   const auto must_agree = [&](const char* key, int64_t now) {
     if (integer(key) == now) return;
-    throw Error(Code::kFailed, std::string("the training data is not what it was: ") + key + " differs").at(path)
-        .seen(std::to_string(now)).expected(std::to_string(integer(key)))
+    throw Error(Code::kFailed, std::string("the training data is not what it was: ") + key + " differs")
+        .at(path)
+        .seen(std::to_string(now))
+        .expected(std::to_string(integer(key)))
         .next("resume with the same model.train_ds, or start from the weights with init_from_ptl_ckpt");
   };
   const bool within_epoch = integer("phase") != static_cast<int64_t>(Phase::kAfterEpoch);
@@ -221,7 +246,8 @@ void Trainer::load_checkpoint(const std::string& path) {
   progress_.should_stop = static_cast<int32_t>(integer("should_stop"));
   stop_reason_ = fathom->at("stop_reason").as_string();
   earlier_seconds_ = fathom->at("seconds").as_double();
-  for (int i = 0; i < 2; ++i) eval_batches_logged_[i] = fathom->at("eval_batches_logged").items()[static_cast<size_t>(i)].as_int();
+  for (int i = 0; i < 2; ++i)
+    eval_batches_logged_[i] = fathom->at("eval_batches_logged").items()[static_cast<size_t>(i)].as_int();
   callback_metrics_ = metrics_from(pickle_to_json(fathom->at("callback_metrics")));
   progress_bar_metrics_ = metrics_from(pickle_to_json(fathom->at("progress_bar_metrics")));
   train_metrics_.load_state(pickle_to_json(fathom->at("train_metrics")));
@@ -229,16 +255,19 @@ void Trainer::load_checkpoint(const std::string& path) {
   const auto& loggers = fathom->at("loggers").items();
   for (size_t i = 0; i < parts_.loggers.size() && i < loggers.size(); ++i) {
     if (loggers[i].at("name").as_string() != parts_.loggers[i].name()) continue;
-    if (const Json logger = pickle_to_json(loggers[i].at("state")); !logger.is_null()) parts_.loggers[i].load_state(logger);
+    if (const Json logger = pickle_to_json(loggers[i].at("state")); !logger.is_null())
+      parts_.loggers[i].load_state(logger);
   }
   if (parts_.seed != integer("seed")) {
-    log_warning("restore", "seed is {} now and was {}; the run goes on with the old order of data only if they agree", parts_.seed, integer("seed"));
+    log_warning("restore", "seed is {} now and was {}; the run goes on with the old order of data only if they agree",
+                parts_.seed, integer("seed"));
   }
   if (const PickleValue* gradients = fathom->find("gradients")) {
     std::map<std::string, at::Tensor> by_name;
     for (auto& [name, gradient] : checkpoint::state_dict_tensors(*gradients)) by_name[name] = gradient;
     for (auto& [name, parameter] : optimization_->parameters()) {
-      if (const auto found = by_name.find(name); found != by_name.end()) parameter.mutable_grad() = found->second.clone();
+      if (const auto found = by_name.find(name); found != by_name.end())
+        parameter.mutable_grad() = found->second.clone();
     }
   }
   phase_ = static_cast<Phase>(integer("phase"));

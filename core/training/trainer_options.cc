@@ -7,8 +7,8 @@ namespace {
 
 constexpr const char* kOneProcess = "this build trains in one process on the CPU";
 
-[[noreturn]] void refuse(const std::string& path, const std::string& what, const Json& seen, const std::string& expected,
-                         Code code = Code::kFailed) {
+[[noreturn]] void refuse(const std::string& path, const std::string& what, const Json& seen,
+                         const std::string& expected, Code code = Code::kFailed) {
   throw Error(code, what).at(path).seen(seen.dump()).expected(expected);
 }
 
@@ -20,10 +20,10 @@ void check_device(const TrainerOptions& o, const std::string& path) {
         .expected("auto or cpu")
         .next("add trainer.accelerator=cpu to the command line");
   }
-  const bool one = o.devices.is_string() ? (o.devices == "auto" || o.devices == "1" || o.devices == "-1")
+  const bool one = o.devices.is_string()           ? (o.devices == "auto" || o.devices == "1" || o.devices == "-1")
                    : o.devices.is_number_integer() ? (o.devices == 1 || o.devices == -1)
-                   : o.devices.is_array() ? o.devices.size() == 1
-                                          : false;
+                   : o.devices.is_array()          ? o.devices.size() == 1
+                                                   : false;
   if (!one) refuse(path + ".devices", kOneProcess, o.devices, "auto, 1 or -1", Code::kUnavailable);
   if (o.num_nodes != 1) refuse(path + ".num_nodes", kOneProcess, o.num_nodes, "1", Code::kUnavailable);
   constexpr std::string_view kStrategies[] = {"auto", "single_device", "ddp", "ddp_find_unused_parameters_true",
@@ -52,10 +52,12 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("limit_val_batches", &T::limit_val_batches, "the same for validation");
   o("limit_test_batches", &T::limit_test_batches, "the same for test");
   o("limit_predict_batches", &T::limit_predict_batches, "the same for predict");
-  o("overfit_batches", &T::overfit_batches, "train and validate on this many (or this fraction of) batches, unshuffled");
+  o("overfit_batches", &T::overfit_batches,
+    "train and validate on this many (or this fraction of) batches, unshuffled");
   o("fast_dev_run", &T::fast_dev_run, "true or n: n batches of each loop, nothing saved");
   o("val_check_interval", &T::val_check_interval, "float: fraction of an epoch; int: batches between validations");
-  o("check_val_every_n_epoch", &T::check_val_every_n_epoch, "epochs between validations; null counts batches over epochs");
+  o("check_val_every_n_epoch", &T::check_val_every_n_epoch,
+    "epochs between validations; null counts batches over epochs");
   o("num_sanity_val_steps", &T::num_sanity_val_steps, "validation batches before training; -1 is all", "batches");
   o("log_every_n_steps", &T::log_every_n_steps, "steps between rows of step metrics; 0 is never", "steps");
   o("accumulate_grad_batches", &T::accumulate_grad_batches, "batches for one optimizer step");
@@ -101,7 +103,8 @@ TrainerOptions read_trainer_options(const Json& section, const std::string& path
     refuse(path + ".reload_dataloaders_every_n_epochs", "not available", o.reload_dataloaders_every_n_epochs, "0");
   }
   if (!o.profiler.is_null()) refuse(path + ".profiler", "no profiler is available", o.profiler, "null");
-  if (o.log_every_n_steps < 0) refuse(path + ".log_every_n_steps", "must not be negative", o.log_every_n_steps, "0 or more");
+  if (o.log_every_n_steps < 0)
+    refuse(path + ".log_every_n_steps", "must not be negative", o.log_every_n_steps, "0 or more");
   if (!o.accumulate_grad_batches.is_number_integer() || o.accumulate_grad_batches < 1) {
     refuse(path + ".accumulate_grad_batches", "is no count", o.accumulate_grad_batches, "an int of at least 1");
   }

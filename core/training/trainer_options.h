@@ -44,7 +44,8 @@ struct TrainerOptions {
   bool detect_anomaly = false;
   std::optional<std::string> default_root_dir;
 
-  // Accepted because configs carry them; on one CPU process they change nothing, and `check` refuses the values that would.
+  // Accepted because configs carry them; on one CPU process they change nothing, and `check` refuses the values that
+  // would.
   std::optional<bool> benchmark;
   bool use_distributed_sampler = true;
   bool sync_batchnorm = false;

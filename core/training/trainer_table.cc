@@ -42,19 +42,28 @@ Json model_summary(const torch::nn::Module& model, int depth) {
   Json modules = Json::array();
   add_modules(model, "", depth, modules);
   const int64_t total = count_parameters(model, false), trainable = count_parameters(model, true);
-  return {{"modules", std::move(modules)}, {"total", total}, {"trainable", trainable}, {"non_trainable", total - trainable}};
+  return {{"modules", std::move(modules)},
+          {"total", total},
+          {"trainable", trainable},
+          {"non_trainable", total - trainable}};
 }
 
-fathom_status TrainerTable::log_from_step(void* ctx, fathom_str name, fathom_tensor tensor, double value, uint32_t flags, double batch_size) {
+fathom_status TrainerTable::log_from_step(void* ctx, fathom_str name, fathom_tensor tensor, double value,
+                                          uint32_t flags, double batch_size) {
   return guard([&] {
     Trainer& t = trainer(ctx);
     if (t.active_metrics_ == nullptr) {
-      throw Error(Code::kFailed, "metrics cannot be logged here").seen(to_string(name)).expected("a step, or the end of an epoch");
+      throw Error(Code::kFailed, "metrics cannot be logged here")
+          .seen(to_string(name))
+          .expected("a step, or the end of an epoch");
     }
     const auto* borrowed = reinterpret_cast<const at::Tensor*>(tensor);
-    const bool suffix = t.active_hook_ == Hook::kEvalStep && t.logging_loaders_ > 1 && (flags & FATHOM_METRIC_NO_DATALOADER_IDX) == 0;
-    const std::string full = suffix ? to_string(name) + "/dataloader_idx_" + std::to_string(t.logging_loader_) : std::string();
-    t.active_metrics_->log(t.active_hook_, suffix ? std::string_view(full) : to_view(name), borrowed, value, flags, batch_size);
+    const bool suffix =
+        t.active_hook_ == Hook::kEvalStep && t.logging_loaders_ > 1 && (flags & FATHOM_METRIC_NO_DATALOADER_IDX) == 0;
+    const std::string full =
+        suffix ? to_string(name) + "/dataloader_idx_" + std::to_string(t.logging_loader_) : std::string();
+    t.active_metrics_->log(t.active_hook_, suffix ? std::string_view(full) : to_view(name), borrowed, value, flags,
+                           batch_size);
   });
 }
 
@@ -97,7 +106,9 @@ TrainerTable::TrainerTable(Trainer& owner) {
       trainer(ctx).parts_.save_nemo(to_string(path));
     });
   };
-  table_.load_weights = [](void* ctx, fathom_str path) { return guard([&] { trainer(ctx).load_weights(to_string(path)); }); };
+  table_.load_weights = [](void* ctx, fathom_str path) {
+    return guard([&] { trainer(ctx).load_weights(to_string(path)); });
+  };
   table_.group_count = [](void* ctx) -> size_t {
     return trainer(ctx).optimization_ ? trainer(ctx).optimization_->group_count() : 0;
   };

@@ -11,13 +11,15 @@ class TrainerTable {
   const fathom_trainer& table() const { return table_; }
 
   // fathom_step.log; ctx is the Trainer.
-  static fathom_status log_from_step(void* ctx, fathom_str name, fathom_tensor tensor, double value, uint32_t flags, double batch_size);
+  static fathom_status log_from_step(void* ctx, fathom_str name, fathom_tensor tensor, double value, uint32_t flags,
+                                     double batch_size);
 
  private:
   fathom_trainer table_{};
 };
 
-// {"modules": [{name, type, params, trainable, training}…], "total", "trainable", "non_trainable"}, modules down to `depth`
+// {"modules": [{name, type, params, trainable, training}…], "total", "trainable", "non_trainable"}, modules down to
+// `depth`
 // (-1: all).
 Json model_summary(const torch::nn::Module& model, int depth);
 

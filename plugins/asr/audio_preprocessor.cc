@@ -21,24 +21,33 @@ Ports output_ports() {
 }
 
 // NeMo accepts null, false and 0 for "not given".
-bool given(const Json& value) { return !value.is_null() && value != Json(false) && value != Json(0) && value != Json(0.0); }
+bool given(const Json& value) {
+  return !value.is_null() && value != Json(false) && value != Json(0) && value != Json(0.0);
+}
 
 int64_t samples_of(int64_t sample_rate, const Json& seconds, const Json& samples, const std::string& name) {
   if (given(seconds) && given(samples)) {
-    throw Error(Code::kFailed, "both " + name + " and n_" + name + " are given").at(name)
-        .seen(seconds.dump() + " and " + samples.dump()).next("keep one; set the other to null");
+    throw Error(Code::kFailed, "both " + name + " and n_" + name + " are given")
+        .at(name)
+        .seen(seconds.dump() + " and " + samples.dump())
+        .next("keep one; set the other to null");
   }
   int64_t count = 0;
   if (given(seconds)) {
-    if (!seconds.is_number()) throw Error(Code::kFailed, "option has the wrong type").at(name).seen(seconds.dump()).expected("seconds");
+    if (!seconds.is_number())
+      throw Error(Code::kFailed, "option has the wrong type").at(name).seen(seconds.dump()).expected("seconds");
     count = static_cast<int64_t>(seconds.get<double>() * static_cast<double>(sample_rate));
   } else if (given(samples)) {
     if (!samples.is_number_integer()) {
-      throw Error(Code::kFailed, "option has the wrong type").at("n_" + name).seen(samples.dump()).expected("samples (int)");
+      throw Error(Code::kFailed, "option has the wrong type")
+          .at("n_" + name)
+          .seen(samples.dump())
+          .expected("samples (int)");
     }
     count = samples.get<int64_t>();
   }
-  if (count <= 0) throw Error(Code::kFailed, name + " must be positive").at(name).expected("seconds, or n_" + name + " in samples");
+  if (count <= 0)
+    throw Error(Code::kFailed, name + " must be positive").at(name).expected("seconds, or n_" + name + " in samples");
   return count;
 }
 
@@ -46,7 +55,10 @@ double guard_value(const Json& value) {
   if (value.is_number()) return value.get<double>();
   if (value == Json("tiny")) return std::numeric_limits<float>::min();
   if (value == Json("eps")) return std::numeric_limits<float>::epsilon();
-  throw Error(Code::kFailed, "unknown log_zero_guard_value").at("log_zero_guard_value").seen(value.dump()).expected("a number, tiny or eps");
+  throw Error(Code::kFailed, "unknown log_zero_guard_value")
+      .at("log_zero_guard_value")
+      .seen(value.dump())
+      .expected("a number, tiny or eps");
 }
 
 std::vector<double> numbers(const Json& value, const std::string& name, int64_t count) {
@@ -57,7 +69,9 @@ std::vector<double> numbers(const Json& value, const std::string& name, int64_t 
     }
   }
   if (static_cast<int64_t>(out.size()) != count) {
-    throw Error(Code::kFailed, name + " must be a list with one number per feature").at("normalize." + name).seen(value.dump())
+    throw Error(Code::kFailed, name + " must be a list with one number per feature")
+        .at("normalize." + name)
+        .seen(value.dump())
         .expected(std::to_string(count) + " numbers");
   }
   return out;
@@ -65,8 +79,10 @@ std::vector<double> numbers(const Json& value, const std::string& name, int64_t 
 
 void read_normalize(const Json& value, int64_t features, FilterbankFeatures::Settings& s) {
   using Normalize = FilterbankFeatures::Settings::Normalize;
-  if (value == Json("per_feature")) s.normalize = Normalize::kPerFeature;
-  else if (value == Json("all_features")) s.normalize = Normalize::kAllFeatures;
+  if (value == Json("per_feature"))
+    s.normalize = Normalize::kPerFeature;
+  else if (value == Json("all_features"))
+    s.normalize = Normalize::kAllFeatures;
   else if (value.is_object() && value.contains("fixed_mean") && value.contains("fixed_std")) {
     s.normalize = Normalize::kFixed;
     s.fixed_mean = numbers(value["fixed_mean"], "fixed_mean", features);
@@ -88,7 +104,8 @@ std::pair<int64_t, int64_t> window_samples(int64_t sample_rate, const Json& wind
 FilterbankFeatures::FilterbankFeatures(const Settings& s) : settings(s) {
   window = register_buffer("window", make_window(s.window, s.win_length, /*periodic=*/false));
   fb = register_buffer(
-      "fb", slaney_mel_filters(static_cast<double>(s.sample_rate), s.n_fft, s.features, s.low_hz, s.high_hz, s.mel_norm).unsqueeze(0));
+      "fb", slaney_mel_filters(static_cast<double>(s.sample_rate), s.n_fft, s.features, s.low_hz, s.high_hz, s.mel_norm)
+                .unsqueeze(0));
 }
 
 at::Tensor FilterbankFeatures::frame_lengths(const at::Tensor& samples) const {
@@ -105,8 +122,10 @@ at::Tensor FilterbankFeatures::pad(const at::Tensor& signal) const {
   const int64_t edge = s.exact_pad ? (s.n_fft - s.hop_length) / 2 : s.n_fft / 2;
   if (!s.reflect) return at::constant_pad_nd(signal, {edge, edge});
   if (signal.size(1) <= edge) {
-    throw Error(Code::kBadData, "audio is too short to reflect its edges").seen(std::to_string(signal.size(1)) + " samples")
-        .expected("more than " + std::to_string(edge)).next("set min_duration, or front_end: nemo3");
+    throw Error(Code::kBadData, "audio is too short to reflect its edges")
+        .seen(std::to_string(signal.size(1)) + " samples")
+        .expected("more than " + std::to_string(edge))
+        .next("set min_duration, or front_end: nemo3");
   }
   return at::reflection_pad1d(signal, {edge, edge});
 }
@@ -117,8 +136,9 @@ std::pair<at::Tensor, at::Tensor> FilterbankFeatures::forward(at::Tensor x, cons
   // Spectra overflow half types: autocast has no business here.
   const auto device = x.device().type();
   const c10::impl::ExcludeDispatchKeyGuard full_precision(
-      at::autocast::is_autocast_enabled(device) ? c10::DispatchKeySet(at::autocast::get_autocast_dispatch_key_from_device_type(device))
-                                                : c10::DispatchKeySet());
+      at::autocast::is_autocast_enabled(device)
+          ? c10::DispatchKeySet(at::autocast::get_autocast_dispatch_key_from_device_type(device))
+          : c10::DispatchKeySet());
 
   if (s.exact_pad) x = pad(x);
   if (is_training() && s.dither > 0) x = x + s.dither * at::randn_like(x);
@@ -136,7 +156,8 @@ std::pair<at::Tensor, at::Tensor> FilterbankFeatures::forward(at::Tensor x, cons
   if (stft.magnitude && s.mag_power != 1.0) x = x.pow(s.mag_power);
   if (is_training() && s.nb_augmentation_prob > 0 && s.nb_max_freq < static_cast<double>(s.sample_rate) / 2) {
     // Makes an item look like narrow-band audio.
-    const auto bin = static_cast<int64_t>(s.nb_max_freq / static_cast<double>(s.sample_rate) * static_cast<double>(s.n_fft));
+    const auto bin =
+        static_cast<int64_t>(s.nb_max_freq / static_cast<double>(s.sample_rate) * static_cast<double>(s.n_fft));
     const at::Tensor narrow = at::rand({x.size(0), 1, 1}).to(x.device()) < s.nb_augmentation_prob;
     const at::Tensor above = at::arange(x.size(2), lengths.options()) >= bin;
     x = at::where(narrow.logical_and(above), at::zeros({}, x.options()), x);
@@ -160,7 +181,8 @@ std::pair<at::Tensor, at::Tensor> FilterbankFeatures::forward(at::Tensor x, cons
   }
   const at::Tensor beyond = at::arange(x.size(2), frame_count.options()).unsqueeze(0) >= frame_count.unsqueeze(1);
   x = x.masked_fill(beyond.unsqueeze(1), s.pad_value);
-  if (s.pad_to > 0 && x.size(2) % s.pad_to != 0) x = at::constant_pad_nd(x, {0, s.pad_to - x.size(2) % s.pad_to}, s.pad_value);
+  if (s.pad_to > 0 && x.size(2) % s.pad_to != 0)
+    x = at::constant_pad_nd(x, {0, s.pad_to - x.size(2) % s.pad_to}, s.pad_value);
   return {x, frame_count};
 }
 
@@ -187,7 +209,8 @@ void AudioToMelSpectrogramPreprocessor::Options::describe(OptionSet<Options>& o)
   o("pad_value", &Options::pad_value, "what frames beyond an item's end hold");
   o("mag_power", &Options::mag_power, "exponent of the magnitude: 2 power, 1 magnitude");
   o("rng", &Options::rng, "NeMo's own generator; only null: draws come from torch's default generator");
-  o("nb_augmentation_prob", &Options::nb_augmentation_prob, "probability, in training, that an item loses what lies above nb_max_freq");
+  o("nb_augmentation_prob", &Options::nb_augmentation_prob,
+    "probability, in training, that an item loses what lies above nb_max_freq");
   o("nb_max_freq", &Options::nb_max_freq, "see nb_augmentation_prob", "Hz");
   o("use_torchaudio", &Options::use_torchaudio, "NeMo's other implementation; only false");
   o("mel_norm", &Options::mel_norm, "normalisation of the mel filters: slaney, null or a number p");
@@ -213,7 +236,10 @@ AudioToMelSpectrogramPreprocessor::AudioToMelSpectrogramPreprocessor(const Optio
   s.high_hz = o.highfreq.value_or(0) > 0 ? *o.highfreq : static_cast<double>(o.sample_rate) / 2;
   s.log = o.log;
   if (o.log_zero_guard_type != "add" && o.log_zero_guard_type != "clamp") {
-    throw Error(Code::kFailed, "unknown log_zero_guard_type").at("log_zero_guard_type").seen(o.log_zero_guard_type).expected("add or clamp");
+    throw Error(Code::kFailed, "unknown log_zero_guard_type")
+        .at("log_zero_guard_type")
+        .seen(o.log_zero_guard_type)
+        .expected("add or clamp");
   }
   s.clamp_guard = o.log_zero_guard_type == "clamp";
   s.log_guard = guard_value(o.log_zero_guard_value);
@@ -233,7 +259,11 @@ AudioToMelSpectrogramPreprocessor::AudioToMelSpectrogramPreprocessor(const Optio
   s.reflect = o.front_end == "nemo1";
 
   const auto need = [](bool ok, const char* name, const std::string& seen, const char* expected) {
-    if (!ok) throw Error(Code::kFailed, std::string("option '") + name + "' is out of range").at(name).seen(seen).expected(expected);
+    if (!ok)
+      throw Error(Code::kFailed, std::string("option '") + name + "' is out of range")
+          .at(name)
+          .seen(seen)
+          .expected(expected);
   };
   need(s.win_length <= s.n_fft, "n_fft", std::to_string(s.n_fft), "at least the window's length");
   need(s.features > 0, "features", std::to_string(s.features), "1 or more");

@@ -5,7 +5,8 @@
 
 namespace fathom::asr {
 
-// The arithmetic (NeMo's FilterbankFeatures). Buffers: window (win_length) and fb (1, features, n_fft / 2 + 1), under NeMo's names.
+// The arithmetic (NeMo's FilterbankFeatures). Buffers: window (win_length) and fb (1, features, n_fft / 2 + 1), under
+// NeMo's names.
 class FilterbankFeatures : public torch::nn::Module {
  public:
   struct Settings {
@@ -39,8 +40,8 @@ class FilterbankFeatures : public torch::nn::Module {
   at::Tensor pad(const at::Tensor& signal) const;
 };
 
-// input_signal (B, S), length (B) samples -> processed_signal (B, D, T), processed_length (B) frames. Computes in float32 and
-// returns the dtype of the buffers. Without use_grads no gradient reaches the audio.
+// input_signal (B, S), length (B) samples -> processed_signal (B, D, T), processed_length (B) frames. Computes in
+// float32 and returns the dtype of the buffers. Without use_grads no gradient reaches the audio.
 //
 // Two conventions exist, see `front_end`: weights trained with one lose accuracy with the other.
 class AudioToMelSpectrogramPreprocessor final : public NeuralModule {

@@ -9,7 +9,8 @@ namespace {
 Ports encoder_output() { return {{"encoder_output", {"B D T", AcousticEncodedRepresentation{}}}}; }
 Ports logprobs() { return {{"logprobs", {"B T D", LogprobsType{}}}}; }
 Ports logits() { return {{"logits", {"B D", LogitsType{}}}}; }
-constexpr const char* kInitModes = "xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal, tds_uniform, tds_normal or null";
+constexpr const char* kInitModes =
+    "xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal, tds_uniform, tds_normal or null";
 
 }  // namespace
 
@@ -23,7 +24,8 @@ void ConvASRDecoder::Options::describe(OptionSet<Options>& o) {
 
 ConvASRDecoder::ConvASRDecoder(const Options& o) {
   if (!o.vocabulary && o.num_classes < 0) {
-    throw Error(Code::kFailed, "a decoder needs num_classes or a vocabulary").next("set decoder.vocabulary, or the model's labels");
+    throw Error(Code::kFailed, "a decoder needs num_classes or a vocabulary")
+        .next("set decoder.vocabulary, or the model's labels");
   }
   int64_t classes = o.num_classes;
   if (o.vocabulary) {

@@ -8,7 +8,8 @@
 
 namespace fathom::asr {
 
-// encoder_output (B, D, T) -> logprobs (B, T, V), V = num_classes + 1 with the blank last. State: decoder_layers.0.{weight, bias}.
+// encoder_output (B, D, T) -> logprobs (B, T, V), V = num_classes + 1 with the blank last. State:
+// decoder_layers.0.{weight, bias}.
 class ConvASRDecoder final : public NeuralModule {
  public:
   struct Options {

@@ -17,9 +17,7 @@ int64_t first_of(const Json& value, const char* name, size_t layer) {
   return item.get<int64_t>();
 }
 
-Ports input_ports() {
-  return {{"audio_signal", {"B D T", SpectrogramType{}}}, {"length", {"B", LengthsType{}}}};
-}
+Ports input_ports() { return {{"audio_signal", {"B D T", SpectrogramType{}}}, {"length", {"B", LengthsType{}}}}; }
 Ports output_ports() {
   return {{"outputs", {"B D T", AcousticEncodedRepresentation{}}}, {"encoded_lengths", {"B", LengthsType{}}}};
 }
@@ -36,16 +34,21 @@ void JasperLayerOptions::describe(OptionSet<JasperLayerOptions>& o) {
   o("residual", &JasperLayerOptions::residual, "add the block's input through a 1x1 convolution");
   o("residual_dense", &JasperLayerOptions::residual_dense, "add the inputs of all earlier dense blocks too");
   o("separable", &JasperLayerOptions::separable, "depthwise, then pointwise convolution");
-  o("groups", &JasperLayerOptions::groups, "groups of the (pointwise) convolution; their channels are shuffled after it");
+  o("groups", &JasperLayerOptions::groups,
+    "groups of the (pointwise) convolution; their channels are shuffled after it");
   o("heads", &JasperLayerOptions::heads, "filters that the depthwise convolution's channels share; -1: one each");
   o("residual_mode", &JasperLayerOptions::residual_mode, "add, stride_add or max, from this block on; null: as before");
   o("kernel_size_factor", &JasperLayerOptions::kernel_size_factor, "scales the kernel, which is then made odd");
   o("stride_last", &JasperLayerOptions::stride_last, "only the block's last convolution has the stride");
-  o("future_context", &JasperLayerOptions::future_context, "frames to the right a kernel may see; -1: as many as to the left", "frames");
+  o("future_context", &JasperLayerOptions::future_context,
+    "frames to the right a kernel may see; -1: as many as to the left", "frames");
   o("se", &JasperLayerOptions::se, "squeeze and excitation");
-  o("se_reduction_ratio", &JasperLayerOptions::se_reduction_ratio, "channels per hidden unit of squeeze and excitation");
-  o("se_context_size", &JasperLayerOptions::se_context_size, "frames that squeeze and excitation averages in training; -1: all", "frames");
-  o("se_interpolation_mode", &JasperLayerOptions::se_interpolation_mode, "NeMo's key; the excitation is one value per channel, so nothing is interpolated");
+  o("se_reduction_ratio", &JasperLayerOptions::se_reduction_ratio,
+    "channels per hidden unit of squeeze and excitation");
+  o("se_context_size", &JasperLayerOptions::se_context_size,
+    "frames that squeeze and excitation averages in training; -1: all", "frames");
+  o("se_interpolation_mode", &JasperLayerOptions::se_interpolation_mode,
+    "NeMo's key; the excitation is one value per channel, so nothing is interpolated");
 }
 
 void ConvASREncoder::Options::describe(OptionSet<Options>& o) {
@@ -57,12 +60,14 @@ void ConvASREncoder::Options::describe(OptionSet<Options>& o) {
   o("norm_groups", &Options::norm_groups, "groups of group normalisation; -1: one per channel");
   o("conv_mask", &Options::conv_mask, "zero what lies beyond an item's length before every convolution");
   o("frame_splicing", &Options::frame_splicing, "frames that the preprocessor stacks; multiplies feat_in");
-  o("init_mode", &Options::init_mode, "xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal, tds_uniform, tds_normal or null");
+  o("init_mode", &Options::init_mode,
+    "xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal, tds_uniform, tds_normal or null");
   o("quantize", &Options::quantize, "quantisation-aware training; only false is supported");
 }
 
 ConvASREncoder::ConvASREncoder(const Options& o) {
-  if (o.quantize) throw Error(Code::kFailed, "quantisation-aware training is not supported").at("quantize").expected("false");
+  if (o.quantize)
+    throw Error(Code::kFailed, "quantisation-aware training is not supported").at("quantize").expected("false");
   if (o.jasper.empty()) throw Error(Code::kFailed, "the encoder has no blocks").at("jasper");
   const Activation activation = parse_activation(o.activation);
   feat_in_ = o.feat_in * o.frame_splicing;

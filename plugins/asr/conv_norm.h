@@ -10,15 +10,18 @@
 
 namespace fathom::asr {
 
-// mode: batch (eps 1e-3, momentum 0.1), layer (one group over channels and time), instance (a group per channel) or group
-// (norm_groups groups; -1: a group per channel). Parameters and buffers have torch's names.
+// mode: batch (eps 1e-3, momentum 0.1), layer (one group over channels and time), instance (a group per channel) or
+// group (norm_groups groups; -1: a group per channel). Parameters and buffers have torch's names.
 std::shared_ptr<torch::nn::Module> make_norm(const std::string& mode, int64_t channels, int64_t norm_groups);
 
-// activation(norm(x) + residual); the activation and the residual are optional. One pass over memory for a batch norm with
-// ReLU on the CPU, both when training and not.
+// What follows a norm: dropout(activation(norm(x) + residual)), each optional. Batch norms of float32 and float64 on
+// the CPU with ReLU or without an activation run on norm_kernel.h, forward and backward, training or not; anything else
+// runs on aten's operators. Both give the same values; the kernels draw dropout from 16 bits an element (the
+// probability is rounded to 1/65536) of torch's default generator.
 struct NormTail {
   const at::Tensor* residual = nullptr;
   const Activation* activation = nullptr;
+  double dropout = 0;  // the probability now: 0 when evaluating
 };
 at::Tensor apply_norm(torch::nn::Module& norm, const at::Tensor& x, const NormTail& tail = {});
 

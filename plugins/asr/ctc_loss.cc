@@ -26,7 +26,9 @@ void CTCLoss::Options::describe(OptionSet<Options>& o) {
 CTCLoss::CTCLoss(const Options& options) : options_(options) {
   static const std::set<std::string> kReductions = {"mean_batch", "mean_volume", "mean", "sum", "none"};
   if (kReductions.count(options.reduction) == 0) {
-    throw Error(Code::kFailed, "unknown reduction").at("reduction").seen(options.reduction)
+    throw Error(Code::kFailed, "unknown reduction")
+        .at("reduction")
+        .seen(options.reduction)
         .expected("mean_batch, mean_volume, mean, sum or none");
   }
 }
@@ -43,15 +45,20 @@ Values CTCLoss::forward(const Values& in) {
   const at::Tensor target_lengths = in.tensor("target_lengths").to(at::kLong);
   if (options_.num_classes >= log_probs.size(-1)) {
     throw Error(Code::kFailed, "the blank is not one of the classes")
-        .seen("num_classes " + std::to_string(options_.num_classes) + ", log_probs have " + std::to_string(log_probs.size(-1)))
+        .seen("num_classes " + std::to_string(options_.num_classes) + ", log_probs have " +
+              std::to_string(log_probs.size(-1)))
         .expected("num_classes smaller than the last dimension of log_probs");
   }
-  const auto reduction = options_.reduction == "mean" ? at::Reduction::Mean
-                         : options_.reduction == "sum" ? at::Reduction::Sum : at::Reduction::None;
-  at::Tensor loss = at::ctc_loss(log_probs, in.tensor("targets").to(at::kLong), in.tensor("input_lengths").to(at::kLong),
-                                 target_lengths, options_.num_classes, reduction, options_.zero_infinity);
-  if (options_.reduction == "mean_batch") loss = loss.mean();
-  else if (options_.reduction == "mean_volume") loss = loss.sum() / target_lengths.sum();
+  const auto reduction = options_.reduction == "mean"  ? at::Reduction::Mean
+                         : options_.reduction == "sum" ? at::Reduction::Sum
+                                                       : at::Reduction::None;
+  at::Tensor loss =
+      at::ctc_loss(log_probs, in.tensor("targets").to(at::kLong), in.tensor("input_lengths").to(at::kLong),
+                   target_lengths, options_.num_classes, reduction, options_.zero_infinity);
+  if (options_.reduction == "mean_batch")
+    loss = loss.mean();
+  else if (options_.reduction == "mean_volume")
+    loss = loss.sum() / target_lengths.sum();
   return {{"loss", loss}};
 }
 

@@ -5,9 +5,9 @@
 
 namespace fathom::asr {
 
-// log_probs (B, T, V), targets (B, U) integers, input_lengths (B), target_lengths (B) -> loss: a scalar, or (B) for reduction
-// none. Reductions: mean_batch (mean of the items' losses), mean_volume (their sum over the sum of target lengths),
-// mean (torch's: each item's loss over its target length, then the mean), sum, none.
+// log_probs (B, T, V), targets (B, U) integers, input_lengths (B), target_lengths (B) -> loss: a scalar, or (B) for
+// reduction none. Reductions: mean_batch (mean of the items' losses), mean_volume (their sum over the sum of target
+// lengths), mean (torch's: each item's loss over its target length, then the mean), sum, none.
 class CTCLoss final : public Loss {
  public:
   struct Options {

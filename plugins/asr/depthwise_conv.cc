@@ -6,8 +6,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "fathom/error.h"
 #include "depthwise_kernel.h"
+#include "fathom/error.h"
 
 namespace fathom::asr {
 namespace {
@@ -22,7 +22,8 @@ at::Tensor on_aten(const at::Tensor& x, const at::Tensor& weight, const at::Tens
   const int64_t pad = o.pad_left == o.pad_right ? o.pad_left : 0, filters = weight.size(0);
   const std::vector<int64_t> sizes = in.sizes().vec();
   in = in.reshape({-1, filters, sizes.back()});
-  at::Tensor out = at::conv1d(in, weight, bias.defined() ? std::optional(bias) : std::nullopt, o.stride, pad, o.dilation, filters);
+  at::Tensor out =
+      at::conv1d(in, weight, bias.defined() ? std::optional(bias) : std::nullopt, o.stride, pad, o.dilation, filters);
   out = out.reshape({sizes[0], sizes[1], out.size(-1)});
   return o.out_mask ? o.out_mask->apply(out) : out;
 }
@@ -43,7 +44,8 @@ DepthwiseShape shape_of(const at::Tensor& x, const at::Tensor& weight, const Dep
   return s;
 }
 
-at::Tensor run_forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const DepthwiseOptions& o) {
+at::Tensor run_forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                       const DepthwiseOptions& o) {
   const DepthwiseShape s = shape_of(x, weight, o);
   at::Tensor y = at::empty({s.items, s.rows, s.t_out}, x.options());
   if (y.numel() == 0) return y;
@@ -81,7 +83,8 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
                             const std::optional<at::Tensor>& bias, const DepthwiseOptions& options) {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["bias"] = bias.has_value();
-    ctx->saved_data["geometry"] = std::vector<int64_t>{options.stride, options.dilation, options.pad_left, options.pad_right};
+    ctx->saved_data["geometry"] =
+        std::vector<int64_t>{options.stride, options.dilation, options.pad_left, options.pad_right};
     if (options.mask) ctx->saved_data["lengths"] = options.mask->lengths();
     if (options.out_mask) ctx->saved_data["out_lengths"] = options.out_mask->lengths();
     return run_forward(x, weight, bias.value_or(at::Tensor()), options);
@@ -111,8 +114,10 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
     const at::Tensor dy = grads[0].contiguous();
     const DepthwiseShape s = shape_of(x, weight, o);
     at::Tensor dx = need_x ? at::empty_like(x) : at::Tensor(), dw = need_w ? at::empty_like(weight) : at::Tensor();
-    if (x.scalar_type() == at::kFloat) run_backward<float>(s, x, weight, dy, dx, dw);
-    else run_backward<double>(s, x, weight, dy, dx, dw);
+    if (x.scalar_type() == at::kFloat)
+      run_backward<float>(s, x, weight, dy, dx, dw);
+    else
+      run_backward<double>(s, x, weight, dy, dx, dw);
     // The kernels multiply the padding's zeros too, which an infinite gradient turns into NaN.
     if (need_w && !finite(dw)) return through_aten(x, weight, grads[0], grad_bias, o, need_x, need_w);
     return {dx, dw, grad_bias, at::Tensor()};
@@ -123,11 +128,12 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
   static void run_backward(const DepthwiseShape& s, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& dy,
                            at::Tensor& dx, at::Tensor& dw) {
     depthwise_backward<T>(s, x.const_data_ptr<T>(), weight.const_data_ptr<T>(), dy.const_data_ptr<T>(),
-                          dx.defined() ? dx.mutable_data_ptr<T>() : nullptr, dw.defined() ? dw.mutable_data_ptr<T>() : nullptr);
+                          dx.defined() ? dx.mutable_data_ptr<T>() : nullptr,
+                          dw.defined() ? dw.mutable_data_ptr<T>() : nullptr);
   }
 
-  static variable_list through_aten(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& grad, const at::Tensor& grad_bias,
-                                    const DepthwiseOptions& o, bool need_x, bool need_w) {
+  static variable_list through_aten(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& grad,
+                                    const at::Tensor& grad_bias, const DepthwiseOptions& o, bool need_x, bool need_w) {
     const bool create_graph = at::GradMode::is_enabled();
     const at::AutoGradMode recording(true);
     // Without a graph the inputs are cut off first, so that what is built here is freed here.
@@ -139,7 +145,8 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
     variable_list out(4);
     out[2] = grad_bias;
     if (wanted.empty()) return out;
-    const variable_list found = torch::autograd::grad({on_aten(in, filter, {}, o)}, wanted, {grad}, create_graph, create_graph);
+    const variable_list found =
+        torch::autograd::grad({on_aten(in, filter, {}, o)}, wanted, {grad}, create_graph, create_graph);
     size_t next = 0;
     if (need_x) out[0] = found[next++];
     if (need_w) out[1] = found[next++];
@@ -155,7 +162,8 @@ bool own_kernels_apply(const at::Tensor& x, const at::Tensor& weight) {
          !at::tracer::impl::is_dispatch_enabled();
 }
 
-at::Tensor depthwise_conv1d(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const DepthwiseOptions& o) {
+at::Tensor depthwise_conv1d(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                            const DepthwiseOptions& o) {
   if (x.dim() != 3 || weight.dim() != 3 || weight.size(1) != 1 || x.size(1) % weight.size(0) != 0) {
     throw Error(Code::kFailed, "a depthwise convolution got shapes that do not fit")
         .seen("x " + c10::str(x.sizes()) + ", weight " + c10::str(weight.sizes()))
@@ -164,7 +172,8 @@ at::Tensor depthwise_conv1d(const at::Tensor& x, const at::Tensor& weight, const
   const int64_t reach = o.dilation * (weight.size(2) - 1) + 1;
   if (x.size(2) + o.pad_left + o.pad_right < reach) {
     throw Error(Code::kFailed, "a convolution's window is longer than its padded input")
-        .seen(std::to_string(x.size(2)) + " frames, padding " + std::to_string(o.pad_left) + " + " + std::to_string(o.pad_right))
+        .seen(std::to_string(x.size(2)) + " frames, padding " + std::to_string(o.pad_left) + " + " +
+              std::to_string(o.pad_right))
         .expected("at least " + std::to_string(reach) + " frames with the padding")
         .next("drop items that short (min_duration)");
   }
@@ -175,7 +184,8 @@ at::Tensor depthwise_conv1d(const at::Tensor& x, const at::Tensor& weight, const
   const at::Tensor in = x.contiguous(), filter = weight.contiguous();
   if (!finite(filter)) return on_aten(x, weight, bias, o);
   const at::Tensor offset = bias.defined() ? bias.contiguous() : bias;
-  if (!at::GradMode::is_enabled() || !(in.requires_grad() || filter.requires_grad() || (bias.defined() && bias.requires_grad()))) {
+  if (!at::GradMode::is_enabled() ||
+      !(in.requires_grad() || filter.requires_grad() || (bias.defined() && bias.requires_grad()))) {
     return run_forward(in, filter, offset, o);
   }
   return DepthwiseFunction::apply(in, filter, offset.defined() ? std::optional(offset) : std::nullopt, o);

@@ -46,7 +46,8 @@ FATHOM_INLINE void correlate_block(const T* x, const int64_t* off, const T* w, i
 
 // y has room for `count` rounded up to whole vectors, x for as many beyond its largest offset.
 template <typename T>
-FATHOM_INLINE void correlate_body(const T* x, const int64_t* off, const T* w, int64_t kernel, T start, T* y, int64_t count) {
+FATHOM_INLINE void correlate_body(const T* x, const int64_t* off, const T* w, int64_t kernel, T start, T* y,
+                                  int64_t count) {
   constexpr int64_t kLanes = VectorOf<T>::kLanes;
   int64_t left = (count + kLanes - 1) / kLanes;
   while (left > 0) {
@@ -103,24 +104,28 @@ FATHOM_INLINE void taps_body(const T* x, const int64_t* off, const T* dy, int64_
   for (; k < kernel; ++k) taps_block<T, 1>(x, off + k, dy, vectors, acc + k * kLanes);
 }
 
-FATHOM_CLONES void correlate_f32(const float* x, const int64_t* off, const float* w, int64_t kernel, float start, float* y,
-                                 int64_t count) {
+FATHOM_CLONES void correlate_f32(const float* x, const int64_t* off, const float* w, int64_t kernel, float start,
+                                 float* y, int64_t count) {
   correlate_body(x, off, w, kernel, start, y, count);
 }
-FATHOM_CLONES void correlate_f64(const double* x, const int64_t* off, const double* w, int64_t kernel, double start, double* y,
-                                 int64_t count) {
+FATHOM_CLONES void correlate_f64(const double* x, const int64_t* off, const double* w, int64_t kernel, double start,
+                                 double* y, int64_t count) {
   correlate_body(x, off, w, kernel, start, y, count);
 }
-FATHOM_CLONES void taps_f32(const float* x, const int64_t* off, const float* dy, int64_t vectors, int64_t kernel, float* acc) {
+FATHOM_CLONES void taps_f32(const float* x, const int64_t* off, const float* dy, int64_t vectors, int64_t kernel,
+                            float* acc) {
   taps_body(x, off, dy, vectors, kernel, acc);
 }
-FATHOM_CLONES void taps_f64(const double* x, const int64_t* off, const double* dy, int64_t vectors, int64_t kernel, double* acc) {
+FATHOM_CLONES void taps_f64(const double* x, const int64_t* off, const double* dy, int64_t vectors, int64_t kernel,
+                            double* acc) {
   taps_body(x, off, dy, vectors, kernel, acc);
 }
-void correlate(const float* x, const int64_t* off, const float* w, int64_t kernel, float start, float* y, int64_t count) {
+void correlate(const float* x, const int64_t* off, const float* w, int64_t kernel, float start, float* y,
+               int64_t count) {
   correlate_f32(x, off, w, kernel, start, y, count);
 }
-void correlate(const double* x, const int64_t* off, const double* w, int64_t kernel, double start, double* y, int64_t count) {
+void correlate(const double* x, const int64_t* off, const double* w, int64_t kernel, double start, double* y,
+               int64_t count) {
   correlate_f64(x, off, w, kernel, start, y, count);
 }
 void taps(const float* x, const int64_t* off, const float* dy, int64_t vectors, int64_t kernel, float* acc) {
@@ -135,9 +140,9 @@ int64_t valid(const int64_t* lengths, int64_t item, int64_t limit) {
   return lengths == nullptr ? limit : std::clamp<int64_t>(lengths[item], 0, limit);
 }
 
-// Where tap k finds its samples. A row of x is split into `stride` phases (phase p holds padded samples p, p + stride, …),
-// so that every tap reads consecutive samples: padded sample t * stride + k * dilation is number t + j of phase p, where
-// k * dilation = j * stride + p.
+// Where tap k finds its samples. A row of x is split into `stride` phases (phase p holds padded samples p, p + stride,
+// …), so that every tap reads consecutive samples: padded sample t * stride + k * dilation is number t + j of phase p,
+// where k * dilation = j * stride + p.
 template <typename T>
 struct Layout {
   explicit Layout(const DepthwiseShape& s) : off(s.kernel) {
@@ -186,8 +191,8 @@ void depthwise_forward(const DepthwiseShape& s, const T* x, const T* w, const T*
       const int64_t item = r / s.rows, filter = r % s.rows % s.filters;
       const int64_t out_length = valid(s.out_lengths, item, s.t_out);
       load_row(s, layout, x + r * s.t_in, valid(s.lengths, item, s.t_in), buffer.data());
-      correlate(buffer.data(), layout.off.data(), w + filter * s.kernel, s.kernel, bias != nullptr ? bias[filter] : T(0),
-                result.data(), out_length);
+      correlate(buffer.data(), layout.off.data(), w + filter * s.kernel, s.kernel,
+                bias != nullptr ? bias[filter] : T(0), result.data(), out_length);
       T* out = y + r * s.t_out;
       std::memcpy(out, result.data(), out_length * sizeof(T));
       std::fill(out + out_length, out + s.t_out, T(0));
@@ -200,8 +205,8 @@ void depthwise_backward(const DepthwiseShape& s, const T* x, const T* w, const T
   const Layout<T> layout(s);
   const int64_t lanes = layout.lanes;
 
-  // dx, phase by phase: phase p at i is the sum over its taps of w[k] * dy[i - off_k], a correlation of dy (with `front`
-  // zeros before it) with the taps' offsets turned round.
+  // dx, phase by phase: phase p at i is the sum over its taps of w[k] * dy[i - off_k], a correlation of dy (with
+  // `front` zeros before it) with the taps' offsets turned round.
   const int64_t front = round_up((s.kernel - 1) * s.dilation / s.stride, lanes);
   const int64_t phase_vectors = round_up((s.t_in + s.pad_left + s.stride - 1) / s.stride, lanes);
   const int64_t grad_size = front + std::max(phase_vectors, layout.t_vectors) + lanes;
@@ -214,7 +219,8 @@ void depthwise_backward(const DepthwiseShape& s, const T* x, const T* w, const T
 
   // One filter is one thread's: items are added in order, so the sums do not depend on the number of threads.
   at::parallel_for(0, s.filters, 1, [&](int64_t begin, int64_t end) {
-    std::vector<T> buffer(layout.buffer_size), grad(grad_size, T(0)), phase(phase_vectors), acc(s.kernel * lanes), picked(s.kernel);
+    std::vector<T> buffer(layout.buffer_size), grad(grad_size, T(0)), phase(phase_vectors), acc(s.kernel * lanes),
+        picked(s.kernel);
     for (int64_t f = begin; f < end; ++f) {
       std::fill(acc.begin(), acc.end(), T(0));
       const T* weights = w + f * s.kernel;
@@ -226,7 +232,8 @@ void depthwise_backward(const DepthwiseShape& s, const T* x, const T* w, const T
           std::fill(grad.begin() + front + out_length, grad.end(), T(0));
           if (dw != nullptr) {
             load_row(s, layout, x + r * s.t_in, length, buffer.data());
-            taps(buffer.data(), layout.off.data(), grad.data() + front, round_up(out_length, lanes) / lanes, s.kernel, acc.data());
+            taps(buffer.data(), layout.off.data(), grad.data() + front, round_up(out_length, lanes) / lanes, s.kernel,
+                 acc.data());
           }
           if (dx == nullptr) continue;
           T* out = dx + r * s.t_in;
@@ -261,7 +268,9 @@ void depthwise_backward(const DepthwiseShape& s, const T* x, const T* w, const T
 
 template void depthwise_forward<float>(const DepthwiseShape&, const float*, const float*, const float*, float*);
 template void depthwise_forward<double>(const DepthwiseShape&, const double*, const double*, const double*, double*);
-template void depthwise_backward<float>(const DepthwiseShape&, const float*, const float*, const float*, float*, float*);
-template void depthwise_backward<double>(const DepthwiseShape&, const double*, const double*, const double*, double*, double*);
+template void depthwise_backward<float>(const DepthwiseShape&, const float*, const float*, const float*, float*,
+                                        float*);
+template void depthwise_backward<double>(const DepthwiseShape&, const double*, const double*, const double*, double*,
+                                         double*);
 
 }  // namespace fathom::asr

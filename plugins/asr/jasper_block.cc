@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "fathom/support.h"
 #include "conv_norm.h"
+#include "fathom/support.h"
 
 namespace fathom::asr {
 namespace {
@@ -33,8 +33,8 @@ std::pair<int64_t, int64_t> conv_padding(int64_t kernel, int64_t stride, int64_t
   if (future_context < 0) return {same, same};
   if (kernel <= future_context) {
     log(FATHOM_LOG_WARNING, "asr",
-        "future_context " + std::to_string(future_context) + " is not smaller than the kernel (" + std::to_string(kernel) +
-            "): using the same padding on both sides");
+        "future_context " + std::to_string(future_context) + " is not smaller than the kernel (" +
+            std::to_string(kernel) + "): using the same padding on both sides");
     return {same, same};
   }
   // With dilation the left side is one dilation longer than the window needs; trained weights depend on it.
@@ -65,7 +65,8 @@ JasperBlock::JasperBlock(const JasperBlockOptions& options) : options_(options) 
     channels = o.filters;
   }
   if (o.squeeze_excite) {
-    squeeze_excite_ = std::make_shared<SqueezeExcite>(o.filters, o.se_reduction_ratio, o.se_context_window, o.activation);
+    squeeze_excite_ =
+        std::make_shared<SqueezeExcite>(o.filters, o.se_reduction_ratio, o.se_context_window, o.activation);
     mconv->push_back(squeeze_excite_);
   }
   register_module("mconv", mconv);
@@ -84,10 +85,14 @@ JasperBlock::JasperBlock(const JasperBlockOptions& options) : options_(options) 
 
 std::shared_ptr<torch::nn::Module> JasperBlock::add_conv(torch::nn::ModuleListImpl& list, const ConvOptions& options) {
   std::shared_ptr<torch::nn::Module> conv;
-  if (options_.conv_mask) conv = std::make_shared<MaskedConv1d>(options);
-  else if (options.heads != -1) throw Error(Code::kFailed, "'heads' needs conv_mask: true");
-  else if (options.pad_left != options.pad_right) throw Error(Code::kFailed, "'future_context' needs conv_mask: true");
-  else conv = std::make_shared<Conv1dLayer>(options);
+  if (options_.conv_mask)
+    conv = std::make_shared<MaskedConv1d>(options);
+  else if (options.heads != -1)
+    throw Error(Code::kFailed, "'heads' needs conv_mask: true");
+  else if (options.pad_left != options.pad_right)
+    throw Error(Code::kFailed, "'future_context' needs conv_mask: true");
+  else
+    conv = std::make_shared<Conv1dLayer>(options);
   list.push_back(conv);
   return conv;
 }
@@ -95,12 +100,12 @@ std::shared_ptr<torch::nn::Module> JasperBlock::add_conv(torch::nn::ModuleListIm
 JasperBlock::Stage JasperBlock::add_stage(torch::nn::ModuleListImpl& list, const Geometry& g) {
   Stage stage;
   if (g.separable) {
-    stage.depthwise =
-        add_conv(list, {g.in, g.in, g.kernel, g.stride, g.dilation, g.in, g.padding.first, g.padding.second, g.heads, false});
+    stage.depthwise = add_conv(
+        list, {g.in, g.in, g.kernel, g.stride, g.dilation, g.in, g.padding.first, g.padding.second, g.heads, false});
     stage.conv = add_conv(list, {g.in, g.out, 1, 1, 1, g.groups, 0, 0, -1, false});
   } else {
-    stage.conv =
-        add_conv(list, {g.in, g.out, g.kernel, g.stride, g.dilation, g.groups, g.padding.first, g.padding.second, g.heads, false});
+    stage.conv = add_conv(list, {g.in, g.out, g.kernel, g.stride, g.dilation, g.groups, g.padding.first,
+                                 g.padding.second, g.heads, false});
   }
   stage.norm = make_norm(options_.normalization, g.out, options_.norm_groups);
   list.push_back(stage.norm);
@@ -116,29 +121,27 @@ MaskedConv1d::Masked JasperBlock::convolve(torch::nn::Module& conv, const Masked
   return {static_cast<Conv1dLayer&>(conv).forward(in.x), in.lengths, false};
 }
 
-at::Tensor JasperBlock::run_stage(Stage& stage, MaskedConv1d::Masked x, LengthMaskPtr& lengths, const at::Tensor* residual,
-                                  const Activation* activation) {
+at::Tensor JasperBlock::run_stage(Stage& stage, MaskedConv1d::Masked x, LengthMaskPtr& lengths,
+                                  const at::Tensor* residual, const Activation* activation, double dropout) {
   if (stage.depthwise) x = convolve(*stage.depthwise, x, true);
   x = convolve(*stage.conv, x, false);
   lengths = x.lengths;
-  if (stage.shuffle_groups == 1) return apply_norm(*stage.norm, x.x, {residual, activation});
+  if (stage.shuffle_groups == 1) return apply_norm(*stage.norm, x.x, {residual, activation, dropout});
   at::Tensor out = shuffle_groups(apply_norm(*stage.norm, x.x), stage.shuffle_groups);
   if (residual != nullptr) out = out + *residual;
-  return activation != nullptr ? activate(out, *activation) : out;
-}
-
-at::Tensor JasperBlock::drop(const at::Tensor& x) const {
-  return options_.dropout > 0 && is_training() ? at::dropout(x, options_.dropout, true) : x;
+  if (activation != nullptr) out = activate(out, *activation);
+  return dropout > 0 ? at::dropout(out, dropout, true) : out;
 }
 
 JasperBlock::State JasperBlock::forward(const State& in) {
   const JasperBlockOptions& o = options_;
+  const double dropout = is_training() ? o.dropout : 0;
 
   // Residual branches first: what they give is added where the last norm writes its result.
   std::vector<at::Tensor> branches;
   for (size_t i = 0; i < residuals_.size(); ++i) {
     LengthMaskPtr ignored;
-    branches.push_back(run_stage(residuals_[i], {in.outputs.at(i), in.lengths, false}, ignored, nullptr, nullptr));
+    branches.push_back(run_stage(residuals_[i], {in.outputs.at(i), in.lengths, false}, ignored, nullptr, nullptr, 0));
   }
   const bool adds = o.residual_mode != "max";
   const at::Tensor* fused = adds && !squeeze_excite_ && branches.size() == 1 ? &branches[0] : nullptr;
@@ -148,15 +151,16 @@ JasperBlock::State JasperBlock::forward(const State& in) {
   at::Tensor x = in.outputs.back();
   for (size_t i = 0; i < stages_.size(); ++i) {
     const bool last = i + 1 == stages_.size();
-    x = run_stage(stages_[i], {x, lengths, false}, lengths, last ? fused : nullptr, !last || finish ? &o.activation : nullptr);
-    if (!last) x = drop(x);
+    const bool ends = !last || finish;  // activation and dropout follow at once
+    x = run_stage(stages_[i], {x, lengths, false}, lengths, last ? fused : nullptr, ends ? &o.activation : nullptr,
+                  ends ? dropout : 0);
   }
   if (squeeze_excite_) x = squeeze_excite_->forward(x, *lengths);
   if (!finish) {
     for (const auto& branch : branches) x = adds ? x + branch : at::max(x, branch);
     x = activate(x, o.activation);
+    if (dropout > 0) x = at::dropout(x, dropout, true);
   }
-  x = drop(x);
 
   State out{{}, lengths};
   if (o.residual && !o.residual_panes.empty()) out.outputs = in.outputs;

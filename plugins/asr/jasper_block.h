@@ -22,8 +22,9 @@ struct JasperBlockOptions {
   double dropout = 0.2;
   Activation activation = Activation::kHardtanh20;
   bool residual = true;
-  std::vector<int64_t> residual_panes;  // channels of every earlier output that is added (dense residual); empty: the input only
-  std::string residual_mode = "add";    // add, stride_add (the residual's 1x1 convolution has the block's stride), max
+  std::vector<int64_t>
+      residual_panes;  // channels of every earlier output that is added (dense residual); empty: the input only
+  std::string residual_mode = "add";  // add, stride_add (the residual's 1x1 convolution has the block's stride), max
   int64_t groups = 1;
   bool separable = false;
   int64_t heads = -1;
@@ -41,11 +42,13 @@ int64_t scaled_kernel_size(int64_t kernel, double factor);
 // Frames of padding left and right: "same" for future_context < 0.
 std::pair<int64_t, int64_t> conv_padding(int64_t kernel, int64_t stride, int64_t dilation, int64_t future_context);
 
-// Children: mconv.N (convolutions, norms, and in between the activations and dropouts, which have no parameters), res.R.N.
+// Children: mconv.N (convolutions, norms, and in between the activations and dropouts, which have no parameters),
+// res.R.N.
 class JasperBlock : public torch::nn::Module {
  public:
   explicit JasperBlock(const JasperBlockOptions& options);
-  // What flows between blocks: the outputs that a dense residual may still need (the last is the newest) and the lengths.
+  // What flows between blocks: the outputs that a dense residual may still need (the last is the newest) and the
+  // lengths.
   struct State {
     std::vector<at::Tensor> outputs;
     LengthMaskPtr lengths;
@@ -67,8 +70,7 @@ class JasperBlock : public torch::nn::Module {
   std::shared_ptr<torch::nn::Module> add_conv(torch::nn::ModuleListImpl& list, const ConvOptions& options);
   MaskedConv1d::Masked convolve(torch::nn::Module& conv, const MaskedConv1d::Masked& in, bool mask_output);
   at::Tensor run_stage(Stage& stage, MaskedConv1d::Masked in, LengthMaskPtr& lengths, const at::Tensor* residual,
-                       const Activation* activation);
-  at::Tensor drop(const at::Tensor& x) const;
+                       const Activation* activation, double dropout);
 
   JasperBlockOptions options_;
   std::vector<Stage> stages_, residuals_;

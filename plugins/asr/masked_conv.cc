@@ -7,15 +7,16 @@
 
 #include <cmath>
 
-#include "fathom/error.h"
 #include "depthwise_conv.h"
+#include "fathom/error.h"
 
 namespace fathom::asr {
 
 Conv1dLayer::Conv1dLayer(const ConvOptions& options) : options_(options) {
   ConvOptions& o = options_;
   if (o.heads != -1) {
-    if (o.groups != o.in_channels) throw Error(Code::kFailed, "'heads' is only for depthwise convolutions (separable: true)");
+    if (o.groups != o.in_channels)
+      throw Error(Code::kFailed, "'heads' is only for depthwise convolutions (separable: true)");
     if (o.heads <= 0 || o.in_channels % o.heads != 0) {
       throw Error(Code::kFailed, "'heads' must divide the number of channels")
           .seen("heads " + std::to_string(o.heads) + ", channels " + std::to_string(o.in_channels));
@@ -37,7 +38,8 @@ Conv1dLayer::Conv1dLayer(const ConvOptions& options) : options_(options) {
 }
 
 bool Conv1dLayer::depthwise() const {
-  return options_.groups == options_.in_channels && options_.out_channels == options_.in_channels && options_.groups > 1;
+  return options_.groups == options_.in_channels && options_.out_channels == options_.in_channels &&
+         options_.groups > 1;
 }
 
 at::Tensor Conv1dLayer::forward(const at::Tensor& x, const LengthMaskPtr& mask, const LengthMaskPtr& out_mask) {
@@ -53,7 +55,8 @@ at::Tensor Conv1dLayer::forward(const at::Tensor& x, const LengthMaskPtr& mask, 
   return out_mask ? out_mask->apply(out) : out;
 }
 
-MaskedConv1d::MaskedConv1d(const ConvOptions& options) : conv_(register_module("conv", std::make_shared<Conv1dLayer>(options))) {}
+MaskedConv1d::MaskedConv1d(const ConvOptions& options)
+    : conv_(register_module("conv", std::make_shared<Conv1dLayer>(options))) {}
 
 LengthMaskPtr MaskedConv1d::new_lengths(const LengthMaskPtr& lengths) const {
   const ConvOptions& o = conv_->options();
@@ -76,10 +79,14 @@ void init_tensor(at::Tensor weight, const std::string& mode) {
   namespace init = torch::nn::init;
   if (mode.empty()) return;
   const at::NoGradGuard no_grad;
-  if (mode == "xavier_uniform") init::xavier_uniform_(weight);
-  else if (mode == "xavier_normal") init::xavier_normal_(weight);
-  else if (mode == "kaiming_uniform") init::kaiming_uniform_(weight, 0, torch::kFanIn, torch::kReLU);
-  else if (mode == "kaiming_normal") init::kaiming_normal_(weight, 0, torch::kFanIn, torch::kReLU);
+  if (mode == "xavier_uniform")
+    init::xavier_uniform_(weight);
+  else if (mode == "xavier_normal")
+    init::xavier_normal_(weight);
+  else if (mode == "kaiming_uniform")
+    init::kaiming_uniform_(weight, 0, torch::kFanIn, torch::kReLU);
+  else if (mode == "kaiming_normal")
+    init::kaiming_normal_(weight, 0, torch::kFanIn, torch::kReLU);
   else if (mode == "tds_uniform" || mode == "tds_normal") {
     // Time-depth separable networks (arXiv:1904.02619): 2 / sqrt(fan in).
     const double fan_in = static_cast<double>(weight.numel() / weight.size(0)), bound = 2.0 / std::sqrt(fan_in);
@@ -95,10 +102,14 @@ void init_tensor(at::Tensor weight, const std::string& mode) {
 
 void init_weights(torch::nn::Module& root, const std::string& mode) {
   for (const auto& child : root.children()) init_weights(*child, mode);
-  if (auto* masked = dynamic_cast<MaskedConv1d*>(&root)) init_tensor(masked->conv().weight, mode);
-  else if (auto* conv = dynamic_cast<Conv1dLayer*>(&root)) init_tensor(conv->weight, mode);
-  else if (auto* linear = dynamic_cast<torch::nn::LinearImpl*>(&root)) init_tensor(linear->weight, mode);
-  else if (auto* norm = dynamic_cast<torch::nn::BatchNorm1dImpl*>(&root)) norm->reset_parameters();
+  if (auto* masked = dynamic_cast<MaskedConv1d*>(&root))
+    init_tensor(masked->conv().weight, mode);
+  else if (auto* conv = dynamic_cast<Conv1dLayer*>(&root))
+    init_tensor(conv->weight, mode);
+  else if (auto* linear = dynamic_cast<torch::nn::LinearImpl*>(&root))
+    init_tensor(linear->weight, mode);
+  else if (auto* norm = dynamic_cast<torch::nn::BatchNorm1dImpl*>(&root))
+    norm->reset_parameters();
 }
 
 }  // namespace fathom::asr

@@ -14,12 +14,13 @@ struct ConvOptions {
   bool bias = false;
 };
 
-// torch.nn.Conv1d with one padding for each side. Parameters: weight (out, in / groups, kernel), bias (out) if any, initialised
-// as torch does. Depthwise shapes run on depthwise_conv.h.
+// torch.nn.Conv1d with one padding for each side. Parameters: weight (out, in / groups, kernel), bias (out) if any,
+// initialised as torch does. Depthwise shapes run on depthwise_conv.h.
 class Conv1dLayer : public torch::nn::Module {
  public:
   explicit Conv1dLayer(const ConvOptions& options);
-  // x (B, C, T). mask: samples beyond an item's length count as 0. out_mask: also clear the output beyond these lengths.
+  // x (B, C, T). mask: samples beyond an item's length count as 0. out_mask: also clear the output beyond these
+  // lengths.
   at::Tensor forward(const at::Tensor& x, const LengthMaskPtr& mask = nullptr, const LengthMaskPtr& out_mask = nullptr);
 
   const ConvOptions& options() const { return options_; }

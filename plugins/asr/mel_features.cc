@@ -47,13 +47,20 @@ at::Tensor make_window(const std::optional<std::string>& name, int64_t length, b
   if (*name == "hamming") return at::hamming_window(length, periodic);
   if (*name == "blackman") return at::blackman_window(length, periodic);
   if (*name == "bartlett") return at::bartlett_window(length, periodic);
-  throw Error(Code::kFailed, "unknown window").at("window").seen(*name).expected("hann, hamming, blackman, bartlett, ones or none");
+  throw Error(Code::kFailed, "unknown window")
+      .at("window")
+      .seen(*name)
+      .expected("hann, hamming, blackman, bartlett, ones or none");
 }
 
-at::Tensor slaney_mel_filters(double sample_rate, int64_t n_fft, int64_t bands, double low_hz, double high_hz, const Json& norm) {
+at::Tensor slaney_mel_filters(double sample_rate, int64_t n_fft, int64_t bands, double low_hz, double high_hz,
+                              const Json& norm) {
   const bool slaney = norm.is_string() && norm.get<std::string>() == "slaney";
   if (!slaney && !norm.is_null() && !norm.is_number()) {
-    throw Error(Code::kFailed, "unknown mel_norm").at("mel_norm").seen(norm.dump()).expected("slaney, null or a number");
+    throw Error(Code::kFailed, "unknown mel_norm")
+        .at("mel_norm")
+        .seen(norm.dump())
+        .expected("slaney, null or a number");
   }
   const auto hz = corners(bands, low_hz, high_hz, slaney_mel, slaney_hz);
   const int64_t bins = n_fft / 2 + 1;
@@ -61,7 +68,8 @@ at::Tensor slaney_mel_filters(double sample_rate, int64_t n_fft, int64_t bands, 
   auto weight = filters.accessor<float, 2>();
   for (int64_t m = 0; m < bands; ++m) {
     for (int64_t f = 0; f < bins; ++f) {
-      weight[m][f] = static_cast<float>(triangle(hz, m, static_cast<double>(f) * sample_rate / static_cast<double>(n_fft)));
+      weight[m][f] =
+          static_cast<float>(triangle(hz, m, static_cast<double>(f) * sample_rate / static_cast<double>(n_fft)));
       if (slaney) weight[m][f] = static_cast<float>(weight[m][f] * (2.0 / (hz[m + 2] - hz[m])));
     }
   }
@@ -90,8 +98,10 @@ at::Tensor dct_matrix(int64_t inputs, int64_t outputs, bool ortho) {
   for (int64_t n = 0; n < inputs; ++n) {
     for (int64_t k = 0; k < outputs; ++k) {
       double v = std::cos(M_PI / n_inputs * (static_cast<double>(n) + 0.5) * static_cast<double>(k));
-      if (!ortho) v *= 2;
-      else v *= std::sqrt(2.0 / n_inputs) * (k == 0 ? std::sqrt(0.5) : 1.0);
+      if (!ortho)
+        v *= 2;
+      else
+        v *= std::sqrt(2.0 / n_inputs) * (k == 0 ? std::sqrt(0.5) : 1.0);
       value[n][k] = static_cast<float>(v);
     }
   }
@@ -101,15 +111,17 @@ at::Tensor dct_matrix(int64_t inputs, int64_t outputs, bool ortho) {
 at::Tensor spectrum(const at::Tensor& x, const at::Tensor& window, const StftOptions& o) {
   const int64_t win = window.size(0);
   if (win > o.n_fft) {
-    throw Error(Code::kFailed, "the window is longer than n_fft").seen(std::to_string(win) + " > " + std::to_string(o.n_fft));
+    throw Error(Code::kFailed, "the window is longer than n_fft")
+        .seen(std::to_string(win) + " > " + std::to_string(o.n_fft));
   }
   if (x.size(1) < o.n_fft) {
-    throw Error(Code::kFailed, "audio is too short for one frame").seen(std::to_string(x.size(1)) + " samples with padding")
+    throw Error(Code::kFailed, "audio is too short for one frame")
+        .seen(std::to_string(x.size(1)) + " samples with padding")
         .expected("at least " + std::to_string(o.n_fft));
   }
   const int64_t frames = (x.size(1) - o.n_fft) / o.hop + 1;
-  // The window stands in the middle of n_fft samples. Its place changes the phase alone, but also the rounding, which in
-  // near-silent bins a logarithm makes visible.
+  // The window stands in the middle of n_fft samples. Its place changes the phase alone, but also the rounding, which
+  // in near-silent bins a logarithm makes visible.
   const int64_t left = (o.n_fft - win) / 2;
   const at::Tensor weights = win == o.n_fft ? window : at::constant_pad_nd(window, {left, o.n_fft - win - left});
   const at::Tensor cut = x.narrow(1, 0, (frames - 1) * o.hop + o.n_fft).unfold(1, o.n_fft, o.hop);
@@ -137,7 +149,8 @@ at::Tensor normalize_all_features(const at::Tensor& x, const at::Tensor& lengths
   std::vector<at::Tensor> items;
   const at::Tensor host = lengths.to(at::kCPU).contiguous();
   for (int64_t i = 0; i < x.size(0); ++i) {
-    const at::Tensor item = x.select(0, i), seen = item.narrow(1, 0, std::min(host.const_data_ptr<int64_t>()[i], x.size(2)));
+    const at::Tensor item = x.select(0, i),
+                     seen = item.narrow(1, 0, std::min(host.const_data_ptr<int64_t>()[i], x.size(2)));
     items.push_back((item - seen.mean()) / (seen.std() + kDeviationGuard));
   }
   return at::stack(items);

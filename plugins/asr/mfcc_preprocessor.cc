@@ -43,17 +43,24 @@ AudioToMFCCPreprocessor::AudioToMFCCPreprocessor(const Options& o) : sample_rate
       window_samples(o.sample_rate, o.window_size, o.window_stride, o.n_window_size, o.n_window_stride);
   n_fft_ = o.n_fft.value_or(0) > 0 ? *o.n_fft : static_cast<int64_t>(std::pow(2, std::ceil(std::log2(win_length_))));
   if (win_length_ > n_fft_) {
-    throw Error(Code::kFailed, "n_fft is shorter than the window").at("n_fft").seen(std::to_string(n_fft_))
+    throw Error(Code::kFailed, "n_fft is shorter than the window")
+        .at("n_fft")
+        .seen(std::to_string(n_fft_))
         .expected("at least " + std::to_string(win_length_));
   }
-  if (o.dct_type != 2) throw Error(Code::kFailed, "only the DCT of type 2 is supported").at("dct_type").seen(std::to_string(o.dct_type));
-  if (o.norm && *o.norm != "ortho") throw Error(Code::kFailed, "unknown norm").at("norm").seen(*o.norm).expected("ortho or null");
+  if (o.dct_type != 2)
+    throw Error(Code::kFailed, "only the DCT of type 2 is supported").at("dct_type").seen(std::to_string(o.dct_type));
+  if (o.norm && *o.norm != "ortho")
+    throw Error(Code::kFailed, "unknown norm").at("norm").seen(*o.norm).expected("ortho or null");
   if (o.n_mfcc < 1 || o.n_mfcc > o.n_mels) {
-    throw Error(Code::kFailed, "cannot select more coefficients than there are mel bands").at("n_mfcc").seen(std::to_string(o.n_mfcc))
+    throw Error(Code::kFailed, "cannot select more coefficients than there are mel bands")
+        .at("n_mfcc")
+        .seen(std::to_string(o.n_mfcc))
         .expected("1 to n_mels = " + std::to_string(o.n_mels));
   }
   const double high = o.highfreq.value_or(0) > 0 ? *o.highfreq : std::floor(static_cast<double>(o.sample_rate) / 2);
-  if (high <= o.lowfreq) throw Error(Code::kFailed, "highfreq must be above lowfreq").at("highfreq").seen(std::to_string(high));
+  if (high <= o.lowfreq)
+    throw Error(Code::kFailed, "highfreq must be above lowfreq").at("highfreq").seen(std::to_string(high));
 
   // The nesting is torchaudio's: state dicts depend on it.
   const auto featurizer = register_module("featurizer", std::make_shared<torch::nn::Module>("MFCC"));
@@ -78,10 +85,13 @@ Values AudioToMFCCPreprocessor::forward(const Values& in) {
   const at::Tensor signal = in.tensor("input_signal").to(at::kFloat);
   const int64_t edge = n_fft_ / 2;
   if (signal.size(1) <= edge) {
-    throw Error(Code::kBadData, "audio is too short to reflect its edges").seen(std::to_string(signal.size(1)) + " samples")
-        .expected("more than " + std::to_string(edge)).next("set min_duration");
+    throw Error(Code::kBadData, "audio is too short to reflect its edges")
+        .seen(std::to_string(signal.size(1)) + " samples")
+        .expected("more than " + std::to_string(edge))
+        .next("set min_duration");
   }
-  const at::Tensor power = spectrum(at::reflection_pad1d(signal, {edge, edge}), window_.to(at::kFloat), {n_fft_, hop_length_, false, 0});
+  const at::Tensor power =
+      spectrum(at::reflection_pad1d(signal, {edge, edge}), window_.to(at::kFloat), {n_fft_, hop_length_, false, 0});
   at::Tensor mel = at::matmul(power, filters_.to(at::kFloat));
   if (log_) {
     mel = at::log(mel + kLogOffset);
@@ -90,7 +100,8 @@ Values AudioToMFCCPreprocessor::forward(const Values& in) {
     mel = at::maximum(mel, mel.max() - kTopDecibel);
   }
   const at::Tensor cepstrum = at::matmul(mel, dct_.to(at::kFloat)).transpose(1, 2).contiguous();
-  const at::Tensor lengths = at::ceil(in.tensor("length").to(at::kDouble) / static_cast<double>(hop_length_)).to(at::kLong);
+  const at::Tensor lengths =
+      at::ceil(in.tensor("length").to(at::kDouble) / static_cast<double>(hop_length_)).to(at::kLong);
   return {{"processed_signal", cepstrum.to(filters_.scalar_type())}, {"processed_length", lengths}};
 }
 

@@ -5,10 +5,10 @@
 
 namespace fathom::asr {
 
-// input_signal (B, S), length (B) samples -> processed_signal (B, n_mfcc, T), processed_length (B) = ceil(length / hop).
-// HTK mel scale without normalisation, reflected edges, periodic window; log(x + 1e-6), or decibels with `log: false` (80 dB
-// below the loudest bin of the *batch* at most, so that a result depends on its batch). State: featurizer.{dct_mat,
-// MelSpectrogram.spectrogram.window, MelSpectrogram.mel_scale.fb}.
+// input_signal (B, S), length (B) samples -> processed_signal (B, n_mfcc, T), processed_length (B) = ceil(length /
+// hop). HTK mel scale without normalisation, reflected edges, periodic window; log(x + 1e-6), or decibels with `log:
+// false` (80 dB below the loudest bin of the *batch* at most, so that a result depends on its batch). State:
+// featurizer.{dct_mat, MelSpectrogram.spectrogram.window, MelSpectrogram.mel_scale.fb}.
 class AudioToMFCCPreprocessor final : public NeuralModule {
  public:
   struct Options {

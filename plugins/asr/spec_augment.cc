@@ -31,12 +31,14 @@ void SpectrogramAugmentation::Options::describe(OptionSet<Options>& o) {
   o("freq_masks", &Options::freq_masks, "frequency masks per item");
   o("time_masks", &Options::time_masks, "time masks per item");
   o("freq_width", &Options::freq_width, "largest width of a frequency mask", "bands");
-  o("time_width", &Options::time_width, "largest width of a time mask: frames (int) or a share of the item (float in [0, 1])");
+  o("time_width", &Options::time_width,
+    "largest width of a time mask: frames (int) or a share of the item (float in [0, 1])");
   o("rect_masks", &Options::rect_masks, "rectangles cut out per item");
   o("rect_time", &Options::rect_time, "largest width of a rectangle", "frames");
   o("rect_freq", &Options::rect_freq, "largest height of a rectangle", "bands");
   o("mask_value", &Options::mask_value, "what frequency and time masks write");
-  o("use_vectorized_spec_augment", &Options::use_vectorized_spec_augment, "NeMo's choice of implementation; here there is one");
+  o("use_vectorized_spec_augment", &Options::use_vectorized_spec_augment,
+    "NeMo's choice of implementation; here there is one");
   o("use_numba_spec_augment", &Options::use_numba_spec_augment, "NeMo's choice of implementation; here there is one");
 }
 
@@ -48,14 +50,23 @@ SpectrogramAugmentation::SpectrogramAugmentation(const Options& options) : optio
     adaptive_ = true;
     time_share_ = width.get<double>();
   } else {
-    throw Error(Code::kFailed, "time_width is neither a number of frames nor a share").at("time_width").seen(width.dump())
+    throw Error(Code::kFailed, "time_width is neither a number of frames nor a share")
+        .at("time_width")
+        .seen(width.dump())
         .expected("an int, or a float in [0, 1]");
   }
-  for (const auto& [name, value] : {std::pair{"freq_masks", options.freq_masks}, {"time_masks", options.time_masks},
-                                    {"freq_width", options.freq_width}, {"time_width", time_width_},
-                                    {"rect_masks", options.rect_masks}, {"rect_time", options.rect_time},
+  for (const auto& [name, value] : {std::pair{"freq_masks", options.freq_masks},
+                                    {"time_masks", options.time_masks},
+                                    {"freq_width", options.freq_width},
+                                    {"time_width", time_width_},
+                                    {"rect_masks", options.rect_masks},
+                                    {"rect_time", options.rect_time},
                                     {"rect_freq", options.rect_freq}}) {
-    if (value < 0) throw Error(Code::kFailed, "a mask option is negative").at(name).seen(std::to_string(value)).expected("0 or more");
+    if (value < 0)
+      throw Error(Code::kFailed, "a mask option is negative")
+          .at(name)
+          .seen(std::to_string(value))
+          .expected("0 or more");
   }
 }
 
@@ -93,7 +104,8 @@ Values SpectrogramAugmentation::forward(const Values& in) {
       fill(item, band, draws.up_to(o.freq_width), 0, frames, o.mask_value);
     }
     const int64_t widest =
-        adaptive_ ? std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(lengths[item]) * time_share_)) : time_width_;
+        adaptive_ ? std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(lengths[item]) * time_share_))
+                  : time_width_;
     for (int64_t i = 0; i < o.time_masks; ++i) {
       const int64_t frame = draws.up_to(std::max<int64_t>(1, lengths[item] - widest));
       fill(item, 0, bands, frame, draws.up_to(widest), o.mask_value);

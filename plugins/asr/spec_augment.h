@@ -5,10 +5,11 @@
 
 namespace fathom::asr {
 
-// input_spec (B, D, T), length (B) -> augmented_spec (B, D, T). Rectangles are cut out first, then bands of frequency and
-// time are set to mask_value. The module masks whenever it is called; models call it in training only.
+// input_spec (B, D, T), length (B) -> augmented_spec (B, D, T). Rectangles are cut out first, then bands of frequency
+// and time are set to mask_value. The module masks whenever it is called; models call it in training only.
 //
-// Every draw comes from torch's default CPU generator, one block a call, so that a restored generator repeats the masks.
+// Every draw comes from torch's default CPU generator, one block a call, so that a restored generator repeats the
+// masks.
 class SpectrogramAugmentation final : public NeuralModule {
  public:
   struct Options {

@@ -27,8 +27,10 @@ at::Tensor SqueezeExcite::forward(const at::Tensor& input, LengthMask& lengths) 
   const auto device = input.device().type();
   const bool autocast = at::autocast::is_autocast_enabled(device);
   const c10::impl::ExcludeDispatchKeyGuard full_precision(
-      autocast ? c10::DispatchKeySet(at::autocast::get_autocast_dispatch_key_from_device_type(device)) : c10::DispatchKeySet());
-  at::Tensor x = input.scalar_type() == at::kHalf || input.scalar_type() == at::kBFloat16 ? input.to(at::kFloat) : input;
+      autocast ? c10::DispatchKeySet(at::autocast::get_autocast_dispatch_key_from_device_type(device))
+               : c10::DispatchKeySet());
+  at::Tensor x =
+      input.scalar_type() == at::kHalf || input.scalar_type() == at::kBFloat16 ? input.to(at::kFloat) : input;
   x = lengths.apply(x);
   const int64_t frames = x.size(-1);
   at::Tensor pooled;

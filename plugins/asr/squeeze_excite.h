@@ -11,10 +11,11 @@ namespace fathom::asr {
 
 class SqueezeExcite : public torch::nn::Module {
  public:
-  // context_window < 0: mean over the whole item; otherwise training takes a random window of that many frames. Evaluation
-  // always takes the whole item.
+  // context_window < 0: mean over the whole item; otherwise training takes a random window of that many frames.
+  // Evaluation always takes the whole item.
   SqueezeExcite(int64_t channels, int64_t reduction_ratio, int64_t context_window, Activation activation);
-  // x (B, C, T) -> (B, C, T), zero beyond the lengths. Computes in float32 whatever the autocast state or x's half type.
+  // x (B, C, T) -> (B, C, T), zero beyond the lengths. Computes in float32 whatever the autocast state or x's half
+  // type.
   at::Tensor forward(const at::Tensor& x, LengthMask& lengths);
 
  private:

@@ -104,16 +104,12 @@ void NeMoModelCheckpoint::start_nemo_training(Trainer& trainer) {
   remove_unfinished(resumed);
   // The -last it was resumed from is replaced by the next one, wherever its own state says it lay.
   if (resumed.ends_with("-last.ckpt") && resumed.starts_with(dirpath_ + "/")) last_model_path_ = resumed;
-  if (nemo_.n_resume.value_or(!resumed.empty()) && !state_loaded_ && options_.monitor && top_k_size_ > 0) rebuild_top_k(resumed);
-}
-
-void NeMoModelCheckpoint::load_state(const Json& state) {
-  ModelCheckpoint::load_state(state);
-  if (state_loaded_) drop_missing();
+  if (state_loaded_) drop_missing(resumed);
+  else if (nemo_.n_resume.value_or(!resumed.empty()) && options_.monitor && top_k_size_ > 0) rebuild_top_k(resumed);
 }
 
 // Files that were removed, or whose writing was cut short, are no longer among the best. The rest is trimmed to save_top_k.
-void NeMoModelCheckpoint::drop_missing() {
+void NeMoModelCheckpoint::drop_missing(const std::string& keep) {
   if (!options_.monitor) {
     if (!fs::exists(best_model_path_)) best_model_path_.clear();
     return;
@@ -122,10 +118,10 @@ void NeMoModelCheckpoint::drop_missing() {
   for (const auto& [path, score] : models) {
     if (!fs::exists(path) || fs::exists(marker_of(path))) top_k_.remove(path);
   }
-  while (top_k_size_ >= 0 && top_k_.excess() > 0) {
+  while (top_k_size_ > 0 && top_k_.excess() > 0) {
     const std::string path = top_k_.worst()->first;
     top_k_.remove(path);
-    if (path.starts_with(dirpath_ + "/")) remove(path);
+    if (path.starts_with(dirpath_ + "/") && path != keep) remove(path);
   }
   const auto* best = top_k_.best();
   best_model_path_ = best != nullptr ? best->first : "";
@@ -137,7 +133,7 @@ void NeMoModelCheckpoint::rebuild_top_k(const std::string& keep) {
   std::vector<std::pair<std::string, double>> models;
   for (const auto& file : files_below(dirpath_)) {
     const std::string path = file;
-    if (!path.ends_with(".ckpt") || path.ends_with("-last.ckpt") || path == keep) continue;
+    if (!path.ends_with(".ckpt") || path.ends_with("-last.ckpt")) continue;
     const size_t at = path.rfind(*options_.monitor + "=");
     if (at == std::string::npos) continue;
     double value = 0;
@@ -146,7 +142,7 @@ void NeMoModelCheckpoint::rebuild_top_k(const std::string& keep) {
     if (error == std::errc() && end != start) models.emplace_back(path, value);
   }
   top_k_.set(std::move(models));
-  drop_missing();
+  drop_missing(keep);
 }
 
 void NeMoModelCheckpoint::remove_unfinished(const std::string& keep) {

@@ -28,8 +28,6 @@ class NeMoModelCheckpoint final : public ModelCheckpoint {
   };
   NeMoModelCheckpoint(const Options& options, const Json& context);
 
-  void load_state(const Json& state) override;
-
   // Path of the marker of an unfinished checkpoint: "a/b.ckpt", "a/b-EMA.ckpt" and "a/b.nemo" -> "a/b-unfinished".
   static std::string marker_of(const std::string& path);
   std::string nemo_path() const { return dirpath_ + "/" + prefix_ + nemo_.postfix; }
@@ -43,7 +41,7 @@ class NeMoModelCheckpoint final : public ModelCheckpoint {
   void start_nemo_training(Trainer& trainer);
   void end_training(Trainer& trainer);
   void remove_unfinished(const std::string& keep);
-  void drop_missing();
+  void drop_missing(const std::string& keep);
   void rebuild_top_k(const std::string& keep);
   void save_nemo_beside(Trainer& trainer, const std::string& path);
   bool last_is_due(const fathom_progress& progress) const;

@@ -17,6 +17,9 @@ using Row = std::vector<std::pair<const char*, double>>;
 class CsvLoggerTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    static fathom_host host{};
+    host.log = [](int32_t, fathom_str, fathom_str) {};
+    host_slot() = &host;
     folder_ = fs::temp_directory_path() / ("fathom_csv_" + std::to_string(::getpid()) + "_" +
                                            ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);

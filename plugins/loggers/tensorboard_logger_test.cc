@@ -21,6 +21,9 @@ using ::testing::Pair;
 class TensorBoardTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    static fathom_host host{};
+    host.log = [](int32_t, fathom_str, fathom_str) {};
+    host_slot() = &host;
     folder_ = fs::temp_directory_path() / ("fathom_tb_" + std::to_string(::getpid()) + "_" +
                                            ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);

@@ -28,10 +28,13 @@ int main() {
     run(ours);
     const at::Tensor y = ours().detach(), grad_x = x.grad().clone(), grad_w = weight.grad().clone();
     run(peer);
-    const auto relative = [](const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>() / std::max(1.0, b.abs().max().item<double>()); };
-    const double difference = std::max({relative(y, peer().detach()), relative(grad_x, x.grad()), relative(grad_w, weight.grad())});
+    const auto relative = [](const at::Tensor& a, const at::Tensor& b) {
+      return (a - b).abs().max().item<double>() / std::max(1.0, b.abs().max().item<double>());
+    };
+    const double difference =
+        std::max({relative(y, peer().detach()), relative(grad_x, x.grad()), relative(grad_w, weight.grad())});
     const auto timed = bench::alternate([&] { run(ours); }, [&] { run(peer); });
-    bench::report("depthwise", "forward+backward K=" + std::to_string(kernel), timed.ours / kSteps * 1e3, timed.peer / kSteps * 1e3, "at::conv1d", "ms", true,
-                  {{"largest_difference", difference}});
+    bench::report("depthwise", "forward+backward K=" + std::to_string(kernel), timed.ours / kSteps * 1e3,
+                  timed.peer / kSteps * 1e3, "at::conv1d", "ms", true, {{"largest_difference", difference}});
   }
 }

@@ -33,9 +33,12 @@ class Batches final : public DatasetOf<at::Tensor> {
 
 class Toy final : public Model {
  public:
-  Toy(Json config, ModelContext context) : Model(std::move(config), std::move(context)), linear_(register_module("linear", torch::nn::Linear(8, 8))) {}
+  Toy(Json config, ModelContext context)
+      : Model(std::move(config), std::move(context)), linear_(register_module("linear", torch::nn::Linear(8, 8))) {}
   Values forward(const Values& in) override { return {{"y", linear_->forward(in.tensor("x"))}}; }
-  std::shared_ptr<Dataset> make_dataset(Stage, const Json&, const std::string&) override { return std::make_shared<Batches>(); }
+  std::shared_ptr<Dataset> make_dataset(Stage, const Json&, const std::string&) override {
+    return std::make_shared<Batches>();
+  }
   at::Tensor training_step(const Values& batch, const Step& step) override {
     const at::Tensor loss = linear_->forward(batch.tensor("x")).pow(2).mean();
     if (config_.value("log", false)) step.log("train_loss", loss, FATHOM_METRIC_PROG_BAR);
@@ -74,14 +77,21 @@ double framework(bool full, const std::string& folder) {
   const Json model = {{"_target_", "bench.Toy"}, {"log", full}};
   training::TrainerParts parts;
   parts.model = ModelHandle(create_object(1u << FATHOM_KIND_MODEL, model, "model"));
-  parts.train = std::make_unique<DataLoader>(parts.model.make_dataset(Stage::kTrain, Json::object(), "train_ds"), LoaderOptions{}, 0);
+  parts.train = std::make_unique<DataLoader>(parts.model.make_dataset(Stage::kTrain, Json::object(), "train_ds"),
+                                             LoaderOptions{}, 0);
   parts.optim = {{"name", "sgd"}, {"lr", 0.01}};
   TrainerOptions options = read_trainer_options({{"max_epochs", 1}, {"barebones", !full}}, "trainer");
   if (full) {
-    const Json context = {{"run_dir", folder}, {"checkpoint_dir", folder + "/checkpoints"}, {"name", "bench"}, {"save_dir", folder}, {"version", ""}};
+    const Json context = {{"run_dir", folder},
+                          {"checkpoint_dir", folder + "/checkpoints"},
+                          {"name", "bench"},
+                          {"save_dir", folder},
+                          {"version", ""}};
     parts.loggers.emplace_back(create_object(1u << FATHOM_KIND_LOGGER, {{"name", "csv"}}, "logger", context));
-    parts.callbacks.emplace_back(create_object(1u << FATHOM_KIND_CALLBACK, {{"name", "ProgressBar"}}, "progress", context));
-    parts.callbacks.emplace_back(create_object(1u << FATHOM_KIND_CALLBACK, {{"name", "ModelCheckpoint"}}, "checkpoint", context));
+    parts.callbacks.emplace_back(
+        create_object(1u << FATHOM_KIND_CALLBACK, {{"name", "ProgressBar"}}, "progress", context));
+    parts.callbacks.emplace_back(
+        create_object(1u << FATHOM_KIND_CALLBACK, {{"name", "ModelCheckpoint"}}, "checkpoint", context));
   }
   training::Trainer trainer(options, std::move(parts));
   return bench::seconds_of([&] { trainer.fit(); });
@@ -103,8 +113,9 @@ int main() {
       ours.push_back(framework(full, folder) / kSteps * 1e6);
       overhead.push_back(ours.back() - peer.back());
     }
-    bench::report("loop", full ? "with csv logger, progress bar and checkpoint callback" : "bare", bench::median(ours), bench::median(peer),
-                  "hand-written libtorch loop with the same fused SGD", "us/step", true, {{"overhead_us", bench::median(overhead)}});
+    bench::report("loop", full ? "with csv logger, progress bar and checkpoint callback" : "bare", bench::median(ours),
+                  bench::median(peer), "hand-written libtorch loop with the same fused SGD", "us/step", true,
+                  {{"overhead_us", bench::median(overhead)}});
   }
   std::filesystem::remove_all(folder);
 }

@@ -1,5 +1,5 @@
-// A training step of a QuartzNet-5x5-size model, one thread: our encoder, CTC and Novograd beside the same model written
-// with libtorch's modules (at::conv1d for the depthwise part) and torch::optim::Adam.
+// A training step of a QuartzNet-5x5-size model, one thread: our encoder, CTC and Novograd beside the same model
+// written with libtorch's modules (at::conv1d for the depthwise part) and torch::optim::Adam.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/nn.h>
@@ -22,17 +22,26 @@ struct Block {
   bool residual;
 };
 // QuartzNet 5x5: Kriman et al., "QuartzNet", 2019, table 1.
-const std::vector<Block> kBlocks = {{256, 33, 1, 2, 1, false}, {256, 33, 5, 1, 1, true}, {256, 39, 5, 1, 1, true},  {512, 51, 5, 1, 1, true},
-                                    {512, 63, 5, 1, 1, true},  {512, 75, 5, 1, 1, true}, {512, 87, 1, 1, 2, false}, {1024, 1, 1, 1, 1, false}};
+const std::vector<Block> kBlocks = {{256, 33, 1, 2, 1, false}, {256, 33, 5, 1, 1, true}, {256, 39, 5, 1, 1, true},
+                                    {512, 51, 5, 1, 1, true},  {512, 63, 5, 1, 1, true}, {512, 75, 5, 1, 1, true},
+                                    {512, 87, 1, 1, 2, false}, {1024, 1, 1, 1, 1, false}};
 
 struct PlainBlockImpl : nn::Module {
   PlainBlockImpl(int64_t in, const Block& b) : block(b) {
     int64_t channels = in;
     for (int64_t i = 0; i < b.repeat; ++i) {
       const auto padding = b.dilation * (b.kernel - 1) / 2;
-      depthwise.push_back(register_module("d" + std::to_string(i), nn::Conv1d(nn::Conv1dOptions(channels, channels, b.kernel).stride(b.stride).dilation(b.dilation).padding(padding).groups(channels).bias(false))));
-      pointwise.push_back(register_module("p" + std::to_string(i), nn::Conv1d(nn::Conv1dOptions(channels, b.filters, 1).bias(false))));
-      norm.push_back(register_module("n" + std::to_string(i), nn::BatchNorm1d(nn::BatchNorm1dOptions(b.filters).eps(1e-3))));
+      depthwise.push_back(
+          register_module("d" + std::to_string(i), nn::Conv1d(nn::Conv1dOptions(channels, channels, b.kernel)
+                                                                  .stride(b.stride)
+                                                                  .dilation(b.dilation)
+                                                                  .padding(padding)
+                                                                  .groups(channels)
+                                                                  .bias(false))));
+      pointwise.push_back(
+          register_module("p" + std::to_string(i), nn::Conv1d(nn::Conv1dOptions(channels, b.filters, 1).bias(false))));
+      norm.push_back(
+          register_module("n" + std::to_string(i), nn::BatchNorm1d(nn::BatchNorm1dOptions(b.filters).eps(1e-3))));
       channels = b.filters;
     }
     if (b.residual) {
@@ -80,11 +89,23 @@ struct OurModelImpl : nn::Module {
   OurModelImpl() {
     Json jasper = Json::array();
     for (const auto& b : kBlocks) {
-      jasper.push_back({{"filters", b.filters}, {"repeat", b.repeat}, {"kernel", {b.kernel}}, {"stride", {b.stride}}, {"dilation", {b.dilation}},
-                        {"dropout", 0.0}, {"residual", b.residual}, {"separable", b.kernel > 1}});
+      jasper.push_back({{"filters", b.filters},
+                        {"repeat", b.repeat},
+                        {"kernel", {b.kernel}},
+                        {"stride", {b.stride}},
+                        {"dilation", {b.dilation}},
+                        {"dropout", 0.0},
+                        {"residual", b.residual},
+                        {"separable", b.kernel > 1}});
     }
-    encoder = make_module({{"_target_", "asr.ConvASREncoder"}, {"feat_in", kFeatures}, {"activation", "relu"}, {"conv_mask", true}, {"jasper", jasper}}, "encoder");
-    decoder = make_module({{"_target_", "asr.ConvASRDecoder"}, {"feat_in", 1024}, {"num_classes", kClasses - 1}}, "decoder");
+    encoder = make_module({{"_target_", "asr.ConvASREncoder"},
+                           {"feat_in", kFeatures},
+                           {"activation", "relu"},
+                           {"conv_mask", true},
+                           {"jasper", jasper}},
+                          "encoder");
+    decoder =
+        make_module({{"_target_", "asr.ConvASRDecoder"}, {"feat_in", 1024}, {"num_classes", kClasses - 1}}, "decoder");
     register_module("encoder", encoder.torch_module());
     register_module("decoder", decoder.torch_module());
   }
@@ -102,13 +123,20 @@ int main() {
   at::set_num_threads(1);
   at::manual_seed(0);
   const at::Tensor features = at::randn({kBatch, kFeatures, kFrames});
-  const at::Tensor lengths = at::full({kBatch}, kFrames, at::kLong), out_lengths = at::full({kBatch}, kFrames / 2, at::kLong);
-  const at::Tensor targets = at::randint(0, kClasses - 1, {kBatch, 40}, at::kLong), target_lengths = at::full({kBatch}, 40, at::kLong);
-  const auto ctc = [&](const at::Tensor& log_probs) { return at::ctc_loss(log_probs.transpose(0, 1), targets, out_lengths, target_lengths, kClasses - 1, at::Reduction::Mean, true); };
+  const at::Tensor lengths = at::full({kBatch}, kFrames, at::kLong),
+                   out_lengths = at::full({kBatch}, kFrames / 2, at::kLong);
+  const at::Tensor targets = at::randint(0, kClasses - 1, {kBatch, 40}, at::kLong),
+                   target_lengths = at::full({kBatch}, 40, at::kLong);
+  const auto ctc = [&](const at::Tensor& log_probs) {
+    return at::ctc_loss(log_probs.transpose(0, 1), targets, out_lengths, target_lengths, kClasses - 1,
+                        at::Reduction::Mean, true);
+  };
 
   OurModel ours;
   training::TrainingFacts facts;
-  training::Optimization optimization({{"name", "novograd"}, {"lr", 0.01}, {"betas", {0.8, 0.5}}, {"weight_decay", 0.001}}, "optim", *ours, nullptr, facts);
+  training::Optimization optimization(
+      {{"name", "novograd"}, {"lr", 0.01}, {"betas", {0.8, 0.5}}, {"weight_decay", 0.001}}, "optim", *ours, nullptr,
+      facts);
   const auto our_step = [&] {
     optimization.zero_grad();
     ctc(ours->forward(features, lengths)).backward();
@@ -122,5 +150,6 @@ int main() {
     adam.step();
   };
   const auto timed = bench::alternate(our_step, plain_step, 5);
-  bench::report("quartznet", "training step, 5x5 blocks, 8 x 4 s", timed.ours * 1e3, timed.peer * 1e3, "at::conv1d and torch::optim::Adam", "ms", true);
+  bench::report("quartznet", "training step, 5x5 blocks, 8 x 4 s", timed.ours * 1e3, timed.peer * 1e3,
+                "at::conv1d and torch::optim::Adam", "ms", true);
 }

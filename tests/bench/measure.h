@@ -39,10 +39,17 @@ inline Timed alternate(const std::function<void()>& ours, const std::function<vo
   return {median(a), median(b)};
 }
 
-inline void report(const std::string& bench, const std::string& name, double ours, double peer, const std::string& peer_name,
-                   const std::string& unit, bool lower_is_better, nlohmann::ordered_json extra = nlohmann::ordered_json::object()) {
-  nlohmann::ordered_json line = {{"bench", bench}, {"case", name}, {"ours", ours}, {"peer", peer}, {"peer_name", peer_name}, {"unit", unit},
-                                 {"better", lower_is_better ? "lower" : "higher"}, {"ratio", lower_is_better ? peer / ours : ours / peer}};
+inline void report(const std::string& bench, const std::string& name, double ours, double peer,
+                   const std::string& peer_name, const std::string& unit, bool lower_is_better,
+                   nlohmann::ordered_json extra = nlohmann::ordered_json::object()) {
+  nlohmann::ordered_json line = {{"bench", bench},
+                                 {"case", name},
+                                 {"ours", ours},
+                                 {"peer", peer},
+                                 {"peer_name", peer_name},
+                                 {"unit", unit},
+                                 {"better", lower_is_better ? "lower" : "higher"},
+                                 {"ratio", lower_is_better ? peer / ours : ours / peer}};
   for (auto& [key, value] : extra.items()) line[key] = value;
   std::puts(line.dump().c_str());
   std::fflush(stdout);

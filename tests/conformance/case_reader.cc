@@ -22,7 +22,8 @@ nlohmann::json parse_located(std::string_view text, const std::string& file, int
 
 bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
 
-// The file that makes a folder one case: meta.json, or cases.json where a folder holds one table. Empty when it is none.
+// The file that makes a folder one case: meta.json, or cases.json where a folder holds one table. Empty when it is
+// none.
 std::string case_file(const fs::path& folder) {
   for (const char* name : {"meta.json", "cases.json"}) {
     if (fs::exists(folder / name)) return (folder / name).string();
@@ -117,9 +118,8 @@ nlohmann::json parse_lenient_json(std::string_view text) {
     if (c == '"') in_string = true;
     if (c != 'N' && c != 'I' && c != '-') continue;
     const std::string_view rest = text.substr(i);
-    for (const auto& [word, name] : {std::pair<std::string_view, std::string_view>{"NaN", "nan"},
-                                     {"Infinity", "inf"},
-                                     {"-Infinity", "-inf"}}) {
+    for (const auto& [word, name] :
+         {std::pair<std::string_view, std::string_view>{"NaN", "nan"}, {"Infinity", "inf"}, {"-Infinity", "-inf"}}) {
       if (!starts_with(rest, word)) continue;
       clean.append(text, copied, i - copied);
       clean += "{\"$float\":\"" + std::string(name) + "\"}";

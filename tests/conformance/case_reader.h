@@ -15,8 +15,8 @@ namespace fathom::conformance {
 nlohmann::json parse_lenient_json(std::string_view text);
 
 // Calls `visit` for every case of `path`: a .jsonl file, a case folder, or a folder that is walked (in the order of
-// names) for either. Suite names are `suite`, or below it, from the place in the folders. Throws fathom::Error for a path
-// that is not there and for lines that are not JSON. Returns the number of cases.
+// names) for either. Suite names are `suite`, or below it, from the place in the folders. Throws fathom::Error for a
+// path that is not there and for lines that are not JSON. Returns the number of cases.
 size_t read_cases(const std::string& suite, const std::string& path, const std::function<void(Case)>& visit);
 
 }  // namespace fathom::conformance

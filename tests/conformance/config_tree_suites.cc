@@ -64,7 +64,8 @@ Outcome judge(const Case& item, const std::function<Result()>& run) {
     return fail("expected the error " + expect["error"].value("class", "?") + " (" +
                 expect["error"].value("reference_message", "").substr(0, 120) + "), got " + result.value.dump());
   }
-  if (expect.contains("value") && expect["value"] != result.value) return fail(difference(expect["value"], result.value));
+  if (expect.contains("value") && expect["value"] != result.value)
+    return fail(difference(expect["value"], result.value));
   if (expect.contains("yaml") && result.yaml && expect["yaml"] != *result.yaml) {
     return fail(difference(expect["yaml"], *result.yaml));
   }
@@ -94,7 +95,8 @@ Scalar scalar_from(const json& value) {
     return bytes;
   }
   if (type == "bigint") {
-    throw config::ConfigError("OverflowError", "integer " + value.at("v").get<std::string>() + " does not fit in 64 bits");
+    throw config::ConfigError("OverflowError",
+                              "integer " + value.at("v").get<std::string>() + " does not fit in 64 bits");
   }
   throw Error(Code::kBadData, "unknown typed JSON").seen(value.dump());
 }
@@ -152,7 +154,8 @@ const config::ResolverRegistry& resolvers() {
   static const config::ResolverRegistry registry = [] {
     auto made = config::ResolverRegistry::with_builtins();
     const auto echo = [](const std::vector<Node>& args, const config::ResolverContext&) {
-      if (args.size() != 1) throw config::ConfigError("TypeError", "echo() missing 1 required positional argument: 'x'");
+      if (args.size() != 1)
+        throw config::ConfigError("TypeError", "echo() missing 1 required positional argument: 'x'");
       return args[0];
     };
     made.add("echo", echo);
@@ -202,7 +205,8 @@ Node get_by_path(const Node& root, const std::string& path) {
   const Node* node = &root;
   for (auto& key : keys) {
     const auto* index = std::get_if<int64_t>(&key.value);
-    if (node != nullptr && node->is_map() && index != nullptr && node->find(key) == nullptr) key = std::to_string(*index);
+    if (node != nullptr && node->is_map() && index != nullptr && node->find(key) == nullptr)
+      key = std::to_string(*index);
     if (node == nullptr) continue;
     if (node->is_map()) {
       node = node->find(key);
@@ -252,10 +256,13 @@ Outcome run_merge(const Case& item) {
     const json flags = inputs.value("flags", json::array());
     for (const auto& flag : flags) {
       Node& doc = docs.at(flag.at("doc").get<size_t>());
-      Node* node = flag.contains("key") && flag["key"].is_string() ? config::find_path(doc, flag["key"].get<std::string>()) : &doc;
+      Node* node = flag.contains("key") && flag["key"].is_string()
+                       ? config::find_path(doc, flag["key"].get<std::string>())
+                       : &doc;
       if (node == nullptr) throw std::runtime_error("no such key: " + flag.dump());
       if (flag.contains("struct") && flag["struct"].is_boolean()) node->struct_flag = flag["struct"].get<bool>();
-      if (flag.contains("readonly") && flag["readonly"].is_boolean()) node->readonly_flag = flag["readonly"].get<bool>();
+      if (flag.contains("readonly") && flag["readonly"].is_boolean())
+        node->readonly_flag = flag["readonly"].get<bool>();
     }
     std::vector<const Node*> trees;
     for (const auto& doc : docs) trees.push_back(&doc);

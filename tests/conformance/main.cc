@@ -1,5 +1,5 @@
-// fathom-conformance SUITE PATH… [--filter GLOB] [--verbose] [--json]: runs recorded cases against the program's own code.
-// Ends with "N passed, N failed"; exit status 1 if any failed, 2 for a wrong command line.
+// fathom-conformance SUITE PATH… [--filter GLOB] [--verbose] [--json]: runs recorded cases against the program's own
+// code. Ends with "N passed, N failed"; exit status 1 if any failed, 2 for a wrong command line.
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -130,7 +130,8 @@ class Runner {
       nlohmann::ordered_json total = {
           {"passed", total_.passed}, {"failed", total_.failed}, {"deviating", total_.deviating}};
       for (const auto& [group, counts] : groups_) {
-        total["groups"][group] = {{"passed", counts.passed}, {"failed", counts.failed}, {"deviating", counts.deviating}};
+        total["groups"][group] = {
+            {"passed", counts.passed}, {"failed", counts.failed}, {"deviating", counts.deviating}};
       }
       std::cout << total.dump() << "\n";
     } else {

@@ -1,7 +1,7 @@
 // Recorded modules, front-ends and losses of NeMo, made by name through the registry: no class is known here.
 //
-// A case names a class and its options; the recorded state is loaded strictly under NeMo's keys, the recorded inputs are
-// sent through the ports, and outputs, loss and gradients are compared with the case's own tolerance.
+// A case names a class and its options; the recorded state is loaded strictly under NeMo's keys, the recorded inputs
+// are sent through the ports, and outputs, loss and gradients are compared with the case's own tolerance.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <torch/nn/module.h>
@@ -53,9 +53,10 @@ std::string difference(const std::string& name, const at::Tensor& got, const at:
     return fmt::format("{}: expected shape {}, got {}", name, c10::str(expected.sizes()), c10::str(got.sizes()));
   }
   if (!expected.is_floating_point()) {
-    return at::equal(got.to(expected.scalar_type()), expected) ? "" : fmt::format("{}: integers differ: expected {}, got {}", name,
-                                                                                 c10::str(expected.flatten().slice(0, 0, 8)),
-                                                                                 c10::str(got.flatten().slice(0, 0, 8)));
+    return at::equal(got.to(expected.scalar_type()), expected)
+               ? ""
+               : fmt::format("{}: integers differ: expected {}, got {}", name,
+                             c10::str(expected.flatten().slice(0, 0, 8)), c10::str(got.flatten().slice(0, 0, 8)));
   }
   const at::Tensor a = got.detach().to(at::kDouble), b = expected.to(at::kDouble);
   const at::Tensor close = at::isclose(a, b, t.rel, t.abs, /*equal_nan=*/true);
@@ -99,7 +100,8 @@ std::string load_strictly(torch::nn::Module& module, const std::map<std::string,
   const at::NoGradGuard no_grad;
   for (const auto& [name, tensor] : state) {
     const auto it = own.find(name);
-    if (it == own.end()) wrong += " +" + name;
+    if (it == own.end())
+      wrong += " +" + name;
     else if (it->second.sizes() != tensor.sizes()) {
       wrong += fmt::format(" {} {} instead of {}", name, c10::str(it->second.sizes()), c10::str(tensor.sizes()));
     } else {
@@ -126,7 +128,9 @@ class Findings {
   void add(const std::string& text) {
     if (!text.empty() && ++count_ <= 4) text_ += (text_.empty() ? "" : "; ") + text;
   }
-  Outcome outcome() const { return count_ == 0 ? pass() : fail(count_ > 4 ? fmt::format("{} (and {} more)", text_, count_ - 4) : text_); }
+  Outcome outcome() const {
+    return count_ == 0 ? pass() : fail(count_ > 4 ? fmt::format("{} (and {} more)", text_, count_ - 4) : text_);
+  }
 
  private:
   std::string text_;
@@ -135,7 +139,8 @@ class Findings {
 
 void set_mode(torch::nn::Module& module, const Case& c) { module.train(c.body.value("mode", "eval") == "train"); }
 
-// --- frontends -----------------------------------------------------------------------------------------------------------
+// --- frontends
+// -----------------------------------------------------------------------------------------------------------
 
 Outcome run_frontend(const Case& c, bool old) {
   const Record record = read_record(c);
@@ -149,17 +154,20 @@ Outcome run_frontend(const Case& c, bool old) {
   // What is recomputed must be NeMo's too, before the recorded state replaces it (torchaudio computes it in float32).
   for (const auto& item : torch_module->named_buffers()) {
     const auto it = record.tensors.find("state." + item.key());
-    if (it != record.tensors.end()) findings.add(difference("built " + item.key(), item.value(), it->second, {2e-5, 1e-3}));
+    if (it != record.tensors.end())
+      findings.add(difference("built " + item.key(), item.value(), it->second, {2e-5, 1e-3}));
   }
   findings.add(load_strictly(*torch_module, record.below("state.")));
-  const Values out = module({{"input_signal", record.tensors.at("input_signal")}, {"length", record.tensors.at("length")}});
+  const Values out =
+      module({{"input_signal", record.tensors.at("input_signal")}, {"length", record.tensors.at("length")}});
   for (const char* port : {"processed_signal", "processed_length"}) {
     findings.add(difference(port, output_of(out, port), record.tensors.at(port), record.tolerance));
   }
   return findings.outcome();
 }
 
-// --- modules and losses --------------------------------------------------------------------------------------------------
+// --- modules and losses
+// --------------------------------------------------------------------------------------------------
 
 struct Forward {
   Values out;

@@ -11,7 +11,8 @@ class BadInput : public TrainingTest {
     return path;
   }
   Result train_on(const std::string& manifest_path) const {
-    return run(words("run", {"model.train_ds.manifest_filepath=" + manifest_path, "trainer.max_epochs=1", "++trainer.num_sanity_val_steps=0", "~trainer.limit_train_batches"}));
+    return run(words("run", {"model.train_ds.manifest_filepath=" + manifest_path, "trainer.max_epochs=1",
+                             "++trainer.num_sanity_val_steps=0", "~trainer.limit_train_batches"}));
   }
   std::string clip() const {
     for (const auto& entry : fs::recursive_directory_iterator(kDigits)) {
@@ -21,19 +22,25 @@ class BadInput : public TrainingTest {
   }
   void expect(const Result& result, int status, const std::vector<std::string>& parts) const {
     EXPECT_EQ(result.status, status) << result.err;
-    for (const auto& part : parts) EXPECT_NE(result.err.find(part), std::string::npos) << "'" << part << "' is not in:\n" << result.err;
+    for (const auto& part : parts)
+      EXPECT_NE(result.err.find(part), std::string::npos) << "'" << part << "' is not in:\n" << result.err;
   }
 };
 
 TEST_F(BadInput, Manifests) {
   expect(train_on(folder_ + "/none.json"), 66, {"none.json"});
   expect(train_on(manifest("")), 65, {"manifest.json"});
-  expect(train_on(manifest("{\"audio_filepath\": \"" + clip() + "\", \"duration\": 0.5, \"text\": \"one\"}\nnot json\n")), 65, {"manifest.json:2"});
-  expect(train_on(manifest("{\"audio_filepath\": \"" + clip() + "\", \"text\": \"one\"}\n")), 65, {"manifest.json:1", "duration"});
+  expect(
+      train_on(manifest("{\"audio_filepath\": \"" + clip() + "\", \"duration\": 0.5, \"text\": \"one\"}\nnot json\n")),
+      65, {"manifest.json:2"});
+  expect(train_on(manifest("{\"audio_filepath\": \"" + clip() + "\", \"text\": \"one\"}\n")), 65,
+         {"manifest.json:1", "duration"});
 }
 
 TEST_F(BadInput, AudioFiles) {
-  const auto one = [](const std::string& audio) { return "{\"audio_filepath\": \"" + audio + "\", \"duration\": 0.5, \"text\": \"one\"}\n"; };
+  const auto one = [](const std::string& audio) {
+    return "{\"audio_filepath\": \"" + audio + "\", \"duration\": 0.5, \"text\": \"one\"}\n";
+  };
   expect(train_on(manifest(one(folder_ + "/gone.wav"))), 66, {"gone.wav", "manifest.json:1"});
   write_file_atomically(folder_ + "/empty.wav", "");
   expect(train_on(manifest(one(folder_ + "/empty.wav"))), 65, {"empty.wav"});
@@ -43,7 +50,9 @@ TEST_F(BadInput, AudioFiles) {
 
 TEST_F(BadInput, TextOutsideTheLabelsIsDroppedWithACount) {
   std::string lines;
-  for (int i = 0; i < 16; ++i) lines += "{\"audio_filepath\": \"" + clip() + "\", \"duration\": 0.5, \"text\": \"one " + (i == 0 ? std::string("\xd0\x96 \xd0\x96") : std::string()) + "\"}\n";
+  for (int i = 0; i < 16; ++i)
+    lines += "{\"audio_filepath\": \"" + clip() + "\", \"duration\": 0.5, \"text\": \"one " +
+             (i == 0 ? std::string("\xd0\x96 \xd0\x96") : std::string()) + "\"}\n";
   const Result result = train_on(manifest(lines));
   expect(result, 0, {"label"});
 }

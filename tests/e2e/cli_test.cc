@@ -12,9 +12,16 @@ using testing::Test;
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 TEST(Cli, HelpOnEveryLevelGoesToStdout) {
-  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-           {"--help"}, {"train", "--help"}, {"test", "--help"}, {"validate", "--help"}, {"transcribe", "--help"}, {"inspect", "--help"},
-           {"config", "--help"}, {"plugins", "--help"}, {"doctor", "--help"}, {"completion", "--help"}}) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{{"--help"},
+                                                                                     {"train", "--help"},
+                                                                                     {"test", "--help"},
+                                                                                     {"validate", "--help"},
+                                                                                     {"transcribe", "--help"},
+                                                                                     {"inspect", "--help"},
+                                                                                     {"config", "--help"},
+                                                                                     {"plugins", "--help"},
+                                                                                     {"doctor", "--help"},
+                                                                                     {"completion", "--help"}}) {
     const Result result = fathom(words);
     EXPECT_EQ(result.status, 0) << words[0] << result.err;
     EXPECT_FALSE(result.out.empty()) << words[0];
@@ -35,8 +42,8 @@ TEST(Cli, UsageErrorsAreStatus2WithTheNearestName) {
 }
 
 TEST(Cli, ConfigProblemsAreStatus1AndAllToldAtOnce) {
-  const Result result = fathom({"train", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet", "++trainer.max_epoch=3", "++model.optim.name=novograt",
-                                "++model.encoder.feat_inn=3"});
+  const Result result = fathom({"train", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet",
+                                "++trainer.max_epoch=3", "++model.optim.name=novograt", "++model.encoder.feat_inn=3"});
   EXPECT_EQ(result.status, 1);
   EXPECT_TRUE(contains(result.err, "max_epoch")) << result.err;
   EXPECT_TRUE(contains(result.err, "novograd")) << result.err;
@@ -55,16 +62,19 @@ TEST(Cli, PluginsListIsJsonWithTheFixedKeys) {
   const auto list = nlohmann::json::parse(result.out);
   ASSERT_FALSE(list.empty());
   for (const auto& plugin : list) {
-    for (const char* key : {"name", "version", "file", "abi", "torch_use", "status", "provides"}) EXPECT_TRUE(plugin.contains(key)) << key;
+    for (const char* key : {"name", "version", "file", "abi", "torch_use", "status", "provides"})
+      EXPECT_TRUE(plugin.contains(key)) << key;
     EXPECT_EQ(plugin["status"], "ok") << plugin.dump();
   }
 }
 
 TEST(Cli, ConfigShowIsYamlAndOverridesApply) {
-  const Result result = fathom({"config", "show", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet", "trainer.max_epochs=7"});
+  const Result result = fathom(
+      {"config", "show", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet", "trainer.max_epochs=7"});
   ASSERT_EQ(result.status, 0) << result.err;
   EXPECT_TRUE(contains(result.out, "max_epochs: 7"));
-  const Result explained = fathom({"config", "explain", "model.optim.lr", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet"});
+  const Result explained = fathom(
+      {"config", "explain", "model.optim.lr", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet"});
   ASSERT_EQ(explained.status, 0) << explained.err;
   EXPECT_TRUE(contains(explained.out, "digits_quartznet.yaml:")) << explained.out;
 }
@@ -74,7 +84,8 @@ TEST(Cli, CompletionKnowsCommandsConfigsAndKeys) {
   EXPECT_TRUE(contains(fathom({"__complete", "tr"}).out, "train\n"));
   const std::string configs = FATHOM_SOURCE_DIR "/configs/asr";
   EXPECT_TRUE(contains(fathom({"__complete", "train", "-cp", configs, "-cn", "digits"}).out, "digits_quartznet\n"));
-  EXPECT_TRUE(contains(fathom({"__complete", "train", "-cp", configs, "-cn", "digits_quartznet", "model.opt"}).out, "model.optim.\n"));
+  EXPECT_TRUE(contains(fathom({"__complete", "train", "-cp", configs, "-cn", "digits_quartznet", "model.opt"}).out,
+                       "model.optim.\n"));
 }
 
 TEST(Cli, QuickCommandsDoNotLinkTorch) {
@@ -85,7 +96,9 @@ TEST(Cli, QuickCommandsDoNotLinkTorch) {
 }
 
 TEST(Cli, AReaderThatGoesAwayIsNoError) {
-  const Result result = run({"sh", "-c", fathom_program() + " config show -cp " FATHOM_SOURCE_DIR "/configs/asr -cn digits_quartznet | head -1"});
+  const Result result =
+      run({"sh", "-c",
+           fathom_program() + " config show -cp " FATHOM_SOURCE_DIR "/configs/asr -cn digits_quartznet | head -1"});
   EXPECT_EQ(result.status, 0);
   EXPECT_TRUE(result.err.empty()) << result.err;
 }

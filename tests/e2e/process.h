@@ -26,7 +26,8 @@ struct Result {
 class Process {
  public:
   // `prepare` runs in the child before the program starts (limits, signals).
-  Process(std::vector<std::string> words, const std::vector<std::string>& environment = {}, const std::function<void()>& prepare = {}) {
+  Process(std::vector<std::string> words, const std::vector<std::string>& environment = {},
+          const std::function<void()>& prepare = {}) {
     if (::pipe(out_) != 0 || ::pipe(err_) != 0) throw std::runtime_error("pipe");
     pid_ = ::fork();
     if (pid_ < 0) throw std::runtime_error("fork");
@@ -84,8 +85,10 @@ class Process {
     char chunk[4096];
     while (true) {
       const ssize_t n = ::read(fd, chunk, sizeof chunk);
-      if (n > 0) into.append(chunk, static_cast<size_t>(n));
-      else return n < 0 && (errno == EAGAIN || errno == EINTR);
+      if (n > 0)
+        into.append(chunk, static_cast<size_t>(n));
+      else
+        return n < 0 && (errno == EAGAIN || errno == EINTR);
     }
   }
   pid_t pid_;
@@ -93,7 +96,8 @@ class Process {
   Result result_;
 };
 
-inline Result run(std::vector<std::string> words, const std::vector<std::string>& environment = {}, const std::function<void()>& prepare = {}) {
+inline Result run(std::vector<std::string> words, const std::vector<std::string>& environment = {},
+                  const std::function<void()>& prepare = {}) {
   return Process(std::move(words), environment, prepare).wait();
 }
 

@@ -13,7 +13,8 @@ class Python : public TrainingTest {
 };
 
 TEST_F(Python, ReadsOurCheckpointAndOurNemoFile) {
-  if (run({python(), "-c", "import torch"}).status != 0) GTEST_SKIP() << python() << " has no torch; set FATHOM_PYTHON to one that has";
+  if (run({python(), "-c", "import torch"}).status != 0)
+    GTEST_SKIP() << python() << " has no torch; set FATHOM_PYTHON to one that has";
   ASSERT_EQ(run(words("run", {"trainer.max_epochs=1"})).status, 0);
   const std::string script = R"(
 import glob, io, sys, tarfile, torch

@@ -34,10 +34,24 @@ class TrainingTest : public testing::Test {
 
   // 12 batches of 16 clips an epoch, 2 epochs, a validation of 2 batches each half epoch.
   std::vector<std::string> words(const std::string& run, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> out = {fathom_program(), "train", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet", "data_dir=" + kDigits,
-                                    "trainer.max_epochs=2", "++trainer.limit_train_batches=12", "++trainer.limit_val_batches=2", "++trainer.limit_test_batches=2",
-                                    "++trainer.val_check_interval=0.5", "++trainer.log_every_n_steps=1", "model.train_ds.batch_size=16", "++seed=3",
-                                    "++exp_manager.explicit_log_dir=" + folder_ + "/" + run, "--threads", "1"};
+    std::vector<std::string> out = {fathom_program(),
+                                    "train",
+                                    "-cp",
+                                    FATHOM_SOURCE_DIR "/configs/asr",
+                                    "-cn",
+                                    "digits_quartznet",
+                                    "data_dir=" + kDigits,
+                                    "trainer.max_epochs=2",
+                                    "++trainer.limit_train_batches=12",
+                                    "++trainer.limit_val_batches=2",
+                                    "++trainer.limit_test_batches=2",
+                                    "++trainer.val_check_interval=0.5",
+                                    "++trainer.log_every_n_steps=1",
+                                    "model.train_ds.batch_size=16",
+                                    "++seed=3",
+                                    "++exp_manager.explicit_log_dir=" + folder_ + "/" + run,
+                                    "--threads",
+                                    "1"};
     out.insert(out.end(), more.begin(), more.end());
     return out;
   }
@@ -52,7 +66,8 @@ class TrainingTest : public testing::Test {
     if (nemo.empty()) return weights;
     const auto archive = checkpoint::NemoArchive::open(nemo);
     const auto state = checkpoint::load_pickle_bytes(archive.at(checkpoint::kNemoWeights).bytes, nemo);
-    for (const auto& [name, value] : state.as_dict()) weights[name.as_string()] = std::string(value.as_tensor().storage->bytes);
+    for (const auto& [name, value] : state.as_dict())
+      weights[name.as_string()] = std::string(value.as_tensor().storage->bytes);
     EXPECT_FALSE(weights.empty());
     return weights;
   }

@@ -42,14 +42,16 @@ TEST_F(Training, WritesTheRunFolderOfExpManager) {
     EXPECT_TRUE(file_exists(folder_ + "/run/" + file)) << file;
   }
   bool events = false;
-  for (const auto& entry : fs::directory_iterator(folder_ + "/run")) events = events || entry.path().filename().string().starts_with("events.out.tfevents");
+  for (const auto& entry : fs::directory_iterator(folder_ + "/run"))
+    events = events || entry.path().filename().string().starts_with("events.out.tfevents");
   EXPECT_TRUE(events);
   EXPECT_NE(read_file(folder_ + "/run/metrics.csv").find("val_wer"), std::string::npos);
 }
 
 TEST_F(Training, Kill9InTheMiddleOfAnEpochThenResumeGivesTheSameBits) {
   // A checkpoint every 5 steps falls inside epochs and beside validations; accumulation leaves pending gradients.
-  const std::vector<std::string> saving = {"++exp_manager.checkpoint_callback_params.every_n_train_steps=5", "++exp_manager.resume_if_exists=true",
+  const std::vector<std::string> saving = {"++exp_manager.checkpoint_callback_params.every_n_train_steps=5",
+                                           "++exp_manager.resume_if_exists=true",
                                            "++exp_manager.resume_ignore_no_checkpoint=true"};
   ASSERT_EQ(run(words("whole", saving)).status, 0);
 
@@ -57,7 +59,9 @@ TEST_F(Training, Kill9InTheMiddleOfAnEpochThenResumeGivesTheSameBits) {
   const std::string metrics = folder_ + "/cut/metrics.csv";
   const bool under_way = killed.read([&](const Result&) {
     const std::string rows = read_if_there(metrics);
-    for (const auto& entry : fs::exists(folder_ + "/cut/checkpoints") ? fs::directory_iterator(folder_ + "/cut/checkpoints") : fs::directory_iterator()) {
+    for (const auto& entry : fs::exists(folder_ + "/cut/checkpoints")
+                                 ? fs::directory_iterator(folder_ + "/cut/checkpoints")
+                                 : fs::directory_iterator()) {
       if (entry.path().string().ends_with("last.ckpt")) return true;
     }
     return false;
@@ -92,7 +96,8 @@ TEST_F(Training, Kill9InTheMiddleOfAnEpochThenResumeGivesTheSameBits) {
 }
 
 TEST_F(Training, CtrlCSavesAndSaysHowToGoOn) {
-  const std::vector<std::string> more = {"trainer.max_epochs=200", "++exp_manager.resume_if_exists=true", "++exp_manager.resume_ignore_no_checkpoint=true"};
+  const std::vector<std::string> more = {"trainer.max_epochs=200", "++exp_manager.resume_if_exists=true",
+                                         "++exp_manager.resume_ignore_no_checkpoint=true"};
   Process running(words("run", more));
   ASSERT_TRUE(running.read([&](const Result&) { return read_if_there(folder_ + "/run/metrics.csv").size() > 300; }));
   running.kill(SIGINT);
@@ -105,10 +110,12 @@ TEST_F(Training, CtrlCSavesAndSaysHowToGoOn) {
 }
 
 TEST_F(Training, AFullDiskLeavesTheOldCheckpoint) {
-  const std::vector<std::string> more = {"++exp_manager.resume_if_exists=true", "++exp_manager.resume_ignore_no_checkpoint=true", "trainer.max_epochs=1"};
+  const std::vector<std::string> more = {"++exp_manager.resume_if_exists=true",
+                                         "++exp_manager.resume_ignore_no_checkpoint=true", "trainer.max_epochs=1"};
   ASSERT_EQ(run(words("run", more)).status, 0);
   std::map<std::string, std::string> before;
-  for (const auto& entry : fs::directory_iterator(folder_ + "/run/checkpoints")) before[entry.path()] = read_file(entry.path());
+  for (const auto& entry : fs::directory_iterator(folder_ + "/run/checkpoints"))
+    before[entry.path()] = read_file(entry.path());
   ASSERT_FALSE(before.empty());
   // Files cannot grow beyond 64 kB: what a full disk does to the next checkpoint, only with another errno.
   auto longer = words("run", {more[0], more[1], "trainer.max_epochs=2"});
@@ -121,7 +128,8 @@ TEST_F(Training, AFullDiskLeavesTheOldCheckpoint) {
   for (const auto& [path, bytes] : before) {
     if (path.ends_with(".ckpt")) EXPECT_TRUE(file_exists(path) && read_file(path) == bytes) << path << " was harmed";
   }
-  for (const auto& entry : fs::directory_iterator(folder_ + "/run/checkpoints")) EXPECT_EQ(entry.path().string().find(".tmp."), std::string::npos);
+  for (const auto& entry : fs::directory_iterator(folder_ + "/run/checkpoints"))
+    EXPECT_EQ(entry.path().string().find(".tmp."), std::string::npos);
 }
 
 }  // namespace

@@ -56,14 +56,23 @@ void destroy(void* self) { delete static_cast<int*>(self); }
 
 fathom_status register_all(const fathom_host* host, const fathom_registrar* registrar) {
   static const uint32_t vtable = sizeof(uint32_t);
-  [[maybe_unused]] static const fathom_component component = {sizeof(fathom_component), FATHOM_KIND_LOGGER, to_abi(ODD_COMPONENT), nullptr, 0,
-                                             to_abi("odd"), to_abi(R"({"options": []})"), &create, &destroy, &vtable};
+  [[maybe_unused]] static const fathom_component component = {sizeof(fathom_component),
+                                                              FATHOM_KIND_LOGGER,
+                                                              to_abi(ODD_COMPONENT),
+                                                              nullptr,
+                                                              0,
+                                                              to_abi("odd"),
+                                                              to_abi(R"({"options": []})"),
+                                                              &create,
+                                                              &destroy,
+                                                              &vtable};
 #if defined(ODD_THROWS)
   throw std::runtime_error("no licence found");
 #elif defined(ODD_THROWS_INT)
   throw 42;
 #elif defined(ODD_FAILS)
-  const fathom_error error = {sizeof(fathom_error), FATHOM_UNAVAILABLE, to_abi("the dongle is missing"), {}, {}, {}, {}, {}};
+  const fathom_error error = {
+      sizeof(fathom_error), FATHOM_UNAVAILABLE, to_abi("the dongle is missing"), {}, {}, {}, {}, {}};
   host->set_error(&error);
   return FATHOM_UNAVAILABLE;
 #elif defined(ODD_REGISTERS_NOTHING)
@@ -93,11 +102,23 @@ extern "C" __attribute__((visibility("default"))) int odd_surplus() { return 1; 
 #endif
 
 #ifndef ODD_NO_ENTRY
-extern "C" __attribute__((visibility("default"))) const fathom_plugin_entry fathom_plugin_entry_v1 = {
-    ODD_MAGIC, ODD_STRUCT_SIZE, ODD_MAJOR, FATHOM_ABI_MINOR,
-    {ODD_NAME, sizeof(ODD_NAME) - 1}, {"1.0", 3}, {"Apache-2.0", 10}, {"nobody", 6}, {"", 0},
-    ODD_TORCH_USE, {ODD_LIBTORCH, sizeof(ODD_LIBTORCH) - 1}, {ODD_TAG, sizeof(ODD_TAG) - 1},
-    &register_all, nullptr, &shutdown};
+extern "C" __attribute__((visibility("default")))
+const fathom_plugin_entry fathom_plugin_entry_v1 = {ODD_MAGIC,
+                                                    ODD_STRUCT_SIZE,
+                                                    ODD_MAJOR,
+                                                    FATHOM_ABI_MINOR,
+                                                    {ODD_NAME, sizeof(ODD_NAME) - 1},
+                                                    {"1.0", 3},
+                                                    {"Apache-2.0", 10},
+                                                    {"nobody", 6},
+                                                    {"", 0},
+                                                    ODD_TORCH_USE,
+                                                    {ODD_LIBTORCH, sizeof(ODD_LIBTORCH) - 1},
+                                                    {ODD_TAG, sizeof(ODD_TAG) - 1},
+                                                    &register_all,
+                                                    nullptr,
+                                                    &shutdown};
 #else
-extern "C" __attribute__((visibility("default"))) fathom_status (*const fathom_something_else)(const fathom_host*, const fathom_registrar*) = &register_all;
+extern "C" __attribute__((visibility("default"))) fathom_status (*const fathom_something_else)(
+    const fathom_host*, const fathom_registrar*) = &register_all;
 #endif

@@ -130,7 +130,8 @@ TEST_F(PluginFiles, DescriptionMissingOrBad) {
 TEST_F(PluginFiles, WrongVersionsAreSeenWithoutLoading) {
   const HostVersions& here = host_versions();
   EXPECT_THAT(refusal_of(put("wrong_abi_described")), AllOf(HasSubstr("ABI 99"), HasSubstr("this program has 0.")));
-  EXPECT_THAT(refusal_of(put("wrong_libtorch")), AllOf(HasSubstr("libtorch 1.13.1"), HasSubstr(here.libtorch), HasSubstr("rebuild")));
+  EXPECT_THAT(refusal_of(put("wrong_libtorch")),
+              AllOf(HasSubstr("libtorch 1.13.1"), HasSubstr(here.libtorch), HasSubstr("rebuild")));
   EXPECT_THAT(refusal_of(put("newer_stable")), AllOf(HasSubstr("99.0.0 or newer"), HasSubstr(here.libtorch)));
   EXPECT_THAT(refusal_of(put("wrong_tag")), AllOf(HasSubstr("itanium-libc++"), HasSubstr(here.cxx_tag)));
   EXPECT_EQ(refusal_of(put("older_stable")), "");
@@ -206,7 +207,8 @@ TEST_F(PluginFiles, RelativeEmptyAndMissingFolders) {
 }
 
 TEST_F(PluginFiles, OrderOfFolders) {
-  for (const char* name : {"named", "listed", "prefix/bin", "prefix/lib/fathom/plugins", "data/fathom/plugins"}) fs::create_directories(folder_ / name);
+  for (const char* name : {"named", "listed", "prefix/bin", "prefix/lib/fathom/plugins", "data/fathom/plugins"})
+    fs::create_directories(folder_ / name);
   SearchRequest request;
   request.plugin_dirs = {folder_ / "named"};
   request.environment_path = folder_ / "listed";
@@ -267,7 +269,9 @@ TEST_F(PluginFiles, WrongMagicOrShortDescriptor) {
   EXPECT_THAT(error_of_loading("short_descriptor").message(), HasSubstr("size"));
 }
 
-TEST_F(PluginFiles, WrongAbiThatTheDescriptionHides) { EXPECT_THAT(error_of_loading("wrong_abi_hidden").message(), HasSubstr("ABI 99")); }
+TEST_F(PluginFiles, WrongAbiThatTheDescriptionHides) {
+  EXPECT_THAT(error_of_loading("wrong_abi_hidden").message(), HasSubstr("ABI 99"));
+}
 
 TEST_F(PluginFiles, ThrowsOrFailsWhileRegistering) {
   EXPECT_THAT(error_of_loading("throws").message(), AllOf(HasSubstr("exception"), HasSubstr("no licence found")));

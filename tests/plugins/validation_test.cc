@@ -46,8 +46,8 @@ TEST_F(Validation, SoundPluginPassesEverything) {
   EXPECT_TRUE(report.ok()) << validation_text(report);
   std::vector<std::string> names;
   for (const auto& check : report.checks) names.push_back(check.name);
-  EXPECT_THAT(names, ::testing::ElementsAre("description", "versions", "exported symbols", "load", "registration", "names",
-                                            "unknown extension", "options repeat", "create repeat"));
+  EXPECT_THAT(names, ::testing::ElementsAre("description", "versions", "exported symbols", "load", "registration",
+                                            "names", "unknown extension", "options repeat", "create repeat"));
   const Json json = validation_json(report);
   EXPECT_EQ(json["ok"], true);
   EXPECT_EQ(json["checks"].size(), names.size());
@@ -57,9 +57,12 @@ TEST_F(Validation, EachBreakOfARuleIsNamed) {
   EXPECT_THAT(failed_checks("no_description"), Contains(HasSubstr("description: ")));
   EXPECT_THAT(failed_checks("wrong_tag"), Contains(HasSubstr("versions: ")));
   EXPECT_THAT(failed_checks("throws"), Contains(AllOf(HasSubstr("load: "), HasSubstr("no licence found"))));
-  EXPECT_THAT(failed_checks("registers_nothing"), Contains(AllOf(HasSubstr("registration: "), HasSubstr("odd.Logger is missing"))));
-  EXPECT_THAT(failed_checks("many_symbols"), Contains(AllOf(HasSubstr("exported symbols: "), HasSubstr("odd_surplus"))));
-  EXPECT_THAT(failed_checks("crashes"), Contains(AllOf(HasSubstr("create odd.Logger: "), HasSubstr("crashed (signal 11"))));
+  EXPECT_THAT(failed_checks("registers_nothing"),
+              Contains(AllOf(HasSubstr("registration: "), HasSubstr("odd.Logger is missing"))));
+  EXPECT_THAT(failed_checks("many_symbols"),
+              Contains(AllOf(HasSubstr("exported symbols: "), HasSubstr("odd_surplus"))));
+  EXPECT_THAT(failed_checks("crashes"),
+              Contains(AllOf(HasSubstr("create odd.Logger: "), HasSubstr("crashed (signal 11"))));
   // These take any option: the component parses none.
   EXPECT_THAT(failed_checks("sound"), Contains(AllOf(HasSubstr("options odd.Logger: "), HasSubstr("ignored"))));
 }
@@ -82,14 +85,16 @@ TEST(Listing, KeysAreTheDocumentedOnes) {
   EXPECT_FALSE(list[0].contains("reason"));
   EXPECT_EQ(list[0]["abi"], (Json{FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR}));
   EXPECT_EQ(list[0]["torch_use"], "none");
-  EXPECT_EQ(list[0]["provides"], Json::parse(R"([{"kind": "resolver", "name": "repeat", "aliases": ["test.repeat"]}])"));
+  EXPECT_EQ(list[0]["provides"],
+            Json::parse(R"([{"kind": "resolver", "name": "repeat", "aliases": ["test.repeat"]}])"));
   EXPECT_EQ(list[1]["status"], "refused");
   EXPECT_THAT(list[1]["reason"].get<std::string>(), HasSubstr("1.13.1"));
   EXPECT_EQ(list[1]["provides"][0]["name"], "odd.Logger");
   EXPECT_EQ(list[2]["name"], "no_description");
   EXPECT_TRUE(list[2]["version"].is_null());
   const std::string text = plugins_text(registry.plugins(), registry.search_path());
-  EXPECT_THAT(text, AllOf(HasSubstr("resolver   repeat"), HasSubstr("refused:"), HasSubstr((kOdd / "described").string())));
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("resolver   repeat"), HasSubstr("refused:"), HasSubstr((kOdd / "described").string())));
 }
 
 TEST(Listing, InfoOfComponentsAndPlugins) {
@@ -102,9 +107,11 @@ TEST(Listing, InfoOfComponentsAndPlugins) {
     ASSERT_EQ(info.size(), 1u);
     EXPECT_EQ(info[0]["plugin"], "sound_test");
     EXPECT_EQ(info[0]["options"][0]["name"], "separator");
-    EXPECT_THAT(info_text(info), AllOf(HasSubstr("resolver repeat"), HasSubstr("separator: str"), HasSubstr("between the copies")));
+    EXPECT_THAT(info_text(info),
+                AllOf(HasSubstr("resolver repeat"), HasSubstr("separator: str"), HasSubstr("between the copies")));
   }
-  EXPECT_THAT(info_text(info_json(registry, "sound_test")), AllOf(HasSubstr("plugin sound_test 1.2.3"), HasSubstr("resolver repeat: a text several times")));
+  EXPECT_THAT(info_text(info_json(registry, "sound_test")),
+              AllOf(HasSubstr("plugin sound_test 1.2.3"), HasSubstr("resolver repeat: a text several times")));
   try {
     info_json(registry, "repaet");
     FAIL();
@@ -119,7 +126,8 @@ TEST(Resolvers, OfPluginsWorkInConfigs) {
   registry().use_search_path(resolve_search_path(request));
   auto resolvers = config::ResolverRegistry::with_builtins();
   register_plugin_resolvers(resolvers);
-  const config::Node job = config::from_json(Json::parse(R"({"a": "${repeat:ab,3}", "b": "${test.repeat:x,0}", "c": "${repeat:1}"})"));
+  const config::Node job =
+      config::from_json(Json::parse(R"({"a": "${repeat:ab,3}", "b": "${test.repeat:x,0}", "c": "${repeat:1}"})"));
   EXPECT_EQ(std::get<std::string>(config::get(job, "a", resolvers).value()), "ababab");
   EXPECT_EQ(std::get<std::string>(config::get(job, "b", resolvers).value()), "");
   try {

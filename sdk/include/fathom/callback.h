@@ -1,4 +1,5 @@
-// Kind `callback`: hooks into the training loop, under Lightning's names. Uses no torch. Called from the training thread.
+// Kind `callback`: hooks into the training loop, under Lightning's names. Uses no torch. Called from the training
+// thread.
 //
 //   class StopAtLoss final : public fathom::Callback {
 //    public:
@@ -72,7 +73,9 @@ class Trainer {
   }
   std::vector<std::pair<std::string, double>> metrics() const { return collect(t_->metrics); }
   std::vector<std::pair<std::string, double>> progress_bar_metrics() const { return collect(t_->progress_bar_metrics); }
-  void log(std::string_view name, double value, uint32_t flags = 0) const { check(t_->log(t_->ctx, to_abi(name), value, flags)); }
+  void log(std::string_view name, double value, uint32_t flags = 0) const {
+    check(t_->log(t_->ctx, to_abi(name), value, flags));
+  }
   void stop(std::string_view reason) const { t_->stop(t_->ctx, to_abi(reason)); }
 
   void save_checkpoint(const std::string& path, bool weights_only = false) const {
@@ -109,10 +112,12 @@ class Trainer {
   std::string resumed_from() const { return to_string(t_->resumed_from(t_->ctx)); }
 
  private:
-  static std::vector<std::pair<std::string, double>> collect_from(void (*list)(void*, const fathom_metric_sink*), void* ctx) {
+  static std::vector<std::pair<std::string, double>> collect_from(void (*list)(void*, const fathom_metric_sink*),
+                                                                  void* ctx) {
     std::vector<std::pair<std::string, double>> out;
     const fathom_metric_sink sink = {&out, [](void* c, fathom_str name, double value) {
-                                       static_cast<std::vector<std::pair<std::string, double>>*>(c)->emplace_back(to_string(name), value);
+                                       static_cast<std::vector<std::pair<std::string, double>>*>(c)->emplace_back(
+                                           to_string(name), value);
                                      }};
     list(ctx, &sink);
     return out;
@@ -141,7 +146,9 @@ class Callback {
   template <typename T>
   void on(Event event, void (T::*method)(Trainer&)) {
     events_ |= uint64_t{1} << static_cast<uint32_t>(event);
-    handlers_[static_cast<size_t>(event)] = [this, method](Trainer& trainer) { (static_cast<T*>(this)->*method)(trainer); };
+    handlers_[static_cast<size_t>(event)] = [this, method](Trainer& trainer) {
+      (static_cast<T*>(this)->*method)(trainer);
+    };
   }
 
  private:
@@ -169,7 +176,9 @@ inline const fathom_callback_v1* vtable() {
           if (!state.is_null()) write(json, state.dump());
         });
       },
-      [](void* self, fathom_str json) { return guard([&] { callback(self).load_state(parse_json(json, "a callback's state")); }); },
+      [](void* self, fathom_str json) {
+        return guard([&] { callback(self).load_state(parse_json(json, "a callback's state")); });
+      },
       [](void* self) { return static_cast<int32_t>(callback(self).order()); }};
   return &table;
 }
@@ -181,9 +190,10 @@ struct KindOf<T, std::enable_if_t<std::is_base_of_v<Callback, T>>> {
   static const void* vtable() { return callback_detail::vtable(); }
   static void describe(Json&) {}
   static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, Callback>(args, self, [](auto options, const Json&, const std::string&, const Json& context) {
-      return static_cast<Callback*>(construct_raw<T>(options, context));
-    });
+    return create_component<T, Callback>(args, self,
+                                         [](auto options, const Json&, const std::string&, const Json& context) {
+                                           return static_cast<Callback*>(construct_raw<T>(options, context));
+                                         });
   }
   static void destroy(void* self) { delete static_cast<Callback*>(self); }
 };

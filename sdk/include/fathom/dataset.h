@@ -65,7 +65,9 @@ inline const fathom_dataset_v1* vtable() {
       [](void* self, void* const* samples, size_t count, const fathom_sink* batch) {
         return guard([&] { emit(batch, box(self).dataset->collate_samples(samples, count)); });
       },
-      [](void* self, int64_t index, double* length) { return guard([&] { *length = box(self).dataset->length_hint(index); }); },
+      [](void* self, int64_t index, double* length) {
+        return guard([&] { *length = box(self).dataset->length_hint(index); });
+      },
       [](void* self, const fathom_port** ports, size_t* count) {
         return guard([&] {
           if (box(self).ports.size() == 0) box(self).ports = PortTable(box(self).dataset->outputs());
@@ -79,8 +81,16 @@ inline void destroy(void* self) { delete static_cast<DatasetBox*>(self); }
 
 // The descriptor of datasets a model makes itself, without a name in any config.
 inline const fathom_component* anonymous() {
-  static const fathom_component component = {sizeof(fathom_component), FATHOM_KIND_DATASET, to_abi("dataset"), nullptr, 0,
-                                             to_abi(""), to_abi("{}"), nullptr, &destroy, vtable()};
+  static const fathom_component component = {sizeof(fathom_component),
+                                             FATHOM_KIND_DATASET,
+                                             to_abi("dataset"),
+                                             nullptr,
+                                             0,
+                                             to_abi(""),
+                                             to_abi("{}"),
+                                             nullptr,
+                                             &destroy,
+                                             vtable()};
   return &component;
 }
 
@@ -93,9 +103,10 @@ struct KindOf<T, std::enable_if_t<std::is_base_of_v<Dataset, T>>> {
   static void describe(Json&) {}
   static void destroy(void* self) { dataset_detail::destroy(self); }
   static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, dataset_detail::DatasetBox>(args, self, [](auto options, const Json&, const std::string&, const Json& context) {
-      return new dataset_detail::DatasetBox{construct_shared<T>(options, context), {}};
-    });
+    return create_component<T, dataset_detail::DatasetBox>(
+        args, self, [](auto options, const Json&, const std::string&, const Json& context) {
+          return new dataset_detail::DatasetBox{construct_shared<T>(options, context), {}};
+        });
   }
 };
 

@@ -30,8 +30,8 @@ class Logger {
   virtual void save() {}
   // "success", "failed" or "interrupted". The last call.
   virtual void finalize(std::string_view status) {}
-  // What has been written so far (rows, bytes): goes into checkpoints. A resumed run calls load_state first, and what the
-  // killed run wrote after that checkpoint must then be dropped, so that the files equal an uninterrupted run's.
+  // What has been written so far (rows, bytes): goes into checkpoints. A resumed run calls load_state first, and what
+  // the killed run wrote after that checkpoint must then be dropped, so that the files equal an uninterrupted run's.
   virtual Json save_state() { return nullptr; }
   virtual void load_state(const Json& state) {}
 };
@@ -49,7 +49,9 @@ inline const fathom_logger_v1* vtable() {
           logger(self).log_metrics(list, step);
         });
       },
-      [](void* self, fathom_str json) { return guard([&] { logger(self).log_hyperparams(parse_json(json, "hyperparameters")); }); },
+      [](void* self, fathom_str json) {
+        return guard([&] { logger(self).log_hyperparams(parse_json(json, "hyperparameters")); });
+      },
       [](void* self, fathom_str name, fathom_str text, int64_t step) {
         return guard([&] { logger(self).log_text(to_view(name), to_view(text), step); });
       },
@@ -61,7 +63,9 @@ inline const fathom_logger_v1* vtable() {
           if (!state.is_null()) write(json, state.dump());
         });
       },
-      [](void* self, fathom_str json) { return guard([&] { logger(self).load_state(parse_json(json, "a logger's state")); }); }};
+      [](void* self, fathom_str json) {
+        return guard([&] { logger(self).load_state(parse_json(json, "a logger's state")); });
+      }};
   return &table;
 }
 }  // namespace logger_detail
@@ -72,9 +76,10 @@ struct KindOf<T, std::enable_if_t<std::is_base_of_v<Logger, T>>> {
   static const void* vtable() { return logger_detail::vtable(); }
   static void describe(Json&) {}
   static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, Logger>(args, self, [](auto options, const Json&, const std::string&, const Json& context) {
-      return static_cast<Logger*>(construct_raw<T>(options, context));
-    });
+    return create_component<T, Logger>(args, self,
+                                       [](auto options, const Json&, const std::string&, const Json& context) {
+                                         return static_cast<Logger*>(construct_raw<T>(options, context));
+                                       });
   }
   static void destroy(void* self) { delete static_cast<Logger*>(self); }
 };

@@ -1,8 +1,8 @@
 // Kind `model`: a NeuralModule that also makes datasets and has training, validation, test and predict steps.
 //
 // A model's constructor takes (const Json& config, const ModelContext&): the config is its whole section, resolved, and
-// children are made from it by name (make_module). NeMo's conventions hold: sections preprocessor, encoder, decoder, loss,
-// train_ds, validation_ds, test_ds, optim.
+// children are made from it by name (make_module). NeMo's conventions hold: sections preprocessor, encoder, decoder,
+// loss, train_ds, validation_ds, test_ds, optim.
 #pragma once
 
 #include "fathom/abi/model.h"
@@ -19,10 +19,10 @@ enum class Stage : uint32_t {
 };
 
 struct ModelContext {
-  bool restoring = false;    // from a .nemo: files named "nemo:X" are in restore_dir, data sections may be unusable
+  bool restoring = false;  // from a .nemo: files named "nemo:X" are in restore_dir, data sections may be unusable
   std::string restore_dir;
   int64_t world_size = 1;
-  std::string config_path;   // "model"
+  std::string config_path;  // "model"
 
   // The file an artifact value names: "nemo:X" inside the unpacked archive, else the path itself.
   std::string artifact_path(const std::string& value) const {
@@ -86,7 +86,8 @@ class Model : public NeuralModule {
   // Makes the child of section `name` and registers it under that name.
   ModuleHandle make_child(const std::string& name, const std::string& default_target = "") {
     Json section = config_.contains(name) ? config_[name] : Json::object();
-    if (!default_target.empty() && !section.contains("_target_") && !section.contains("cls")) section["_target_"] = default_target;
+    if (!default_target.empty() && !section.contains("_target_") && !section.contains("cls"))
+      section["_target_"] = default_target;
     ModuleHandle child = make_module(section, context_.config_path.empty() ? name : context_.config_path + "." + name);
     register_module(name, child.torch_module());
     return child;
@@ -109,7 +110,8 @@ inline const fathom_model_v1* vtable() {
       [](void* self, uint32_t stage, fathom_str config, fathom_str path, fathom_object* dataset) {
         return guard([&] {
           *dataset = {nullptr, nullptr};
-          auto made = model(self).make_dataset(static_cast<Stage>(stage), parse_json(config, "a dataset section"), to_string(path));
+          auto made = model(self).make_dataset(static_cast<Stage>(stage), parse_json(config, "a dataset section"),
+                                               to_string(path));
           if (made != nullptr) *dataset = DatasetHandle::wrap(std::move(made));
         });
       },
@@ -122,15 +124,18 @@ inline const fathom_model_v1* vtable() {
       [](void* self, const fathom_named_value* batch, size_t count, const fathom_step* step) {
         return guard([&] {
           const Values values = Values::from_abi(batch, count);
-          if (step->stage == FATHOM_STAGE_TEST) model(self).test_step(values, Step(step));
-          else model(self).validation_step(values, Step(step));
+          if (step->stage == FATHOM_STAGE_TEST)
+            model(self).test_step(values, Step(step));
+          else
+            model(self).validation_step(values, Step(step));
         });
       },
       [](void* self, const fathom_step* step) { return guard([&] { model(self).eval_epoch_end(Step(step)); }); },
       [](void* self, const fathom_named_value* batch, size_t count, fathom_str options, const fathom_sink* items) {
         return guard([&] {
           Values out;
-          for (auto& item : model(self).predict_step(Values::from_abi(batch, count), parse_json(options, "predict options"))) {
+          for (auto& item :
+               model(self).predict_step(Values::from_abi(batch, count), parse_json(options, "predict options"))) {
             out.add("item", item.dump());
           }
           emit(items, out);
@@ -157,14 +162,16 @@ inline const fathom_model_v1* vtable() {
           if (!state.is_null()) write(json, state.dump());
         });
       },
-      [](void* self, fathom_str json) { return guard([&] { model(self).load_state(parse_json(json, "a model's state")); }); }};
+      [](void* self, fathom_str json) {
+        return guard([&] { model(self).load_state(parse_json(json, "a model's state")); });
+      }};
   return &table;
 }
 
 }  // namespace model_detail
 
-// A model's Options (if it declares any) describe its section; what crosses is the whole section. By default extra keys are
-// allowed: model sections hold values that others refer to.
+// A model's Options (if it declares any) describe its section; what crosses is the whole section. By default extra keys
+// are allowed: model sections hold values that others refer to.
 struct AnyModelOptions {
   static void describe(OptionSet<AnyModelOptions>& o) { o.allow_extra(); }
 };
@@ -213,15 +220,17 @@ class ModelHandle {
   DatasetHandle make_dataset(Stage stage, const Json& section, const std::string& config_path) const {
     fathom_object dataset{nullptr, nullptr};
     const std::string text = section.dump();
-    check(handle_.vtable().make_dataset(handle_.self(), static_cast<uint32_t>(stage), to_abi(text), to_abi(config_path), &dataset));
+    check(handle_.vtable().make_dataset(handle_.self(), static_cast<uint32_t>(stage), to_abi(text), to_abi(config_path),
+                                        &dataset));
     return DatasetHandle(dataset);
   }
   at::Tensor training_step(const Values& batch, const fathom_step& step) const {
     const AbiValues abi(batch);
     at::Tensor loss;
-    const fathom_sink sink = {&loss, [](void* ctx, const fathom_named_value* value) {
-                                return guard([&] { *static_cast<at::Tensor*>(ctx) = Value::from_abi(value->value).tensor(); });
-                              }};
+    const fathom_sink sink = {
+        &loss, [](void* ctx, const fathom_named_value* value) {
+          return guard([&] { *static_cast<at::Tensor*>(ctx) = Value::from_abi(value->value).tensor(); });
+        }};
     check(handle_.vtable().training_step(handle_.self(), abi.data(), abi.size(), &step, &sink));
     return loss;
   }

@@ -9,8 +9,8 @@
 //     fathom::Values forward(const fathom::Values& in) override;
 //   };
 //
-// A caller never calls forward directly: ModuleHandle::operator() (or NeuralModule::call) checks names, counts, ranks and
-// neural types first, and attaches the declared types to the outputs. One call at a time per object.
+// A caller never calls forward directly: ModuleHandle::operator() (or NeuralModule::call) checks names, counts, ranks
+// and neural types first, and attaches the declared types to the outputs. One call at a time per object.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -44,7 +44,8 @@ class NeuralModule : public torch::nn::Module {
     Values out = forward(in);
     if (ports.outputs.size() > 0) {
       const AbiValues abi(out);
-      check(host().check_ports(1, to_abi(owner_name_), ports.outputs.data(), ports.outputs.size(), abi.data(), abi.size()));
+      check(host().check_ports(1, to_abi(owner_name_), ports.outputs.data(), ports.outputs.size(), abi.data(),
+                               abi.size()));
       for (auto& [name, value] : out) {
         if (const fathom_port* port = ports.outputs.find(name)) value.set_type(port->type);
       }
@@ -105,11 +106,12 @@ inline const fathom_module_v1* vtable() {
 
 template <typename T>
 fathom_status create(const fathom_create_args* args, void** self) {
-  return create_component<T, ModuleBox>(args, self, [](auto options, const Json&, const std::string& path, const Json& context) {
-    auto module = construct_shared<T>(options, context);
-    module->set_owner_name(path.empty() ? std::string("module") : path);
-    return new ModuleBox{module, module};
-  });
+  return create_component<T, ModuleBox>(args, self,
+                                        [](auto options, const Json&, const std::string& path, const Json& context) {
+                                          auto module = construct_shared<T>(options, context);
+                                          module->set_owner_name(path.empty() ? std::string("module") : path);
+                                          return new ModuleBox{module, module};
+                                        });
 }
 inline void destroy(void* self) { delete static_cast<ModuleBox*>(self); }
 
@@ -118,7 +120,9 @@ inline void destroy(void* self) { delete static_cast<ModuleBox*>(self); }
 template <typename T>
 struct ModuleKind {
   static const void* vtable() { return module_detail::vtable(); }
-  static fathom_status create(const fathom_create_args* args, void** self) { return module_detail::create<T>(args, self); }
+  static fathom_status create(const fathom_create_args* args, void** self) {
+    return module_detail::create<T>(args, self);
+  }
   static void destroy(void* self) { module_detail::destroy(self); }
   // Ports of the default-constructed component, where it has one: for `plugins info` and the reference pages.
   static void describe(Json& schema) {
@@ -128,8 +132,8 @@ struct ModuleKind {
 
 class Model;
 template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<NeuralModule, T> && !std::is_base_of_v<Loss, T> && !std::is_base_of_v<Model, T>>>
-    : ModuleKind<T> {
+struct KindOf<T, std::enable_if_t<std::is_base_of_v<NeuralModule, T> && !std::is_base_of_v<Loss, T> &&
+                                  !std::is_base_of_v<Model, T>>> : ModuleKind<T> {
   static constexpr fathom_kind kind = FATHOM_KIND_MODULE;
 };
 template <typename T>
@@ -137,7 +141,8 @@ struct KindOf<T, std::enable_if_t<std::is_base_of_v<Loss, T>>> : ModuleKind<T> {
   static constexpr fathom_kind kind = FATHOM_KIND_LOSS;
 };
 
-// --- the caller's side ------------------------------------------------------------------------------------------------
+// --- the caller's side
+// ------------------------------------------------------------------------------------------------
 
 // A module made by name, of any plugin. Its torch module can be registered as a child, so that parameter names, to(),
 // train() and state dicts simply work:
@@ -154,7 +159,8 @@ class ModuleHandle {
   std::shared_ptr<torch::nn::Module> torch_module() const {
     void* pointer = handle_->vtable().torch_module(handle_->self());
     if (pointer == nullptr) {
-      throw Error(Code::kUnavailable, "'" + name() + "' has no torch module: its plugin does not use torch's C++ interface");
+      throw Error(Code::kUnavailable,
+                  "'" + name() + "' has no torch module: its plugin does not use torch's C++ interface");
     }
     return *static_cast<std::shared_ptr<torch::nn::Module>*>(pointer);
   }

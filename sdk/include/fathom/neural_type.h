@@ -18,8 +18,8 @@ struct ElementType {
   Json params = Json::object();
 };
 
-#define FATHOM_ELEMENT_TYPE(NAME)           \
-  struct NAME : ElementType {               \
+#define FATHOM_ELEMENT_TYPE(NAME)                  \
+  struct NAME : ElementType {                      \
     NAME() : ElementType{#NAME, Json::object()} {} \
   }
 FATHOM_ELEMENT_TYPE(VoidType);
@@ -66,8 +66,10 @@ class NeuralType {
       json["axes"] = Json::array();
       std::string axis;
       for (const char c : std::string(*axes) + " ") {
-        if (c != ' ') axis += c;
-        else if (!axis.empty()) json["axes"].push_back(std::exchange(axis, ""));
+        if (c != ' ')
+          axis += c;
+        else if (!axis.empty())
+          json["axes"].push_back(std::exchange(axis, ""));
       }
     } else {
       json["axes"] = nullptr;

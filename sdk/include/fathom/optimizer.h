@@ -4,7 +4,8 @@
 //     double lr = 1e-4, weight_decay = 0;
 //     std::vector<double> betas = {0.9, 0.99};
 //     static void describe(fathom::OptionSet<LionOptions>& o) {
-//       o("lr", &LionOptions::lr, "learning rate")("weight_decay", &LionOptions::weight_decay, "decoupled weight decay")…;
+//       o("lr", &LionOptions::lr, "learning rate")("weight_decay", &LionOptions::weight_decay, "decoupled weight
+//       decay")…;
 //     }
 //   };
 //   class Lion final : public fathom::Optimizer<LionOptions> {
@@ -21,8 +22,9 @@
 //   };
 //   r.add<Lion>("lion", "sign of an interpolated momentum");
 //
-// Groups, overrides per group, missing gradients, state files and errors are the base class's work. Options are named as in
-// PyTorch's param_groups and state as in its state_dict, so checkpoints of both read each other. One thread per object.
+// Groups, overrides per group, missing gradients, state files and errors are the base class's work. Options are named
+// as in PyTorch's param_groups and state as in its state_dict, so checkpoints of both read each other. One thread per
+// object.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -50,9 +52,10 @@ struct StateSlot {
   StateKind kind = StateKind::kLikeParameter;
 };
 
-// What one update sees: the parameters of a group that have a gradient in this step, in parallel vectors. They are dense
-// float32 or float64 CPU tensors (others are worked on as such copies and written back), a parameter and its gradient and
-// kLikeParameter state have the same strides, so kernels may walk their memory. Gradients must not be changed.
+// What one update sees: the parameters of a group that have a gradient in this step, in parallel vectors. They are
+// dense float32 or float64 CPU tensors (others are worked on as such copies and written back), a parameter and its
+// gradient and kLikeParameter state have the same strides, so kernels may walk their memory. Gradients must not be
+// changed.
 struct UpdateBatch {
   std::vector<at::Tensor> parameters, gradients;
   std::vector<std::vector<at::Tensor>> state;  // [slot][i], in the order of slots()
@@ -62,13 +65,16 @@ struct UpdateBatch {
   // The count kept in a kStep or kInteger slot.
   double count(size_t slot, size_t i) const {
     const at::Tensor& t = state[slot][i];
-    return t.scalar_type() == at::kFloat ? *t.const_data_ptr<float>() : static_cast<double>(*t.const_data_ptr<int64_t>());
+    return t.scalar_type() == at::kFloat ? *t.const_data_ptr<float>()
+                                         : static_cast<double>(*t.const_data_ptr<int64_t>());
   }
   // Adds one to all counts of a slot.
   void advance(size_t slot) {
     for (at::Tensor& t : state[slot]) {
-      if (t.scalar_type() == at::kFloat) *t.mutable_data_ptr<float>() += 1.0f;
-      else *t.mutable_data_ptr<int64_t>() += 1;
+      if (t.scalar_type() == at::kFloat)
+        *t.mutable_data_ptr<float>() += 1.0f;
+      else
+        *t.mutable_data_ptr<int64_t>() += 1;
     }
   }
 };
@@ -86,11 +92,13 @@ class OptimizerBase {
       if (!p.defined() || !at::isFloatingType(p.scalar_type()) || !p.device().is_cpu()) {
         throw Error(Code::kFailed, "an optimizer needs floating point parameters on the CPU")
             .at(names[i])
-            .seen(p.defined() ? std::string(c10::toString(p.scalar_type())) + " on " + p.device().str() : "an undefined tensor");
+            .seen(p.defined() ? std::string(c10::toString(p.scalar_type())) + " on " + p.device().str()
+                              : "an undefined tensor");
       }
       check_parameter(p, names[i]);
       if (!known_.insert(p.unsafeGetTensorImpl()).second) {
-        throw Error(Code::kFailed, "a parameter appears in more than one parameter group, or twice in one").at(names[i]);
+        throw Error(Code::kFailed, "a parameter appears in more than one parameter group, or twice in one")
+            .at(names[i]);
       }
     }
     append_options(overrides);
@@ -99,7 +107,8 @@ class OptimizerBase {
     group.names = std::move(names);
     group.active.assign(parameters.size(), false);
     for (const at::Tensor& p : parameters) {
-      group.plain.push_back(p.is_non_overlapping_and_dense() && (p.scalar_type() == at::kFloat || p.scalar_type() == at::kDouble));
+      group.plain.push_back(p.is_non_overlapping_and_dense() &&
+                            (p.scalar_type() == at::kFloat || p.scalar_type() == at::kDouble));
     }
     group.all.parameters = std::move(parameters);
     group.first = parameter_count_;
@@ -111,7 +120,8 @@ class OptimizerBase {
     }
   }
 
-  // gradients[i] belongs to the i-th parameter in order of addition; null or undefined = none, the parameter is skipped.
+  // gradients[i] belongs to the i-th parameter in order of addition; null or undefined = none, the parameter is
+  // skipped.
   void step(at::Tensor* const* gradients, size_t count) {
     if (count != parameter_count_) {
       throw Error(Code::kInternal, "an optimizer got " + std::to_string(count) + " gradients for " +
@@ -145,8 +155,10 @@ class OptimizerBase {
           const at::Tensor& value = group.all.state[s][i];
           if (!value.defined()) continue;
           const auto index = static_cast<int64_t>(group.first + i);
-          if (group.slots[s].kind == StateKind::kInteger) emit(index, group.slots[s].name, Value(*value.const_data_ptr<int64_t>()));
-          else emit(index, group.slots[s].name, Value(value));
+          if (group.slots[s].kind == StateKind::kInteger)
+            emit(index, group.slots[s].name, Value(*value.const_data_ptr<int64_t>()));
+          else
+            emit(index, group.slots[s].name, Value(value));
         }
       }
     }
@@ -163,7 +175,9 @@ class OptimizerBase {
       }
       std::vector<std::string> known;
       for (const StateSlot& slot : group.slots) known.push_back(slot.name);
-      throw Error(Code::kBadData, "the optimizer keeps no state named '" + key + "'").at(group.names[i]).candidates(known);
+      throw Error(Code::kBadData, "the optimizer keeps no state named '" + key + "'")
+          .at(group.names[i])
+          .candidates(known);
     }
     throw Error(Code::kBadData, "optimizer state for parameter " + std::to_string(parameter) + " of " +
                                     std::to_string(parameter_count_));
@@ -189,7 +203,8 @@ class OptimizerBase {
   void set_group_steps(size_t group, int64_t steps) { groups_[group].all.group_steps = steps; }
   void check_group(size_t group) const {
     if (group >= groups_.size()) {
-      throw Error(Code::kInternal, "no parameter group " + std::to_string(group) + " of " + std::to_string(groups_.size()));
+      throw Error(Code::kInternal,
+                  "no parameter group " + std::to_string(group) + " of " + std::to_string(groups_.size()));
     }
   }
 
@@ -232,8 +247,10 @@ class OptimizerBase {
             .expected(c10::str(p.sizes(), " on ", p.device().str()));
       }
       if (!group.plain[i]) group.whole = false;
-      if (gradient->scalar_type() == p.scalar_type() && same_layout(*gradient, p)) out.push_back(*gradient);
-      else out.push_back(at::empty_like(p).copy_(*gradient));
+      if (gradient->scalar_type() == p.scalar_type() && same_layout(*gradient, p))
+        out.push_back(*gradient);
+      else
+        out.push_back(at::empty_like(p).copy_(*gradient));
     }
   }
 
@@ -270,7 +287,8 @@ class OptimizerBase {
       part.gradients.push_back(plain ? group.all.gradients[i] : work(group.all.gradients[i]));
       for (size_t s = 0; s < group.slots.size(); ++s) {
         const at::Tensor& state = group.all.state[s][i];
-        const bool convert = !plain && state.defined() && group.slots[s].kind != StateKind::kStep && group.slots[s].kind != StateKind::kInteger;
+        const bool convert = !plain && state.defined() && group.slots[s].kind != StateKind::kStep &&
+                             group.slots[s].kind != StateKind::kInteger;
         part.state[s].push_back(convert ? work(state) : state);
       }
     }
@@ -285,8 +303,11 @@ class OptimizerBase {
         at::Tensor& kept = group.all.state[s][i];
         const at::Tensor& made = part.state[s][k];
         if (made.is_same(kept) || !made.defined()) continue;
-        if (kept.defined() && kept.sizes() == made.sizes()) kept.copy_(made);
-        else kept = group.plain[i] || made.scalar_type() == at::kLong ? made : made.to(group.all.parameters[i].scalar_type());
+        if (kept.defined() && kept.sizes() == made.sizes())
+          kept.copy_(made);
+        else
+          kept =
+              group.plain[i] || made.scalar_type() == at::kLong ? made : made.to(group.all.parameters[i].scalar_type());
       }
     }
   }
@@ -305,7 +326,10 @@ class OptimizerBase {
     at::Tensor& kept = group.all.state[s][i];
     const StateSlot& slot = group.slots[s];
     const auto fail = [&](std::string seen, std::string expected) {
-      throw Error(Code::kBadData, "optimizer state '" + slot.name + "' does not fit").at(group.names[i]).seen(seen).expected(expected);
+      throw Error(Code::kBadData, "optimizer state '" + slot.name + "' does not fit")
+          .at(group.names[i])
+          .seen(seen)
+          .expected(expected);
     };
     at::Tensor loaded;
     if (value.is_tensor()) {
@@ -381,11 +405,12 @@ class Optimizer : public OptimizerBase {
   }
   Json group_options(size_t group) const final {
     check_group(group);
-    Json all = dump_options(options_[group]), out = Json::object();
-    for (auto& [key, value] : all.items()) {
+    const Json all = dump_options(options_[group]), fixed = fixed_group_entries();
+    Json out = Json::object();
+    for (const auto& [key, value] : all.items()) {
       if (in_param_groups(key)) out[key] = value;
     }
-    for (const auto& [key, value] : fixed_group_entries().items()) out[key] = value;
+    for (const auto& [key, value] : fixed.items()) out[key] = value;
     if (keeps_group_step() && group_steps(group) > 0) out["step"] = group_steps(group);
     return out;
   }
@@ -396,10 +421,13 @@ class Optimizer : public OptimizerBase {
     const Json fixed = fixed_group_entries();
     for (const auto& [key, value] : options.items()) {
       if (fixed.contains(key)) continue;
-      if (set().has(key)) merged[key] = value;
-      else if (key == "step" && keeps_group_step()) set_group_steps(group, value.template get<int64_t>());
+      if (set().has(key))
+        merged[key] = value;
+      else if (key == "step" && keeps_group_step())
+        set_group_steps(group, value.template get<int64_t>());
       else if (key != "params" && key != "initial_lr" && key != "param_names" && key != "name")
-        log(FATHOM_LOG_WARNING, config_path(), "the saved optimizer option '" + key + "' is not known here and left out");
+        log(FATHOM_LOG_WARNING, config_path(),
+            "the saved optimizer option '" + key + "' is not known here and left out");
     }
     // Not validated: what an update itself has set (Adafactor's lr) may contradict what a config may say.
     options_[group] = parse_options<O>(merged, config_path());
@@ -479,8 +507,16 @@ inline fathom_status load_group(void* self, size_t group, fathom_str options) {
   return guard([&] { base(self).load_group(group, parse_json(options, "a saved parameter group")); });
 }
 inline const fathom_optimizer_v1* vtable() {
-  static const fathom_optimizer_v1 table = {sizeof(fathom_optimizer_v1), &add_group,     &step,       &group_count, &get_option,
-                                            &set_option,                 &group_options, &save_state, &load_state,  &load_group};
+  static const fathom_optimizer_v1 table = {sizeof(fathom_optimizer_v1),
+                                            &add_group,
+                                            &step,
+                                            &group_count,
+                                            &get_option,
+                                            &set_option,
+                                            &group_options,
+                                            &save_state,
+                                            &load_state,
+                                            &load_group};
   return &table;
 }
 
@@ -491,18 +527,20 @@ struct KindOf<T, std::enable_if_t<std::is_base_of_v<OptimizerBase, T>>> {
   static constexpr fathom_kind kind = FATHOM_KIND_OPTIMIZER;
   static const void* vtable() { return optimizer_detail::vtable(); }
   static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, OptimizerBase>(args, self, [](auto options, const Json&, const std::string& path, const Json& context) {
-      std::unique_ptr<T> made(construct_raw<T>(options, context));
-      made->set_config_path(path);
-      made->validate(options);
-      return static_cast<OptimizerBase*>(made.release());
-    });
+    return create_component<T, OptimizerBase>(
+        args, self, [](auto options, const Json&, const std::string& path, const Json& context) {
+          std::unique_ptr<T> made(construct_raw<T>(options, context));
+          made->set_config_path(path);
+          made->validate(options);
+          return static_cast<OptimizerBase*>(made.release());
+        });
   }
   static void destroy(void* self) { delete static_cast<OptimizerBase*>(self); }
   static void describe(Json& schema) {}
 };
 
-// --- the caller's side ------------------------------------------------------------------------------------------------
+// --- the caller's side
+// ------------------------------------------------------------------------------------------------
 
 // An optimizer made by name, of any plugin.
 class OptimizerHandle {
@@ -514,7 +552,8 @@ class OptimizerHandle {
   std::string name() const { return handle_->name(); }
 
   // `options` overrides the options given at creation for this group.
-  void add_group(const std::vector<std::pair<std::string, at::Tensor>>& parameters, const Json& options = Json::object()) {
+  void add_group(const std::vector<std::pair<std::string, at::Tensor>>& parameters,
+                 const Json& options = Json::object()) {
     std::vector<fathom_parameter> list;
     for (const auto& [name, tensor] : parameters) list.push_back({to_abi(name), handle_of(tensor)});
     const std::string text = options.dump();
@@ -548,13 +587,14 @@ class OptimizerHandle {
   }
   void load_group(size_t group, const Json& options) {
     if (!FATHOM_HAS(&table(), load_group)) {
-      throw Error(Code::kUnavailable, "'" + name() + "' cannot take over saved parameter groups: its plugin is too old");
+      throw Error(Code::kUnavailable,
+                  "'" + name() + "' cannot take over saved parameter groups: its plugin is too old");
     }
     const std::string text = options.dump();
     check(table().load_group(handle_->self(), group, to_abi(text)));
   }
-  // PyTorch's `state`: parameter index in order of addition -> its values. Tensors are shared with the optimizer: copy what
-  // must outlive the next step.
+  // PyTorch's `state`: parameter index in order of addition -> its values. Tensors are shared with the optimizer: copy
+  // what must outlive the next step.
   std::map<int64_t, Values> save_state() const {
     std::map<int64_t, Values> out;
     const fathom_state_sink sink = {&out, [](void* ctx, int64_t parameter, const fathom_named_value* value) {

@@ -49,24 +49,37 @@ const OptionSet<T>& set_of();
 
 template <typename T>
 std::string type_name() {
-  if constexpr (std::is_same_v<T, bool>) return "bool";
-  else if constexpr (std::is_same_v<T, int64_t>) return "int";
-  else if constexpr (std::is_same_v<T, double>) return "float";
-  else if constexpr (std::is_same_v<T, std::string>) return "str";
-  else if constexpr (std::is_same_v<T, Json>) return "any";
-  else if constexpr (is_optional<T>::value) return "optional[" + type_name<typename T::value_type>() + "]";
-  else if constexpr (is_vector<T>::value) return "list[" + type_name<typename T::value_type>() + "]";
-  else if constexpr (is_map<T>::value) return "dict[str, " + type_name<typename T::mapped_type>() + "]";
-  else return "object";
+  if constexpr (std::is_same_v<T, bool>)
+    return "bool";
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return "int";
+  else if constexpr (std::is_same_v<T, double>)
+    return "float";
+  else if constexpr (std::is_same_v<T, std::string>)
+    return "str";
+  else if constexpr (std::is_same_v<T, Json>)
+    return "any";
+  else if constexpr (is_optional<T>::value)
+    return "optional[" + type_name<typename T::value_type>() + "]";
+  else if constexpr (is_vector<T>::value)
+    return "list[" + type_name<typename T::value_type>() + "]";
+  else if constexpr (is_map<T>::value)
+    return "dict[str, " + type_name<typename T::mapped_type>() + "]";
+  else
+    return "object";
 }
 
 // The schema of the nested struct inside T (through optional, list and dict), or null.
 template <typename T>
 Json nested_options() {
-  if constexpr (is_optional<T>::value || is_vector<T>::value) return nested_options<typename T::value_type>();
-  else if constexpr (is_map<T>::value) return nested_options<typename T::mapped_type>();
-  else if constexpr (std::is_class_v<T> && !std::is_same_v<T, std::string> && !std::is_same_v<T, Json>) return set_of<T>().schema();
-  else return nullptr;
+  if constexpr (is_optional<T>::value || is_vector<T>::value)
+    return nested_options<typename T::value_type>();
+  else if constexpr (is_map<T>::value)
+    return nested_options<typename T::mapped_type>();
+  else if constexpr (std::is_class_v<T> && !std::is_same_v<T, std::string> && !std::is_same_v<T, Json>)
+    return set_of<T>().schema();
+  else
+    return nullptr;
 }
 
 [[noreturn]] inline void mismatch(const Json& value, const std::string& expected, const std::string& path) {
@@ -188,7 +201,8 @@ class OptionSet {
   OptionSet& required(std::string name, M T::*member, std::string doc, std::string unit = "") {
     return add(std::move(name), member, std::move(doc), std::move(unit), true);
   }
-  // Accepts keys that are not declared (a model's section holds values that others refer to); without it they are errors.
+  // Accepts keys that are not declared (a model's section holds values that others refer to); without it they are
+  // errors.
   OptionSet& allow_extra() {
     extra_ = true;
     return *this;
@@ -199,8 +213,10 @@ class OptionSet {
     Json list = Json::array();
     for (const auto& option : options_) {
       Json entry = {{"name", option.name}, {"type", option.type}, {"doc", option.doc}};
-      if (option.required) entry["required"] = true;
-      else entry["default"] = option.write(defaults);
+      if (option.required)
+        entry["required"] = true;
+      else
+        entry["default"] = option.write(defaults);
       if (!option.unit.empty()) entry["unit"] = option.unit;
       if (Json nested = option.nested(); !nested.is_null()) {
         entry["options"] = nested["options"];
@@ -231,7 +247,9 @@ class OptionSet {
     }
     for (const auto& option : options_) {
       if (option.required && !config.contains(option.name)) {
-        throw Error(Code::kFailed, "option '" + option.name + "' is missing").at(path).expected(option.type + ": " + option.doc);
+        throw Error(Code::kFailed, "option '" + option.name + "' is missing")
+            .at(path)
+            .expected(option.type + ": " + option.doc);
       }
     }
     return out;
@@ -249,8 +267,8 @@ class OptionSet {
     }
     return false;
   }
-  // One number of `value` by name: a float, int or bool option, or an item of a list of them as "betas[0]". Nothing when no
-  // such option is declared, or it is null or no number.
+  // One number of `value` by name: a float, int or bool option, or an item of a list of them as "betas[0]". Nothing
+  // when no such option is declared, or it is null or no number.
   std::optional<double> get_number(const T& value, std::string_view name) const {
     const auto [option, item] = find_number(name);
     return option == nullptr ? std::nullopt : option->get_number(value, item);

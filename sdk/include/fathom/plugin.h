@@ -6,7 +6,8 @@
 //   }
 //
 // Include the kinds' headers you use before or after; `add` finds a class's kind by its base class.
-// fathom_add_plugin() defines FATHOM_TORCH_USE (0 none, 1 stable, 2 cxx) and, for the latter two, the libtorch it builds with.
+// fathom_add_plugin() defines FATHOM_TORCH_USE (0 none, 1 stable, 2 cxx) and, for the latter two, the libtorch it
+// builds with.
 #pragma once
 
 #include <deque>
@@ -39,8 +40,8 @@ constexpr const char* build_cxx_tag() {
 // What a plugin's descriptor says: nothing where it shares no C++ objects.
 constexpr const char* cxx_tag() { return FATHOM_TORCH_USE == 0 ? "" : build_cxx_tag(); }
 
-// Each kind specialises this for classes derived from its base: `kind`, `vtable()`, `create(args)`, `destroy(self)`, and
-// `describe(Json& schema)` for what the kind adds to the description (a module its ports).
+// Each kind specialises this for classes derived from its base: `kind`, `vtable()`, `create(args)`, `destroy(self)`,
+// and `describe(Json& schema)` for what the kind adds to the description (a module its ports).
 template <typename T, typename = void>
 struct KindOf;
 
@@ -55,8 +56,8 @@ class Registry {
     Json schema = options_schema<typename OptionsOf<T>::type>();
     Kind::describe(schema);
     Entry& entry = keep(std::move(name), std::move(doc), std::move(aliases), schema.dump());
-    entry.component = {sizeof(fathom_component), Kind::kind,           to_abi(entry.name), entry.alias_views.data(),
-                       entry.alias_views.size(), to_abi(entry.doc),    to_abi(entry.schema), &Kind::create,
+    entry.component = {sizeof(fathom_component), Kind::kind,        to_abi(entry.name),   entry.alias_views.data(),
+                       entry.alias_views.size(), to_abi(entry.doc), to_abi(entry.schema), &Kind::create,
                        &Kind::destroy,           Kind::vtable()};
     check(registrar_->add(registrar_->ctx, &entry.component));
   }
@@ -108,9 +109,12 @@ fathom_status create_component(const fathom_create_args* args, void** self, Make
 template <typename T, typename Options>
 auto construct_args(auto&& wrap, Options&& options, const Json& context) {
   using O = std::decay_t<Options>;
-  if constexpr (std::is_constructible_v<T, const O&, const Json&>) return wrap(options, context);
-  else if constexpr (std::is_constructible_v<T, const O&>) return wrap(options);
-  else return wrap();
+  if constexpr (std::is_constructible_v<T, const O&, const Json&>)
+    return wrap(options, context);
+  else if constexpr (std::is_constructible_v<T, const O&>)
+    return wrap(options);
+  else
+    return wrap();
 }
 template <typename T, typename Options>
 std::shared_ptr<T> construct_shared(Options&& options, const Json& context) {
@@ -123,29 +127,29 @@ T* construct_raw(Options&& options, const Json& context) {
 
 }  // namespace fathom
 
-#define FATHOM_PLUGIN(NAME, VERSION, LICENCE, VENDOR, URL)                                                        \
-  static void fathom_register_components(::fathom::Registry& r);                                                  \
-  static fathom_status fathom_register_all(const fathom_host* host, const fathom_registrar* registrar) {          \
-    ::fathom::host_slot() = host;                                                                                 \
-    return ::fathom::guard([&] {                                                                                  \
-      ::fathom::Registry registry(registrar);                                                                     \
-      fathom_register_components(registry);                                                                       \
-    });                                                                                                           \
-  }                                                                                                               \
-  extern "C" __attribute__((visibility("default"))) const fathom_plugin_entry fathom_plugin_entry_v1 = {          \
-      FATHOM_PLUGIN_MAGIC,                                                                                        \
-      sizeof(fathom_plugin_entry),                                                                                \
-      FATHOM_ABI_MAJOR,                                                                                           \
-      FATHOM_ABI_MINOR,                                                                                           \
-      {NAME, sizeof(NAME) - 1},                                                                                   \
-      {VERSION, sizeof(VERSION) - 1},                                                                             \
-      {LICENCE, sizeof(LICENCE) - 1},                                                                             \
-      {VENDOR, sizeof(VENDOR) - 1},                                                                               \
-      {URL, sizeof(URL) - 1},                                                                                     \
-      FATHOM_TORCH_USE,                                                                                           \
-      {FATHOM_LIBTORCH_VERSION, sizeof(FATHOM_LIBTORCH_VERSION) - 1},                                             \
-      {::fathom::cxx_tag(), std::char_traits<char>::length(::fathom::cxx_tag())},                                 \
-      fathom_register_all,                                                                                        \
-      nullptr,                                                                                                    \
-      nullptr};                                                                                                   \
+#define FATHOM_PLUGIN(NAME, VERSION, LICENCE, VENDOR, URL)                                               \
+  static void fathom_register_components(::fathom::Registry& r);                                         \
+  static fathom_status fathom_register_all(const fathom_host* host, const fathom_registrar* registrar) { \
+    ::fathom::host_slot() = host;                                                                        \
+    return ::fathom::guard([&] {                                                                         \
+      ::fathom::Registry registry(registrar);                                                            \
+      fathom_register_components(registry);                                                              \
+    });                                                                                                  \
+  }                                                                                                      \
+  extern "C" __attribute__((visibility("default"))) const fathom_plugin_entry fathom_plugin_entry_v1 = { \
+      FATHOM_PLUGIN_MAGIC,                                                                               \
+      sizeof(fathom_plugin_entry),                                                                       \
+      FATHOM_ABI_MAJOR,                                                                                  \
+      FATHOM_ABI_MINOR,                                                                                  \
+      {NAME, sizeof(NAME) - 1},                                                                          \
+      {VERSION, sizeof(VERSION) - 1},                                                                    \
+      {LICENCE, sizeof(LICENCE) - 1},                                                                    \
+      {VENDOR, sizeof(VENDOR) - 1},                                                                      \
+      {URL, sizeof(URL) - 1},                                                                            \
+      FATHOM_TORCH_USE,                                                                                  \
+      {FATHOM_LIBTORCH_VERSION, sizeof(FATHOM_LIBTORCH_VERSION) - 1},                                    \
+      {::fathom::cxx_tag(), std::char_traits<char>::length(::fathom::cxx_tag())},                        \
+      fathom_register_all,                                                                               \
+      nullptr,                                                                                           \
+      nullptr};                                                                                          \
   static void fathom_register_components([[maybe_unused]] ::fathom::Registry& r)

@@ -24,7 +24,9 @@ class Resolver {
 namespace resolver_detail {
 
 inline fathom_status call(void* self, fathom_str arguments, const fathom_text_sink* result) {
-  return guard([&] { write(result, static_cast<Resolver*>(self)->call(parse_json(arguments, "a resolver's arguments")).dump()); });
+  return guard([&] {
+    write(result, static_cast<Resolver*>(self)->call(parse_json(arguments, "a resolver's arguments")).dump());
+  });
 }
 
 }  // namespace resolver_detail
@@ -37,9 +39,10 @@ struct KindOf<T, std::enable_if_t<std::is_base_of_v<Resolver, T>>> {
     return &table;
   }
   static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, Resolver>(args, self, [](auto options, const Json&, const std::string&, const Json& context) {
-      return static_cast<Resolver*>(construct_raw<T>(options, context));
-    });
+    return create_component<T, Resolver>(args, self,
+                                         [](auto options, const Json&, const std::string&, const Json& context) {
+                                           return static_cast<Resolver*>(construct_raw<T>(options, context));
+                                         });
   }
   static void destroy(void* self) { delete static_cast<Resolver*>(self); }
   static void describe(Json&) {}

@@ -2,7 +2,8 @@
 //
 //   struct HalvingOptions {
 //     int64_t every = 1000;
-//     static void describe(fathom::OptionSet<HalvingOptions>& o) { o("every", &HalvingOptions::every, "steps between halvings"); }
+//     static void describe(fathom::OptionSet<HalvingOptions>& o) { o("every", &HalvingOptions::every, "steps between
+//     halvings"); }
 //   };
 //   class Halving final : public fathom::Scheduler {
 //    public:
@@ -20,8 +21,8 @@
 //   r.add<Halving>("Halving", "half the rate every so many steps");
 //
 // An `Options` member named max_steps is filled from the run's number of steps when the config does not give one.
-// State is saved under PyTorch's and NeMo's attribute names, so a scheduler resumes from their checkpoints; as there, what was
-// saved wins over the options. One thread per object.
+// State is saved under PyTorch's and NeMo's attribute names, so a scheduler resumes from their checkpoints; as there,
+// what was saved wins over the options. One thread per object.
 #pragma once
 
 #include <algorithm>
@@ -32,10 +33,10 @@
 namespace fathom {
 
 struct ScheduleStep {
-  int64_t step = 0;                 // steps (or epochs) taken; 0 at construction. PyTorch's last_epoch
-  std::vector<double> base_lrs;     // the optimizer's initial rates, one per group
-  std::vector<double> lrs;          // the rates in force
-  std::optional<double> monitor;    // the watched metric, for schedulers that ask for one
+  int64_t step = 0;               // steps (or epochs) taken; 0 at construction. PyTorch's last_epoch
+  std::vector<double> base_lrs;   // the optimizer's initial rates, one per group
+  std::vector<double> lrs;        // the rates in force
+  std::optional<double> monitor;  // the watched metric, for schedulers that ask for one
 };
 
 // Names a scheduler's fields once, for saving and loading.
@@ -83,7 +84,8 @@ class Scheduler {
   virtual const char* interval() const { return "step"; }
   virtual bool needs_monitor() const { return false; }
   virtual void state(StateFields& fields) {}
-  // False for schedulers that are none of PyTorch's LRScheduler (ReduceLROnPlateau): no base_lrs and counters in the state.
+  // False for schedulers that are none of PyTorch's LRScheduler (ReduceLROnPlateau): no base_lrs and counters in the
+  // state.
   virtual bool counts_steps() const { return true; }
 
   // What the table calls: rates() with the bookkeeping that is saved.
@@ -184,8 +186,8 @@ inline fathom_status load_state(void* self, fathom_str json) {
   return guard([&] { base(self).load(parse_json(json, "a scheduler's state")); });
 }
 inline const fathom_scheduler_v1* vtable() {
-  static const fathom_scheduler_v1 table = {sizeof(fathom_scheduler_v1), &rates,      &second_option, &interval,
-                                            &needs_monitor,              &save_state, &load_state};
+  static const fathom_scheduler_v1 table = {
+      sizeof(fathom_scheduler_v1), &rates, &second_option, &interval, &needs_monitor, &save_state, &load_state};
   return &table;
 }
 
@@ -201,8 +203,8 @@ struct KindOf<T, std::enable_if_t<std::is_base_of_v<Scheduler, T>>> {
       const std::string path = to_string(args->config_path);
       const Json context = parse_json(args->context, "a scheduler's context");
       Json config = parse_json(args->config, "a scheduler's config");
-      if (options_detail::set_of<Options>().has("max_steps") && context.contains("max_steps") && !context["max_steps"].is_null() &&
-          (!config.contains("max_steps") || config["max_steps"].is_null())) {
+      if (options_detail::set_of<Options>().has("max_steps") && context.contains("max_steps") &&
+          !context["max_steps"].is_null() && (!config.contains("max_steps") || config["max_steps"].is_null())) {
         const Json& steps = context["max_steps"];
         const bool whole = steps.is_number_float() && steps.get<double>() == std::floor(steps.get<double>());
         config["max_steps"] = whole ? Json(static_cast<int64_t>(steps.get<double>())) : steps;
@@ -220,7 +222,8 @@ struct KindOf<T, std::enable_if_t<std::is_base_of_v<Scheduler, T>>> {
   static void describe(Json& schema) {}
 };
 
-// --- the caller's side ------------------------------------------------------------------------------------------------
+// --- the caller's side
+// ------------------------------------------------------------------------------------------------
 
 // A scheduler made by name, of any plugin.
 class SchedulerHandle {
@@ -265,19 +268,17 @@ class SchedulerHandle {
  private:
   const fathom_scheduler_v1& table() const { return handle_->vtable(); }
   static fathom_schedule_step to_abi_step(const ScheduleStep& at) {
-    return {sizeof(fathom_schedule_step),
-            at.step,
-            at.base_lrs.data(),
-            at.lrs.empty() ? at.base_lrs.data() : at.lrs.data(),
-            at.base_lrs.size(),
-            at.monitor ? &*at.monitor : nullptr};
+    return {sizeof(fathom_schedule_step), at.step,
+            at.base_lrs.data(),           at.lrs.empty() ? at.base_lrs.data() : at.lrs.data(),
+            at.base_lrs.size(),           at.monitor ? &*at.monitor : nullptr};
   }
   std::shared_ptr<Handle<fathom_scheduler_v1>> handle_;
 };
 
 // `config` is the `sched` section: `name` or `_target_`, and the scheduler's options. `optimizer` is group 0's options.
-inline SchedulerHandle make_scheduler(const Json& config, const std::string& config_path, const std::optional<double>& max_steps,
-                                      const std::vector<double>& base_lrs, const Json& optimizer) {
+inline SchedulerHandle make_scheduler(const Json& config, const std::string& config_path,
+                                      const std::optional<double>& max_steps, const std::vector<double>& base_lrs,
+                                      const Json& optimizer) {
   Json context = {{"max_steps", nullptr}, {"base_lrs", base_lrs}, {"optimizer", optimizer}};
   if (max_steps) context["max_steps"] = *max_steps;
   return SchedulerHandle(create_object(1u << FATHOM_KIND_SCHEDULER, config, config_path, context));

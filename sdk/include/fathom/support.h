@@ -4,8 +4,8 @@
 
 #include <cstring>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -20,7 +20,9 @@ using Json = nlohmann::ordered_json;
 
 inline fathom_str to_abi(std::string_view text) { return {text.data(), text.size()}; }
 inline std::string_view to_view(fathom_str text) { return {text.ptr, text.len}; }
-inline std::string to_string(fathom_str text) { return text.len == 0 ? std::string() : std::string(text.ptr, text.len); }
+inline std::string to_string(fathom_str text) {
+  return text.len == 0 ? std::string() : std::string(text.ptr, text.len);
+}
 
 // The host's table: set once, by the plugin entry (see plugin.h) and by the host for its own libraries.
 inline const fathom_host*& host_slot() {
@@ -99,7 +101,8 @@ inline Json parse_json(fathom_str text, const char* what) {
   }
 }
 
-// --- objects on the caller's side -------------------------------------------------------------------------------------
+// --- objects on the caller's side
+// -------------------------------------------------------------------------------------
 
 // Owns an object made by a plugin. VTable is the kind's struct (fathom_module_v1, …).
 template <typename VTable>

@@ -14,12 +14,12 @@ namespace fathom {
 class Value {
  public:
   Value() = default;
-  Value(at::Tensor tensor) : data_(std::move(tensor)) {}            // NOLINT: conversions are the point
-  Value(std::vector<Value> list) : data_(std::move(list)) {}        // NOLINT
-  Value(std::string text) : data_(std::move(text)) {}               // NOLINT
-  Value(const char* text) : data_(std::string(text)) {}             // NOLINT
-  Value(int64_t integer) : data_(integer) {}                        // NOLINT
-  Value(double real) : data_(real) {}                               // NOLINT
+  Value(at::Tensor tensor) : data_(std::move(tensor)) {}      // NOLINT: conversions are the point
+  Value(std::vector<Value> list) : data_(std::move(list)) {}  // NOLINT
+  Value(std::string text) : data_(std::move(text)) {}         // NOLINT
+  Value(const char* text) : data_(std::string(text)) {}       // NOLINT
+  Value(int64_t integer) : data_(integer) {}                  // NOLINT
+  Value(double real) : data_(real) {}                         // NOLINT
 
   bool is_none() const { return std::holds_alternative<std::monostate>(data_); }
   bool is_tensor() const { return std::holds_alternative<at::Tensor>(data_); }
@@ -80,7 +80,9 @@ class Value {
       case FATHOM_VALUE_TEXT: out.data_ = to_string(in.as.text); break;
       case FATHOM_VALUE_INT: out.data_ = in.as.integer; break;
       case FATHOM_VALUE_REAL: out.data_ = in.as.real; break;
-      default: throw Error(Code::kInternal, "a value of unknown kind " + std::to_string(in.kind) + " crossed the plugin boundary");
+      default:
+        throw Error(Code::kInternal,
+                    "a value of unknown kind " + std::to_string(in.kind) + " crossed the plugin boundary");
     }
     out.type_ = in.type;
     return out;
@@ -136,7 +138,8 @@ class Values {
   static Values from_abi(const fathom_named_value* values, size_t count) {
     Values out;
     out.items_.reserve(count);
-    for (size_t i = 0; i < count; ++i) out.items_.emplace_back(to_string(values[i].name), Value::from_abi(values[i].value));
+    for (size_t i = 0; i < count; ++i)
+      out.items_.emplace_back(to_string(values[i].name), Value::from_abi(values[i].value));
     return out;
   }
 
@@ -161,9 +164,10 @@ class AbiValues {
 };
 
 inline fathom_sink values_sink(Values& out) {
-  return {&out, [](void* ctx, const fathom_named_value* value) {
-            return guard([&] { static_cast<Values*>(ctx)->add(to_string(value->name), Value::from_abi(value->value)); });
-          }};
+  return {
+      &out, [](void* ctx, const fathom_named_value* value) {
+        return guard([&] { static_cast<Values*>(ctx)->add(to_string(value->name), Value::from_abi(value->value)); });
+      }};
 }
 inline void emit(const fathom_sink* sink, const Values& values) {
   AbiValues abi(values);

@@ -39,15 +39,15 @@ typedef struct fathom_str {
 typedef int32_t fathom_status;
 enum {
   FATHOM_OK = 0,
-  FATHOM_FAILED = 1,        /* the run failed; also configuration errors */
-  FATHOM_USAGE = 2,         /* unknown command or flag */
-  FATHOM_BAD_DATA = 65,     /* input is there but malformed */
-  FATHOM_NO_INPUT = 66,     /* no such input */
-  FATHOM_UNAVAILABLE = 69,  /* a plugin or a device is missing or was refused */
-  FATHOM_INTERNAL = 70,     /* a bug */
-  FATHOM_CANT_CREATE = 73,  /* cannot create output */
-  FATHOM_IO = 74,           /* read or write failed */
-  FATHOM_INTERRUPTED = 75   /* stopped after a checkpoint was written */
+  FATHOM_FAILED = 1,       /* the run failed; also configuration errors */
+  FATHOM_USAGE = 2,        /* unknown command or flag */
+  FATHOM_BAD_DATA = 65,    /* input is there but malformed */
+  FATHOM_NO_INPUT = 66,    /* no such input */
+  FATHOM_UNAVAILABLE = 69, /* a plugin or a device is missing or was refused */
+  FATHOM_INTERNAL = 70,    /* a bug */
+  FATHOM_CANT_CREATE = 73, /* cannot create output */
+  FATHOM_IO = 74,          /* read or write failed */
+  FATHOM_INTERRUPTED = 75  /* stopped after a checkpoint was written */
 };
 
 /* An error in words. Empty fields are left out of the printed text. */

@@ -1,6 +1,7 @@
 /* Kind `callback`: hooks into the training loop, under Lightning's names. Called from the training thread only.
  *
- * Context given to create: {"run_dir": "folder of the run", "checkpoint_dir": "…/checkpoints", "name": experiment name}.
+ * Context given to create: {"run_dir": "folder of the run", "checkpoint_dir": "…/checkpoints", "name": experiment
+ * name}.
  */
 #ifndef FATHOM_ABI_CALLBACK_H_
 #define FATHOM_ABI_CALLBACK_H_
@@ -47,19 +48,19 @@ enum {
   FATHOM_EVENT_COUNT = 30
 };
 
-/* Callbacks of one event run in this order, within it as configured: those that watch a monitored value after those that
-   may change one, and those that save after all others, so that what they save is complete. */
+/* Callbacks of one event run in this order, within it as configured: those that watch a monitored value after those
+   that may change one, and those that save after all others, so that what they save is complete. */
 enum { FATHOM_ORDER_NORMAL = 0, FATHOM_ORDER_MONITORING = 1, FATHOM_ORDER_CHECKPOINT = 2 };
 
 /* Where the run stands. A plain struct so that reading it costs nothing; kept up to date by the trainer. */
 typedef struct fathom_progress {
   uint32_t struct_size;
-  int64_t epoch;                 /* 0-based */
-  int64_t global_step;           /* optimizer steps taken */
-  int64_t batch_idx;             /* of the batch in hand, in its loader */
-  int64_t batches_that_stepped;  /* Lightning's x-axis of step metrics, zero-based + 1 */
-  int64_t training_batches;      /* batches of an epoch after limits; -1 = unknown */
-  int64_t eval_batches;          /* of the running evaluation; -1 = unknown */
+  int64_t epoch;                /* 0-based */
+  int64_t global_step;          /* optimizer steps taken */
+  int64_t batch_idx;            /* of the batch in hand, in its loader */
+  int64_t batches_that_stepped; /* Lightning's x-axis of step metrics, zero-based + 1 */
+  int64_t training_batches;     /* batches of an epoch after limits; -1 = unknown */
+  int64_t eval_batches;         /* of the running evaluation; -1 = unknown */
   int64_t dataloader_idx;
   int64_t max_epochs, max_steps; /* -1 = none */
   double val_check_interval;     /* as configured; check_every_n_epoch beside it */
@@ -67,7 +68,7 @@ typedef struct fathom_progress {
   int64_t log_every_n_steps;
   int32_t sanity_checking, validating, should_stop, fast_dev_run;
   int32_t has_validation, val_check_at_epoch_end; /* validation runs once, at the end of each epoch */
-  int64_t resumed_global_step;   /* 0 unless resumed */
+  int64_t resumed_global_step;                    /* 0 unless resumed */
 } fathom_progress;
 
 typedef struct fathom_metric_sink {
@@ -99,7 +100,8 @@ typedef struct fathom_trainer {
   fathom_status (*loss)(void* ctx, double* value);
   /* 2-norm of all gradients, before clipping; meaningful at ON_BEFORE_OPTIMIZER_STEP and until the next backward. */
   fathom_status (*gradient_norm)(void* ctx, double* value);
-  /* JSON: {"modules": [{name, type, params, trainable, training, inputs, outputs}…], "total", "trainable", "non_trainable"}. */
+  /* JSON: {"modules": [{name, type, params, trainable, training, inputs, outputs}…], "total", "trainable",
+   * "non_trainable"}. */
   void (*model_summary)(void* ctx, int32_t depth, const fathom_text_sink* json);
   fathom_str (*resumed_from)(void* ctx); /* checkpoint path of this run's start, or empty */
 } fathom_trainer;

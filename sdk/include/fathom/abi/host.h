@@ -1,4 +1,5 @@
-/* The host table: what a plugin may ask of the host. Thread-safe unless said otherwise; valid until the process ends. */
+/* The host table: what a plugin may ask of the host. Thread-safe unless said otherwise; valid until the process ends.
+ */
 #ifndef FATHOM_ABI_HOST_H_
 #define FATHOM_ABI_HOST_H_
 
@@ -19,20 +20,24 @@ typedef struct fathom_host {
 
   void (*log)(int32_t level, fathom_str component, fathom_str text);
 
-  /* Neural types, by their JSON form {"axes": […]|null, "elements": NAME, "params": {…}}. Equal types give equal ids. */
+  /* Neural types, by their JSON form {"axes": […]|null, "elements": NAME, "params": {…}}. Equal types give equal ids.
+   */
   fathom_status (*intern_type)(fathom_str json, fathom_type_id* id);
   void (*type_text)(fathom_type_id id, const fathom_text_sink* out);
-  /* Adds an element type {"name", "parent", "params": {…}, "doc"}; the same name with another definition is an error. */
+  /* Adds an element type {"name", "parent", "params": {…}, "doc"}; the same name with another definition is an error.
+   */
   fathom_status (*register_element_type)(fathom_str json);
-  /* NeMo's typecheck on one call: names, counts, ranks, nesting and types of `values` against `ports`. `owner` names the
-     component in the message. Follows the process's switches (checks off, semantic checks off). Never allocates unless it
-     fails. `outputs` selects the rules for outputs, which compare no types: the caller attaches the declared ones. */
+  /* NeMo's typecheck on one call: names, counts, ranks, nesting and types of `values` against `ports`. `owner` names
+     the component in the message. Follows the process's switches (checks off, semantic checks off). Never allocates
+     unless it fails. `outputs` selects the rules for outputs, which compare no types: the caller attaches the declared
+     ones. */
   fathom_status (*check_ports)(int32_t outputs, fathom_str owner, const fathom_port* ports, size_t port_count,
                                const fathom_named_value* values, size_t value_count);
 
   /* Makes a component named in `config` (`_target_`, or `name`, or `cls`), of one of the kinds in the bit set
      (1 << FATHOM_KIND_…): how a model gets its children. Loads the providing plugin when needed. */
-  fathom_status (*create)(uint32_t kinds, fathom_str config, fathom_str config_path, fathom_str context, fathom_object* out);
+  fathom_status (*create)(uint32_t kinds, fathom_str config, fathom_str config_path, fathom_str context,
+                          fathom_object* out);
 
   int32_t (*thread_budget)(void); /* threads a component may use at most */
   int32_t (*cancelled)(void);     /* nonzero after the user asked to stop */

@@ -21,10 +21,11 @@ typedef struct fathom_logger_v1 {
   fathom_status (*log_metrics)(void* self, const fathom_metric_value* metrics, size_t count, int64_t step);
   fathom_status (*log_hyperparams)(void* self, fathom_str json);
   fathom_status (*log_text)(void* self, fathom_str name, fathom_str text, int64_t step);
-  fathom_status (*save)(void* self);                       /* flush to disk */
+  fathom_status (*save)(void* self);                        /* flush to disk */
   fathom_status (*finalize)(void* self, fathom_str status); /* "success", "failed", "interrupted" */
-  /* What has been written so far (rows, bytes), kept in checkpoints. load_state comes before any other call of a resumed
-     run and drops what a killed run wrote after the checkpoint, so that files equal an uninterrupted run's. JSON. */
+  /* What has been written so far (rows, bytes), kept in checkpoints. load_state comes before any other call of a
+     resumed run and drops what a killed run wrote after the checkpoint, so that files equal an uninterrupted run's.
+     JSON. */
   fathom_status (*save_state)(void* self, const fathom_text_sink* json);
   fathom_status (*load_state)(void* self, fathom_str json);
 } fathom_logger_v1;

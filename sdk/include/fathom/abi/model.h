@@ -1,7 +1,7 @@
 /* Kind `model`: a module that also makes datasets, has training, validation, test and predict steps, and inference.
  *
- * Context given to create: {"restoring": bool, "restore_dir": "folder of an unpacked .nemo or empty", "world_size": int,
- * "seed": int}. Artifacts named "nemo:FILE" in the config are files of restore_dir.
+ * Context given to create: {"restoring": bool, "restore_dir": "folder of an unpacked .nemo or empty", "world_size":
+ * int, "seed": int}. Artifacts named "nemo:FILE" in the config are files of restore_dir.
  */
 #ifndef FATHOM_ABI_MODEL_H_
 #define FATHOM_ABI_MODEL_H_
@@ -37,7 +37,8 @@ typedef struct fathom_step {
   void* ctx;
   /* Logs a number: `tensor` (one element, read only when the value is needed) or, when null, `value`.
      batch_size weights an epoch mean; 0 = 1. */
-  fathom_status (*log)(void* ctx, fathom_str name, fathom_tensor tensor, double value, uint32_t flags, double batch_size);
+  fathom_status (*log)(void* ctx, fathom_str name, fathom_tensor tensor, double value, uint32_t flags,
+                       double batch_size);
 } fathom_step;
 
 typedef struct fathom_model_v1 {
@@ -45,14 +46,18 @@ typedef struct fathom_model_v1 {
   const fathom_module_v1* module; /* the model as a module: ports, forward, torch module */
   /* The dataset of a stage from its config section (train_ds, validation_ds, test_ds; for predict a section naming the
      inputs). *dataset stays empty (component null) when the section asks for none. */
-  fathom_status (*make_dataset)(void* self, uint32_t stage, fathom_str config, fathom_str config_path, fathom_object* dataset);
+  fathom_status (*make_dataset)(void* self, uint32_t stage, fathom_str config, fathom_str config_path,
+                                fathom_object* dataset);
   /* `loss` receives one value named "loss". */
-  fathom_status (*training_step)(void* self, const fathom_named_value* batch, size_t count, const fathom_step* step, const fathom_sink* loss);
+  fathom_status (*training_step)(void* self, const fathom_named_value* batch, size_t count, const fathom_step* step,
+                                 const fathom_sink* loss);
   fathom_status (*eval_step)(void* self, const fathom_named_value* batch, size_t count, const fathom_step* step);
   /* End of one loader of a validation or test epoch: log the epoch's metrics here and reset them. */
   fathom_status (*eval_epoch_end)(void* self, const fathom_step* step);
-  /* One JSON object (a text value) per item of the batch, in order. `options` is a JSON object ({"timestamps": true}). */
-  fathom_status (*predict_step)(void* self, const fathom_named_value* batch, size_t count, fathom_str options, const fathom_sink* items);
+  /* One JSON object (a text value) per item of the batch, in order. `options` is a JSON object ({"timestamps": true}).
+   */
+  fathom_status (*predict_step)(void* self, const fathom_named_value* batch, size_t count, fathom_str options,
+                                const fathom_sink* items);
   /* The model's own config as it would go into model_config.yaml, JSON. */
   fathom_status (*config)(void* self, const fathom_text_sink* json);
   /* Files that belong to the model: values named by config key ("tokenizer.model_path"), text = path on disk. */

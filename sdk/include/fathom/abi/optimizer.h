@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 typedef struct fathom_parameter {
-  fathom_str name;   /* full name in the model, for messages and patterns */
+  fathom_str name; /* full name in the model, for messages and patterns */
   fathom_tensor tensor;
 } fathom_parameter;
 

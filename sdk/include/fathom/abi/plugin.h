@@ -30,7 +30,7 @@ typedef struct fathom_plugin_entry {
   uint32_t struct_size;
   uint32_t abi_major, abi_minor;
   fathom_str name, version, licence, vendor, url;
-  uint32_t torch_use;         /* FATHOM_TORCH_* */
+  uint32_t torch_use;          /* FATHOM_TORCH_* */
   fathom_str libtorch_version; /* "2.11.0"; empty for FATHOM_TORCH_NONE */
   fathom_str cxx_tag;          /* "itanium-libstdc++-cxx11"; empty for FATHOM_TORCH_NONE */
   fathom_status (*register_all)(const fathom_host* host, const fathom_registrar* registrar);

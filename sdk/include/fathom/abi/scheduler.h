@@ -25,7 +25,7 @@ typedef struct fathom_scheduler_v1 {
   /* Writes group_count rates. Called once with step 0 before training, then after every optimizer step (or epoch). */
   fathom_status (*rates)(void* self, const fathom_schedule_step* at, double* lrs);
   /* Also writes another hyper-parameter per group that a schedule cycles (CyclicLR's and OneCycleLR's momentum):
-     *name stays empty when there is none. May be null. */
+   *name stays empty when there is none. May be null. */
   fathom_status (*second_option)(void* self, const fathom_schedule_step* at, fathom_str* name, double* values);
   /* "step" or "epoch": when the host calls it by default. */
   fathom_str (*interval)(void* self);

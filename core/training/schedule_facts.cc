@@ -1,0 +1,24 @@
+// The one part of schedule_plan.h that knows the trainer.
+#include "core/training/optimization.h"
+#include "core/training/schedule_plan.h"
+
+namespace fathom::training {
+
+SchedulePlan plan_schedule(const Json& section, const std::string& config_path, const TrainingFacts& facts) {
+  Json sched = section;
+  if (sched.is_object() && (!sched.contains("max_steps") || sched["max_steps"].is_null())) {
+    if (facts.max_steps >= 0) {
+      sched["max_steps"] = facts.max_steps;
+    } else {
+      sched["t_max_epochs"] = facts.max_epochs >= 0 ? Json(facts.max_epochs) : Json(nullptr);
+      sched["t_accumulate_grad_batches"] = facts.accumulate_grad_batches;
+      sched["t_limit_train_batches"] = facts.limit_train_batches;
+      sched["t_num_workers"] = 1;
+    }
+  }
+  std::optional<TrainLoaderSize> loader;
+  if (facts.dataset_size > 0) loader = TrainLoaderSize{facts.dataset_size, facts.batch_size, facts.drop_last};
+  return plan_lr_scheduler(sched, loader, config_path);
+}
+
+}  // namespace fathom::training

@@ -1,0 +1,24 @@
+// ModelSummary: the table of modules and parameter counts that Lightning prints before training; goes to the log.
+#pragma once
+
+#include "fathom/callback.h"
+
+namespace fathom::callbacks {
+
+class ModelSummary final : public Callback {
+ public:
+  struct Options {
+    int64_t max_depth = 1;
+    static void describe(OptionSet<Options>& o) { o("max_depth", &Options::max_depth, "levels of modules that are shown; 0: nothing, -1: all"); }
+  };
+  explicit ModelSummary(const Options& options);
+
+  // `summary` as the trainer gives it. Sizes are those of 32-bit parameters, as in Lightning.
+  static std::string table(const Json& summary);
+
+ private:
+  void show(Trainer& trainer);
+  Options options_;
+};
+
+}  // namespace fathom::callbacks

@@ -1,0 +1,48 @@
+// Timer: Lightning's. Stops the run after a time; the time used is in the checkpoint, so that a resumed run has the rest.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "fathom/callback.h"
+
+namespace fathom::callbacks {
+
+class Timer final : public Callback {
+ public:
+  struct Options {
+    Json duration = nullptr;
+    std::string interval = "step";
+    bool verbose = true;
+    static void describe(OptionSet<Options>& o) {
+      o("duration", &Options::duration, "time for training: seconds, \"DD:HH:MM:SS\" or {hours: …}; null: only measure");
+      o("interval", &Options::interval, "step or epoch: when to look at the clock");
+      o("verbose", &Options::verbose, "say when the time is up");
+    }
+  };
+  explicit Timer(const Options& options);
+
+  std::string state_key() const override { return "Timer"; }
+  // {"time_elapsed": {"train": seconds, "validate": seconds, …}}
+  Json save_state() const override;
+  void load_state(const Json& state) override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void start(Trainer& trainer);
+  void stop(Trainer& trainer);
+  void start_validation(Trainer& trainer);
+  void end_validation(Trainer& trainer);
+  void start_test(Trainer& trainer);
+  void end_test(Trainer& trainer);
+  void look(Trainer& trainer);
+  double train_seconds() const;
+
+  Options options_;
+  std::optional<double> duration_;
+  std::optional<Clock::time_point> started_, validating_, testing_;
+  double train_ = 0, validate_ = 0, test_ = 0;  // finished stretches
+};
+
+}  // namespace fathom::callbacks
