@@ -32,8 +32,8 @@ struct ComposeRequest {
   std::string job_name = "app";      // unless hydra.job.name is set
   bool multirun = false;             // sweeps are legal, `group: ???` is passed over
   // Hydra to the letter. Otherwise some words are read that Hydra refuses or takes literally, with a warning where the
-  // result is not what Hydra gives: unquoted '=', '~' and non-ASCII text in values; `model.optim=adam` for a section with
-  // a `name` sets the name; `~key` deletes also a null value.
+  // result is not what Hydra gives: unquoted '=', '~' and non-ASCII text in values; `model.optim=adam` for a section
+  // with a `name` sets the name; `~key` deletes also a null value.
   bool strict_overrides = false;
   std::shared_ptr<const ClassType> schema;      // merged under the primary config, as NeMo's `schema=`
   const ResolverRegistry* resolvers = nullptr;  // null: default_resolvers()

@@ -155,7 +155,15 @@ std::string find_resume_checkpoint(const ExpManagerOptions& o, const std::string
     }
     return one(ends, "end");
   }
-  if (!lasts.empty()) return one(lasts, "last");
+  if (lasts.size() > 1) {
+    // A run killed after writing its new last checkpoint and before removing the old one leaves both; NeMo gives up
+    // here.
+    std::sort(lasts.begin(), lasts.end(),
+              [](const fs::path& a, const fs::path& b) { return fs::last_write_time(a) < fs::last_write_time(b); });
+    log_warning("exp_manager", "{}: {} last checkpoints; the newest is taken: {}", folder, lasts.size(),
+                lasts.back().string());
+  }
+  if (!lasts.empty()) return lasts.back();
   if (unfinished) {
     throw Error(Code::kFailed, "every checkpoint to resume from is unfinished")
         .at(folder)

@@ -91,14 +91,11 @@ void save_nemo(const ModelHandle& model, const std::string& path) {
     at_path(config, key) = "nemo:" + name;
     artifacts.push_back(checkpoint::NemoMember::of_file(name, file));
   }
-  // The weights' size must be known before they are written, so they go to a file first.
-  const TemporaryFolder scratch;
-  const std::string weights = scratch.path() + "/" + std::string(checkpoint::kNemoWeights);
-  checkpoint::save_torch_file(weights, checkpoint::state_dict_value(training::state_dict(*model.torch_module())),
-                              "model_weights");
+  const checkpoint::PickleValue state = checkpoint::state_dict_value(training::state_dict(*model.torch_module()));
+  const checkpoint::PickleFileWriter weights(state, "model_weights");
   std::vector<checkpoint::NemoMember> members = {
       checkpoint::NemoMember::of_text(std::string(checkpoint::kNemoConfig), config::to_yaml(config::from_json(config))),
-      checkpoint::NemoMember::of_file(std::string(checkpoint::kNemoWeights), weights)};
+      {std::string(checkpoint::kNemoWeights), weights.size(), [&](FileWriter& file) { weights.write(file); }}};
   for (auto& artifact : artifacts) members.push_back(std::move(artifact));
 
   std::string earlier;

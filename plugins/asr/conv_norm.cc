@@ -62,7 +62,7 @@ at::Tensor draw_bits(int64_t numel, double probability, DropoutBits& dropout) {
   dropout.scale = 65536 / (65536 - static_cast<double>(dropout.threshold));
   // The whole range of int64: random_() alone leaves the sign bit out.
   at::Tensor bits = at::empty({(numel + 3) / 4}, at::kLong);
-  bits.random_(std::numeric_limits<int64_t>::min(), std::nullopt);
+  bits.random_(std::numeric_limits<int64_t>::min(), std::optional<int64_t>());
   dropout.bits = reinterpret_cast<const uint16_t*>(bits.const_data_ptr<int64_t>());
   return bits;
 }

@@ -234,6 +234,7 @@ at::Tensor EncDecCTCModel::training_step(const Values& batch, const Step& step) 
   const Encoded encoded = encode(batch);
   at::Tensor loss = loss_of(encoded, batch);
   step.log("train_loss", loss.detach());
+  step.log("learning_rate", step.learning_rate());
   step.log("global_step", static_cast<double>(step.global_step()));
   if (step.log_every_n_steps() > 0 && (step.batch_idx() + 1) % step.log_every_n_steps() == 0) {
     step.log("training_batch_wer", count_errors(encoded, batch).rate());

@@ -19,7 +19,7 @@ at::Tensor reference(const at::Tensor& x, const at::Tensor& w, const at::Tensor&
   const int64_t filters = w.size(0);
   const at::Tensor folded = in.reshape({-1, filters, in.size(2)});
   const auto b = bias.defined() ? std::optional(bias) : std::nullopt;
-  at::Tensor out = at::conv1d(folded, w, b, o.stride, 0, o.dilation, filters);
+  at::Tensor out = at::conv1d(folded, w, b, o.stride, int64_t{0}, o.dilation, filters);
   out = out.reshape({x.size(0), x.size(1), out.size(2)});
   return o.out_mask ? o.out_mask->apply(out) : out;
 }
@@ -95,7 +95,8 @@ TEST(DepthwiseConv, NanAndInfinityReachTheirWindowOnly) {
   w[0][0][0] = inf;
   const at::Tensor x = at::randn({1, 4, 30});
   const DepthwiseOptions o{1, 1, 2, 2, nullptr, nullptr};
-  EXPECT_TRUE(at::equal(depthwise_conv1d(x, w, {}, o).isfinite(), at::conv1d(x, w, {}, 1, 2, 1, 4).isfinite()));
+  EXPECT_TRUE(at::equal(depthwise_conv1d(x, w, {}, o).isfinite(),
+                        at::conv1d(x, w, {}, int64_t{1}, int64_t{2}, int64_t{1}, 4).isfinite()));
 }
 
 TEST(DepthwiseConv, HigherDerivatives) {

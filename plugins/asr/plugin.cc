@@ -9,11 +9,13 @@
 #include "ctc_model.h"
 #include "mfcc_preprocessor.h"
 #include "spec_augment.h"
+#include "text_components.h"
 
 FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
   using namespace fathom::asr;  // NOLINT
   const auto module_names = [](const std::string& name, const std::string& file) {
-    return std::vector<std::string>{"nemo.collections.asr.modules." + name, "nemo.collections.asr.modules." + file + "." + name};
+    return std::vector<std::string>{"nemo.collections.asr.modules." + name,
+                                    "nemo.collections.asr.modules." + file + "." + name};
   };
   r.add<AudioToMelSpectrogramPreprocessor>("asr.AudioToMelSpectrogramPreprocessor", "audio to log-mel features",
                                            module_names("AudioToMelSpectrogramPreprocessor", "audio_preprocessing"));
@@ -21,14 +23,21 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                                  module_names("AudioToMFCCPreprocessor", "audio_preprocessing"));
   r.add<SpectrogramAugmentation>("asr.SpectrogramAugmentation", "masks bands of frequency and time, and rectangles",
                                  module_names("SpectrogramAugmentation", "audio_preprocessing"));
-  r.add<ConvASREncoder>("asr.ConvASREncoder", "Jasper, QuartzNet and Citrinet encoder", module_names("ConvASREncoder", "conv_asr"));
-  r.add<ConvASRDecoder>("asr.ConvASRDecoder", "1x1 convolution and log-softmax per frame", module_names("ConvASRDecoder", "conv_asr"));
+  r.add<ConvASREncoder>("asr.ConvASREncoder", "Jasper, QuartzNet and Citrinet encoder",
+                        module_names("ConvASREncoder", "conv_asr"));
+  r.add<ConvASRDecoder>("asr.ConvASRDecoder", "1x1 convolution and log-softmax per frame",
+                        module_names("ConvASRDecoder", "conv_asr"));
   r.add<ConvASRDecoderClassification>("asr.ConvASRDecoderClassification", "pooling over time and a linear layer",
                                       module_names("ConvASRDecoderClassification", "conv_asr"));
   r.add<CTCLoss>("asr.CTCLoss", "connectionist temporal classification",
                  {"nemo.collections.asr.losses.CTCLoss", "nemo.collections.asr.losses.ctc.CTCLoss"});
   r.add<AudioToCharDataset>("asr.AudioToCharDataset", "clips of a manifest with transcripts as character ids",
                             {"nemo.collections.asr.data.audio_to_text.AudioToCharDataset"});
-  r.add<EncDecCTCModel>("asr.EncDecCTCModel", "character speech recognition with CTC (Jasper, QuartzNet)",
-                        {"nemo.collections.asr.models.EncDecCTCModel", "nemo.collections.asr.models.ctc_models.EncDecCTCModel"});
+  r.add<WerMetric>("asr.WER", "word or character error rate",
+                   {"nemo.collections.asr.metrics.WER", "nemo.collections.asr.metrics.wer.WER"});
+  r.add<CharTokenizerComponent>("asr.CharTokenizer", "one id per character",
+                                {"nemo.collections.common.tokenizers.CharTokenizer"});
+  r.add<EncDecCTCModel>(
+      "asr.EncDecCTCModel", "character speech recognition with CTC (Jasper, QuartzNet)",
+      {"nemo.collections.asr.models.EncDecCTCModel", "nemo.collections.asr.models.ctc_models.EncDecCTCModel"});
 }

@@ -32,7 +32,8 @@ TEST(EarlyStopping, PatienceCountsChecksWithoutImprovement) {
   EXPECT_EQ(epochs({{"patience", 0}}, {3, 4}), 2);
   EXPECT_EQ(epochs({{"patience", 2}, {"mode", "max"}}, {1, 2, 1, 1, 9}), 4);
   EXPECT_EQ(epochs({{"patience", 2}, {"min_delta", 0.5}}, {3, 2.6, 2.4, 2.3, 2.2}), 5);
-  EXPECT_EQ(epochs({}, {5, 4, 3, 2, 1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.09, 0.08, 0.07, 0.06, 0.05, 0.04}), 20);
+  EXPECT_EQ(
+      epochs({}, {5, 4, 3, 2, 1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.09, 0.08, 0.07, 0.06, 0.05, 0.04}), 20);
 }
 
 TEST(EarlyStopping, ThresholdsAndFiniteness) {
@@ -67,14 +68,18 @@ TEST(LearningRateMonitor, NamesAndValues) {
   trainer.groups = 2;
   trainer.progress.log_every_n_steps = 2;
   trainer.progress.max_epochs = 1;
-  LearningRateMonitor callback(parse_options<LearningRateMonitor::Options>({{"log_momentum", true}, {"log_weight_decay", true}}, "c"));
+  LearningRateMonitor callback(
+      parse_options<LearningRateMonitor::Options>({{"log_momentum", true}, {"log_weight_decay", true}}, "c"));
   trainer.add(callback);
   trainer.fit();
   ASSERT_EQ(trainer.logged.size(), 12u);  // steps 2 and 4
   trainer.logged.resize(6);
-  EXPECT_THAT(trainer.logged, ElementsAre(Pair("lr-Novograd/pg1", 0.01), Pair("lr-Novograd/pg1-momentum", 0.9), Pair("lr-Novograd/pg1-weight_decay", 0.001),
-                                          Pair("lr-Novograd/pg2", 1.01), Pair("lr-Novograd/pg2-momentum", 1.9), Pair("lr-Novograd/pg2-weight_decay", 1.001)));
-  EXPECT_THROW(LearningRateMonitor(parse_options<LearningRateMonitor::Options>({{"logging_interval", "batch"}}, "c")), Error);
+  EXPECT_THAT(trainer.logged,
+              ElementsAre(Pair("lr-Novograd/pg1", 0.01), Pair("lr-Novograd/pg1-momentum", 0.9),
+                          Pair("lr-Novograd/pg1-weight_decay", 0.001), Pair("lr-Novograd/pg2", 1.01),
+                          Pair("lr-Novograd/pg2-momentum", 1.9), Pair("lr-Novograd/pg2-weight_decay", 1.001)));
+  EXPECT_THROW(LearningRateMonitor(parse_options<LearningRateMonitor::Options>({{"logging_interval", "batch"}}, "c")),
+               Error);
 }
 
 TEST(LearningRateMonitor, EpochIntervalTakesTheRateAtItsStart) {
@@ -89,16 +94,23 @@ TEST(LearningRateMonitor, EpochIntervalTakesTheRateAtItsStart) {
 }
 
 TEST(ModelSummary, Table) {
-  const Json summary = {{"modules",
-                         {{{"name", "encoder"}, {"type", "ConvASREncoder"}, {"params", 18900000}, {"trainable", 18900000}, {"training", true}},
-                          {{"name", "loss"}, {"type", "CTCLoss"}, {"params", 0}, {"trainable", 0}, {"training", true}}}},
-                        {"total", 18924381}, {"trainable", 18900000}, {"non_trainable", 24381}};
+  const Json summary = {
+      {"modules",
+       {{{"name", "encoder"},
+         {"type", "ConvASREncoder"},
+         {"params", 18900000},
+         {"trainable", 18900000},
+         {"training", true}},
+        {{"name", "loss"}, {"type", "CTCLoss"}, {"params", 0}, {"trainable", 0}, {"training", true}}}},
+      {"total", 18924381},
+      {"trainable", 18900000},
+      {"non_trainable", 24381}};
   EXPECT_EQ(ModelSummary::table(summary),
             "  | Name    | Type           | Params | Mode\n"
-            "--------------------------------------------\n"
+            "---------------------------------------------\n"
             "0 | encoder | ConvASREncoder | 18.9 M | train\n"
             "1 | loss    | CTCLoss        | 0      | train\n"
-            "--------------------------------------------\n"
+            "---------------------------------------------\n"
             "18.9 M    Trainable params\n"
             "24.4 K    Non-trainable params\n"
             "18.9 M    Total params\n"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <cstdint>
+#include <cstdio>
 #include <vector>
 
 #include "fathom/error.h"
@@ -83,7 +83,8 @@ Spec parse(std::string_view text) {
 // Separators every three (four for b, o, x) digits of the integer part.
 void group(std::string& digits, char separator, size_t every) {
   size_t end = 0;
-  while (end < digits.size() && std::isxdigit(static_cast<unsigned char>(digits[end])) != 0 && digits[end] != 'e') ++end;
+  while (end < digits.size() && std::isxdigit(static_cast<unsigned char>(digits[end])) != 0 && digits[end] != 'e')
+    ++end;
   while (end > every) {
     end -= every;
     digits.insert(end, 1, separator);
@@ -92,7 +93,8 @@ void group(std::string& digits, char separator, size_t every) {
 
 std::string general(double value, int precision, bool alternate, bool upper) {
   char text[1100];
-  std::snprintf(text, sizeof text, alternate ? (upper ? "%#.*G" : "%#.*g") : (upper ? "%.*G" : "%.*g"), precision, value);
+  std::snprintf(text, sizeof text, alternate ? (upper ? "%#.*G" : "%#.*g") : (upper ? "%.*G" : "%.*g"), precision,
+                value);
   return text;
 }
 
@@ -100,7 +102,8 @@ std::string general(double value, int precision, bool alternate, bool upper) {
 std::string shortest(double value) {
   char text[40];
   const bool fixed = value == 0 || (value >= 1e-4 && value < 1e16);
-  const auto [end, error] = std::to_chars(text, text + sizeof text, value, fixed ? std::chars_format::fixed : std::chars_format::scientific);
+  const auto [end, error] =
+      std::to_chars(text, text + sizeof text, value, fixed ? std::chars_format::fixed : std::chars_format::scientific);
   std::string out(text, end);
   if (fixed && out.find('.') == std::string::npos) out += ".0";
   return out;
@@ -115,10 +118,15 @@ std::string float_digits(double value, const Spec& spec) {
   char text[1500];
   switch (type) {
     case 'e':
-    case 'E': std::snprintf(text, sizeof text, spec.alternate ? (upper ? "%#.*E" : "%#.*e") : (upper ? "%.*E" : "%.*e"), precision, value); return text;
+    case 'E':
+      std::snprintf(text, sizeof text, spec.alternate ? (upper ? "%#.*E" : "%#.*e") : (upper ? "%.*E" : "%.*e"),
+                    precision, value);
+      return text;
     case 'f':
     case 'F': std::snprintf(text, sizeof text, spec.alternate ? "%#.*f" : "%.*f", precision, value); return text;
-    case '%': std::snprintf(text, sizeof text, spec.alternate ? "%#.*f%%" : "%.*f%%", precision, value * 100); return text;
+    case '%':
+      std::snprintf(text, sizeof text, spec.alternate ? "%#.*f%%" : "%.*f%%", precision, value * 100);
+      return text;
     case 'g':
     case 'G':
     case 'n': return general(value, std::max(precision, 1), spec.alternate, upper);
@@ -154,10 +162,16 @@ std::string integer_digits(uint64_t value, const Spec& spec, std::string_view wh
     if (value > 0x10ffff) fail("no character has this number", whole);
     const auto c = static_cast<uint32_t>(value);
     std::string out;
-    if (c < 0x80) out += static_cast<char>(c);
-    else if (c < 0x800) (out += static_cast<char>(0xc0 | c >> 6)) += static_cast<char>(0x80 | (c & 0x3f));
-    else if (c < 0x10000) ((out += static_cast<char>(0xe0 | c >> 12)) += static_cast<char>(0x80 | (c >> 6 & 0x3f))) += static_cast<char>(0x80 | (c & 0x3f));
-    else (((out += static_cast<char>(0xf0 | c >> 18)) += static_cast<char>(0x80 | (c >> 12 & 0x3f))) += static_cast<char>(0x80 | (c >> 6 & 0x3f))) += static_cast<char>(0x80 | (c & 0x3f));
+    if (c < 0x80)
+      out += static_cast<char>(c);
+    else if (c < 0x800)
+      (out += static_cast<char>(0xc0 | c >> 6)) += static_cast<char>(0x80 | (c & 0x3f));
+    else if (c < 0x10000)
+      ((out += static_cast<char>(0xe0 | c >> 12)) += static_cast<char>(0x80 | (c >> 6 & 0x3f))) +=
+          static_cast<char>(0x80 | (c & 0x3f));
+    else
+      (((out += static_cast<char>(0xf0 | c >> 18)) += static_cast<char>(0x80 | (c >> 12 & 0x3f))) +=
+       static_cast<char>(0x80 | (c >> 6 & 0x3f))) += static_cast<char>(0x80 | (c & 0x3f));
     return out;
   }
   char text[72];
@@ -180,7 +194,8 @@ size_t characters(std::string_view text) {
 
 std::string python_format(MetricValue value, std::string_view text) {
   Spec spec = parse(text);
-  const bool as_integer = value.integer && (spec.type == 0 || std::string_view("bcdnoxX").find(spec.type) != std::string_view::npos);
+  const bool as_integer =
+      value.integer && (spec.type == 0 || std::string_view("bcdnoxX").find(spec.type) != std::string_view::npos);
   if (!value.integer && std::string_view("bcdoxX").find(spec.type) != std::string_view::npos && spec.type != 0) {
     fail("a float has no such format", text);
   }
@@ -189,14 +204,16 @@ std::string python_format(MetricValue value, std::string_view text) {
                                   : float_digits(std::fabs(value.number), spec);
   if (spec.no_negative_zero && digits.find_first_of("123456789in") == std::string::npos) negative = false;
   std::string head = negative ? "-" : spec.sign == "-" ? "" : spec.sign;
-  if (as_integer && spec.alternate && spec.type != 0 && std::string_view("boxX").find(spec.type) != std::string_view::npos) {
+  if (as_integer && spec.alternate && spec.type != 0 &&
+      std::string_view("boxX").find(spec.type) != std::string_view::npos) {
     head += std::string("0") + spec.type;
   }
   if (spec.grouping != 0) {
     const size_t every = spec.type != 0 && std::string_view("boxX").find(spec.type) != std::string_view::npos ? 4 : 3;
     if (spec.fill == "0" && spec.align == '=') {  // zeros are grouped too
       const size_t tail = digits.size() - std::min(digits.find_first_not_of("0123456789"), digits.size());
-      while (head.size() + tail + (digits.size() - tail) + (digits.size() - tail - 1) / every < spec.width) digits.insert(0, 1, '0');
+      while (head.size() + tail + (digits.size() - tail) + (digits.size() - tail - 1) / every < spec.width)
+        digits.insert(0, 1, '0');
     }
     group(digits, spec.grouping, every);
   }
@@ -272,12 +289,14 @@ std::string python_str_format(const std::string& text, const MetricValues& metri
 }
 
 void replace_all(std::string& text, const std::string& from, const std::string& to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
 }
 
 }  // namespace
 
-std::string format_checkpoint_name(std::string_view filename, const MetricValues& given, bool auto_insert_metric_name, std::string_view prefix) {
+std::string format_checkpoint_name(std::string_view filename, const MetricValues& given, bool auto_insert_metric_name,
+                                   std::string_view prefix) {
   const std::string original(filename.empty() ? "{epoch}-{step}" : filename);
   std::string text = original;
   std::vector<std::string> groups;  // each "{NAME", up to the next ':' or '}'

@@ -1,4 +1,5 @@
-// Names of checkpoint files, as Lightning makes them from a template: "{epoch}-{val_loss:.2f}" -> "epoch=3-val_loss=0.25".
+// Names of checkpoint files, as Lightning makes them from a template: "{epoch}-{val_loss:.2f}" ->
+// "epoch=3-val_loss=0.25".
 #pragma once
 
 #include <map>
@@ -13,8 +14,9 @@ struct MetricValue {
 };
 using MetricValues = std::map<std::string, MetricValue>;
 
-// Lightning's rule, an empty template meaning "{epoch}-{step}": longer keys are replaced first, a key without a metric is
-// the integer 0, and the rest is Python's str.format. Error kFailed where Python raises (unbalanced braces, a bad spec).
+// Lightning's rule, an empty template meaning "{epoch}-{step}": longer keys are replaced first, a key without a metric
+// is the integer 0, and the rest is Python's str.format. Error kFailed where Python raises (unbalanced braces, a bad
+// spec).
 std::string format_checkpoint_name(std::string_view filename, const MetricValues& metrics, bool auto_insert_metric_name,
                                    std::string_view prefix = "");
 

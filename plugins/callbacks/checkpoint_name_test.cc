@@ -73,13 +73,21 @@ TEST(CheckpointName, Recorded) {
     const Json c = Json::parse(line);
     MetricValues metrics;
     for (const auto& [name, value] : c["metrics"].items()) {
-      if (value.is_object()) metrics[name] = {std::nan(""), false};
-      else metrics[name] = {value.is_number_integer() ? value.get<double>() : static_cast<double>(value.get<float>()), value.is_number_integer()};
+      if (value.is_object())
+        metrics[name] = {std::nan(""), false};
+      else
+        metrics[name] = {value.is_number_integer() ? value.get<double>() : static_cast<double>(value.get<float>()),
+                         value.is_number_integer()};
     }
     const std::string filename = c["filename"].is_null() ? "" : c["filename"].get<std::string>();
-    const auto format = [&] { return format_checkpoint_name(filename, metrics, c["auto_insert_metric_name"].get<bool>(), c["prefix"].get<std::string>()); };
-    if (c["expect"].contains("error")) EXPECT_THROW(format(), Error) << line;
-    else EXPECT_EQ(format(), c["expect"]["result"].get<std::string>()) << line;
+    const auto format = [&] {
+      return format_checkpoint_name(filename, metrics, c["auto_insert_metric_name"].get<bool>(),
+                                    c["prefix"].get<std::string>());
+    };
+    if (c["expect"].contains("error"))
+      EXPECT_THROW(format(), Error) << line;
+    else
+      EXPECT_EQ(format(), c["expect"]["result"].get<std::string>()) << line;
   }
   EXPECT_GT(cases, 50);
 }

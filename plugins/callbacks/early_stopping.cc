@@ -26,7 +26,8 @@ void EarlyStopping::Options::describe(OptionSet<Options>& o) {
   o("check_finite", &Options::check_finite, "stop when the metric is NaN or infinite");
   o("stopping_threshold", &Options::stopping_threshold, "stop once the metric is better than this");
   o("divergence_threshold", &Options::divergence_threshold, "stop once the metric is worse than this");
-  o("check_on_train_epoch_end", &Options::check_on_train_epoch_end, "check at the end of training epochs; null: decide by the validation interval");
+  o("check_on_train_epoch_end", &Options::check_on_train_epoch_end,
+    "check at the end of training epochs; null: decide by the validation interval");
   o("log_rank_zero_only", &Options::log_rank_zero_only, "with one process without effect");
 }
 
@@ -46,7 +47,10 @@ std::string EarlyStopping::state_key() const {
 }
 
 Json EarlyStopping::save_state() const {
-  return {{"wait_count", wait_count_}, {"stopped_epoch", stopped_epoch_}, {"best_score", options_detail::dump(best_score_)}, {"patience", options_.patience}};
+  return {{"wait_count", wait_count_},
+          {"stopped_epoch", stopped_epoch_},
+          {"best_score", options_detail::dump(best_score_)},
+          {"patience", options_.patience}};
 }
 
 void EarlyStopping::load_state(const Json& state) {
@@ -57,7 +61,8 @@ void EarlyStopping::load_state(const Json& state) {
   if (best.is_number() || best == "inf" || best == "-inf" || best == "nan") {
     best_score_ = options_detail::read<double>(best, "best_score");
   } else {
-    log(FATHOM_LOG_WARNING, "EarlyStopping", "the best score of the earlier run is not readable; the next one counts as the best");
+    log(FATHOM_LOG_WARNING, "EarlyStopping",
+        "the best score of the earlier run is not readable; the next one counts as the best");
   }
 }
 
@@ -83,7 +88,10 @@ void EarlyStopping::check_metric(Trainer& trainer) {
     for (const auto& [name, ignored] : trainer.metrics()) names += (names.empty() ? "" : ", ") + name;
     const std::string what = "early stopping watches a metric that is not there";
     if (options_.strict) {
-      throw Error(Code::kFailed, what).at("EarlyStopping.monitor").seen(options_.monitor).expected("one of: " + names)
+      throw Error(Code::kFailed, what)
+          .at("EarlyStopping.monitor")
+          .seen(options_.monitor)
+          .expected("one of: " + names)
           .next("log it, or monitor another");
     }
     return log(FATHOM_LOG_WARNING, "EarlyStopping", what + ": " + options_.monitor + "; there are: " + names);
@@ -101,7 +109,8 @@ void EarlyStopping::check_metric(Trainer& trainer) {
 
 std::string EarlyStopping::judge(double value) {
   const std::string what = options_.monitor + " = " + text_of(value);
-  if (options_.check_finite && !std::isfinite(value)) return what + " is not finite; the best was " + text_of(best_score_);
+  if (options_.check_finite && !std::isfinite(value))
+    return what + " is not finite; the best was " + text_of(best_score_);
   if (options_.stopping_threshold && better(value, *options_.stopping_threshold)) {
     return what + " has reached the stopping threshold " + text_of(*options_.stopping_threshold);
   }
@@ -115,7 +124,8 @@ std::string EarlyStopping::judge(double value) {
     return "";
   }
   if (++wait_count_ < options_.patience) return "";
-  return options_.monitor + " did not improve in the last " + std::to_string(wait_count_) + " checks; the best was " + text_of(best_score_);
+  return options_.monitor + " did not improve in the last " + std::to_string(wait_count_) + " checks; the best was " +
+         text_of(best_score_);
 }
 
 }  // namespace fathom::callbacks

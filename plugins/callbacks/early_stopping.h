@@ -1,5 +1,6 @@
-// EarlyStopping: Lightning's. Checks a metric after validation (or at the end of training epochs) and stops the run when it
-// has not improved by min_delta for `patience` checks, is not finite, or passes a threshold. Metrics as float32.
+// EarlyStopping: Lightning's. Checks a metric after validation (or at the end of training epochs) and stops the run
+// when it has not improved by min_delta for `patience` checks, is not finite, or passes a threshold. Metrics as
+// float32.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
-// A trainer without a model, for tests: the table that callbacks see, filled by hand, and a loop that sends Lightning's events
-// in their order. Checkpoints are small files; metrics are what the test says.
+// A trainer without a model, for tests: the table that callbacks see, filled by hand, and a loop that sends Lightning's
+// events in their order. Checkpoints are small files; metrics are what the test says.
 #pragma once
 
 #include <algorithm>
@@ -51,7 +51,9 @@ class FakeTrainer {
       self(ctx).progress.should_stop = 1;
       self(ctx).stop_reason = to_string(reason);
     };
-    table.save_checkpoint = [](void* ctx, fathom_str path, int32_t weights_only) { return guard([&] { self(ctx).save(to_string(path), weights_only != 0); }); };
+    table.save_checkpoint = [](void* ctx, fathom_str path, int32_t weights_only) {
+      return guard([&] { self(ctx).save(to_string(path), weights_only != 0); });
+    };
     table.save_nemo = [](void* ctx, fathom_str path) -> fathom_status {
       FakeTrainer& t = self(ctx);
       t.note("save_nemo", to_string(path));
@@ -79,15 +81,19 @@ class FakeTrainer {
       return FATHOM_OK;
     };
     table.gradient_norm = [](void*, double* value) -> fathom_status { return *value = 1, FATHOM_OK; };
-    table.model_summary = [](void* ctx, int32_t, const fathom_text_sink* json) { write(json, self(ctx).summary.dump()); };
+    table.model_summary = [](void* ctx, int32_t, const fathom_text_sink* json) {
+      write(json, self(ctx).summary.dump());
+    };
     table.resumed_from = [](void* ctx) { return to_abi(self(ctx).resumed_from); };
     // The errors that cross the boundary need a host that keeps them.
     static fathom_host host{};
     host.struct_size = sizeof host;
     host.set_error = [](const fathom_error* error) {
-      texts() = {to_string(error->what), to_string(error->where), to_string(error->seen), to_string(error->expected), to_string(error->candidates), to_string(error->next)};
+      texts() = {to_string(error->what),     to_string(error->where),      to_string(error->seen),
+                 to_string(error->expected), to_string(error->candidates), to_string(error->next)};
       auto& t = texts();
-      last() = {sizeof(fathom_error), error->code, to_abi(t[0]), to_abi(t[1]), to_abi(t[2]), to_abi(t[3]), to_abi(t[4]), to_abi(t[5])};
+      last() = {sizeof(fathom_error), error->code,  to_abi(t[0]), to_abi(t[1]),
+                to_abi(t[2]),         to_abi(t[3]), to_abi(t[4]), to_abi(t[5])};
     };
     host.last_error = []() -> const fathom_error* { return &last(); };
     host.log = [](int32_t, fathom_str, fathom_str text) { messages().push_back(to_string(text)); };
@@ -109,7 +115,8 @@ class FakeTrainer {
     }
   }
 
-  // --- the loop ---------------------------------------------------------------------------------------------------------
+  // --- the loop
+  // ---------------------------------------------------------------------------------------------------------
   int64_t accumulate = 1, sanity_steps = 0;
   int64_t validate_every = 0;  // batches; 0: at the end of the epoch
   bool validation_every_n_epochs = true;
@@ -143,9 +150,12 @@ class FakeTrainer {
     const int64_t every = validate_every > 0 ? validate_every : progress.training_batches;
     progress.val_check_at_epoch_end = every == progress.training_batches;
     bool max_steps = false;
-    while (!max_steps && progress.should_stop == 0 && (progress.max_epochs < 0 || progress.epoch < progress.max_epochs)) {
+    while (!max_steps && progress.should_stop == 0 &&
+           (progress.max_epochs < 0 || progress.epoch < progress.max_epochs)) {
       emit(Event::kTrainEpochStart);
-      for (progress.batch_idx = 0; progress.batch_idx < progress.training_batches && !max_steps && progress.should_stop == 0; ++progress.batch_idx) {
+      for (progress.batch_idx = 0;
+           progress.batch_idx < progress.training_batches && !max_steps && progress.should_stop == 0;
+           ++progress.batch_idx) {
         emit(Event::kTrainBatchStart);
         if (!train_x.empty()) metrics["x"] = train_x[batches % train_x.size()];
         ++batches;
@@ -158,7 +168,8 @@ class FakeTrainer {
         emit(Event::kTrainBatchEnd);
         if (after) after("train_batch_end");
         const bool epoch_validates = (progress.epoch + 1) % std::max<int64_t>(1, progress.check_val_every_n_epoch) == 0;
-        if (validates && epoch_validates && ((progress.batch_idx + 1) % every == 0 || progress.should_stop != 0)) validate();
+        if (validates && epoch_validates && ((progress.batch_idx + 1) % every == 0 || progress.should_stop != 0))
+          validate();
       }
       emit(Event::kTrainEpochEnd);
       if (after) after("train_epoch_end");
@@ -170,10 +181,12 @@ class FakeTrainer {
     emit(Event::kFitEnd);
   }
 
-  // --- what callbacks see and do ----------------------------------------------------------------------------------------
+  // --- what callbacks see and do
+  // ----------------------------------------------------------------------------------------
   fathom_progress progress{};
   fathom_trainer table{};
-  std::map<std::string, double> metrics, bar_metrics, optimizer = {{"lr", 0.01}, {"betas[0]", 0.9}, {"weight_decay", 0.001}};
+  std::map<std::string, double> metrics, bar_metrics,
+      optimizer = {{"lr", 0.01}, {"betas[0]", 0.9}, {"weight_decay", 0.001}};
   std::vector<std::pair<std::string, double>> logged;
   std::vector<Callback*> callbacks;
   std::string stop_reason, resumed_from;

@@ -41,7 +41,7 @@ void LearningRateMonitor::start_training(Trainer& trainer) {
   const std::string name = "lr-" + trainer.optimizer_name();
   for (size_t i = 0; i < count; ++i) {
     names_.push_back(count > 1 ? name + "/pg" + std::to_string(i + 1) : name);
-    momentum_.push_back(!options_.log_momentum                   ? ""
+    momentum_.push_back(!options_.log_momentum               ? ""
                         : has_option(trainer, i, "momentum") ? "momentum"
                         : has_option(trainer, i, "betas[0]") ? "betas[0]"
                                                              : "");

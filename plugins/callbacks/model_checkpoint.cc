@@ -11,7 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void refuse(const std::string& what, const std::string& option, const std::string& seen, const std::string& expected) {
+[[noreturn]] void refuse(const std::string& what, const std::string& option, const std::string& seen,
+                         const std::string& expected) {
   throw Error(Code::kFailed, what).at(option).seen(seen).expected(expected);
 }
 
@@ -28,7 +29,8 @@ double as_float(double value) { return static_cast<double>(static_cast<float>(va
 std::optional<double> number_of(const Json& state, const char* key) {
   const auto found = state.find(key);
   if (found == state.end() || found->is_null()) return std::nullopt;
-  if (found->is_number() || *found == "inf" || *found == "-inf" || *found == "nan") return options_detail::read<double>(*found, key);
+  if (found->is_number() || *found == "inf" || *found == "-inf" || *found == "nan")
+    return options_detail::read<double>(*found, key);
   return std::nullopt;
 }
 std::string string_of(const Json& state, const char* key) {
@@ -43,21 +45,27 @@ std::string python_repr(const std::string& text) {
   std::string out(1, quote);
   for (const char c : text) {
     if (c == quote || c == '\\') out += '\\';
-    if (c == '\n') out += "\\n";
-    else if (c == '\t') out += "\\t";
-    else if (c == '\r') out += "\\r";
-    else out += c;
+    if (c == '\n')
+      out += "\\n";
+    else if (c == '\t')
+      out += "\\t";
+    else if (c == '\r')
+      out += "\\r";
+    else
+      out += c;
   }
   return out + quote;
 }
 
-ModelCheckpoint::ModelCheckpoint(const CheckpointOptions& options, const Json& context, std::string class_name, int64_t default_top_k)
+ModelCheckpoint::ModelCheckpoint(const CheckpointOptions& options, const Json& context, std::string class_name,
+                                 int64_t default_top_k)
     : options_(options),
       class_name_(std::move(class_name)),
       top_k_size_(options.save_top_k.value_or(options.monitor ? default_top_k : 1)),
       top_k_(top_k_size_, options.mode == "max") {
   if (options_.mode != "min" && options_.mode != "max") refuse("is no mode", "mode", options_.mode, "min or max");
-  if (top_k_size_ < -1) refuse("is no number of checkpoints to keep", "save_top_k", std::to_string(top_k_size_), "-1 (all), 0 or more");
+  if (top_k_size_ < -1)
+    refuse("is no number of checkpoints to keep", "save_top_k", std::to_string(top_k_size_), "-1 (all), 0 or more");
   if (!options_.monitor && top_k_size_ > 1) {
     refuse("without a monitored metric there is no best checkpoint to keep", "save_top_k", std::to_string(top_k_size_),
            "-1, 0 or 1, or a metric in monitor");
@@ -65,20 +73,26 @@ ModelCheckpoint::ModelCheckpoint(const CheckpointOptions& options, const Json& c
   if (options_.every_n_train_steps.value_or(0) < 0) {
     refuse("is negative", "every_n_train_steps", text_of(options_.every_n_train_steps), "0 (never) or more");
   }
-  if (options_.every_n_epochs.value_or(0) < 0) refuse("is negative", "every_n_epochs", text_of(options_.every_n_epochs), "0 (never) or more");
-  if (!options_.train_time_interval.is_null()) interval_ = read_time_span(options_.train_time_interval, "train_time_interval");
+  if (options_.every_n_epochs.value_or(0) < 0)
+    refuse("is negative", "every_n_epochs", text_of(options_.every_n_epochs), "0 (never) or more");
+  if (!options_.train_time_interval.is_null())
+    interval_ = read_time_span(options_.train_time_interval, "train_time_interval");
   every_n_train_steps_ = options_.every_n_train_steps.value_or(0);
   every_n_epochs_ = options_.every_n_epochs.value_or(0);
   if (!options_.every_n_train_steps && !options_.every_n_epochs && !interval_) every_n_epochs_ = 1;
   if ((every_n_train_steps_ > 0) + (every_n_epochs_ > 0) + interval_.has_value() > 1) {
     refuse("every_n_train_steps, every_n_epochs and train_time_interval exclude each other", "every_n_train_steps",
-           text_of(options_.every_n_train_steps) + ", " + text_of(options_.every_n_epochs) + ", " + options_.train_time_interval.dump(),
+           text_of(options_.every_n_train_steps) + ", " + text_of(options_.every_n_epochs) + ", " +
+               options_.train_time_interval.dump(),
            "one of them; set the others to null");
   }
   const Json& last = options_.save_last;
-  if (last.is_boolean()) keeps_last_ = last.get<bool>();
-  else if (last == "link") keeps_last_ = link_last_ = true;
-  else if (!last.is_null()) refuse("is no choice for the last checkpoint", "save_last", last.dump(), "true, false, null or \"link\"");
+  if (last.is_boolean())
+    keeps_last_ = last.get<bool>();
+  else if (last == "link")
+    keeps_last_ = link_last_ = true;
+  else if (!last.is_null())
+    refuse("is no choice for the last checkpoint", "save_last", last.dump(), "true, false, null or \"link\"");
 
   std::string folder = options_.dirpath.value_or(context.value("checkpoint_dir", "checkpoints"));
   if (folder.starts_with("~/")) {
@@ -96,7 +110,8 @@ ModelCheckpoint::ModelCheckpoint(const CheckpointOptions& options, const Json& c
   on(Event::kInterrupt, &ModelCheckpoint::interrupt);
 }
 
-// --- when ---------------------------------------------------------------------------------------------------------------
+// --- when
+// ---------------------------------------------------------------------------------------------------------------
 
 void ModelCheckpoint::start_fit(Trainer&) { fitting_ = true; }
 
@@ -104,7 +119,9 @@ void ModelCheckpoint::start_training(Trainer& trainer) {
   last_time_ = std::chrono::steady_clock::now();
   const fathom_progress& p = trainer.progress();
   if (every_n_epochs_ > 0 && p.has_validation == 0 && p.fast_dev_run == 0 && !saves_on_train_epoch_end(p)) {
-    log_warning("saves after validation, and there is none: only the end of the run may be saved. Set save_on_train_epoch_end=true");
+    log_warning(
+        "saves after validation, and there is none: only the end of the run may be saved. Set "
+        "save_on_train_epoch_end=true");
   }
 }
 
@@ -151,7 +168,8 @@ void ModelCheckpoint::interrupt(Trainer& trainer) {
   save_last(trainer, candidates(trainer), /*may_link=*/false);
 }
 
-// --- what ---------------------------------------------------------------------------------------------------------------
+// --- what
+// ---------------------------------------------------------------------------------------------------------------
 
 void ModelCheckpoint::save(Trainer& trainer, bool with_top_k) {
   const MetricValues values = candidates(trainer);
@@ -179,17 +197,22 @@ void ModelCheckpoint::save_top_k(Trainer& trainer, const MetricValues& values) {
     std::string names;
     for (const auto& [name, value] : values) names += (names.empty() ? "" : ", ") + name;
     if (validated_) {
-      throw Error(Code::kFailed, class_name_ + " monitors a metric that is not logged").at("monitor").seen(*options_.monitor)
-          .expected("one of: " + names).next("log it, or monitor another");
+      throw Error(Code::kFailed, class_name_ + " monitors a metric that is not logged")
+          .at("monitor")
+          .seen(*options_.monitor)
+          .expected("one of: " + names)
+          .next("log it, or monitor another");
     }
-    return log_warning("the monitored metric '" + *options_.monitor + "' is not there yet (" + names + "); nothing is saved for it");
+    return log_warning("the monitored metric '" + *options_.monitor + "' is not there yet (" + names +
+                       "); nothing is saved for it");
   }
   const double score = found->second.number;
   if (top_k_.accepts(score)) {
     save_monitored(trainer, values, score);
   } else if (options_.verbose) {
-    log_info("epoch " + std::to_string(trainer.progress().epoch) + ", global step " + std::to_string(trainer.progress().global_step) + ": '" +
-             *options_.monitor + "' was not in top " + std::to_string(top_k_size_));
+    log_info("epoch " + std::to_string(trainer.progress().epoch) + ", global step " +
+             std::to_string(trainer.progress().global_step) + ": '" + *options_.monitor + "' was not in top " +
+             std::to_string(top_k_size_));
   }
 }
 
@@ -197,14 +220,16 @@ void ModelCheckpoint::save_monitored(Trainer& trainer, const MetricValues& value
   const std::string replaced = top_k_.make_room();
   const std::string path = free_path(values, options_.filename.value_or(""), replaced);
   top_k_.add(path, score);
-  current_score_ = std::isnan(score) ? (options_.mode == "min" ? 1 : -1) * std::numeric_limits<double>::infinity() : score;
+  current_score_ =
+      std::isnan(score) ? (options_.mode == "min" ? 1 : -1) * std::numeric_limits<double>::infinity() : score;
   best_model_path_ = top_k_.best()->first;
   best_model_score_ = top_k_.best()->second;
   if (options_.verbose) {
     char text[160];
     std::snprintf(text, sizeof text, "epoch %lld, global step %lld: '%.60s' reached %.5f (best %.5f), saving ",
-                  static_cast<long long>(trainer.progress().epoch), static_cast<long long>(trainer.progress().global_step),
-                  options_.monitor->c_str(), *current_score_, *best_model_score_);
+                  static_cast<long long>(trainer.progress().epoch),
+                  static_cast<long long>(trainer.progress().global_step), options_.monitor->c_str(), *current_score_,
+                  *best_model_score_);
     log_info(text + path);
   }
   write_now(trainer, path);
@@ -226,7 +251,8 @@ void ModelCheckpoint::save_last(Trainer& trainer, const MetricValues& values, bo
     const std::string link = last_model_path_ + ".link";
     std::error_code error;
     fs::remove(link, error);
-    fs::create_symlink(fs::relative(last_checkpoint_saved_, fs::path(last_model_path_).parent_path()), link, error);
+    fs::create_symlink(fs::path(last_checkpoint_saved_).lexically_relative(fs::path(last_model_path_).parent_path()),
+                       link, error);
     if (!error) fs::rename(link, last_model_path_, error);
     if (error) throw Error(Code::kIo, "cannot link the last checkpoint: " + error.message()).at(last_model_path_);
   } else {
@@ -241,9 +267,11 @@ std::string ModelCheckpoint::path_of(const MetricValues& values, const std::stri
   return dirpath_ + "/" + out + ".ckpt";
 }
 
-std::string ModelCheckpoint::free_path(const MetricValues& values, const std::string& name, const std::string& reusable) const {
+std::string ModelCheckpoint::free_path(const MetricValues& values, const std::string& name,
+                                       const std::string& reusable) const {
   std::string path = path_of(values, name);
-  for (int version = 1; options_.enable_version_counter && path != reusable && exists(path); ++version) path = path_of(values, name, version);
+  for (int version = 1; options_.enable_version_counter && path != reusable && exists(path); ++version)
+    path = path_of(values, name, version);
   return path;
 }
 
@@ -256,7 +284,9 @@ void ModelCheckpoint::write_now(Trainer& trainer, const std::string& path) {
   last_checkpoint_saved_ = path;
 }
 
-void ModelCheckpoint::write(Trainer& trainer, const std::string& path) { trainer.save_checkpoint(path, options_.save_weights_only); }
+void ModelCheckpoint::write(Trainer& trainer, const std::string& path) {
+  trainer.save_checkpoint(path, options_.save_weights_only);
+}
 
 void ModelCheckpoint::remove(const std::string& path) {
   std::error_code error;
@@ -272,11 +302,14 @@ bool ModelCheckpoint::may_remove(Trainer& trainer, const std::string& previous, 
   return previous.starts_with(dirpath_ + "/");
 }
 
-// --- state --------------------------------------------------------------------------------------------------------------
+// --- state
+// --------------------------------------------------------------------------------------------------------------
 
 std::string ModelCheckpoint::state_key() const {
-  return class_name_ + "{'monitor': " + (options_.monitor ? python_repr(*options_.monitor) : "None") + ", 'mode': " + python_repr(options_.mode) +
-         ", 'every_n_train_steps': " + std::to_string(every_n_train_steps_) + ", 'every_n_epochs': " + std::to_string(every_n_epochs_) +
+  return class_name_ + "{'monitor': " + (options_.monitor ? python_repr(*options_.monitor) : "None") +
+         ", 'mode': " + python_repr(options_.mode) +
+         ", 'every_n_train_steps': " + std::to_string(every_n_train_steps_) +
+         ", 'every_n_epochs': " + std::to_string(every_n_epochs_) +
          ", 'train_time_interval': " + (interval_ ? timedelta_repr(*interval_) : "None") + "}";
 }
 
@@ -308,8 +341,10 @@ void ModelCheckpoint::load_state(const Json& state) {
   std::vector<std::pair<std::string, double>> models;
   if (const auto found = state.find("best_k_models"); found != state.end() && found->is_object()) {
     for (const auto& [path, score] : found->items()) {
-      if (const auto value = number_of(*found, path.c_str())) models.emplace_back(path, *value);
-      else return log_warning("the scores of earlier checkpoints are not readable: they are left alone");
+      if (const auto value = number_of(*found, path.c_str()))
+        models.emplace_back(path, *value);
+      else
+        return log_warning("the scores of earlier checkpoints are not readable: they are left alone");
     }
   }
   top_k_.set(std::move(models));

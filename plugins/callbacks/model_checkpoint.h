@@ -1,10 +1,11 @@
-// ModelCheckpoint: Lightning's. Saves after validation, at the end of training epochs, every so many steps or every so much
-// time; keeps the best by a metric (or the newest) and, on request, a last.ckpt. A file is removed only after the one that
-// replaces it is complete. When the run is asked to stop it saves last.ckpt in any case, so that nothing is lost.
+// ModelCheckpoint: Lightning's. Saves after validation, at the end of training epochs, every so many steps or every so
+// much time; keeps the best by a metric (or the newest) and, on request, a last.ckpt. A file is removed only after the
+// one that replaces it is complete. When the run is asked to stop it saves last.ckpt in any case, so that nothing is
+// lost.
 //
-// Rules and names: pytorch-lightning 2.4, pinned by recorded runs. Scores are compared as the float32 that Lightning keeps.
-// Errors: kFailed for options that contradict each other or a metric that is never logged; kIo and kCantCreate when a
-// checkpoint cannot be written (what was there before stays).
+// Rules and names: pytorch-lightning 2.4, pinned by recorded runs. Scores are compared as the float32 that Lightning
+// keeps. Errors: kFailed for options that contradict each other or a metric that is never logged; kIo and kCantCreate
+// when a checkpoint cannot be written (what was there before stays).
 #pragma once
 
 #include <chrono>
@@ -38,16 +39,21 @@ void describe_checkpoint(OptionSet<O>& o) {
   o("filename", FATHOM_MEMBER(filename), "template of names, such as {epoch}-{val_loss:.2f}");
   o("monitor", FATHOM_MEMBER(monitor), "metric that decides which are best; null: the newest is kept");
   o("verbose", FATHOM_MEMBER(verbose), "say when a checkpoint is saved or not good enough");
-  o("save_last", FATHOM_MEMBER(save_last), "also keep the newest: true, false, or \"link\" to the file saved just before");
+  o("save_last", FATHOM_MEMBER(save_last),
+    "also keep the newest: true, false, or \"link\" to the file saved just before");
   o("save_top_k", FATHOM_MEMBER(save_top_k), "how many are kept; -1 all, 0 none");
-  o("save_weights_only", FATHOM_MEMBER(save_weights_only), "leave out optimizer, schedule and loop: training cannot be resumed");
+  o("save_weights_only", FATHOM_MEMBER(save_weights_only),
+    "leave out optimizer, schedule and loop: training cannot be resumed");
   o("mode", FATHOM_MEMBER(mode), "min or max: which values of the metric are better");
   o("auto_insert_metric_name", FATHOM_MEMBER(auto_insert_metric_name), "{x} in names becomes x=VALUE instead of VALUE");
   o("every_n_train_steps", FATHOM_MEMBER(every_n_train_steps), "save every so many optimizer steps");
   o("every_n_epochs", FATHOM_MEMBER(every_n_epochs), "save every so many epochs");
-  o("train_time_interval", FATHOM_MEMBER(train_time_interval), "save after so much time: seconds, \"DD:HH:MM:SS\" or {minutes: …}");
-  o("save_on_train_epoch_end", FATHOM_MEMBER(save_on_train_epoch_end), "save at the end of training epochs rather than after validation; null: decide by the validation interval");
-  o("enable_version_counter", FATHOM_MEMBER(enable_version_counter), "append -v1, -v2 … instead of overwriting a file of that name");
+  o("train_time_interval", FATHOM_MEMBER(train_time_interval),
+    "save after so much time: seconds, \"DD:HH:MM:SS\" or {minutes: …}");
+  o("save_on_train_epoch_end", FATHOM_MEMBER(save_on_train_epoch_end),
+    "save at the end of training epochs rather than after validation; null: decide by the validation interval");
+  o("enable_version_counter", FATHOM_MEMBER(enable_version_counter),
+    "append -v1, -v2 … instead of overwriting a file of that name");
 #undef FATHOM_MEMBER
 }
 
@@ -56,10 +62,12 @@ class ModelCheckpoint : public Callback {
   struct Options : CheckpointOptions {
     static void describe(OptionSet<Options>& o) { describe_checkpoint(o); }
   };
-  ModelCheckpoint(const Options& options, const Json& context) : ModelCheckpoint(options, context, "ModelCheckpoint", 1) {}
+  ModelCheckpoint(const Options& options, const Json& context)
+      : ModelCheckpoint(options, context, "ModelCheckpoint", 1) {}
 
   std::string state_key() const override;
-  // Lightning's names: best_model_path, best_model_score, best_k_models, kth_best_model_path, kth_value, last_model_path, …
+  // Lightning's names: best_model_path, best_model_score, best_k_models, kth_best_model_path, kth_value,
+  // last_model_path, …
   Json save_state() const override;
   void load_state(const Json& state) override;
   Order order() const override { return Order::kCheckpoint; }

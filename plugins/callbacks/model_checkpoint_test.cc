@@ -18,7 +18,7 @@ std::vector<std::string> listing(const fs::path& folder) {
   if (!fs::exists(folder)) return names;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     if (entry.is_directory()) continue;
-    std::string name = fs::relative(entry.path(), folder);
+    std::string name = entry.path().lexically_relative(folder);
     if (entry.is_symlink()) name += " -> " + fs::read_symlink(entry.path()).string();
     names.push_back(name);
   }
@@ -35,9 +35,11 @@ class ModelCheckpointTest : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
   std::unique_ptr<ModelCheckpoint> make(const Json& config) {
-    return std::make_unique<ModelCheckpoint>(parse_options<ModelCheckpoint::Options>(config, "callback"), Json{{"checkpoint_dir", folder_.string()}});
+    return std::make_unique<ModelCheckpoint>(parse_options<ModelCheckpoint::Options>(config, "callback"),
+                                             Json{{"checkpoint_dir", folder_.string()}});
   }
-  std::vector<std::string> run(const Json& config, int64_t epochs, std::vector<double> val_loss = {}, const std::function<void(FakeTrainer&)>& set = {}) {
+  std::vector<std::string> run(const Json& config, int64_t epochs, std::vector<double> val_loss = {},
+                               const std::function<void(FakeTrainer&)>& set = {}) {
     fs::remove_all(folder_);
     FakeTrainer trainer;
     trainer.progress.max_epochs = epochs;
@@ -63,27 +65,33 @@ TEST_F(ModelCheckpointTest, Table) {
   Json overwrite = same;
   overwrite["enable_version_counter"] = false;
   EXPECT_THAT(run(overwrite, 3, {3, 1, 2}), ElementsAre("x.ckpt"));
-  EXPECT_THAT(run({{"every_n_train_steps", 3}, {"save_top_k", -1}}, 2), ElementsAre("epoch=0-step=3.ckpt", "epoch=1-step=6.ckpt"));
+  EXPECT_THAT(run({{"every_n_train_steps", 3}, {"save_top_k", -1}}, 2),
+              ElementsAre("epoch=0-step=3.ckpt", "epoch=1-step=6.ckpt"));
   EXPECT_THAT(run({{"every_n_epochs", 2}, {"save_top_k", -1}, {"save_last", true}}, 5),
               ElementsAre("epoch=1-step=8.ckpt", "epoch=3-step=16.ckpt", "last.ckpt"));
-  EXPECT_THAT(run({{"save_top_k", -1}}, 2, {}, [](FakeTrainer& t) { t.progress.val_check_interval = 0.5, t.validate_every = 2; }),
+  EXPECT_THAT(run({{"save_top_k", -1}}, 2, {},
+                  [](FakeTrainer& t) { t.progress.val_check_interval = 0.5, t.validate_every = 2; }),
               ElementsAre("epoch=0-step=2.ckpt", "epoch=0-step=4.ckpt", "epoch=1-step=6.ckpt", "epoch=1-step=8.ckpt"));
   EXPECT_THAT(run({}, -1, {}, [](FakeTrainer& t) { t.progress.max_steps = 3; }), ElementsAre("epoch=0-step=3.ckpt"));
   EXPECT_THAT(run({{"monitor", "val_loss"}}, 3, {1, 1, 1}), ElementsAre("epoch=0-step=4.ckpt"));
-  EXPECT_THAT(run({{"monitor", "val_loss"}, {"mode", "max"}}, 3, {1, std::nan(""), 2}), ElementsAre("epoch=2-step=12.ckpt"));
+  EXPECT_THAT(run({{"monitor", "val_loss"}, {"mode", "max"}}, 3, {1, std::nan(""), 2}),
+              ElementsAre("epoch=2-step=12.ckpt"));
   EXPECT_THAT(run({}, 2, {}, [](FakeTrainer& t) { t.progress.fast_dev_run = 1; }), ElementsAre());
 }
 
 TEST_F(ModelCheckpointTest, OptionsThatContradictEachOther) {
-  for (const Json& bad : {Json{{"save_top_k", 2}}, Json{{"save_top_k", -2}, {"monitor", "x"}}, Json{{"mode", "best"}}, Json{{"every_n_train_steps", -1}},
-                          Json{{"every_n_train_steps", 1}, {"every_n_epochs", 1}}, Json{{"save_last", "no"}}}) {
+  for (const Json& bad : {Json{{"save_top_k", 2}}, Json{{"save_top_k", -2}, {"monitor", "x"}}, Json{{"mode", "best"}},
+                          Json{{"every_n_train_steps", -1}}, Json{{"every_n_train_steps", 1}, {"every_n_epochs", 1}},
+                          Json{{"save_last", "no"}}}) {
     EXPECT_THROW(make(bad), Error) << bad;
   }
 }
 
 TEST_F(ModelCheckpointTest, MetricThatIsNeverLoggedIsAnError) {
   EXPECT_THROW(run({{"monitor", "nope"}, {"save_on_train_epoch_end", false}}, 1, {1}), Error);
-  EXPECT_THAT(run({{"monitor", "nope"}, {"every_n_train_steps", 1}, {"save_top_k", 1}}, 1, {}, [](FakeTrainer& t) { t.progress.has_validation = 0; }), ElementsAre());
+  EXPECT_THAT(run({{"monitor", "nope"}, {"every_n_train_steps", 1}, {"save_top_k", 1}}, 1, {},
+                  [](FakeTrainer& t) { t.progress.has_validation = 0; }),
+              ElementsAre());
 }
 
 TEST_F(ModelCheckpointTest, FullDiskLeavesTheOldCheckpoint) {
@@ -124,7 +132,9 @@ TEST_F(ModelCheckpointTest, StateGoesOn) {
   const auto first = make(config);
   trainer.add(*first);
   trainer.fit();
-  EXPECT_EQ(first->state_key(), "ModelCheckpoint{'monitor': 'val_loss', 'mode': 'min', 'every_n_train_steps': 0, 'every_n_epochs': 1, 'train_time_interval': None}");
+  EXPECT_EQ(first->state_key(),
+            "ModelCheckpoint{'monitor': 'val_loss', 'mode': 'min', 'every_n_train_steps': 0, 'every_n_epochs': 1, "
+            "'train_time_interval': None}");
   const Json state = Json::parse(first->save_state().dump());
   EXPECT_EQ(state["best_model_path"], (folder_ / "epoch=0.ckpt").string());
   EXPECT_EQ(state["best_model_score"], 3.0);
@@ -173,7 +183,10 @@ TEST_F(ModelCheckpointTest, Recorded) {
     if (t.contains("val_check_interval")) {
       const Json& interval = t["val_check_interval"];
       p.val_check_interval = interval.get<double>();
-      trainer.validate_every = interval.is_number_integer() ? interval.get<int64_t>() : std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(p.training_batches) * p.val_check_interval));
+      trainer.validate_every = interval.is_number_integer()
+                                   ? interval.get<int64_t>()
+                                   : std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(p.training_batches) *
+                                                                               p.val_check_interval));
     }
     p.has_validation = !c.value("no_val", false);
     if (c["val_loss"].is_array()) {
@@ -196,7 +209,7 @@ TEST_F(ModelCheckpointTest, Recorded) {
     EXPECT_EQ(error.empty(), expect["status"] == "ok") << error;
     EXPECT_THAT(listing(folder_), ElementsAreArray(expect["files"].get<std::vector<std::string>>()));
     std::vector<std::string> saved, wanted;
-    for (const auto& name : trainer.saved) saved.push_back(fs::relative(name, folder_));
+    for (const auto& name : trainer.saved) saved.push_back(fs::path(name).lexically_relative(folder_));
     for (const auto& entry : expect["log"]) {
       if (entry[0] == "save") wanted.push_back(entry[3]);
     }
@@ -207,12 +220,16 @@ TEST_F(ModelCheckpointTest, Recorded) {
     const Json state = callback->save_state();
     for (const char* key : {"best_model_path", "kth_best_model_path", "last_model_path"}) {
       const std::string name = state[key];
-      EXPECT_EQ(name.empty() ? "" : fs::relative(name, folder_).string(), recorded["state_dict"][key].get<std::string>()) << key;
+      EXPECT_EQ(name.empty() ? "" : fs::path(name).lexically_relative(folder_).string(),
+                recorded["state_dict"][key].get<std::string>())
+          << key;
     }
     for (const char* key : {"best_model_score", "current_score", "kth_value"}) {
       const Json& want = recorded["state_dict"][key];
-      if (want.is_number()) EXPECT_NEAR(state[key].get<double>(), want.get<double>(), 1e-6) << key;
-      else EXPECT_EQ(state[key], want) << key;
+      if (want.is_number())
+        EXPECT_NEAR(state[key].get<double>(), want.get<double>(), 1e-6) << key;
+      else
+        EXPECT_EQ(state[key], want) << key;
     }
     EXPECT_EQ(state["best_k_models"].size(), recorded["state_dict"]["best_k_models"].size());
   }

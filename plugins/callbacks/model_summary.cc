@@ -24,7 +24,10 @@ std::string readable(int64_t count) {
 
 ModelSummary::ModelSummary(const Options& options) : options_(options) {
   if (options_.max_depth < -1) {
-    throw Error(Code::kFailed, "is no depth").at("max_depth").seen(std::to_string(options_.max_depth)).expected("-1 (all), 0 or more");
+    throw Error(Code::kFailed, "is no depth")
+        .at("max_depth")
+        .seen(std::to_string(options_.max_depth))
+        .expected("-1 (all), 0 or more");
   }
   if (options_.max_depth != 0) on(Event::kFitStart, &ModelSummary::show);
 }
@@ -45,12 +48,15 @@ std::string ModelSummary::table(const Json& summary) {
   std::string out;
   for (size_t r = 0; r < rows.size(); ++r) {
     std::string line;
-    for (size_t c = 0; c < widths.size(); ++c) line += (c == 0 ? "" : " | ") + rows[r][c] + std::string(widths[c] - rows[r][c].size(), ' ');
+    for (size_t c = 0; c < widths.size(); ++c)
+      line += (c == 0 ? "" : " | ") + rows[r][c] + std::string(widths[c] - rows[r][c].size(), ' ');
     out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
     if (r == 0) out += std::string(total, '-') + "\n";
   }
   out += std::string(total, '-') + "\n";
-  const auto add = [&](const std::string& number, const char* what) { out += number + std::string(number.size() < 10 ? 10 - number.size() : 1, ' ') + what + "\n"; };
+  const auto add = [&](const std::string& number, const char* what) {
+    out += number + std::string(number.size() < 10 ? 10 - number.size() : 1, ' ') + what + "\n";
+  };
   add(readable(summary.at("trainable").get<int64_t>()), "Trainable params");
   add(readable(summary.at("non_trainable").get<int64_t>()), "Non-trainable params");
   add(readable(summary.at("total").get<int64_t>()), "Total params");

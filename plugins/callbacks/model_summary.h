@@ -9,7 +9,9 @@ class ModelSummary final : public Callback {
  public:
   struct Options {
     int64_t max_depth = 1;
-    static void describe(OptionSet<Options>& o) { o("max_depth", &Options::max_depth, "levels of modules that are shown; 0: nothing, -1: all"); }
+    static void describe(OptionSet<Options>& o) {
+      o("max_depth", &Options::max_depth, "levels of modules that are shown; 0: nothing, -1: all");
+    }
   };
   explicit ModelSummary(const Options& options);
 

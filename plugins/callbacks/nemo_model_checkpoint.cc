@@ -22,7 +22,9 @@ constexpr const char* kUnfinished = "-unfinished";
 void make_marker(const std::string& path) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) {
-    throw Error(errno == ENOSPC || errno == EDQUOT ? Code::kIo : Code::kCantCreate, std::string("cannot save a checkpoint: ") + std::strerror(errno)).at(path);
+    throw Error(errno == ENOSPC || errno == EDQUOT ? Code::kIo : Code::kCantCreate,
+                std::string("cannot save a checkpoint: ") + std::strerror(errno))
+        .at(path);
   }
   ::close(fd);
 }
@@ -38,7 +40,9 @@ CheckpointOptions with_names(const NeMoModelCheckpoint::Options& given, const Js
   CheckpointOptions o = given;
   if (given.filepath) {  // of NeMo 1.0: folder and name in one
     if (given.dirpath || given.filename) {
-      throw Error(Code::kFailed, "filepath gives folder and name, and they are given again").at("filepath").next("remove dirpath and filename");
+      throw Error(Code::kFailed, "filepath gives folder and name, and they are given again")
+          .at("filepath")
+          .next("remove dirpath and filename");
     }
     const fs::path path(*given.filepath);
     o.dirpath = path.has_parent_path() ? path.parent_path().string() : std::string(".");
@@ -52,7 +56,8 @@ CheckpointOptions with_names(const NeMoModelCheckpoint::Options& given, const Js
 std::vector<fs::path> files_below(const std::string& folder) {
   std::vector<fs::path> files;
   std::error_code error;
-  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator();
+       it.increment(error)) {
     if (it->is_regular_file()) files.push_back(it->path());
   }
   std::sort(files.begin(), files.end());
@@ -69,10 +74,12 @@ void NeMoModelCheckpoint::Options::describe(OptionSet<Options>& o) {
   o("save_best_model", &Options::save_best_model, "the .nemo holds the best weights instead of the last ones");
   o("always_save_nemo", &Options::always_save_nemo, "write the .nemo with every checkpoint");
   o("save_nemo_on_train_end", &Options::save_nemo_on_train_end, "write the .nemo when training ends");
-  o("n_resume", &Options::n_resume, "count checkpoints of an earlier run in the folder among the best; default: when resumed");
+  o("n_resume", &Options::n_resume,
+    "count checkpoints of an earlier run in the folder among the best; default: when resumed");
   o("model_parallel_size", &Options::model_parallel_size, "only null or 1");
   o("async_save", &Options::async_save, "only false: a checkpoint is complete when training goes on");
-  o("save_last_n_optim_states", &Options::save_last_n_optim_states, "only -1: every checkpoint has the optimizer's state");
+  o("save_last_n_optim_states", &Options::save_last_n_optim_states,
+    "only -1: every checkpoint has the optimizer's state");
 }
 
 NeMoModelCheckpoint::NeMoModelCheckpoint(const Options& options, const Json& context)
@@ -80,11 +87,17 @@ NeMoModelCheckpoint::NeMoModelCheckpoint(const Options& options, const Json& con
       nemo_(options),
       prefix_(options.prefix.value_or(context.value("name", "default"))) {
   const auto refuse = [](bool bad, const char* option, const std::string& seen, const char* expected) {
-    if (bad) throw Error(Code::kUnavailable, std::string(option) + " is not available").at(option).seen(seen).expected(expected);
+    if (bad)
+      throw Error(Code::kUnavailable, std::string(option) + " is not available")
+          .at(option)
+          .seen(seen)
+          .expected(expected);
   };
   refuse(nemo_.async_save, "async_save", "true", "false");
-  refuse(nemo_.save_last_n_optim_states != -1, "save_last_n_optim_states", std::to_string(nemo_.save_last_n_optim_states), "-1");
-  refuse(nemo_.model_parallel_size.value_or(1) != 1, "model_parallel_size", std::to_string(nemo_.model_parallel_size.value_or(1)), "null or 1");
+  refuse(nemo_.save_last_n_optim_states != -1, "save_last_n_optim_states",
+         std::to_string(nemo_.save_last_n_optim_states), "-1");
+  refuse(nemo_.model_parallel_size.value_or(1) != 1, "model_parallel_size",
+         std::to_string(nemo_.model_parallel_size.value_or(1)), "null or 1");
   last_name_ = *options_.filename + "-last";
   on(Event::kTrainStart, &NeMoModelCheckpoint::start_nemo_training);
   on(Event::kTrainEnd, &NeMoModelCheckpoint::end_training);
@@ -104,11 +117,14 @@ void NeMoModelCheckpoint::start_nemo_training(Trainer& trainer) {
   remove_unfinished(resumed);
   // The -last it was resumed from is replaced by the next one, wherever its own state says it lay.
   if (resumed.ends_with("-last.ckpt") && resumed.starts_with(dirpath_ + "/")) last_model_path_ = resumed;
-  if (state_loaded_) drop_missing(resumed);
-  else if (nemo_.n_resume.value_or(!resumed.empty()) && options_.monitor && top_k_size_ > 0) rebuild_top_k(resumed);
+  if (state_loaded_)
+    drop_missing(resumed);
+  else if (nemo_.n_resume.value_or(!resumed.empty()) && options_.monitor && top_k_size_ > 0)
+    rebuild_top_k(resumed);
 }
 
-// Files that were removed, or whose writing was cut short, are no longer among the best. The rest is trimmed to save_top_k.
+// Files that were removed, or whose writing was cut short, are no longer among the best. The rest is trimmed to
+// save_top_k.
 void NeMoModelCheckpoint::drop_missing(const std::string& keep) {
   if (!options_.monitor) {
     if (!fs::exists(best_model_path_)) best_model_path_.clear();
@@ -198,6 +214,7 @@ void NeMoModelCheckpoint::save_nemo_beside(Trainer& trainer, const std::string& 
   if (!nemo_.save_best_model) return trainer.save_nemo(nemo_path());
   if (best_model_path_.empty() || !fs::exists(best_model_path_) || best_model_path_ == best_in_nemo_) return;
   if (best_model_path_ == path) {
+    if (keeps_last_) return;  // the -last that follows brings it
     trainer.save_nemo(nemo_path());
   } else {
     trainer.load_weights(best_model_path_);
@@ -212,7 +229,8 @@ void NeMoModelCheckpoint::save_nemo_beside(Trainer& trainer, const std::string& 
   best_in_nemo_ = best_model_path_;
 }
 
-// NeMo's rule, which for a fraction of an epoch is nearly always true; an int 1 is told from 1.0 by when validation runs.
+// NeMo's rule, which for a fraction of an epoch is nearly always true; an int 1 is told from 1.0 by when validation
+// runs.
 bool NeMoModelCheckpoint::last_is_due(const fathom_progress& p) const {
   const double interval = p.val_check_interval;
   if (!keeps_last_ || interval == 0 || p.global_step == 0) return false;
@@ -232,8 +250,10 @@ void NeMoModelCheckpoint::end_training(Trainer& trainer) {
   }
   if (!nemo_.save_nemo_on_train_end || (!trained && fs::exists(nemo_path()))) return;
   if (nemo_.save_best_model) {
-    if (best_model_path_.empty()) log_warning("there is no best checkpoint: the .nemo gets the last weights");
-    else trainer.load_weights(best_model_path_);
+    if (best_model_path_.empty())
+      log_warning("there is no best checkpoint: the .nemo gets the last weights");
+    else
+      trainer.load_weights(best_model_path_);
   }
   trainer.save_nemo(nemo_path());
 }

@@ -1,7 +1,8 @@
-// NeMoModelCheckpoint: ModelCheckpoint as NeMo's exp_manager sets it up. Checkpoints are {name}--{monitor:.4f}-{epoch}.ckpt,
-// the newest one is the same with -last.ckpt (only one of them is kept), the trained model is <prefix>.nemo at the end.
-// While a checkpoint is written an empty file <name>-unfinished stands beside it; checkpoints that still have one when a run
-// starts are incomplete and are removed. After a resume the list of the best is made anew from what is really there.
+// NeMoModelCheckpoint: ModelCheckpoint as NeMo's exp_manager sets it up. Checkpoints are
+// {name}--{monitor:.4f}-{epoch}.ckpt, the newest one is the same with -last.ckpt (only one of them is kept), the
+// trained model is <prefix>.nemo at the end. While a checkpoint is written an empty file <name>-unfinished stands
+// beside it; checkpoints that still have one when a run starts are incomplete and are removed. After a resume the list
+// of the best is made anew from what is really there.
 #pragma once
 
 #include "plugins/callbacks/model_checkpoint.h"

@@ -21,18 +21,24 @@ std::vector<std::string> lightning(const std::string& file, const std::string& n
 
 FATHOM_PLUGIN("callbacks", "0.1.0", "Apache-2.0", "fathom", "") {
   using namespace fathom::callbacks;
-  r.add<ModelCheckpoint>("ModelCheckpoint", "saves checkpoints: the best by a metric, or the newest", lightning("model_checkpoint", "ModelCheckpoint"));
-  r.add<NeMoModelCheckpoint>("NeMoModelCheckpoint", "ModelCheckpoint with NeMo's names, a -last.ckpt and a .nemo at the end",
-                             {"nemo.utils.callbacks.NeMoModelCheckpoint", "nemo.utils.callbacks.nemo_model_checkpoint.NeMoModelCheckpoint",
-                              "nemo.utils.exp_manager.NeMoModelCheckpoint"});
-  r.add<EarlyStopping>("EarlyStopping", "stops when a metric no longer improves", lightning("early_stopping", "EarlyStopping"));
+  r.add<ModelCheckpoint>("ModelCheckpoint", "saves checkpoints: the best by a metric, or the newest",
+                         lightning("model_checkpoint", "ModelCheckpoint"));
+  r.add<NeMoModelCheckpoint>(
+      "NeMoModelCheckpoint", "ModelCheckpoint with NeMo's names, a -last.ckpt and a .nemo at the end",
+      {"nemo.utils.callbacks.NeMoModelCheckpoint", "nemo.utils.callbacks.nemo_model_checkpoint.NeMoModelCheckpoint",
+       "nemo.utils.exp_manager.NeMoModelCheckpoint"});
+  r.add<EarlyStopping>("EarlyStopping", "stops when a metric no longer improves",
+                       lightning("early_stopping", "EarlyStopping"));
   r.add<LearningRateMonitor>("LearningRateMonitor", "logs learning rates, and momenta and weight decays on request",
                              lightning("lr_monitor", "LearningRateMonitor"));
-  r.add<ModelSummary>("ModelSummary", "prints modules and parameter counts before training", lightning("model_summary", "ModelSummary"));
+  r.add<ModelSummary>("ModelSummary", "prints modules and parameter counts before training",
+                      lightning("model_summary", "ModelSummary"));
   auto bars = lightning("progress", "TQDMProgressBar");
   bars.push_back("lightning.pytorch.callbacks.RichProgressBar");
   bars.push_back("pytorch_lightning.callbacks.RichProgressBar");
-  r.add<ProgressBar>("ProgressBar", "where training stands: a line that is updated on a terminal, now and then a line elsewhere", bars);
+  r.add<ProgressBar>("ProgressBar",
+                     "where training stands: a line that is updated on a terminal, now and then a line elsewhere",
+                     bars);
   r.add<Timer>("Timer", "stops after a time; the time used is kept in checkpoints", lightning("timer", "Timer"));
   r.add<TimingCallback>("TimingCallback", "logs seconds of training, backward, validation and test steps",
                         {"nemo.utils.exp_manager.TimingCallback", "nemo.utils.callbacks.TimingCallback"});

@@ -35,8 +35,10 @@ ProgressBar::Output standard_error() {
 std::string short_number(double value) {
   char text[40];
   const double size = std::fabs(value);
-  if (value == 0 || (size >= 1e-3 && size < 1e5)) std::snprintf(text, sizeof text, size >= 100 ? "%.1f" : "%.4f", value);
-  else std::snprintf(text, sizeof text, "%.2e", value);
+  if (value == 0 || (size >= 1e-3 && size < 1e5))
+    std::snprintf(text, sizeof text, size >= 100 ? "%.1f" : "%.4f", value);
+  else
+    std::snprintf(text, sizeof text, "%.2e", value);
   return text;
 }
 
@@ -44,8 +46,11 @@ std::string clock_text(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0 || seconds > 359999) return "--:--";
   const auto s = static_cast<int64_t>(seconds + 0.5);
   char text[32];
-  if (s >= 3600) std::snprintf(text, sizeof text, "%d:%02d:%02d", static_cast<int>(s / 3600), static_cast<int>(s / 60 % 60), static_cast<int>(s % 60));
-  else std::snprintf(text, sizeof text, "%02d:%02d", static_cast<int>(s / 60), static_cast<int>(s % 60));
+  if (s >= 3600)
+    std::snprintf(text, sizeof text, "%d:%02d:%02d", static_cast<int>(s / 3600), static_cast<int>(s / 60 % 60),
+                  static_cast<int>(s % 60));
+  else
+    std::snprintf(text, sizeof text, "%02d:%02d", static_cast<int>(s / 60), static_cast<int>(s % 60));
   return text;
 }
 
@@ -69,8 +74,14 @@ void ProgressBar::Options::describe(OptionSet<Options>& o) {
 ProgressBar::ProgressBar(const Options& options) : ProgressBar(options, standard_error()) {}
 
 ProgressBar::ProgressBar(const Options& options, Output output) : options_(options), output_(std::move(output)) {
-  if (options_.refresh_rate < 0) throw Error(Code::kFailed, "is negative").at("refresh_rate").seen(std::to_string(options_.refresh_rate)).expected("0 or more");
-  interval_ = output_.terminal ? Clock::duration(100ms) : std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.plain_interval));
+  if (options_.refresh_rate < 0)
+    throw Error(Code::kFailed, "is negative")
+        .at("refresh_rate")
+        .seen(std::to_string(options_.refresh_rate))
+        .expected("0 or more");
+  interval_ = output_.terminal
+                  ? Clock::duration(100ms)
+                  : std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.plain_interval));
   if (options_.refresh_rate == 0) return;
   on(Event::kTrainStart, &ProgressBar::start_training);
   on(Event::kTrainEpochStart, &ProgressBar::start_epoch);
@@ -110,9 +121,12 @@ void ProgressBar::end_batch(Trainer& trainer) {
 void ProgressBar::end_epoch(Trainer& trainer) {
   if (!output_.terminal) return;
   const fathom_progress& p = trainer.progress();
-  draw(trainer, "train", p.training_batches >= 0 ? std::min(p.batch_idx, p.training_batches) : p.batch_idx, p.training_batches);
-  if (options_.leave) output_.write("\n");
-  else clear_line();
+  draw(trainer, "train", p.training_batches >= 0 ? std::min(p.batch_idx, p.training_batches) : p.batch_idx,
+       p.training_batches);
+  if (options_.leave)
+    output_.write("\n");
+  else
+    clear_line();
   drawn_ = false;
 }
 
@@ -124,7 +138,8 @@ void ProgressBar::start_evaluation(Trainer&) {
 void ProgressBar::end_eval_batch(Trainer& trainer) {
   const fathom_progress& p = trainer.progress();
   ++eval_done_;
-  if (due(eval_done_, p.eval_batches)) draw(trainer, p.sanity_checking != 0 ? "sanity check" : "eval", eval_done_, p.eval_batches);
+  if (due(eval_done_, p.eval_batches))
+    draw(trainer, p.sanity_checking != 0 ? "sanity check" : "eval", eval_done_, p.eval_batches);
 }
 
 void ProgressBar::end_evaluation(Trainer&) { evaluation_time_ += output_.now() - evaluation_started_; }
@@ -156,7 +171,8 @@ void ProgressBar::draw(Trainer& trainer, const char* stage, int64_t done, int64_
   const fathom_progress& p = trainer.progress();
   const bool training = std::string_view(stage) == "train";
   const auto now = output_.now();
-  const double seconds = training ? seconds_of(now - stage_started_ - evaluation_time_) : seconds_of(now - evaluation_started_);
+  const double seconds =
+      training ? seconds_of(now - stage_started_ - evaluation_time_) : seconds_of(now - evaluation_started_);
   const int64_t here = training ? done - first_batch_ : done;
   const double rate = seconds > 0 && here > 0 ? static_cast<double>(here) / seconds : 0;
 
@@ -166,7 +182,8 @@ void ProgressBar::draw(Trainer& trainer, const char* stage, int64_t done, int64_
   std::string tail = " " + std::to_string(done) + "/" + (total >= 0 ? std::to_string(total) : "?");
   if (training) tail += "  step " + std::to_string(p.global_step);
   char speed[32];
-  std::snprintf(speed, sizeof speed, rate >= 1 || rate == 0 ? "  %.1f it/s" : "  %.2f s/it", rate >= 1 || rate == 0 ? rate : 1 / rate);
+  std::snprintf(speed, sizeof speed, rate >= 1 || rate == 0 ? "  %.1f it/s" : "  %.2f s/it",
+                rate >= 1 || rate == 0 ? rate : 1 / rate);
   tail += speed;
   if (total >= 0) tail += "  ETA " + clock_text(rate > 0 ? static_cast<double>(total - done) / rate : NAN);
   tail += numbers(trainer, training);

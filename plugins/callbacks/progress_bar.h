@@ -1,7 +1,7 @@
-// ProgressBar: where training stands, on stderr. On a terminal one line that is updated a few times a second: epoch, batch,
-// speed, time left, loss, learning rate and the metrics logged with prog_bar. Elsewhere (a file, a pipe, TERM=dumb) a plain
-// line at most every 10 seconds, without carriage returns. NO_COLOR is followed. A step that draws nothing costs a clock read;
-// the loss is read from its device only to be shown.
+// ProgressBar: where training stands, on stderr. On a terminal one line that is updated a few times a second: epoch,
+// batch, speed, time left, loss, learning rate and the metrics logged with prog_bar. Elsewhere (a file, a pipe,
+// TERM=dumb) a plain line at most every 10 seconds, without carriage returns. NO_COLOR is followed. A step that draws
+// nothing costs a clock read; the loss is read from its device only to be shown.
 #pragma once
 
 #include <chrono>
@@ -54,7 +54,7 @@ class ProgressBar final : public Callback {
   Output output_;
   Clock::duration interval_;
   Clock::time_point last_drawn_, stage_started_;
-  int64_t first_batch_ = 0;      // of this epoch, where this process started in it
+  int64_t first_batch_ = 0;  // of this epoch, where this process started in it
   int64_t eval_done_ = 0;
   Clock::duration evaluation_time_{};  // within the epoch, not part of the training speed
   Clock::time_point evaluation_started_;

@@ -15,7 +15,8 @@ struct Screen {
   std::string text;
   ProgressBar::Clock::time_point now{};
   ProgressBar::Output output(bool terminal, bool colour = false, int width = 200) {
-    return {terminal, colour, [this](std::string_view t) { text += t; }, [width] { return width; }, [this] { return now; }};
+    return {terminal, colour, [this](std::string_view t) { text += t; }, [width] { return width; },
+            [this] { return now; }};
   }
 };
 
@@ -34,8 +35,9 @@ TEST(ProgressBar, PlainLinesAtMostEveryTenSeconds) {
     screen.now += 1s;
     trainer.emit(Event::kTrainBatchEnd);
   }
-  EXPECT_EQ(screen.text, "epoch 0/0 10/100  step 10  1.0 it/s  ETA 01:30  loss 0.5000  lr 0.0100  val_loss 0.2500\n"
-                         "epoch 0/0 20/100  step 20  1.0 it/s  ETA 01:20  loss 0.5000  lr 0.0100  val_loss 0.2500\n");
+  EXPECT_EQ(screen.text,
+            "epoch 0/0 10/100  step 10  1.0 it/s  ETA 01:30  loss 0.5000  lr 0.0100  val_loss 0.2500\n"
+            "epoch 0/0 20/100  step 20  1.0 it/s  ETA 01:20  loss 0.5000  lr 0.0100  val_loss 0.2500\n");
   EXPECT_EQ(trainer.losses_read, 2);  // only when it draws
 }
 
@@ -80,7 +82,8 @@ TEST(ProgressBar, AStepThatDoesNotDrawIsCheap) {
   constexpr int kSteps = 100000;
   const auto started = std::chrono::steady_clock::now();
   for (int i = 0; i < kSteps; ++i) bar.handle(Event::kTrainBatchEnd, view);
-  const double us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - started).count() / kSteps;
+  const double us =
+      std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - started).count() / kSteps;
   std::printf("progress bar: %.3f us per step\n", us);
   EXPECT_LT(us, 5);  // loose: other work may share the machine
 }

@@ -7,7 +7,10 @@ namespace fathom::callbacks {
 namespace {
 
 [[noreturn]] void fail(const Json& value, const std::string& where) {
-  throw Error(Code::kFailed, "is no time").at(where).seen(value.dump()).expected("seconds, \"DD:HH:MM:SS\", or {hours: …, minutes: …}");
+  throw Error(Code::kFailed, "is no time")
+      .at(where)
+      .seen(value.dump())
+      .expected("seconds, \"DD:HH:MM:SS\", or {hours: …, minutes: …}");
 }
 
 double from_text(const Json& value, const std::string& where) {
@@ -39,8 +42,14 @@ double read_time_span(const Json& value, const std::string& where) {
   } else if (value.is_object()) {
     for (const auto& [key, number] : value.items()) {
       if (key == "_target_") continue;  // datetime.timedelta
-      const double unit = key == "weeks" ? 604800 : key == "days" ? 86400 : key == "hours" ? 3600 : key == "minutes" ? 60
-                          : key == "seconds" ? 1 : key == "milliseconds" ? 1e-3 : key == "microseconds" ? 1e-6 : 0;
+      const double unit = key == "weeks"          ? 604800
+                          : key == "days"         ? 86400
+                          : key == "hours"        ? 3600
+                          : key == "minutes"      ? 60
+                          : key == "seconds"      ? 1
+                          : key == "milliseconds" ? 1e-3
+                          : key == "microseconds" ? 1e-6
+                                                  : 0;
       if (unit == 0 || !number.is_number()) fail(value, where);
       seconds += number.get<double>() * unit;
     }

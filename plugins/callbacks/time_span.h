@@ -7,7 +7,8 @@
 
 namespace fathom::callbacks {
 
-// Seconds of a number, of "DD:HH:MM:SS" (leading parts may be missing) or of {"days", "hours", "minutes", "seconds", …}.
+// Seconds of a number, of "DD:HH:MM:SS" (leading parts may be missing) or of {"days", "hours", "minutes", "seconds",
+// …}.
 double read_time_span(const Json& value, const std::string& where);
 // Python's repr of that timedelta.
 std::string timedelta_repr(double seconds);

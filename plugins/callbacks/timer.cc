@@ -51,11 +51,17 @@ void Timer::end_test(Trainer&) {
 void Timer::look(Trainer& trainer) {
   if (train_seconds() < *duration_ || trainer.progress().should_stop != 0) return;
   trainer.stop("the time allowed is used up");
-  if (options_.verbose) log(FATHOM_LOG_INFO, "Timer", "time limit reached after " + std::to_string(train_seconds()) + " s");
+  if (options_.verbose)
+    log(FATHOM_LOG_INFO, "Timer", "time limit reached after " + std::to_string(train_seconds()) + " s");
 }
 
 Json Timer::save_state() const {
-  return {{"time_elapsed", {{"train", train_seconds()}, {"sanity_check", 0.0}, {"validate", validate_ + since(validating_)}, {"test", test_ + since(testing_)}, {"predict", 0.0}}}};
+  return {{"time_elapsed",
+           {{"train", train_seconds()},
+            {"sanity_check", 0.0},
+            {"validate", validate_ + since(validating_)},
+            {"test", test_ + since(testing_)},
+            {"predict", 0.0}}}};
 }
 
 void Timer::load_state(const Json& state) {

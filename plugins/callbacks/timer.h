@@ -1,4 +1,5 @@
-// Timer: Lightning's. Stops the run after a time; the time used is in the checkpoint, so that a resumed run has the rest.
+// Timer: Lightning's. Stops the run after a time; the time used is in the checkpoint, so that a resumed run has the
+// rest.
 #pragma once
 
 #include <chrono>
@@ -16,7 +17,8 @@ class Timer final : public Callback {
     std::string interval = "step";
     bool verbose = true;
     static void describe(OptionSet<Options>& o) {
-      o("duration", &Options::duration, "time for training: seconds, \"DD:HH:MM:SS\" or {hours: …}; null: only measure");
+      o("duration", &Options::duration,
+        "time for training: seconds, \"DD:HH:MM:SS\" or {hours: …}; null: only measure");
       o("interval", &Options::interval, "step or epoch: when to look at the clock");
       o("verbose", &Options::verbose, "say when the time is up");
     }

@@ -1,5 +1,5 @@
-// TimingCallback: NeMo's. Logs "train_step_timing in s", "train_backward_timing in s", "validation_step_timing in s" and
-// "test_step_timing in s", each the mean (or another reduction) of the last buffer_size steps.
+// TimingCallback: NeMo's. Logs "train_step_timing in s", "train_backward_timing in s", "validation_step_timing in s"
+// and "test_step_timing in s", each the mean (or another reduction) of the last buffer_size steps.
 #pragma once
 
 #include <chrono>

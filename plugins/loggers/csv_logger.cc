@@ -24,7 +24,8 @@ void append_float(std::string& out, double value) {
   char text[40];
   const double size = std::fabs(value);
   const bool fixed = value == 0 || (size >= 1e-4 && size < 1e16);
-  const auto [end, error] = std::to_chars(text, text + sizeof text, value, fixed ? std::chars_format::fixed : std::chars_format::scientific);
+  const auto [end, error] =
+      std::to_chars(text, text + sizeof text, value, fixed ? std::chars_format::fixed : std::chars_format::scientific);
   out.append(text, end);
   if (fixed && std::find(text, end, '.') == end) out += ".0";
 }
@@ -63,9 +64,12 @@ std::vector<std::vector<std::string>> parse(const std::string& text, size_t limi
   for (size_t i = 0; i < text.size() && rows.size() < limit; ++i) {
     const char c = text[i];
     if (in_quotes) {
-      if (c != '"') field += c;
-      else if (i + 1 < text.size() && text[i + 1] == '"') field += text[++i];
-      else in_quotes = false;
+      if (c != '"')
+        field += c;
+      else if (i + 1 < text.size() && text[i + 1] == '"')
+        field += text[++i];
+      else
+        in_quotes = false;
     } else if (c == '"') {
       in_quotes = true;
     } else if (c == ',') {
@@ -87,18 +91,22 @@ std::vector<std::vector<std::string>> parse(const std::string& text, size_t limi
 }  // namespace
 
 void CsvLogger::Options::describe(OptionSet<Options>& o) {
-  o("save_dir", static_cast<std::optional<std::string> Options::*>(&Options::save_dir), "root of log folders; default the run's folder");
+  o("save_dir", static_cast<std::optional<std::string> Options::*>(&Options::save_dir),
+    "root of log folders; default the run's folder");
   o("name", static_cast<std::optional<std::string> Options::*>(&Options::name), "folder below save_dir");
   o("version", static_cast<Json Options::*>(&Options::version), "folder below the name: a text, or N for version_N");
   o("prefix", &Options::prefix, "put before every metric's name, joined with '-'");
-  o("flush_logs_every_n_steps", &Options::flush_logs_every_n_steps, "rows that may wait in memory before they are written");
+  o("flush_logs_every_n_steps", &Options::flush_logs_every_n_steps,
+    "rows that may wait in memory before they are written");
 }
 
 CsvLogger::CsvLogger(const Options& options, const Json& context)
     : options_(options), folder_(logger_folder(options, context)), file_(seconds(5)) {
   if (options_.flush_logs_every_n_steps < 1) {
-    throw Error(Code::kFailed, "rows have to be written at some time").at("flush_logs_every_n_steps")
-        .seen(std::to_string(options_.flush_logs_every_n_steps)).expected("at least 1");
+    throw Error(Code::kFailed, "rows have to be written at some time")
+        .at("flush_logs_every_n_steps")
+        .seen(std::to_string(options_.flush_logs_every_n_steps))
+        .expected("at least 1");
   }
   add_columns({"epoch", "step"});
 }
@@ -138,8 +146,9 @@ void CsvLogger::rewrite(int64_t rows) {
   file_.reopen(path(), static_cast<int64_t>(text.size()));
   rows_ = old.empty() ? 0 : static_cast<int64_t>(old.size()) - 1;
   if (rows_ != rows) {
-    log(FATHOM_LOG_WARNING, "csv", path() + ": has " + std::to_string(rows_) + " rows, and " +
-                                       std::to_string(rows) + " were written before; the others are lost");
+    log(FATHOM_LOG_WARNING, "csv",
+        path() + ": has " + std::to_string(rows_) + " rows, and " + std::to_string(rows) +
+            " were written before; the others are lost");
   }
 }
 

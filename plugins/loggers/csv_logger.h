@@ -1,7 +1,7 @@
-// Logger `csv`: metrics.csv as Lightning's CSVLogger writes it. The header is the sorted union of all keys with epoch and
-// step; a logging call is one row; what a row does not have is an empty cell. Numbers are Python's repr of a float, epoch
-// and step are integers. A key never seen before gives the file a new header (written beside it and renamed into place);
-// all other rows are appended. hparams.yaml beside it is the run's config.
+// Logger `csv`: metrics.csv as Lightning's CSVLogger writes it. The header is the sorted union of all keys with epoch
+// and step; a logging call is one row; what a row does not have is an empty cell. Numbers are Python's repr of a float,
+// epoch and step are integers. A key never seen before gives the file a new header (written beside it and renamed into
+// place); all other rows are appended. hparams.yaml beside it is the run's config.
 #pragma once
 
 #include <map>
@@ -41,9 +41,9 @@ class CsvLogger final : public Logger {
   Options options_;
   std::string folder_, joined_, line_;
   LogFile file_;
-  std::vector<std::string> columns_;                   // sorted
+  std::vector<std::string> columns_;                    // sorted
   std::map<std::string, size_t, std::less<>> by_name_;  // column of each
-  std::vector<std::pair<size_t, double>> row_;         // of the row in hand: column and value
+  std::vector<std::pair<size_t, double>> row_;          // of the row in hand: column and value
   std::vector<std::string> missing_;
   std::vector<const double*> cells_;
   int64_t rows_ = 0, unflushed_ = 0;

@@ -26,7 +26,8 @@ class CsvLoggerTest : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
   std::unique_ptr<CsvLogger> make(const Json& config = Json::object()) {
-    return std::make_unique<CsvLogger>(parse_options<CsvLogger::Options>(config, "logger"), Json{{"save_dir", folder_.string()}});
+    return std::make_unique<CsvLogger>(parse_options<CsvLogger::Options>(config, "logger"),
+                                       Json{{"save_dir", folder_.string()}});
   }
   static void row(CsvLogger& logger, int64_t step, const Row& values) {
     std::vector<Metric> metrics;
@@ -48,7 +49,14 @@ TEST_F(CsvLoggerTest, HeaderIsSortedAndCellsAreEmptyWhereNothingWasLogged) {
 
 TEST_F(CsvLoggerTest, NumbersAreWrittenAsPythonWritesThem) {
   auto logger = make();
-  row(*logger, 7, {{"a", 0.123456f}, {"b", std::nan("")}, {"c", -INFINITY}, {"d", 1e16}, {"e", 123456789.0}, {"f", -0.0001}, {"g", 12e-5}});
+  row(*logger, 7,
+      {{"a", 0.123456f},
+       {"b", std::nan("")},
+       {"c", -INFINITY},
+       {"d", 1e16},
+       {"e", 123456789.0},
+       {"f", -0.0001},
+       {"g", 12e-5}});
   logger->save();
   EXPECT_EQ(text(), "a,b,c,d,e,epoch,f,g,step\n0.12345600128173828,nan,-inf,1e+16,123456789.0,,-0.0001,0.00012,7\n");
 }
@@ -66,7 +74,8 @@ TEST_F(CsvLoggerTest, PrefixAndFolder) {
   row(*logger, 0, {{"loss", 1}, {"epoch", 0}});
   logger->save();
   EXPECT_EQ(read_whole_file(folder_ / "logs/lightning_logs/version_3/metrics.csv"), "epoch,run-loss,step\n0,1.0,0\n");
-  EXPECT_EQ(make({{"save_dir", (folder_ / "logs").string()}})->path(), (folder_ / "logs/lightning_logs/version_4/metrics.csv").string());
+  EXPECT_EQ(make({{"save_dir", (folder_ / "logs").string()}})->path(),
+            (folder_ / "logs/lightning_logs/version_4/metrics.csv").string());
 }
 
 // What a killed run wrote after the checkpoint is dropped, also when it had brought new columns.
@@ -141,19 +150,22 @@ TEST_F(CsvLoggerTest, FullDiskIsAnErrorThatNamesTheFile) {
 
 TEST_F(CsvLoggerTest, HyperparametersAreYaml) {
   auto logger = make();
-  logger->log_hyperparams({{"model", {{"lr", 1e-5}, {"labels", {" ", "a", "yes"}}, {"empty", Json::object()}}}, {"n", nullptr}});
+  logger->log_hyperparams(
+      {{"model", {{"lr", 1e-5}, {"labels", {" ", "a", "yes"}}, {"empty", Json::object()}}}, {"n", nullptr}});
   EXPECT_EQ(read_whole_file(folder_ / "hparams.yaml"),
             "model:\n  lr: 1.0e-05\n  labels:\n  - \" \"\n  - a\n  - \"yes\"\n  empty: {}\n\"n\": null\n");
 }
 
 TEST_F(CsvLoggerTest, ARowCostsMicroseconds) {
   auto logger = make({{"flush_logs_every_n_steps", 1000}});
-  const Metric metrics[] = {{"epoch", 0}, {"learning_rate", 1e-3}, {"train_loss", 0.123456}, {"train_step_timing in s", 0.25}};
+  const Metric metrics[] = {
+      {"epoch", 0}, {"learning_rate", 1e-3}, {"train_loss", 0.123456}, {"train_step_timing in s", 0.25}};
   constexpr int kRows = 20000;
   const auto started = std::chrono::steady_clock::now();
   for (int i = 0; i < kRows; ++i) logger->log_metrics(metrics, i);
   logger->save();
-  const double us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - started).count() / kRows;
+  const double us =
+      std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - started).count() / kRows;
   RecordProperty("microseconds_per_row", std::to_string(us));
   std::printf("csv: %.2f us per row\n", us);
   EXPECT_LT(us, 30);  // loose: other work may share the machine

@@ -1,7 +1,7 @@
-// TensorBoard's event files. A file is a sequence of TFRecords (length, masked CRC-32C of the length, payload, masked CRC-32C
-// of the payload; little endian), each payload a protobuf Event {wall_time, step, file_version | summary}; the first says
-// "brain.Event:2". Only the fields that scalars and text need are written.
-// Sources: tensorflow/core/lib/io/record_writer.h, tensorboard/compat/proto/{event,summary,tensor}.proto.
+// TensorBoard's event files. A file is a sequence of TFRecords (length, masked CRC-32C of the length, payload, masked
+// CRC-32C of the payload; little endian), each payload a protobuf Event {wall_time, step, file_version | summary}; the
+// first says "brain.Event:2". Only the fields that scalars and text need are written. Sources:
+// tensorflow/core/lib/io/record_writer.h, tensorboard/compat/proto/{event,summary,tensor}.proto.
 #pragma once
 
 #include <cstdint>

@@ -20,7 +20,8 @@ T raw(std::string_view bytes) {
 // What is wrong with the record at the start of `bytes`, or null; then `payload` is its content.
 const char* next_record(std::string_view bytes, std::string_view& payload) {
   if (bytes.size() < kHead) return "a record is cut short";
-  if (masked_crc32c(bytes.substr(0, 8)) != raw<uint32_t>(bytes.substr(8))) return "a record's length has a wrong checksum";
+  if (masked_crc32c(bytes.substr(0, 8)) != raw<uint32_t>(bytes.substr(8)))
+    return "a record's length has a wrong checksum";
   const auto length = raw<uint64_t>(bytes);
   if (length > bytes.size() || bytes.size() - length < kHead + kTail) return "a record is cut short";
   payload = bytes.substr(kHead, length);

@@ -8,8 +8,10 @@ namespace {
 
 // Text that a YAML 1.1 reader takes for nothing but text needs no quotes.
 bool is_plain(const std::string& text) {
-  static const std::set<std::string> kWords = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", "inf", "nan"};
-  if (text.empty() || (std::isalpha(static_cast<unsigned char>(text[0])) == 0 && text[0] != '_' && text[0] != '/')) return false;
+  static const std::set<std::string> kWords = {"null", "true", "false", "yes", "no", "on",
+                                               "off",  "y",    "n",     "inf", "nan"};
+  if (text.empty() || (std::isalpha(static_cast<unsigned char>(text[0])) == 0 && text[0] != '_' && text[0] != '/'))
+    return false;
   std::string lower;
   for (const char c : text) {
     const auto u = static_cast<unsigned char>(c);
@@ -27,7 +29,8 @@ std::string scalar(const Json& value) {
   if (value.is_number_float()) {
     // YAML 1.1 reads "1e-05" as text: a float needs its point.
     std::string text = value.dump();
-    if (const size_t e = text.find('e'); e != std::string::npos && text.find('.') == std::string::npos) text.insert(e, ".0");
+    if (const size_t e = text.find('e'); e != std::string::npos && text.find('.') == std::string::npos)
+      text.insert(e, ".0");
     return text;
   }
   return value.dump();

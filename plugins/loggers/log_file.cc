@@ -18,7 +18,8 @@ constexpr size_t kBufferLimit = 1 << 16;
 [[noreturn]] void fail(Code code, const char* what, const std::string& path) {
   const int reason = errno;
   Error error(code, std::string(what) + ": " + std::strerror(reason));
-  if (reason == ENOSPC || reason == EDQUOT) throw std::move(error).at(path).next("free space on that disk and resume the run");
+  if (reason == ENOSPC || reason == EDQUOT)
+    throw std::move(error).at(path).next("free space on that disk and resume the run");
   throw std::move(error).at(path);
 }
 

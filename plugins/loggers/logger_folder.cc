@@ -36,12 +36,17 @@ std::string logger_folder(const FolderOptions& options, const Json& context, con
     if (options.version.is_number_integer()) folder /= "version_" + options.version.dump();
   } else {
     folder = fs::path(*options.save_dir) / options.name.value_or("lightning_logs");
-    if (options.version.is_string()) folder /= options.version.get<std::string>();
-    else if (options.version.is_number_integer()) folder /= "version_" + options.version.dump();
-    else folder /= "version_" + std::to_string(next_version(folder));
+    if (options.version.is_string())
+      folder /= options.version.get<std::string>();
+    else if (options.version.is_number_integer())
+      folder /= "version_" + options.version.dump();
+    else
+      folder /= "version_" + std::to_string(next_version(folder));
   }
   if (!options.version.is_null() && !options.version.is_string() && !options.version.is_number_integer()) {
-    throw Error(Code::kFailed, "a logger's version is an int, a text or null").at("version").seen(options.version.dump());
+    throw Error(Code::kFailed, "a logger's version is an int, a text or null")
+        .at("version")
+        .seen(options.version.dump());
   }
   if (!sub_dir.empty()) folder /= sub_dir;
   return folder.lexically_normal();

@@ -16,7 +16,8 @@ double wall_time() {
 }  // namespace
 
 void TensorBoardLogger::Options::describe(OptionSet<Options>& o) {
-  o("save_dir", static_cast<std::optional<std::string> Options::*>(&Options::save_dir), "root of log folders; default the run's folder");
+  o("save_dir", static_cast<std::optional<std::string> Options::*>(&Options::save_dir),
+    "root of log folders; default the run's folder");
   o("name", static_cast<std::optional<std::string> Options::*>(&Options::name), "folder below save_dir");
   o("version", static_cast<Json Options::*>(&Options::version), "folder below the name: a text, or N for version_N");
   o("sub_dir", &Options::sub_dir, "folder below the version");
@@ -26,7 +27,8 @@ void TensorBoardLogger::Options::describe(OptionSet<Options>& o) {
   o("max_queue", &Options::max_queue, "accepted: rows wait for flush_secs or 64 KiB, whichever is first");
   o("flush_secs", &Options::flush_secs, "what was logged is written after at most this time", "s");
   o("log_graph", &Options::log_graph, "only false: graphs are not recorded");
-  o("default_hp_metric", &Options::default_hp_metric, "writes the placeholder hp_metric = -1 beside the config, as Lightning does");
+  o("default_hp_metric", &Options::default_hp_metric,
+    "writes the placeholder hp_metric = -1 beside the config, as Lightning does");
   o("purge_step", &Options::purge_step, "only null: a resumed run cuts its file back to the checkpoint by itself");
 }
 
@@ -38,7 +40,9 @@ TensorBoardLogger::TensorBoardLogger(const Options& options, const Json& context
     throw Error(Code::kUnavailable, "graphs are not recorded").at("log_graph").seen("true").next("set log_graph=false");
   }
   if (options_.purge_step) {
-    throw Error(Code::kUnavailable, "steps are not purged by number").at("purge_step").seen(std::to_string(*options_.purge_step))
+    throw Error(Code::kUnavailable, "steps are not purged by number")
+        .at("purge_step")
+        .seen(std::to_string(*options_.purge_step))
         .next("leave it null: a resumed run drops what came after its checkpoint");
   }
 }
@@ -81,7 +85,8 @@ void TensorBoardLogger::log_metrics(std::span<const Metric> metrics, int64_t ste
 
 void TensorBoardLogger::log_hyperparams(const Json& hyperparams) {
   std::string text = "    " + to_yaml(hyperparams);  // indented by four: Markdown shows it as it is
-  for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos && at + 1 < text.size(); at += 5) text.insert(at + 1, "    ");
+  for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos && at + 1 < text.size(); at += 5)
+    text.insert(at + 1, "    ");
   hyperparams_ = std::move(text);
 }
 
@@ -111,15 +116,18 @@ void TensorBoardLogger::load_state(const Json& state) {
   name_ = state.at("file").get<std::string>();
   const auto bytes = state.at("bytes").get<int64_t>();
   if (name_.empty() || name_.find('/') != std::string::npos || !file_size(path())) {
-    log(FATHOM_LOG_INFO, "tensorboard", folder_ + ": the event file of the earlier run is not here; a new one is started");
+    log(FATHOM_LOG_INFO, "tensorboard",
+        folder_ + ": the event file of the earlier run is not here; a new one is started");
     name_.clear();
     return;
   }
   const std::string old = read_whole_file(path());
-  const int64_t good = valid_prefix(std::string_view(old).substr(0, static_cast<size_t>(std::min<int64_t>(bytes, static_cast<int64_t>(old.size())))));
+  const int64_t good = valid_prefix(
+      std::string_view(old).substr(0, static_cast<size_t>(std::min<int64_t>(bytes, static_cast<int64_t>(old.size())))));
   if (good != bytes) {
-    log(FATHOM_LOG_WARNING, "tensorboard", path() + ": only " + std::to_string(good) + " of " + std::to_string(bytes) +
-                                               " bytes are valid; what was logged after them is lost");
+    log(FATHOM_LOG_WARNING, "tensorboard",
+        path() + ": only " + std::to_string(good) + " of " + std::to_string(bytes) +
+            " bytes are valid; what was logged after them is lost");
   }
   file_.reopen(path(), good);
   hyperparams_.reset();

@@ -30,7 +30,8 @@ class TensorBoardTest : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
   std::unique_ptr<TensorBoardLogger> make(const Json& config = Json::object()) {
-    return std::make_unique<TensorBoardLogger>(parse_options<TensorBoardLogger::Options>(config, "logger"), Json{{"save_dir", folder_.string()}});
+    return std::make_unique<TensorBoardLogger>(parse_options<TensorBoardLogger::Options>(config, "logger"),
+                                               Json{{"save_dir", folder_.string()}});
   }
   static void row(TensorBoardLogger& logger, int64_t step, double loss) {
     const Metric metrics[] = {{"train_loss", loss}, {"epoch", 0}};
@@ -129,11 +130,13 @@ TEST_F(TensorBoardTest, OptionsThatAreNotThereAreRefused) {
 
 TEST_F(TensorBoardTest, ARowCostsMicroseconds) {
   auto logger = make();
-  const Metric metrics[] = {{"epoch", 0}, {"learning_rate", 1e-3}, {"train_loss", 0.123456}, {"train_step_timing in s", 0.25}};
+  const Metric metrics[] = {
+      {"epoch", 0}, {"learning_rate", 1e-3}, {"train_loss", 0.123456}, {"train_step_timing in s", 0.25}};
   constexpr int kRows = 20000;
   const auto started = std::chrono::steady_clock::now();
   for (int i = 0; i < kRows; ++i) logger->log_metrics(metrics, i);
-  const double us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - started).count() / kRows;
+  const double us =
+      std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - started).count() / kRows;
   std::printf("tensorboard: %.2f us per row\n", us);
   EXPECT_LT(us, 30);  // loose: other work may share the machine
 }
@@ -146,21 +149,26 @@ TEST_F(TensorBoardTest, TensorBoardReadsIt) {
     const std::string script = (folder_ / "check.py").string();
     fs::create_directories(folder_);
     std::ofstream(script) << code;
-    const int status = std::system((std::string(python) + " " + script + " > /dev/null 2>" + (folder_ / "stderr").string()).c_str());
+    const int status =
+        std::system((std::string(python) + " " + script + " > /dev/null 2>" + (folder_ / "stderr").string()).c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   };
-  if (run("import tensorboard.backend.event_processing.event_accumulator\n") != 0) GTEST_SKIP() << "no tensorboard package in " << python;
+  if (run("import tensorboard.backend.event_processing.event_accumulator\n") != 0)
+    GTEST_SKIP() << "no tensorboard package in " << python;
   auto logger = make();
   logger->log_hyperparams({{"model", {{"lr", 0.5}}}});
   row(*logger, 3, 0.25);
   row(*logger, 1LL << 40, 0.125);
   logger->finalize("success");
-  EXPECT_EQ(run("from tensorboard.backend.event_processing.event_accumulator import EventAccumulator\n"
-                "a = EventAccumulator('" + logger->path() + "'); a.Reload()\n"
-                "assert [(e.step, e.value) for e in a.Scalars('train_loss')] == [(3, .25), (2**40, .125)]\n"
-                "assert a.Tensors('hparams/text_summary')[0].tensor_proto.string_val[0] == b'    model:\\n      lr: 0.5\\n'\n"
-                "assert a.PluginTagToContent('text').keys() == {'hparams/text_summary'}\n"),
-            0)
+  EXPECT_EQ(
+      run("from tensorboard.backend.event_processing.event_accumulator import EventAccumulator\n"
+          "a = EventAccumulator('" +
+          logger->path() +
+          "'); a.Reload()\n"
+          "assert [(e.step, e.value) for e in a.Scalars('train_loss')] == [(3, .25), (2**40, .125)]\n"
+          "assert a.Tensors('hparams/text_summary')[0].tensor_proto.string_val[0] == b'    model:\\n      lr: 0.5\\n'\n"
+          "assert a.PluginTagToContent('text').keys() == {'hparams/text_summary'}\n"),
+      0)
       << read_whole_file(folder_ / "stderr");
 }
 

@@ -35,13 +35,14 @@ class Adafactor final : public Optimizer<AdafactorOptions> {
   using Optimizer::Optimizer;
   void validate(const AdafactorOptions& o) const override {
     if (o.lr && o.relative_step) {
-      throw Error(Code::kFailed, "a learning rate and relative_step cannot be combined").next("set lr to null, or relative_step to false");
+      throw Error(Code::kFailed, "a learning rate and relative_step cannot be combined")
+          .next("set lr to null, or relative_step to false");
     }
     if (o.warmup_init && !o.relative_step) throw Error(Code::kFailed, "warmup_init needs relative_step: true");
     if (o.eps.size() != 2) invalid("eps", Json(o.eps).dump(), "two numbers");
   }
   std::vector<StateSlot> slots(const AdafactorOptions&) const override {
-    return {{"step", StateKind::kInteger},      {"exp_avg", StateKind::kOwn},    {"exp_avg_sq_row", StateKind::kOwn},
+    return {{"step", StateKind::kInteger},       {"exp_avg", StateKind::kOwn},    {"exp_avg_sq_row", StateKind::kOwn},
             {"exp_avg_sq_col", StateKind::kOwn}, {"exp_avg_sq", StateKind::kOwn}, {"RMS", StateKind::kOwn}};
   }
   at::Tensor initial(const AdafactorOptions& o, const StateSlot& slot, const at::Tensor& p) const override {
@@ -73,7 +74,8 @@ class Adafactor final : public Optimizer<AdafactorOptions> {
         at::Tensor &row = b.state[2][i], &column = b.state[3][i];
         row.mul_(beta2).add_(squares.mean(-1), 1 - beta2);
         column.mul_(beta2).add_(squares.mean(-2), 1 - beta2);
-        update = row.div(row.mean(-1, /*keepdim=*/true)).rsqrt_().unsqueeze(-1).mul(column.unsqueeze(-2).rsqrt()).mul_(g);
+        update =
+            row.div(row.mean(-1, /*keepdim=*/true)).rsqrt_().unsqueeze(-1).mul(column.unsqueeze(-2).rsqrt()).mul_(g);
       } else {
         at::Tensor& mean = b.state[4][i];
         mean.mul_(beta2).add_(squares, 1 - beta2);
@@ -98,7 +100,9 @@ class Adafactor final : public Optimizer<AdafactorOptions> {
     } else if (o.lr) {
       lr = *o.lr;
     } else {
-      throw Error(Code::kFailed, "Adafactor has neither a learning rate nor relative_step").at(config_path()).next("set lr");
+      throw Error(Code::kFailed, "Adafactor has neither a learning rate nor relative_step")
+          .at(config_path())
+          .next("set lr");
     }
     return o.scale_parameter ? lr * std::max(o.eps[1], size) : lr;
   }
@@ -107,7 +111,8 @@ class Adafactor final : public Optimizer<AdafactorOptions> {
 }  // namespace
 
 void add_adafactor(Registry& r) {
-  r.add<Adafactor>("adafactor", "Adam with factored second moments", {"nemo.core.optim.Adafactor", "nemo.core.optim.adafactor.Adafactor"});
+  r.add<Adafactor>("adafactor", "Adam with factored second moments",
+                   {"nemo.core.optim.Adafactor", "nemo.core.optim.adafactor.Adafactor"});
 }
 
 }  // namespace fathom::optimizers

@@ -57,11 +57,11 @@ class AdamLike : public Optimizer<O> {
     b.advance(0);
     const at::TensorList largest = o.amsgrad ? at::TensorList(b.state[3]) : at::TensorList();
     if (decoupled) {
-      at::_fused_adamw_(b.parameters, b.gradients, b.state[1], b.state[2], largest, b.state[0], o.lr, o.betas[0], o.betas[1],
-                        o.weight_decay, o.eps, o.amsgrad, o.maximize);
+      at::_fused_adamw_(b.parameters, b.gradients, b.state[1], b.state[2], largest, b.state[0], o.lr, o.betas[0],
+                        o.betas[1], o.weight_decay, o.eps, o.amsgrad, o.maximize);
     } else {
-      at::_fused_adam_(b.parameters, b.gradients, b.state[1], b.state[2], largest, b.state[0], o.lr, o.betas[0], o.betas[1],
-                       o.weight_decay, o.eps, o.amsgrad, o.maximize);
+      at::_fused_adam_(b.parameters, b.gradients, b.state[1], b.state[2], largest, b.state[0], o.lr, o.betas[0],
+                       o.betas[1], o.weight_decay, o.eps, o.amsgrad, o.maximize);
     }
   }
 };

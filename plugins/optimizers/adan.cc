@@ -29,7 +29,8 @@ class Adan final : public Optimizer<AdanOptions> {
     need_not_negative(o.lr, "learning rate");
     need_not_negative(o.eps, "epsilon value");
     need_betas(o.betas, 3);
-    if (o.fused) throw Error(Code::kFailed, "`fused: true` of Adan is a CUDA kernel and not supported").next("leave fused out");
+    if (o.fused)
+      throw Error(Code::kFailed, "`fused: true` of Adan is a CUDA kernel and not supported").next("leave fused out");
   }
   std::vector<StateSlot> slots(const AdanOptions&) const override {
     return {{"exp_avg"}, {"exp_avg_sq"}, {"exp_avg_diff"}, {"neg_pre_grad", StateKind::kOwn}};
@@ -55,9 +56,10 @@ class Adan final : public Optimizer<AdanOptions> {
       if (!before.defined() || b.group_steps == 1) before = b.gradients[i].mul(-static_cast<double>(clip));
       dispatch(b.parameters[i], [&](auto zero) {
         using T = decltype(zero);
-        run(AdanKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[0][i]), data<T>(b.state[1][i]), data<T>(b.state[2][i]),
-                          data<T>(before), values<T>(b.gradients[i]), T(clip), T(o.betas[0]), T(o.betas[1]), T(o.betas[2]), T(o.eps),
-                          T(correction3), T(o.lr / correction1), T(o.lr * o.betas[1] / correction2), T(o.no_prox ? 1 - decay : 1.0),
+        run(AdanKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[0][i]), data<T>(b.state[1][i]),
+                          data<T>(b.state[2][i]), data<T>(before), values<T>(b.gradients[i]), T(clip),
+                          Decay<T>(o.betas[0]), Decay<T>(o.betas[1]), Decay<T>(o.betas[2]), T(o.eps), T(correction3),
+                          T(o.lr / correction1), T(o.lr * o.betas[1] / correction2), T(o.no_prox ? 1 - decay : 1.0),
                           T(o.no_prox ? 1.0 : 1 + decay)},
             b.parameters[i].numel());
       });

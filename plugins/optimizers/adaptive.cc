@@ -1,5 +1,5 @@
-// Per-element step sizes: Adadelta (Zeiler 2012), Adamax (Kingma, Ba 2015), Adagrad (Duchi et al. 2011), RMSprop (Hinton 2012),
-// all in PyTorch's form.
+// Per-element step sizes: Adadelta (Zeiler 2012), Adamax (Kingma, Ba 2015), Adagrad (Duchi et al. 2011), RMSprop
+// (Hinton 2012), all in PyTorch's form.
 #include <ATen/ops/_fused_adagrad.h>
 #include <ATen/ops/full_like.h>
 
@@ -39,8 +39,9 @@ class Adadelta final : public Optimizer<AdadeltaOptions> {
     for (size_t i = 0; i < b.size(); ++i) {
       dispatch(b.parameters[i], [&](auto zero) {
         using T = decltype(zero);
-        run(AdadeltaKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[1][i]), data<T>(b.state[2][i]), values<T>(b.gradients[i]),
-                              T(o.maximize ? -1 : 1), T(o.weight_decay), T(o.rho), T(o.eps), T(o.lr)},
+        run(AdadeltaKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[1][i]), data<T>(b.state[2][i]),
+                              values<T>(b.gradients[i]), T(o.maximize ? -1 : 1), T(o.weight_decay), Decay<T>(o.rho),
+                              T(o.eps), T(o.lr)},
             b.parameters[i].numel());
       });
     }
@@ -77,8 +78,9 @@ class Adamax final : public Optimizer<AdamaxOptions> {
       const double step_size = o.lr / (1 - std::pow(o.betas[0], b.count(0, i)));
       dispatch(b.parameters[i], [&](auto zero) {
         using T = decltype(zero);
-        run(AdamaxKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[1][i]), data<T>(b.state[2][i]), values<T>(b.gradients[i]),
-                            T(o.maximize ? -1 : 1), T(o.weight_decay), T(o.betas[0]), T(o.betas[1]), T(o.eps), T(step_size)},
+        run(AdamaxKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[1][i]), data<T>(b.state[2][i]),
+                            values<T>(b.gradients[i]), T(o.maximize ? -1 : 1), T(o.weight_decay), Decay<T>(o.betas[0]),
+                            T(o.betas[1]), T(o.eps), T(step_size)},
             b.parameters[i].numel());
       });
     }
@@ -107,14 +109,17 @@ class Adagrad final : public Optimizer<AdagradOptions> {
     need_not_negative(o.eps, "epsilon value");
     need_switches(o);
   }
-  std::vector<StateSlot> slots(const AdagradOptions&) const override { return {{"step", StateKind::kStep}, {"sum", StateKind::kOwn}}; }
+  std::vector<StateSlot> slots(const AdagradOptions&) const override {
+    return {{"step", StateKind::kStep}, {"sum", StateKind::kOwn}};
+  }
   bool has_state_from_start() const override { return true; }
   at::Tensor initial(const AdagradOptions& o, const StateSlot& slot, const at::Tensor& p) const override {
     return slot.name == "sum" ? at::full_like(p, o.initial_accumulator_value) : Optimizer::initial(o, slot, p);
   }
   void update(AdagradOptions& o, UpdateBatch& b) override {
     b.advance(0);
-    at::_fused_adagrad_(b.parameters, b.gradients, b.state[1], b.state[0], o.lr, o.lr_decay, o.weight_decay, o.eps, o.maximize);
+    at::_fused_adagrad_(b.parameters, b.gradients, b.state[1], b.state[0], o.lr, o.lr_decay, o.weight_decay, o.eps,
+                        o.maximize);
   }
 };
 
@@ -144,7 +149,10 @@ class RMSprop final : public Optimizer<RmspropOptions> {
   }
   // The last two are there when first needed, since a schedule may give a momentum later.
   std::vector<StateSlot> slots(const RmspropOptions&) const override {
-    return {{"step", StateKind::kStep}, {"square_avg"}, {"momentum_buffer", StateKind::kOwn}, {"grad_avg", StateKind::kOwn}};
+    return {{"step", StateKind::kStep},
+            {"square_avg"},
+            {"momentum_buffer", StateKind::kOwn},
+            {"grad_avg", StateKind::kOwn}};
   }
   void update(RmspropOptions& o, UpdateBatch& b) override {
     b.advance(0);
@@ -155,8 +163,9 @@ class RMSprop final : public Optimizer<RmspropOptions> {
       dispatch(b.parameters[i], [&](auto zero) {
         using T = decltype(zero);
         run(RmspropKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[1][i]), o.centered ? data<T>(mean) : nullptr,
-                             o.momentum > 0 ? data<T>(buffer) : nullptr, values<T>(b.gradients[i]), T(o.maximize ? -1 : 1),
-                             T(o.weight_decay), T(o.alpha), T(o.eps), T(o.momentum), T(o.lr)},
+                             o.momentum > 0 ? data<T>(buffer) : nullptr, values<T>(b.gradients[i]),
+                             T(o.maximize ? -1 : 1), T(o.weight_decay), Decay<T>(o.alpha), T(o.eps), T(o.momentum),
+                             T(o.lr)},
             b.parameters[i].numel());
       });
     }
@@ -195,8 +204,9 @@ class Rprop final : public Optimizer<RpropOptions> {
     for (size_t i = 0; i < b.size(); ++i) {
       dispatch(b.parameters[i], [&](auto zero) {
         using T = decltype(zero);
-        run(RpropKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[1][i]), data<T>(b.state[2][i]), values<T>(b.gradients[i]),
-                           T(o.maximize ? -1 : 1), T(o.etas[0]), T(o.etas[1]), T(o.step_sizes[0]), T(o.step_sizes[1])},
+        run(RpropKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[1][i]), data<T>(b.state[2][i]),
+                           values<T>(b.gradients[i]), T(o.maximize ? -1 : 1), T(o.etas[0]), T(o.etas[1]),
+                           T(o.step_sizes[0]), T(o.step_sizes[1])},
             b.parameters[i].numel());
       });
     }

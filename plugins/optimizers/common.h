@@ -5,9 +5,9 @@
 
 namespace fathom::optimizers {
 
-// PyTorch's switches between kernels that compute the same update. Here there is one kernel per optimizer, the fast one, so
-// `foreach` and `fused` are checked as PyTorch checks them, kept for param_groups, and change no result. What PyTorch does for
-// CUDA graphs (`capturable`) and for gradients through the update (`differentiable`) is refused.
+// PyTorch's switches between kernels that compute the same update. Here there is one kernel per optimizer, the fast
+// one, so `foreach` and `fused` are checked as PyTorch checks them, kept for param_groups, and change no result. What
+// PyTorch does for CUDA graphs (`capturable`) and for gradients through the update (`differentiable`) is refused.
 struct Switches {
   bool maximize = false;
   std::optional<bool> foreach, fused;
@@ -18,14 +18,16 @@ enum : unsigned { kFused = 1, kCapturable = 2 };
 template <typename O>
 void describe_switches(OptionSet<O>& o, unsigned which) {
   o("maximize", static_cast<bool O::*>(&O::maximize), "step along the gradient instead of against it");
-  o("foreach", static_cast<std::optional<bool> O::*>(&O::foreach), "PyTorch's choice of kernel; the result is the same");
+  o("foreach", static_cast<std::optional<bool> O::*>(&O::foreach),
+    "PyTorch's choice of kernel; the result is the same");
   if (which & kFused) {
     o("fused", static_cast<std::optional<bool> O::*>(&O::fused), "PyTorch's choice of kernel; the result is the same");
   }
   if (which & kCapturable) {
     o("capturable", static_cast<bool O::*>(&O::capturable), "for CUDA graphs; only false is supported");
   }
-  o("differentiable", static_cast<bool O::*>(&O::differentiable), "gradients through the update; only false is supported");
+  o("differentiable", static_cast<bool O::*>(&O::differentiable),
+    "gradients through the update; only false is supported");
 }
 
 inline void invalid(const char* what, const std::string& seen, const char* expected) {
@@ -43,7 +45,9 @@ inline void need_betas(const std::vector<double>& betas, size_t count) {
   }
   for (size_t i = 0; i < count; ++i) {
     if (!(betas[i] >= 0 && betas[i] < 1)) {
-      throw Error(Code::kFailed, "invalid beta parameter at index " + std::to_string(i)).seen(text_of(betas[i])).expected("0 <= beta < 1");
+      throw Error(Code::kFailed, "invalid beta parameter at index " + std::to_string(i))
+          .seen(text_of(betas[i]))
+          .expected("0 <= beta < 1");
     }
   }
 }
@@ -52,7 +56,8 @@ inline void need_switches(const Switches& o) {
     throw Error(Code::kFailed, "`fused` and `foreach` cannot be true together");
   }
   if (o.capturable) {
-    throw Error(Code::kFailed, "`capturable: true` is not supported: there are no CUDA graphs here").next("leave capturable out");
+    throw Error(Code::kFailed, "`capturable: true` is not supported: there are no CUDA graphs here")
+        .next("leave capturable out");
   }
   if (o.differentiable) {
     throw Error(Code::kFailed, "`differentiable: true` is not supported: the update is not recorded for autograd")

@@ -6,7 +6,8 @@
 #include <vector>
 
 // One clone per instruction set, chosen when the library is loaded.
-#if defined(__x86_64__) && defined(__linux__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__linux__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define FATHOM_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FATHOM_CLONES
@@ -63,18 +64,18 @@ double sum_of_squares(const at::Tensor& given) {
 }
 
 // The loops walk different tensors, which the compiler cannot know: ivdep.
-#define FATHOM_LOOP(NAME, TYPE, SUFFIX)                                                          \
-  FATHOM_CLONES static void NAME##_##SUFFIX(const NAME<TYPE>& shared, int64_t begin, int64_t end) { \
-    const NAME<TYPE> kernel = shared;                                                            \
-    _Pragma("GCC ivdep") for (int64_t i = begin; i < end; ++i) kernel(i);                        \
-  }                                                                                              \
-  template <>                                                                                    \
-  void run(const NAME<TYPE>& kernel, int64_t count) {                                            \
-    if (count < kGrain) return NAME##_##SUFFIX(kernel, 0, count);                                \
+#define FATHOM_LOOP(NAME, TYPE, SUFFIX)                                                                           \
+  FATHOM_CLONES static void NAME##_##SUFFIX(const NAME<TYPE>& shared, int64_t begin, int64_t end) {               \
+    const NAME<TYPE> kernel = shared;                                                                             \
+    _Pragma("GCC ivdep") for (int64_t i = begin; i < end; ++i) kernel(i);                                         \
+  }                                                                                                               \
+  template <>                                                                                                     \
+  void run(const NAME<TYPE>& kernel, int64_t count) {                                                             \
+    if (count < kGrain) return NAME##_##SUFFIX(kernel, 0, count);                                                 \
     at::parallel_for(0, count, kGrain, [&](int64_t begin, int64_t end) { NAME##_##SUFFIX(kernel, begin, end); }); \
   }
-#define FATHOM_KERNEL(NAME)      \
-  FATHOM_LOOP(NAME, float, f32)  \
+#define FATHOM_KERNEL(NAME)     \
+  FATHOM_LOOP(NAME, float, f32) \
   FATHOM_LOOP(NAME, double, f64)
 
 FATHOM_KERNEL(NovogradKernel)

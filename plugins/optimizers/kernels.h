@@ -1,6 +1,6 @@
-// The element-wise formulas of the optimizers that libtorch has no fused CPU kernel for, and how they are run: one pass over
-// memory, vectorised for the machine at load time, split over the threads of at::parallel_for where a tensor is large.
-// A formula is a struct template over float and double: pointers, scalars, and what happens to element i.
+// The element-wise formulas of the optimizers that libtorch has no fused CPU kernel for, and how they are run: one pass
+// over memory, vectorised for the machine at load time, split over the threads of at::parallel_for where a tensor is
+// large. A formula is a struct template over float and double: pointers, scalars, and what happens to element i.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,6 +8,13 @@
 #include <cmath>
 
 namespace fathom::optimizers {
+
+// A running mean's two factors. The second is not computed from the first in T: 1 - 0.999f is 1e-5 off.
+template <typename T>
+struct Decay {
+  T keep, take;
+  explicit Decay(double factor) : keep(static_cast<T>(factor)), take(static_cast<T>(1 - factor)) {}
+};
 
 #define FATHOM_ELEMENT __attribute__((always_inline)) inline void operator()(int64_t i) const
 
@@ -27,12 +34,14 @@ template <typename T>
 struct AdadeltaKernel {
   T *p, *square_avg, *acc_delta;
   const T* g;
-  T sign, weight_decay, rho, eps, lr;
+  T sign, weight_decay;
+  Decay<T> rho;
+  T eps, lr;
   FATHOM_ELEMENT {
     const T gradient = sign * g[i] + weight_decay * p[i];
-    square_avg[i] = rho * square_avg[i] + (1 - rho) * gradient * gradient;
+    square_avg[i] = rho.keep * square_avg[i] + rho.take * gradient * gradient;
     const T delta = std::sqrt(acc_delta[i] + eps) / std::sqrt(square_avg[i] + eps) * gradient;
-    acc_delta[i] = rho * acc_delta[i] + (1 - rho) * delta * delta;
+    acc_delta[i] = rho.keep * acc_delta[i] + rho.take * delta * delta;
     p[i] -= lr * delta;
   }
 };
@@ -41,10 +50,12 @@ template <typename T>
 struct AdamaxKernel {
   T *p, *exp_avg, *exp_inf;
   const T* g;
-  T sign, weight_decay, beta1, beta2, eps, step_size;
+  T sign, weight_decay;
+  Decay<T> beta1;
+  T beta2, eps, step_size;
   FATHOM_ELEMENT {
     const T gradient = sign * g[i] + weight_decay * p[i];
-    exp_avg[i] += (1 - beta1) * (gradient - exp_avg[i]);
+    exp_avg[i] += beta1.take * (gradient - exp_avg[i]);
     const T decayed = beta2 * exp_inf[i], size = std::abs(gradient) + eps;
     exp_inf[i] = decayed > size || decayed != decayed ? decayed : size;  // a NaN on either side stays one
     p[i] -= step_size * exp_avg[i] / exp_inf[i];
@@ -55,13 +66,15 @@ template <typename T>
 struct RmspropKernel {
   T *p, *square_avg, *grad_avg, *momentum_buffer;  // the last two may be null
   const T* g;
-  T sign, weight_decay, alpha, eps, momentum, lr;
+  T sign, weight_decay;
+  Decay<T> alpha;
+  T eps, momentum, lr;
   FATHOM_ELEMENT {
     const T gradient = sign * g[i] + weight_decay * p[i];
-    square_avg[i] = alpha * square_avg[i] + (1 - alpha) * gradient * gradient;
+    square_avg[i] = alpha.keep * square_avg[i] + alpha.take * gradient * gradient;
     T mean_square = square_avg[i];
     if (grad_avg != nullptr) {
-      grad_avg[i] += (1 - alpha) * (gradient - grad_avg[i]);
+      grad_avg[i] += alpha.take * (gradient - grad_avg[i]);
       mean_square -= grad_avg[i] * grad_avg[i];
     }
     T update = gradient / (std::sqrt(mean_square) + eps);
@@ -91,15 +104,18 @@ template <typename T>
 struct AdanKernel {
   T *p, *exp_avg, *exp_avg_sq, *exp_avg_diff, *neg_pre_grad;
   const T* g;
-  T clip, beta1, beta2, beta3, eps, sqrt_correction3, step_size, step_size_diff, before, after;  // factors on p
+  T clip;
+  Decay<T> beta1, beta2, beta3;
+  T eps, sqrt_correction3, step_size, step_size_diff, before, after;  // factors on p
   FATHOM_ELEMENT {
     const T gradient = clip * g[i], difference = neg_pre_grad[i] + gradient;
-    exp_avg[i] = beta1 * exp_avg[i] + (1 - beta1) * gradient;
-    exp_avg_diff[i] = beta2 * exp_avg_diff[i] + (1 - beta2) * difference;
-    const T ahead = beta2 * difference + gradient;
-    exp_avg_sq[i] = beta3 * exp_avg_sq[i] + (1 - beta3) * ahead * ahead;
+    exp_avg[i] = beta1.keep * exp_avg[i] + beta1.take * gradient;
+    exp_avg_diff[i] = beta2.keep * exp_avg_diff[i] + beta2.take * difference;
+    const T ahead = beta2.keep * difference + gradient;
+    exp_avg_sq[i] = beta3.keep * exp_avg_sq[i] + beta3.take * ahead * ahead;
     const T denominator = std::sqrt(exp_avg_sq[i]) / sqrt_correction3 + eps;
-    p[i] = (p[i] * before - step_size * exp_avg[i] / denominator - step_size_diff * exp_avg_diff[i] / denominator) / after;
+    p[i] =
+        (p[i] * before - step_size * exp_avg[i] / denominator - step_size_diff * exp_avg_diff[i] / denominator) / after;
     neg_pre_grad[i] = -gradient;
   }
 };
@@ -108,12 +124,14 @@ template <typename T>
 struct RadamKernel {
   T *p, *exp_avg, *exp_avg_sq;
   const T* g;
-  T sign, shrink, weight_decay, beta1, beta2, eps, step_size, sqrt_correction2;
+  T sign, shrink, weight_decay;
+  Decay<T> beta1, beta2;
+  T eps, step_size, sqrt_correction2;
   bool rectified;  // the variance is tractable
   FATHOM_ELEMENT {
     const T value = shrink * p[i], gradient = sign * g[i] + weight_decay * value;
-    exp_avg[i] += (1 - beta1) * (gradient - exp_avg[i]);
-    exp_avg_sq[i] = beta2 * exp_avg_sq[i] + (1 - beta2) * gradient * gradient;
+    exp_avg[i] += beta1.take * (gradient - exp_avg[i]);
+    exp_avg_sq[i] = beta2.keep * exp_avg_sq[i] + beta2.take * gradient * gradient;
     const T adaptive = rectified ? sqrt_correction2 / (std::sqrt(exp_avg_sq[i]) + eps) : T(1);
     p[i] = value - step_size * exp_avg[i] * adaptive;
   }
@@ -123,11 +141,13 @@ template <typename T>
 struct NadamKernel {
   T *p, *exp_avg, *exp_avg_sq;
   const T* g;
-  T sign, shrink, weight_decay, beta1, beta2, eps, correction2, gradient_size, momentum_size;
+  T sign, shrink, weight_decay;
+  Decay<T> beta1, beta2;
+  T eps, correction2, gradient_size, momentum_size;
   FATHOM_ELEMENT {
     const T value = shrink * p[i], gradient = sign * g[i] + weight_decay * value;
-    exp_avg[i] += (1 - beta1) * (gradient - exp_avg[i]);
-    exp_avg_sq[i] = beta2 * exp_avg_sq[i] + (1 - beta2) * gradient * gradient;
+    exp_avg[i] += beta1.take * (gradient - exp_avg[i]);
+    exp_avg_sq[i] = beta2.keep * exp_avg_sq[i] + beta2.take * gradient * gradient;
     const T denominator = std::sqrt(exp_avg_sq[i] / correction2) + eps;
     p[i] = value - gradient_size * gradient / denominator - momentum_size * exp_avg[i] / denominator;
   }
@@ -150,11 +170,13 @@ template <typename T>
 struct LambKernel {  // writes the direction; its norm decides the step
   T *direction, *exp_avg, *exp_avg_sq;
   const T *p, *g;
-  T clip, l2_decay, decoupled_decay, beta1, beta2, beta3, eps, correction1, correction2;
+  T clip, l2_decay, decoupled_decay, beta1, beta3;
+  Decay<T> beta2;
+  T eps, correction1, correction2;
   FATHOM_ELEMENT {
     const T gradient = g[i] / clip + l2_decay * p[i];
     exp_avg[i] = beta1 * exp_avg[i] + beta3 * gradient;
-    exp_avg_sq[i] = beta2 * exp_avg_sq[i] + (1 - beta2) * gradient * gradient;
+    exp_avg_sq[i] = beta2.keep * exp_avg_sq[i] + beta2.take * gradient * gradient;
     direction[i] = exp_avg[i] / correction1 / (std::sqrt(exp_avg_sq[i] / correction2) + eps) + decoupled_decay * p[i];
   }
 };
@@ -179,12 +201,18 @@ double sum_of_squares(const at::Tensor& tensor);
 // Calls body(T()) with the tensor's element type, float or double.
 template <typename Body>
 void dispatch(const at::Tensor& tensor, Body&& body) {
-  if (tensor.scalar_type() == at::kDouble) body(double());
-  else body(float());
+  if (tensor.scalar_type() == at::kDouble)
+    body(double());
+  else
+    body(float());
 }
 template <typename T>
-T* data(at::Tensor& tensor) { return tensor.mutable_data_ptr<T>(); }
+T* data(at::Tensor& tensor) {
+  return tensor.mutable_data_ptr<T>();
+}
 template <typename T>
-const T* values(const at::Tensor& tensor) { return tensor.const_data_ptr<T>(); }
+const T* values(const at::Tensor& tensor) {
+  return tensor.const_data_ptr<T>();
+}
 
 }  // namespace fathom::optimizers

@@ -8,7 +8,8 @@ namespace {
 struct LambOptions {
   double lr = 1e-3, eps = 1e-6, weight_decay = 0.01, max_grad_norm = 1;
   std::vector<double> betas = {0.9, 0.999};
-  bool bias_correction = true, amsgrad = false, adam_w_mode = true, grad_averaging = true, set_grad_none = true, use_nvlamb = false;
+  bool bias_correction = true, amsgrad = false, adam_w_mode = true, grad_averaging = true, set_grad_none = true,
+       use_nvlamb = false;
   static void describe(OptionSet<LambOptions>& o) {
     o("lr", &LambOptions::lr, "learning rate");
     o("bias_correction", &LambOptions::bias_correction, "correct the means for their start at 0");
@@ -34,7 +35,8 @@ class Lamb final : public Optimizer<LambOptions> {
     need_not_negative(o.weight_decay, "weight_decay value");
     if (!(o.max_grad_norm > 0)) invalid("max_grad_norm", text_of(o.max_grad_norm), "a positive number");
     if (o.amsgrad) throw Error(Code::kFailed, "LAMB has no AMSGrad variant").next("leave amsgrad out");
-    if (!o.set_grad_none) throw Error(Code::kFailed, "`set_grad_none: false` is not supported: the trainer owns the gradients");
+    if (!o.set_grad_none)
+      throw Error(Code::kFailed, "`set_grad_none: false` is not supported: the trainer owns the gradients");
   }
   std::vector<StateSlot> slots(const LambOptions&) const override { return {{"exp_avg"}, {"exp_avg_sq"}}; }
   bool in_param_groups(std::string_view name) const override {
@@ -56,15 +58,17 @@ class Lamb final : public Optimizer<LambOptions> {
       const int64_t count = b.parameters[i].numel();
       dispatch(b.parameters[i], [&](auto zero) {
         using T = decltype(zero);
-        run(LambKernel<T>{data<T>(direction), data<T>(b.state[0][i]), data<T>(b.state[1][i]), values<T>(b.parameters[i]),
-                          values<T>(b.gradients[i]), T(clip), T(beside ? 0 : o.weight_decay), T(beside ? o.weight_decay : 0), T(o.betas[0]),
-                          T(o.betas[1]), T(o.grad_averaging ? 1 - o.betas[0] : 1.0), T(o.eps),
+        run(LambKernel<T>{data<T>(direction), data<T>(b.state[0][i]), data<T>(b.state[1][i]),
+                          values<T>(b.parameters[i]), values<T>(b.gradients[i]), T(clip),
+                          T(beside ? 0 : o.weight_decay), T(beside ? o.weight_decay : 0), T(o.betas[0]),
+                          T(o.grad_averaging ? 1 - o.betas[0] : 1.0), Decay<T>(o.betas[1]), T(o.eps),
                           T(o.bias_correction ? 1 - std::pow(o.betas[0], step) : 1.0),
                           T(o.bias_correction ? 1 - std::pow(o.betas[1], step) : 1.0)},
             count);
         double scale = o.lr;
         if (defaults().use_nvlamb || o.weight_decay != 0) {
-          const double weights = std::sqrt(sum_of_squares(b.parameters[i])), size = std::sqrt(sum_of_squares(direction));
+          const double weights = std::sqrt(sum_of_squares(b.parameters[i])),
+                       size = std::sqrt(sum_of_squares(direction));
           if (weights != 0 && size != 0) scale *= weights / size;
         }
         run(AxpyKernel<T>{data<T>(b.parameters[i]), values<T>(direction), T(scale)}, count);

@@ -1,5 +1,5 @@
-// Muon (Jordan et al. 2024) in PyTorch's form: momentum whose matrix is made orthogonal by Newton and Schulz's iteration, in
-// bfloat16.
+// Muon (Jordan et al. 2024) in PyTorch's form: momentum whose matrix is made orthogonal by Newton and Schulz's
+// iteration, in bfloat16.
 #include <ATen/ATen.h>
 
 #include "plugins/optimizers/common.h"
@@ -21,7 +21,8 @@ struct MuonOptions {
     o("ns_coefficients", &MuonOptions::ns_coefficients, "coefficients of the iteration's polynomial");
     o("eps", &MuonOptions::eps, "smallest norm that is divided by");
     o("ns_steps", &MuonOptions::ns_steps, "iterations", "steps");
-    o("adjust_lr_fn", &MuonOptions::adjust_lr_fn, "original (or null): sqrt(max(1, rows/columns)); match_rms_adamw: 0.2 sqrt(max(rows, columns))");
+    o("adjust_lr_fn", &MuonOptions::adjust_lr_fn,
+      "original (or null): sqrt(max(1, rows/columns)); match_rms_adamw: 0.2 sqrt(max(rows, columns))");
   }
 };
 
@@ -41,7 +42,10 @@ class Muon final : public Optimizer<MuonOptions> {
   std::vector<StateSlot> slots(const MuonOptions&) const override { return {{"momentum_buffer"}}; }
   void check_parameter(const at::Tensor& p, const std::string& name) const override {
     if (p.dim() != 2) {
-      throw Error(Code::kFailed, "Muon works on matrices only").at(name).seen(c10::str("shape ", p.sizes())).next("give other parameters to another optimizer");
+      throw Error(Code::kFailed, "Muon works on matrices only")
+          .at(name)
+          .seen(c10::str("shape ", p.sizes()))
+          .next("give other parameters to another optimizer");
     }
   }
   void update(MuonOptions& o, UpdateBatch& b) override {
@@ -64,7 +68,8 @@ class Muon final : public Optimizer<MuonOptions> {
     x = x.div(x.norm().clamp_min(o.eps));
     for (int64_t k = 0; k < o.ns_steps; ++k) {
       const at::Tensor gram = at::mm(x, x.t());
-      x = at::addmm(x, at::addmm(gram, gram, gram, o.ns_coefficients[1], o.ns_coefficients[2]), x, o.ns_coefficients[0]);
+      x = at::addmm(x, at::addmm(gram, gram, gram, o.ns_coefficients[1], o.ns_coefficients[2]), x,
+                    o.ns_coefficients[0]);
     }
     return (tall ? x.t() : x).to(matrix.scalar_type());
   }
@@ -72,6 +77,8 @@ class Muon final : public Optimizer<MuonOptions> {
 
 }  // namespace
 
-void add_muon(Registry& r) { r.add<Muon>("torch.optim.Muon", "orthogonalised momentum of matrices", {"torch.optim._muon.Muon"}); }
+void add_muon(Registry& r) {
+  r.add<Muon>("torch.optim.Muon", "orthogonalised momentum of matrices", {"torch.optim._muon.Muon"});
+}
 
 }  // namespace fathom::optimizers

@@ -53,14 +53,21 @@ class Novograd final : public Optimizer<NovogradOptions> {
       const float denominator = std::sqrt(used) + static_cast<float>(o.eps);
       dispatch(b.parameters[i], [&](auto zero) {
         using T = decltype(zero);
-        NovogradKernel<T> kernel{data<T>(b.parameters[i]), data<T>(b.state[1][i]), values<T>(b.gradients[i]), T(denominator),
-                                 T(o.weight_decay),        T(o.grad_averaging ? 1 - o.betas[0] : 1.0), T(o.betas[0]), T(o.lr)};
+        NovogradKernel<T> kernel{data<T>(b.parameters[i]),
+                                 data<T>(b.state[1][i]),
+                                 values<T>(b.gradients[i]),
+                                 T(denominator),
+                                 T(o.weight_decay),
+                                 T(o.grad_averaging ? 1 - o.betas[0] : 1.0),
+                                 T(o.betas[0]),
+                                 T(o.lr)};
         const int64_t count = b.parameters[i].numel();
         // Clipping is an option of the whole optimizer, not of a group.
         if (!defaults().luc) return run(kernel, count);
         kernel.lr = 0;
         run(kernel, count);
-        const double weights = std::sqrt(sum_of_squares(b.parameters[i])), update = std::sqrt(sum_of_squares(b.state[1][i]));
+        const double weights = std::sqrt(sum_of_squares(b.parameters[i])),
+                     update = std::sqrt(sum_of_squares(b.state[1][i]));
         const double factor = std::min(defaults().luc_trust * weights / (update + defaults().luc_eps), o.lr);
         run(AxpyKernel<T>{data<T>(b.parameters[i]), values<T>(b.state[1][i]), T(factor)}, count);
       });

@@ -1,5 +1,5 @@
-// Optimizers through the table a trainer uses, against their plain formulas written with tensor operations. The recorded
-// trajectories of PyTorch and NeMo are the conformance suites `optimizers/*`.
+// Optimizers through the table a trainer uses, against their plain formulas written with tensor operations. The
+// recorded trajectories of PyTorch and NeMo are the conformance suites `optimizers/*`.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -84,7 +84,8 @@ TEST_F(OptimizersTest, NovogradGivesNemosNumbers) {
     for (const at::Tensor& g : gradients) optimizer.step({g.to(at::kFloat)});
     return p;
   };
-  expect_close(run({{"betas", {0.8, 0.25}}, {"weight_decay", 0.001}}), at::tensor({.97566777, -2.0156467, 3.01003695}), 1e-6);
+  expect_close(run({{"betas", {0.8, 0.25}}, {"weight_decay", 0.001}}), at::tensor({.97566777, -2.0156467, 3.01003695}),
+               1e-6);
   expect_close(run({{"grad_averaging", true}}), at::tensor({.99857891, -2.00090122, 3.00061464}), 1e-6);
   expect_close(run({{"amsgrad", true}}), at::tensor({.97157824, -2.01802468, 3.01229405}), 1e-6);
   expect_close(run({{"luc", true}}), at::tensor({.99278712, -2.00496387, 3.00412726}), 1e-6);
@@ -117,7 +118,8 @@ TEST_F(OptimizersTest, MuonStepsAlongAnOrthogonalMatrix) {
   const at::Tensor singular = at::linalg_svdvals(direction);
   EXPECT_GT(singular.min().item<double>(), 0.5);  // the iteration brings them near 1, not to it
   EXPECT_LT(singular.max().item<double>(), 1.5);
-  EXPECT_NE(error_of([&] { make({{"name", "torch.optim.Muon"}}, {at::zeros({3})}); }).find("matrices"), std::string::npos);
+  EXPECT_NE(error_of([&] { make({{"name", "torch.optim.Muon"}}, {at::zeros({3})}); }).find("matrices"),
+            std::string::npos);
 }
 
 TEST_F(OptimizersTest, SkipsParametersWithoutGradient) {
@@ -141,10 +143,12 @@ TEST_F(OptimizersTest, WorksOnAnyLayoutAndPrecision) {
     Json config = {{"name", name}, {"lr", 0.01}};
     if (std::string(name) == "adafactor") config["relative_step"] = false;
     const at::Tensor start = at::randn({4, 6}, at::kFloat);
-    at::Tensor plain = start.clone(), transposed = start.t().contiguous().t(), sliced = at::zeros({4, 12}, at::kFloat).slice(1, 0, 12, 2);
+    at::Tensor plain = start.clone(), transposed = start.t().contiguous().t(),
+               sliced = at::zeros({4, 12}, at::kFloat).slice(1, 0, 12, 2);
     sliced.copy_(start);
     at::Tensor half = start.to(at::kBFloat16);
-    OptimizerHandle a = make(config, {plain}), b = make(config, {transposed}), c = make(config, {sliced}), d = make(config, {half});
+    OptimizerHandle a = make(config, {plain}), b = make(config, {transposed}), c = make(config, {sliced}),
+                    d = make(config, {half});
     for (int step = 0; step < 3; ++step) {
       const at::Tensor g = at::randn({4, 6}, at::kFloat);
       a.step({g});
@@ -180,8 +184,9 @@ TEST_F(OptimizersTest, GroupsHaveTheirOwnOptions) {
 
 // Saved, loaded into a new one, continued: the same bits as without.
 TEST_F(OptimizersTest, ContinuesFromItsStateToTheBit) {
-  for (const char* name : {"sgd", "adam", "adamw", "novograd", "adadelta", "adamax", "adagrad", "rmsprop", "rprop", "adafactor", "adan",
-                           "lamb", "torch.optim.RAdam", "torch.optim.NAdam", "torch.optim.ASGD", "torch.optim.Muon"}) {
+  for (const char* name :
+       {"sgd", "adam", "adamw", "novograd", "adadelta", "adamax", "adagrad", "rmsprop", "rprop", "adafactor", "adan",
+        "lamb", "torch.optim.RAdam", "torch.optim.NAdam", "torch.optim.ASGD", "torch.optim.Muon"}) {
     SCOPED_TRACE(name);
     Json config = {{"name", name}};
     if (std::string(name) == "sgd" || std::string(name) == "rmsprop") config["momentum"] = 0.9;
@@ -207,8 +212,10 @@ TEST_F(OptimizersTest, ContinuesFromItsStateToTheBit) {
 
 TEST_F(OptimizersTest, RefusesStateThatDoesNotFit) {
   OptimizerHandle optimizer = make({{"name", "adam"}}, {at::ones({2, 3})});
-  EXPECT_NE(error_of([&] { optimizer.load_state(0, "exp_avg", Value(at::zeros({3, 2}))); }).find("exp_avg"), std::string::npos);
-  EXPECT_NE(error_of([&] { optimizer.load_state(0, "momentum_buffer", Value(at::zeros({2, 3}))); }).find("exp_avg_sq"), std::string::npos);
+  EXPECT_NE(error_of([&] { optimizer.load_state(0, "exp_avg", Value(at::zeros({3, 2}))); }).find("exp_avg"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { optimizer.load_state(0, "momentum_buffer", Value(at::zeros({2, 3}))); }).find("exp_avg_sq"),
+            std::string::npos);
   EXPECT_FALSE(error_of([&] { optimizer.load_state(1, "exp_avg", Value(at::zeros({2, 3}))); }).empty());
   EXPECT_FALSE(error_of([&] { optimizer.load_state(0, "step", Value("three")); }).empty());
   optimizer.load_state(0, "step", Value(int64_t{3}));  // as PyTorch before 1.12
@@ -218,9 +225,12 @@ TEST_F(OptimizersTest, RefusesStateThatDoesNotFit) {
 TEST_F(OptimizersTest, RefusesWhatItCannotWorkOn) {
   const at::Tensor p = at::ones({3});
   EXPECT_NE(error_of([&] { make({{"name", "adam"}}, {p, p}); }).find("more than one"), std::string::npos);
-  EXPECT_NE(error_of([&] { make({{"name", "adam"}}, {at::ones({3}, at::kLong)}); }).find("floating point"), std::string::npos);
-  EXPECT_NE(error_of([&] { make({{"name", "adam"}, {"capturable", true}}, {p}); }).find("capturable"), std::string::npos);
-  EXPECT_NE(error_of([&] { make({{"name", "adam"}, {"foreach", true}, {"fused", true}}, {p}); }).find("fused"), std::string::npos);
+  EXPECT_NE(error_of([&] { make({{"name", "adam"}}, {at::ones({3}, at::kLong)}); }).find("floating point"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { make({{"name", "adam"}, {"capturable", true}}, {p}); }).find("capturable"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { make({{"name", "adam"}, {"foreach", true}, {"fused", true}}, {p}); }).find("fused"),
+            std::string::npos);
   EXPECT_NE(error_of([&] { make({{"name", "sgd"}}, {p}, {{"lr", -1}}); }).find("learning rate"), std::string::npos);
   EXPECT_NE(error_of([&] { make({{"name", "sgd"}}, {p}, {{"betas", 1}}); }).find("betas"), std::string::npos);
   EXPECT_NE(error_of([&] { make({{"name", "SGD"}}, {p}); }).find("sgd"), std::string::npos);
@@ -233,7 +243,8 @@ TEST_F(OptimizersTest, RefusesWhatItCannotWorkOn) {
 
 // A NaN in the gradient reaches the parameter: training must not look healthy when it is not.
 TEST_F(OptimizersTest, LetsNotANumberThrough) {
-  for (const char* name : {"sgd", "adam", "adamax", "novograd", "adadelta", "rmsprop", "adan", "torch.optim.RAdam", "torch.optim.NAdam"}) {
+  for (const char* name :
+       {"sgd", "adam", "adamax", "novograd", "adadelta", "rmsprop", "adan", "torch.optim.RAdam", "torch.optim.NAdam"}) {
     at::Tensor p = at::ones({33}), g = at::ones({33});
     g[20] = std::nan("");
     OptimizerHandle optimizer = make({{"name", name}}, {p});

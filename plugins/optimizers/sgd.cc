@@ -1,4 +1,5 @@
-// SGD with momentum (Sutskever et al. 2013, in PyTorch's form: buf = momentum * buf + (1 - dampening) * g, first buf = g).
+// SGD with momentum (Sutskever et al. 2013, in PyTorch's form: buf = momentum * buf + (1 - dampening) * g, first buf =
+// g).
 #include <ATen/ops/_fused_sgd.h>
 
 #include "plugins/optimizers/common.h"
@@ -56,13 +57,17 @@ class Sgd final : public Optimizer<SgdOptions> {
   }
 
  private:
-  static void run(const SgdOptions& o, at::TensorList parameters, at::TensorList gradients, at::TensorList buffers, bool first) {
-    at::_fused_sgd_(parameters, gradients, buffers, o.weight_decay, o.momentum, o.lr, o.dampening, o.nesterov, o.maximize, first);
+  static void run(const SgdOptions& o, at::TensorList parameters, at::TensorList gradients, at::TensorList buffers,
+                  bool first) {
+    at::_fused_sgd_(parameters, gradients, buffers, o.weight_decay, o.momentum, o.lr, o.dampening, o.nesterov,
+                    o.maximize, first);
   }
 };
 
 }  // namespace
 
-void add_sgd(Registry& r) { r.add<Sgd>("sgd", "stochastic gradient descent with momentum", {"torch.optim.SGD", "torch.optim.sgd.SGD"}); }
+void add_sgd(Registry& r) {
+  r.add<Sgd>("sgd", "stochastic gradient descent with momentum", {"torch.optim.SGD", "torch.optim.sgd.SGD"});
+}
 
 }  // namespace fathom::optimizers

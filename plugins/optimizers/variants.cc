@@ -1,5 +1,5 @@
-// Further optimizers of PyTorch: RAdam (Liu et al. 2020), NAdam (Dozat 2016), ASGD (Polyak, Juditsky 1992). NeMo's registry does
-// not know them, so they are registered by class path only.
+// Further optimizers of PyTorch: RAdam (Liu et al. 2020), NAdam (Dozat 2016), ASGD (Polyak, Juditsky 1992). NeMo's
+// registry does not know them, so they are registered by class path only.
 #include "plugins/optimizers/common.h"
 #include "plugins/optimizers/kernels.h"
 
@@ -39,17 +39,19 @@ class RAdam final : public Optimizer<RadamOptions> {
     b.advance(0);
     const double rho_inf = 2 / (1 - o.betas[1]) - 1;
     for (size_t i = 0; i < b.size(); ++i) {
-      const double step = b.count(0, i), correction1 = 1 - std::pow(o.betas[0], step), decayed = std::pow(o.betas[1], step);
+      const double step = b.count(0, i), correction1 = 1 - std::pow(o.betas[0], step),
+                   decayed = std::pow(o.betas[1], step);
       const double correction2 = 1 - decayed, rho = rho_inf - 2 * step * decayed / correction2;
       const bool rectified = rho > 5;
       const double rectification =
           rectified ? std::sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) : 1.0;
       dispatch(b.parameters[i], [&](auto zero) {
         using T = decltype(zero);
-        run(RadamKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[1][i]), data<T>(b.state[2][i]), values<T>(b.gradients[i]),
-                           T(o.maximize ? -1 : 1), T(o.decoupled_weight_decay ? 1 - o.lr * o.weight_decay : 1.0),
-                           T(o.decoupled_weight_decay ? 0 : o.weight_decay), T(o.betas[0]), T(o.betas[1]), T(o.eps),
-                           T(o.lr * rectification / correction1), T(std::sqrt(correction2)), rectified},
+        run(RadamKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[1][i]), data<T>(b.state[2][i]),
+                           values<T>(b.gradients[i]), T(o.maximize ? -1 : 1),
+                           T(o.decoupled_weight_decay ? 1 - o.lr * o.weight_decay : 1.0),
+                           T(o.decoupled_weight_decay ? 0 : o.weight_decay), Decay<T>(o.betas[0]), Decay<T>(o.betas[1]),
+                           T(o.eps), T(o.lr * rectification / correction1), T(std::sqrt(correction2)), rectified},
             b.parameters[i].numel());
       });
     }
@@ -96,10 +98,12 @@ class NAdam final : public Optimizer<NadamOptions> {
       const double done = product;
       dispatch(b.parameters[i], [&](auto zero) {
         using T = decltype(zero);
-        run(NadamKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[2][i]), data<T>(b.state[3][i]), values<T>(b.gradients[i]),
-                           T(o.maximize ? -1 : 1), T(o.decoupled_weight_decay ? 1 - o.lr * o.weight_decay : 1.0),
-                           T(o.decoupled_weight_decay ? 0 : o.weight_decay), T(o.betas[0]), T(o.betas[1]), T(o.eps),
-                           T(1 - std::pow(o.betas[1], step)), T(o.lr * (1 - mu) / (1 - done)), T(o.lr * mu_next / (1 - done * mu_next))},
+        run(NadamKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[2][i]), data<T>(b.state[3][i]),
+                           values<T>(b.gradients[i]), T(o.maximize ? -1 : 1),
+                           T(o.decoupled_weight_decay ? 1 - o.lr * o.weight_decay : 1.0),
+                           T(o.decoupled_weight_decay ? 0 : o.weight_decay), Decay<T>(o.betas[0]), Decay<T>(o.betas[1]),
+                           T(o.eps), T(1 - std::pow(o.betas[1], step)), T(o.lr * (1 - mu) / (1 - done)),
+                           T(o.lr * mu_next / (1 - done * mu_next))},
             b.parameters[i].numel());
       });
     }
@@ -140,8 +144,8 @@ class Asgd final : public Optimizer<AsgdOptions> {
       float &eta = *b.state[1][i].mutable_data_ptr<float>(), &mu = *b.state[2][i].mutable_data_ptr<float>();
       dispatch(b.parameters[i], [&](auto zero) {
         using T = decltype(zero);
-        run(AsgdKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[3][i]), values<T>(b.gradients[i]), T(o.maximize ? -1 : 1),
-                          T(o.weight_decay), T(1 - o.lambd * eta), T(eta), T(mu)},
+        run(AsgdKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[3][i]), values<T>(b.gradients[i]),
+                          T(o.maximize ? -1 : 1), T(o.weight_decay), T(1 - o.lambd * eta), T(eta), T(mu)},
             b.parameters[i].numel());
       });
       const double step = b.count(0, i);

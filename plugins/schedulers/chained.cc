@@ -53,7 +53,8 @@ struct MultiStepOptions : CommonOptions {
   std::vector<int64_t> milestones;
   double gamma = 0.1;
   static void describe(OptionSet<MultiStepOptions>& o) {
-    o.required("milestones", &MultiStepOptions::milestones, "steps at which the rate decays; one named twice decays twice", "steps");
+    o.required("milestones", &MultiStepOptions::milestones,
+               "steps at which the rate decays; one named twice decays twice", "steps");
     o("gamma", &MultiStepOptions::gamma, "factor of a decay");
     describe_common(o);
   }
@@ -109,7 +110,8 @@ class ConstantLR final : public Chained {
  public:
   using Options = ConstantOptions;
   explicit ConstantLR(const Options& o) : Chained(o), factor_(o.factor), total_iters_(o.total_iters) {
-    if (!(factor_ >= 0 && factor_ <= 1)) throw Error(Code::kFailed, "factor must lie between 0 and 1").seen(text_of(factor_));
+    if (!(factor_ >= 0 && factor_ <= 1))
+      throw Error(Code::kFailed, "factor must lie between 0 and 1").seen(text_of(factor_));
   }
   double factor(int64_t step) const override {
     if (step == 0) return factor_;
@@ -136,9 +138,12 @@ struct LinearOptions : CommonOptions {
 class LinearLR final : public Chained {
  public:
   using Options = LinearOptions;
-  explicit LinearLR(const Options& o) : Chained(o), start_(o.start_factor), end_(o.end_factor), total_iters_(o.total_iters) {
-    if (!(start_ > 0 && start_ <= 1)) throw Error(Code::kFailed, "start_factor must lie above 0 and not above 1").seen(text_of(start_));
-    if (!(end_ >= 0 && end_ <= 1)) throw Error(Code::kFailed, "end_factor must lie between 0 and 1").seen(text_of(end_));
+  explicit LinearLR(const Options& o)
+      : Chained(o), start_(o.start_factor), end_(o.end_factor), total_iters_(o.total_iters) {
+    if (!(start_ > 0 && start_ <= 1))
+      throw Error(Code::kFailed, "start_factor must lie above 0 and not above 1").seen(text_of(start_));
+    if (!(end_ >= 0 && end_ <= 1))
+      throw Error(Code::kFailed, "end_factor must lie between 0 and 1").seen(text_of(end_));
   }
   double factor(int64_t taken) const override {
     const auto step = static_cast<double>(taken);
@@ -197,7 +202,8 @@ class CosineAnnealingLR final : public Scheduler {
   std::vector<double> rates(const ScheduleStep& at) override {
     if (at.step == 0) return at.lrs;
     const auto step = static_cast<double>(at.step);
-    const double now = 1 + std::cos(ratio(kPi * step, t_max_, "T_max")), before = 1 + std::cos(kPi * (step - 1) / t_max_);
+    const double now = 1 + std::cos(ratio(kPi * step, t_max_, "T_max")),
+                 before = 1 + std::cos(kPi * (step - 1) / t_max_);
     std::vector<double> out = at.lrs;
     for (size_t i = 0; i < out.size(); ++i) {
       // From the bottom of the cosine the rate in force tells nothing: rise from the initial one.

@@ -28,12 +28,14 @@ inline std::string text_of(double value) { return Json(value).dump(); }
 
 // a / b, failing as Python does for b == 0.
 inline double ratio(double a, double b, const char* what) {
-  if (b == 0) throw Error(Code::kFailed, std::string("the schedule divides by zero: ") + what + " is 0").next("raise max_steps");
+  if (b == 0)
+    throw Error(Code::kFailed, std::string("the schedule divides by zero: ") + what + " is 0").next("raise max_steps");
   return a / b;
 }
 // x ** y for a base that must not be negative.
 inline double root(double x, double y, const char* what) {
-  if (x < 0) throw Error(Code::kFailed, std::string("the schedule takes a root of a negative ") + what).seen(text_of(x));
+  if (x < 0)
+    throw Error(Code::kFailed, std::string("the schedule takes a root of a negative ") + what).seen(text_of(x));
   return std::pow(x, y);
 }
 

@@ -12,12 +12,16 @@ std::vector<double> per_group(const Json& value, size_t groups, const char* name
   if (value.is_number()) return std::vector<double>(groups, value.get<double>());
   const auto out = options_detail::read<std::vector<double>>(value, name);
   if (out.size() != groups) {
-    throw Error(Code::kFailed, "option needs one number per parameter group").at(name).seen(value.dump()).expected(std::to_string(groups) + " numbers");
+    throw Error(Code::kFailed, "option needs one number per parameter group")
+        .at(name)
+        .seen(value.dump())
+        .expected(std::to_string(groups) + " numbers");
   }
   return out;
 }
 size_t groups_of(const Json& context) {
-  if (!context.contains("base_lrs")) throw Error(Code::kInternal, "a scheduler was made without the optimizer's base_lrs");
+  if (!context.contains("base_lrs"))
+    throw Error(Code::kInternal, "a scheduler was made without the optimizer's base_lrs");
   return context["base_lrs"].size();
 }
 
@@ -27,7 +31,8 @@ std::string momentum_name(const Json& context, bool cycle) {
   const Json optimizer = context.value("optimizer", Json::object());
   if (optimizer.contains("betas")) return "betas[0]";
   if (optimizer.contains("momentum")) return "momentum";
-  throw Error(Code::kFailed, "cycle_momentum needs an optimizer with a momentum or betas").next("set cycle_momentum: false");
+  throw Error(Code::kFailed, "cycle_momentum needs an optimizer with a momentum or betas")
+      .next("set cycle_momentum: false");
 }
 
 struct CyclicOptions : CommonOptions {
@@ -37,11 +42,13 @@ struct CyclicOptions : CommonOptions {
   std::string mode = "triangular", scale_mode = "cycle";
   bool cycle_momentum = true;
   static void describe(OptionSet<CyclicOptions>& o) {
-    o.required("base_lr", &CyclicOptions::base_lr, "lowest rate: a number, or one per group; takes the place of the optimizer's lr");
+    o.required("base_lr", &CyclicOptions::base_lr,
+               "lowest rate: a number, or one per group; takes the place of the optimizer's lr");
     o.required("max_lr", &CyclicOptions::max_lr, "highest rate: a number, or one per group");
     o("step_size_up", &CyclicOptions::step_size_up, "steps from base_lr to max_lr", "steps");
     o("step_size_down", &CyclicOptions::step_size_down, "steps back; null: as many", "steps");
-    o("mode", &CyclicOptions::mode, "triangular, triangular2 (half as high every cycle) or exp_range (gamma to the step)");
+    o("mode", &CyclicOptions::mode,
+      "triangular, triangular2 (half as high every cycle) or exp_range (gamma to the step)");
     o("gamma", &CyclicOptions::gamma, "base of exp_range");
     o("scale_mode", &CyclicOptions::scale_mode, "cycle; follows from the mode");
     o("cycle_momentum", &CyclicOptions::cycle_momentum, "move the momentum against the rate");
@@ -54,11 +61,16 @@ class CyclicLR final : public Scheduler {
  public:
   using Options = CyclicOptions;
   CyclicLR(const Options& o, const Json& context)
-      : momentum_(momentum_name(context, o.cycle_momentum)), mode_(o.mode), scale_mode_(o.scale_mode), gamma_(o.gamma),
+      : momentum_(momentum_name(context, o.cycle_momentum)),
+        mode_(o.mode),
+        scale_mode_(o.scale_mode),
+        gamma_(o.gamma),
         cycle_momentum_(o.cycle_momentum) {
     need_fresh(o);
     if (mode_ != "triangular" && mode_ != "triangular2" && mode_ != "exp_range") {
-      throw Error(Code::kFailed, "unknown mode of CyclicLR").seen(mode_).expected("triangular, triangular2 or exp_range");
+      throw Error(Code::kFailed, "unknown mode of CyclicLR")
+          .seen(mode_)
+          .expected("triangular, triangular2 or exp_range");
     }
     scale_mode_ = mode_ == "exp_range" ? "iterations" : "cycle";
     const size_t groups = groups_of(context);
@@ -142,19 +154,25 @@ class OneCycleLR final : public Scheduler {
  public:
   using Options = OneCycleOptions;
   OneCycleLR(const Options& o, const Json& context)
-      : momentum_(momentum_name(context, o.cycle_momentum)), strategy_(o.anneal_strategy), cycle_momentum_(o.cycle_momentum) {
+      : momentum_(momentum_name(context, o.cycle_momentum)),
+        strategy_(o.anneal_strategy),
+        cycle_momentum_(o.cycle_momentum) {
     need_fresh(o);
     if (o.total_steps) {
       total_steps_ = *o.total_steps;
     } else {
       if (!o.epochs || !o.steps_per_epoch) {
-        throw Error(Code::kFailed, "OneCycleLR needs total_steps, or epochs and steps_per_epoch").next("set total_steps");
+        throw Error(Code::kFailed, "OneCycleLR needs total_steps, or epochs and steps_per_epoch")
+            .next("set total_steps");
       }
-      if (*o.epochs <= 0 || *o.steps_per_epoch <= 0) throw Error(Code::kFailed, "epochs and steps_per_epoch must be positive");
+      if (*o.epochs <= 0 || *o.steps_per_epoch <= 0)
+        throw Error(Code::kFailed, "epochs and steps_per_epoch must be positive");
       total_steps_ = *o.epochs * *o.steps_per_epoch;
     }
-    if (total_steps_ <= 0) throw Error(Code::kFailed, "total_steps must be positive").seen(std::to_string(total_steps_));
-    if (!(o.pct_start >= 0 && o.pct_start <= 1)) throw Error(Code::kFailed, "pct_start must lie between 0 and 1").seen(text_of(o.pct_start));
+    if (total_steps_ <= 0)
+      throw Error(Code::kFailed, "total_steps must be positive").seen(std::to_string(total_steps_));
+    if (!(o.pct_start >= 0 && o.pct_start <= 1))
+      throw Error(Code::kFailed, "pct_start must lie between 0 and 1").seen(text_of(o.pct_start));
     if (strategy_ != "cos" && strategy_ != "linear") {
       throw Error(Code::kFailed, "unknown anneal_strategy").seen(strategy_).expected("cos or linear");
     }
@@ -283,7 +301,8 @@ struct RestartOptions : CommonOptions {
 class CosineAnnealingWarmRestarts final : public Scheduler {
  public:
   using Options = RestartOptions;
-  explicit CosineAnnealingWarmRestarts(const Options& o) : t_0_(o.t_0), t_mult_(o.t_mult), t_i_(o.t_0), eta_min_(o.eta_min) {
+  explicit CosineAnnealingWarmRestarts(const Options& o)
+      : t_0_(o.t_0), t_mult_(o.t_mult), t_i_(o.t_0), eta_min_(o.eta_min) {
     need_fresh(o);
     if (t_0_ <= 0) throw Error(Code::kFailed, "T_0 must be a positive integer").seen(std::to_string(t_0_));
     if (t_mult_ < 1) throw Error(Code::kFailed, "T_mult must be an integer of 1 or more").seen(std::to_string(t_mult_));

@@ -1,5 +1,6 @@
-// NeMo's schedulers that hold the base rate after the warm-up. `hold_steps_` is where the hold ends: warm-up included when a
-// hold was asked for, 0 when none was. A schedule with a warm-up and no hold therefore decays as if it had begun at step 0.
+// NeMo's schedulers that hold the base rate after the warm-up. `hold_steps_` is where the hold ends: warm-up included
+// when a hold was asked for, 0 when none was. A schedule with a warm-up and no hold therefore decays as if it had begun
+// at step 0.
 #include "plugins/schedulers/warmup.h"
 
 namespace fathom::schedulers {
@@ -11,7 +12,8 @@ struct HoldOptions : WarmupOptions {
 template <typename O>
 void describe_hold(OptionSet<O>& o) {
   describe_warmup(o);
-  o("hold_steps", static_cast<std::optional<double> O::*>(&O::hold_steps), "steps at the base rate after the warm-up", "steps");
+  o("hold_steps", static_cast<std::optional<double> O::*>(&O::hold_steps), "steps at the base rate after the warm-up",
+    "steps");
   o("hold_ratio", static_cast<std::optional<double> O::*>(&O::hold_ratio), "hold_steps as a share of max_steps");
 }
 
@@ -57,7 +59,8 @@ class WarmupHoldAnnealOneMinusSquareRoot final : public HoldBase {
   using Options = PlainHoldOptions;
   explicit WarmupHoldAnnealOneMinusSquareRoot(const Options& o) : HoldBase(o, MaxSteps::kNeeded) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
-    const double done = root(ratio(step - hold_steps_, max_steps() - hold_steps_, "max_steps - hold_steps"), 0.5, "share of steps done");
+    const double done = root(ratio(step - hold_steps_, max_steps() - hold_steps_, "max_steps - hold_steps"), 0.5,
+                             "share of steps done");
     return each(base, [&](double lr) { return std::max(lr * (1 - done), min_lr_); });
   }
 };
@@ -84,7 +87,8 @@ struct PolynomialHoldOptions : HoldOptions {
 class PolynomialHoldDecayAnnealing final : public HoldBase {
  public:
   using Options = PolynomialHoldOptions;
-  explicit PolynomialHoldDecayAnnealing(const Options& o) : HoldBase(o, MaxSteps::kNeeded), power_(o.power), cycle_(o.cycle) {}
+  explicit PolynomialHoldDecayAnnealing(const Options& o)
+      : HoldBase(o, MaxSteps::kNeeded), power_(o.power), cycle_(o.cycle) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     const double decay = max_steps() - std::max(warmup_steps_, hold_steps_);
     return each(base, [&](double lr) { return poly_decay(lr, step - hold_steps_, decay, power_, min_lr_, cycle_); });
@@ -113,7 +117,8 @@ class NoamHoldAnnealing final : public HoldBase {
   explicit NoamHoldAnnealing(const Options& o) : HoldBase(o, MaxSteps::kNeeded), decay_rate_(o.decay_rate) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     if (warmup_steps_ == 0) {
-      throw Error(Code::kFailed, "NoamHoldAnnealing cannot be used without warm-up steps").next("set warmup_steps or warmup_ratio");
+      throw Error(Code::kFailed, "NoamHoldAnnealing cannot be used without warm-up steps")
+          .next("set warmup_steps or warmup_ratio");
     }
     const double hold = hold_steps_ > 0 ? hold_steps_ - warmup_steps_ : 0;
     const double rise = std::max(1.0, std::pow(warmup_steps_, decay_rate_));
@@ -134,12 +139,15 @@ class NoamHoldAnnealing final : public HoldBase {
 void add_hold(Registry& r) {
   const std::string nemo = "nemo.core.optim.lr_scheduler.";
   r.add<WarmupHoldPolicy>("WarmupHoldPolicy", "warm-up, then the base rate", {nemo + "WarmupHoldPolicy"});
-  r.add<WarmupHoldAnnealOneMinusSquareRoot>("WarmupHoldAnnealOneMinusSquareRoot", "warm-up, hold, then one minus the root of the share done",
+  r.add<WarmupHoldAnnealOneMinusSquareRoot>("WarmupHoldAnnealOneMinusSquareRoot",
+                                            "warm-up, hold, then one minus the root of the share done",
                                             {nemo + "WarmupHoldAnnealOneMinusSquareRoot"});
-  r.add<WarmupHoldAnnealLinear>("WarmupHoldAnnealLinear", "warm-up, hold, then linear decay", {nemo + "WarmupHoldAnnealLinear"});
+  r.add<WarmupHoldAnnealLinear>("WarmupHoldAnnealLinear", "warm-up, hold, then linear decay",
+                                {nemo + "WarmupHoldAnnealLinear"});
   r.add<PolynomialHoldDecayAnnealing>("PolynomialHoldDecayAnnealing", "warm-up, hold, then polynomial decay",
                                       {nemo + "PolynomialHoldDecayAnnealing"});
-  r.add<NoamHoldAnnealing>("NoamHoldAnnealing", "warm-up, hold, then decay with a power of the step", {nemo + "NoamHoldAnnealing"});
+  r.add<NoamHoldAnnealing>("NoamHoldAnnealing", "warm-up, hold, then decay with a power of the step",
+                           {nemo + "NoamHoldAnnealing"});
 }
 
 }  // namespace fathom::schedulers

@@ -19,7 +19,9 @@ class NoamAnnealing final : public WarmupBase {
     if (!(o.d_model > 0)) throw Error(Code::kFailed, "d_model must be positive").seen(text_of(o.d_model));
     normalize_ = std::pow(o.d_model, -0.5);
   }
-  std::vector<double> rates(const ScheduleStep& at) override { return anneal(static_cast<double>(at.step), at.base_lrs); }
+  std::vector<double> rates(const ScheduleStep& at) override {
+    return anneal(static_cast<double>(at.step), at.base_lrs);
+  }
   std::vector<double> anneal(double taken, const std::vector<double>& base) override {
     need_above_min(base);
     const double step = std::max(1.0, taken);
@@ -41,8 +43,10 @@ struct T5Options : CommonOptions {
   double min_lr = 0;
   static void describe(OptionSet<T5Options>& o) {
     o("max_steps", &T5Options::max_steps, "steps of the whole schedule; filled from the trainer", "steps");
-    o("constant_steps", &T5Options::constant_steps, "steps at the first rate, which is 1/sqrt(constant_steps)", "steps");
-    o("constant_ratio", &T5Options::constant_ratio, "constant_steps as a share of max_steps; NeMo cannot build it from this alone");
+    o("constant_steps", &T5Options::constant_steps, "steps at the first rate, which is 1/sqrt(constant_steps)",
+      "steps");
+    o("constant_ratio", &T5Options::constant_ratio,
+      "constant_steps as a share of max_steps; NeMo cannot build it from this alone");
     o("min_lr", &T5Options::min_lr, "rate after max_steps");
     describe_common(o);
   }
@@ -54,14 +58,16 @@ class T5InverseSquareRootAnnealing final : public Scheduler {
   explicit T5InverseSquareRootAnnealing(const Options& o) : max_steps_(o.max_steps), min_lr_(o.min_lr) {
     need_fresh(o);
     constant_steps_ = steps_or_ratio(o.constant_steps, o.constant_ratio, o.max_steps, "constant");
-    if (!o.constant_steps) throw Error(Code::kFailed, "T5InverseSquareRootAnnealing needs constant_steps").next("set constant_steps");
+    if (!o.constant_steps)
+      throw Error(Code::kFailed, "T5InverseSquareRootAnnealing needs constant_steps").next("set constant_steps");
     constant_lr_ = ratio(1, root(*o.constant_steps, 0.5, "constant_steps"), "constant_steps");
   }
   std::vector<double> rates(const ScheduleStep& at) override {
     const auto step = static_cast<double>(at.step);
     double lr = constant_lr_;
     if (step > constant_steps_) {
-      if (!max_steps_) throw Error(Code::kFailed, "the scheduler needs max_steps").next("set sched.max_steps or trainer.max_steps");
+      if (!max_steps_)
+        throw Error(Code::kFailed, "the scheduler needs max_steps").next("set sched.max_steps or trainer.max_steps");
       lr = step > *max_steps_ ? min_lr_ : 1 / std::pow(step, 0.5);
     }
     return std::vector<double>(at.base_lrs.size(), lr);

@@ -27,8 +27,13 @@ class ReduceLROnPlateau final : public Scheduler {
  public:
   using Options = PlateauOptions;
   ReduceLROnPlateau(const Options& o, const Json& context)
-      : mode_(o.mode), threshold_mode_(o.threshold_mode), factor_(o.factor), threshold_(o.threshold), eps_(o.eps),
-        patience_(o.patience), cooldown_(o.cooldown) {
+      : mode_(o.mode),
+        threshold_mode_(o.threshold_mode),
+        factor_(o.factor),
+        threshold_(o.threshold),
+        eps_(o.eps),
+        patience_(o.patience),
+        cooldown_(o.cooldown) {
     if (!(factor_ < 1)) throw Error(Code::kFailed, "factor must be below 1").seen(text_of(factor_));
     if (mode_ != "min" && mode_ != "max") throw Error(Code::kFailed, "unknown mode").seen(mode_).expected("min or max");
     if (threshold_mode_ != "rel" && threshold_mode_ != "abs") {
@@ -41,7 +46,9 @@ class ReduceLROnPlateau final : public Scheduler {
     } else {
       min_lrs_ = options_detail::read<std::vector<double>>(o.min_lr, "min_lr");
       if (min_lrs_.size() != groups) {
-        throw Error(Code::kFailed, "min_lr needs one number per parameter group").seen(o.min_lr.dump()).expected(std::to_string(groups));
+        throw Error(Code::kFailed, "min_lr needs one number per parameter group")
+            .seen(o.min_lr.dump())
+            .expected(std::to_string(groups));
       }
     }
     best_ = worst();
@@ -52,7 +59,9 @@ class ReduceLROnPlateau final : public Scheduler {
 
   std::vector<double> rates(const ScheduleStep& at) override {
     if (at.step == 0) return at.lrs;
-    if (!at.monitor) throw Error(Code::kFailed, "ReduceLROnPlateau needs the metric it watches").next("set sched.monitor to a logged metric");
+    if (!at.monitor)
+      throw Error(Code::kFailed, "ReduceLROnPlateau needs the metric it watches")
+          .next("set sched.monitor to a logged metric");
     if (better(*at.monitor)) {
       best_ = *at.monitor;
       num_bad_epochs_ = 0;

@@ -32,7 +32,8 @@ class SchedulersTest : public ::testing::Test {
   }
   static void expect_curve(const std::vector<double>& got, const std::vector<double>& expected) {
     ASSERT_EQ(got.size(), expected.size());
-    for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], expected[i], 5e-6 * std::abs(expected[i])) << "step " << i;
+    for (size_t i = 0; i < got.size(); ++i)
+      EXPECT_NEAR(got[i], expected[i], 5e-6 * std::abs(expected[i])) << "step " << i;
   }
   template <typename Body>
   static std::string error_of(Body&& body) {
@@ -57,7 +58,8 @@ TEST_F(SchedulersTest, FollowsNemosCurves) {
   expect_curve(run({{"name", "CosineAnnealing"}, {"warmup_steps", 3}, {"constant_steps", 2}}),
                {0, .0333333333, .0666666667, .1, .0905463, .0657963, .0352037, .0104537, .001, .001, .001, .001});
   expect_curve(run({{"name", "NoamAnnealing"}, {"warmup_steps", 5}, {"d_model", 16}}),
-               {.00223607, .00223607, .00447214, .0067082, .00894427, .0111803, .0102062, .00944911, .00883883, .00833333, .00790569, .00753778});
+               {.00223607, .00223607, .00447214, .0067082, .00894427, .0111803, .0102062, .00944911, .00883883,
+                .00833333, .00790569, .00753778});
   expect_curve(run({{"name", "PolynomialHoldDecayAnnealing"}, {"warmup_steps", 3}, {"hold_steps", 2}, {"power", 2}}),
                {.025, .05, .075, .1, .1, .1, .06436, .03664, .01684, .00496, .001, .001});
   expect_curve(run({{"name", "WarmupAnnealing"}, {"warmup_steps", 3}}),
@@ -102,7 +104,8 @@ TEST_F(SchedulersTest, PlateauWaitsThenLowers) {
   ScheduleStep at;
   at.base_lrs = at.lrs = {0.1};
   at.lrs = scheduler.rates(at);
-  const std::vector<std::pair<double, double>> watched = {{1, 0.1}, {2, 0.1}, {2, 0.05}, {2, 0.05}, {2, 0.05}, {2, 0.025}};
+  const std::vector<std::pair<double, double>> watched = {{1, 0.1},  {2, 0.1},  {2, 0.05},
+                                                          {2, 0.05}, {2, 0.05}, {2, 0.025}};
   for (const auto& [metric, expected] : watched) {
     ++at.step;
     at.monitor = metric;
@@ -126,21 +129,28 @@ TEST_F(SchedulersTest, CyclesTheMomentumAgainstTheRate) {
   const auto second = scheduler.second_option(at);
   EXPECT_EQ(second.name, "momentum");
   EXPECT_NEAR(second.values[0], 0.85, 1e-15);
-  auto adam = make({{"name", "CyclicLR"}, {"base_lr", 0.1}, {"max_lr", 0.5}}, {0.1}, {{"betas", Json::array({0.9, 0.99})}});
+  auto adam =
+      make({{"name", "CyclicLR"}, {"base_lr", 0.1}, {"max_lr", 0.5}}, {0.1}, {{"betas", Json::array({0.9, 0.99})}});
   EXPECT_EQ(adam.second_option(at).name, "betas[0]");
-  EXPECT_NE(error_of([&] { make({{"name", "CyclicLR"}, {"base_lr", 0.1}, {"max_lr", 0.5}}, {0.1}, Json::object()); }).find("cycle_momentum"),
+  EXPECT_NE(error_of([&] {
+              make({{"name", "CyclicLR"}, {"base_lr", 0.1}, {"max_lr", 0.5}}, {0.1}, Json::object());
+            }).find("cycle_momentum"),
             std::string::npos);
 }
 
 TEST_F(SchedulersTest, RefusesWhatMakesNoSense) {
-  EXPECT_NE(error_of([&] { make({{"name", "CosineAnnealing"}, {"max_steps", 10}, {"bogus", 1}}); }).find("bogus"), std::string::npos);
-  EXPECT_NE(error_of([&] { make({{"name", "cosineannealing"}, {"max_steps", 10}}); }).find("CosineAnnealing"), std::string::npos);
+  EXPECT_NE(error_of([&] { make({{"name", "CosineAnnealing"}, {"max_steps", 10}, {"bogus", 1}}); }).find("bogus"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { make({{"name", "cosineannealing"}, {"max_steps", 10}}); }).find("CosineAnnealing"),
+            std::string::npos);
   EXPECT_NE(error_of([&] {
               make({{"name", "WarmupPolicy"}, {"max_steps", 10}, {"warmup_steps", 1}, {"warmup_ratio", 0.5}});
             }).find("warmup_ratio"),
             std::string::npos);
-  EXPECT_NE(error_of([&] { make({{"name", "StepLR"}, {"step_size", 2}, {"last_epoch", 3}}); }).find("last_epoch"), std::string::npos);
-  EXPECT_NE(error_of([&] { curve(make({{"name", "CosineAnnealing"}, {"max_steps", 0}}), 0); }).find("divides by zero"), std::string::npos);
+  EXPECT_NE(error_of([&] { make({{"name", "StepLR"}, {"step_size", 2}, {"last_epoch", 3}}); }).find("last_epoch"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { curve(make({{"name", "CosineAnnealing"}, {"max_steps", 0}}), 0); }).find("divides by zero"),
+            std::string::npos);
   auto one = make({{"name", "WarmupPolicy"}, {"max_steps", 10}}, {0.1, 0.2});
   ScheduleStep two_groups;
   two_groups.base_lrs = two_groups.lrs = {0.1, 0.2};

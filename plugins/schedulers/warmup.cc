@@ -76,7 +76,8 @@ struct PolynomialOptions : WarmupOptions {
 class PolynomialDecayAnnealing final : public WarmupBase {
  public:
   using Options = PolynomialOptions;
-  explicit PolynomialDecayAnnealing(const Options& o) : WarmupBase(o, MaxSteps::kNeeded), power_(o.power), cycle_(o.cycle) {}
+  explicit PolynomialDecayAnnealing(const Options& o)
+      : WarmupBase(o, MaxSteps::kNeeded), power_(o.power), cycle_(o.cycle) {}
   std::vector<double> anneal(double step, const std::vector<double>& base) override {
     return each(base, [&](double lr) {
       return poly_decay(lr, step - warmup_steps_, max_steps() - warmup_steps_, power_, min_lr_, cycle_);
@@ -93,13 +94,14 @@ class PolynomialDecayAnnealing final : public WarmupBase {
   bool cycle_;
 };
 
-// With constant_steps: Megatron's form, a warm-up from 0, the cosine, then min_lr for the last constant_steps, all from the
-// first group's rate.
+// With constant_steps: Megatron's form, a warm-up from 0, the cosine, then min_lr for the last constant_steps, all from
+// the first group's rate.
 struct CosineOptions : WarmupOptions {
   std::optional<double> constant_steps, constant_ratio;
   static void describe(OptionSet<CosineOptions>& o) {
     describe_warmup(o);
-    o("constant_steps", &CosineOptions::constant_steps, "steps at min_lr at the end; the cosine ends before them", "steps");
+    o("constant_steps", &CosineOptions::constant_steps, "steps at min_lr at the end; the cosine ends before them",
+      "steps");
     o("constant_ratio", &CosineOptions::constant_ratio, "constant_steps as a share of max_steps");
   }
 };
@@ -107,7 +109,8 @@ class CosineAnnealing final : public WarmupBase {
  public:
   using Options = CosineOptions;
   explicit CosineAnnealing(const Options& o)
-      : WarmupBase(o, MaxSteps::kNeeded), constant_steps_(steps_or_ratio(o.constant_steps, o.constant_ratio, o.max_steps, "constant")),
+      : WarmupBase(o, MaxSteps::kNeeded),
+        constant_steps_(steps_or_ratio(o.constant_steps, o.constant_ratio, o.max_steps, "constant")),
         decay_steps_(max_steps() - (constant_steps_ + warmup_steps_)) {}
 
   std::vector<double> rates(const ScheduleStep& at) override {
@@ -115,7 +118,8 @@ class CosineAnnealing final : public WarmupBase {
     if (warmup_steps_ > 0 && step <= warmup_steps_) {
       return constant_steps_ == 0 ? warm_up(step, at.base_lrs) : with_constant(step, at.base_lrs);
     }
-    if (constant_steps_ > 0 && warmup_steps_ + decay_steps_ < step && step <= max_steps()) return with_constant(step, at.base_lrs);
+    if (constant_steps_ > 0 && warmup_steps_ + decay_steps_ < step && step <= max_steps())
+      return with_constant(step, at.base_lrs);
     if (step > max_steps()) return floor_rates(at.base_lrs);
     return anneal(step, at.base_lrs);
   }
@@ -136,7 +140,8 @@ class CosineAnnealing final : public WarmupBase {
   std::vector<double> with_constant(double step, const std::vector<double>& base) const {
     const double top = base.at(0);
     if (!(top > min_lr_)) {
-      throw Error(Code::kFailed, "the first group's learning rate must be above min_lr").seen(text_of(top) + " and " + text_of(min_lr_));
+      throw Error(Code::kFailed, "the first group's learning rate must be above min_lr")
+          .seen(text_of(top) + " and " + text_of(min_lr_));
     }
     double lr = min_lr_;
     if (warmup_steps_ > 0 && step <= warmup_steps_) {
@@ -155,12 +160,15 @@ class CosineAnnealing final : public WarmupBase {
 void add_warmup(Registry& r) {
   const std::string nemo = "nemo.core.optim.lr_scheduler.";
   r.add<WarmupPolicy>("WarmupPolicy", "linear warm-up, then the base rate", {nemo + "WarmupPolicy"});
-  r.add<SquareAnnealing>("SquareAnnealing", "warm-up, then the square of the share of steps left", {nemo + "SquareAnnealing"});
-  r.add<SquareRootAnnealing>("SquareRootAnnealing", "warm-up, then the root of the share of steps left", {nemo + "SquareRootAnnealing"});
+  r.add<SquareAnnealing>("SquareAnnealing", "warm-up, then the square of the share of steps left",
+                         {nemo + "SquareAnnealing"});
+  r.add<SquareRootAnnealing>("SquareRootAnnealing", "warm-up, then the root of the share of steps left",
+                             {nemo + "SquareRootAnnealing"});
   r.add<InverseSquareRootAnnealing>("InverseSquareRootAnnealing", "warm-up, then one over the root of the step",
                                     {nemo + "InverseSquareRootAnnealing"});
   r.add<WarmupAnnealing>("WarmupAnnealing", "warm-up, then linear decay", {nemo + "WarmupAnnealing"});
-  r.add<PolynomialDecayAnnealing>("PolynomialDecayAnnealing", "warm-up, then polynomial decay", {nemo + "PolynomialDecayAnnealing"});
+  r.add<PolynomialDecayAnnealing>("PolynomialDecayAnnealing", "warm-up, then polynomial decay",
+                                  {nemo + "PolynomialDecayAnnealing"});
   r.add<CosineAnnealing>("CosineAnnealing", "warm-up, then half a cosine down to min_lr", {nemo + "CosineAnnealing"});
 }
 

@@ -1,5 +1,5 @@
-// The warm-up that NeMo's schedulers build on: base · (step + 1) / (warmup_steps + 1) up to and including step warmup_steps,
-// the annealing of the derived class, min_lr after max_steps.
+// The warm-up that NeMo's schedulers build on: base · (step + 1) / (warmup_steps + 1) up to and including step
+// warmup_steps, the annealing of the derived class, min_lr after max_steps.
 #pragma once
 
 #include "plugins/schedulers/common.h"
@@ -13,7 +13,8 @@ struct WarmupOptions : CommonOptions {
 };
 template <typename O>
 void describe_warmup(OptionSet<O>& o) {
-  o("max_steps", static_cast<std::optional<double> O::*>(&O::max_steps), "steps of the whole schedule; filled from the trainer", "steps");
+  o("max_steps", static_cast<std::optional<double> O::*>(&O::max_steps),
+    "steps of the whole schedule; filled from the trainer", "steps");
   o("warmup_steps", static_cast<std::optional<double> O::*>(&O::warmup_steps), "steps of linear warm-up", "steps");
   o("warmup_ratio", static_cast<std::optional<double> O::*>(&O::warmup_ratio), "warm-up as a share of max_steps");
   o("min_lr", static_cast<double O::*>(&O::min_lr), "rate after max_steps");
@@ -37,7 +38,9 @@ enum class MaxSteps { kOptional, kNeeded };
 class WarmupBase : public Scheduler {
  public:
   WarmupBase(const WarmupOptions& o, MaxSteps needed)
-      : max_steps_(o.max_steps), warmup_steps_(steps_or_ratio(o.warmup_steps, o.warmup_ratio, o.max_steps, "warmup")), min_lr_(o.min_lr) {
+      : max_steps_(o.max_steps),
+        warmup_steps_(steps_or_ratio(o.warmup_steps, o.warmup_ratio, o.max_steps, "warmup")),
+        min_lr_(o.min_lr) {
     need_fresh(o);
     if (needed == MaxSteps::kNeeded) max_steps();
   }
@@ -58,9 +61,12 @@ class WarmupBase : public Scheduler {
   virtual std::vector<double> warm_up(double step, const std::vector<double>& base) {
     return each(base, [&](double lr) { return lr * ((step + 1) / (warmup_steps_ + 1)); });
   }
-  std::vector<double> floor_rates(const std::vector<double>& base) const { return std::vector<double>(base.size(), min_lr_); }
+  std::vector<double> floor_rates(const std::vector<double>& base) const {
+    return std::vector<double>(base.size(), min_lr_);
+  }
   double max_steps() const {
-    if (!max_steps_) throw Error(Code::kFailed, "the scheduler needs max_steps").next("set sched.max_steps or trainer.max_steps");
+    if (!max_steps_)
+      throw Error(Code::kFailed, "the scheduler needs max_steps").next("set sched.max_steps or trainer.max_steps");
     return *max_steps_;
   }
   template <typename F>
@@ -84,10 +90,13 @@ class WarmupBase : public Scheduler {
 
 // (base - min) · (1 - step / decay)^power + min; beyond decay: min, or further cycles of whole multiples of it.
 inline double poly_decay(double base, double step, double decay, double power, double min_lr, bool cycle) {
-  if (cycle) decay *= step == 0 ? 1.0 : std::ceil(ratio(step, decay, "the number of decay steps"));
-  else step = std::min(step, decay);
+  if (cycle)
+    decay *= step == 0 ? 1.0 : std::ceil(ratio(step, decay, "the number of decay steps"));
+  else
+    step = std::min(step, decay);
   const double left = 1.0 - ratio(step, decay, "the number of decay steps");
-  if (left < 0 && power != std::floor(power)) throw Error(Code::kFailed, "the schedule takes a root of a negative number");
+  if (left < 0 && power != std::floor(power))
+    throw Error(Code::kFailed, "the schedule takes a root of a negative number");
   return (base - min_lr) * std::pow(left, power) + min_lr;
 }
 

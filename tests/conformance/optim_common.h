@@ -26,7 +26,8 @@ inline std::optional<double> number(const json& value) {
   if (text == "nan" || text == "NaN") return std::nan("");
   if (text == "inf" || text == "Infinity") return INFINITY;
   if (text == "-inf" || text == "-Infinity") return -INFINITY;
-  if (value.is_object() && value.contains("data") && value["data"].size() == 1) return number(value["data"][0]);  // a 0-dim tensor
+  if (value.is_object() && value.contains("data") && value["data"].size() == 1)
+    return number(value["data"][0]);  // a 0-dim tensor
   return std::nullopt;
 }
 
@@ -62,7 +63,9 @@ inline std::string compare_option(const json& got, const json& expected, Toleran
   if (const auto b = number(expected)) {
     const auto a = number(got);
     if (expected.is_boolean() != got.is_boolean()) return "expected " + expected.dump() + ", got " + got.dump();
-    return a && close(*a, *b, tolerance.absolute, tolerance.absolute) ? "" : "expected " + expected.dump() + ", got " + got.dump();
+    return a && close(*a, *b, tolerance.absolute, tolerance.absolute)
+               ? ""
+               : "expected " + expected.dump() + ", got " + got.dump();
   }
   if (expected.is_array() && got.is_array() && expected.size() == got.size()) {
     for (size_t i = 0; i < expected.size(); ++i) {
@@ -91,13 +94,15 @@ inline std::string compare_fields(const json& got, const json& expected) {
 
 inline Outcome compare_params(const Case& c, const std::vector<training::ParamsClass>& list, const char* kind) {
   const training::ParamsClass& params = training::find_params(list, c.body.at("params_name"), kind);
-  if (params.class_name != c.body.at("class")) return fail("expected class " + c.body["class"].dump() + ", got " + params.class_name);
+  if (params.class_name != c.body.at("class"))
+    return fail("expected class " + c.body["class"].dump() + ", got " + params.class_name);
   const std::string error = compare_fields(json::parse(params.fields.dump()), c.body.at("fields"));
   return error.empty() ? pass() : fail(error);
 }
 
 inline Outcome run_lookup(const Case& c, uint32_t kind) {
-  const bool expected = !c.body.contains("error"), found = plugins::registry().contains(kind, c.body.at("lookup").get<std::string>());
+  const bool expected = !c.body.contains("error"),
+             found = plugins::registry().contains(kind, c.body.at("lookup").get<std::string>());
   if (expected == found) return pass();
   return fail(expected ? "expected to be found" : "expected not to be found");
 }

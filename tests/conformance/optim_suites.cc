@@ -1,6 +1,7 @@
 // Recorded truth about optimizers, run through the registry and the handle a trainer could use.
 //
-// Differences that are meant: nadam, radam and asgd, which NeMo's registry does not know, are known here by class path only. An error of Python is met by any fathom::Error at the same place.
+// Differences that are meant: nadam, radam and asgd, which NeMo's registry does not know, are known here by class path
+// only. An error of Python is met by any fathom::Error at the same place.
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -20,7 +21,8 @@ using namespace optim;
 
 constexpr uint32_t kOptimizer = 1u << FATHOM_KIND_OPTIMIZER;
 
-// --- optimizers ---------------------------------------------------------------------------------------------------------------
+// --- optimizers
+// ---------------------------------------------------------------------------------------------------------------
 
 std::string optimizer_name(std::string recorded) {
   if (const size_t at = recorded.find("_amsgrad"); at != std::string::npos) recorded = recorded.substr(0, at);
@@ -38,7 +40,7 @@ at::Tensor tensor_of(const json& flat, at::IntArrayRef shape, at::ScalarType typ
 
 struct Problem {
   at::ScalarType type;
-  std::vector<std::vector<at::Tensor>> parameters;            // [group]
+  std::vector<std::vector<at::Tensor>> parameters;              // [group]
   std::vector<std::vector<std::vector<at::Tensor>>> gradients;  // [step][group]; undefined = none
 };
 
@@ -48,7 +50,8 @@ Problem read_problem(const json& body) {
   for (const json& group : body.at("params")) {
     out.parameters.emplace_back();
     for (const json& tensor : group) {
-      out.parameters.back().push_back(tensor_of(tensor.at("data"), tensor.at("shape").get<std::vector<int64_t>>(), out.type));
+      out.parameters.back().push_back(
+          tensor_of(tensor.at("data"), tensor.at("shape").get<std::vector<int64_t>>(), out.type));
     }
   }
   for (const json& step : body.at("grads")) {
@@ -56,7 +59,8 @@ Problem read_problem(const json& body) {
     for (size_t g = 0; g < step.size(); ++g) {
       groups.emplace_back();
       for (size_t t = 0; t < step[g].size(); ++t) {
-        groups.back().push_back(step[g][t].is_null() ? at::Tensor() : tensor_of(step[g][t], out.parameters[g][t].sizes(), out.type));
+        groups.back().push_back(step[g][t].is_null() ? at::Tensor()
+                                                     : tensor_of(step[g][t], out.parameters[g][t].sizes(), out.type));
       }
     }
   }
@@ -95,8 +99,11 @@ std::string compare_state_value(const Value& got, const json& expected, Toleranc
   if (expected.is_object()) {
     if (!got.is_tensor()) return std::string("expected a tensor, got ") + got.kind_name();
     const at::Tensor& tensor = got.tensor();
-    if (tensor.sizes() != at::IntArrayRef(expected.at("shape").get<std::vector<int64_t>>())) return c10::str("another shape: ", tensor.sizes());
-    const std::string type = tensor.scalar_type() == at::kDouble ? "float64" : tensor.scalar_type() == at::kFloat ? "float32" : "int64";
+    if (tensor.sizes() != at::IntArrayRef(expected.at("shape").get<std::vector<int64_t>>()))
+      return c10::str("another shape: ", tensor.sizes());
+    const std::string type = tensor.scalar_type() == at::kDouble  ? "float64"
+                             : tensor.scalar_type() == at::kFloat ? "float32"
+                                                                  : "int64";
     if (type != expected.at("dtype")) return "expected " + expected.at("dtype").dump() + ", got " + type;
     return compare_flat(tensor, expected.at("data"), tolerance);
   }
@@ -149,11 +156,13 @@ Training reload(const Case& c, Training& old) {
 std::string compare_state_dict(const json& expected, const OptimizerHandle& optimizer, Tolerance tolerance) {
   const auto state = optimizer.save_state();
   if (state.size() != expected.at("state").size()) {
-    return "state of " + std::to_string(state.size()) + " parameters instead of " + std::to_string(expected["state"].size());
+    return "state of " + std::to_string(state.size()) + " parameters instead of " +
+           std::to_string(expected["state"].size());
   }
   for (const auto& [parameter, values] : state) {
     const json& recorded = expected["state"].at(std::to_string(parameter));
-    if (values.size() != recorded.size()) return "another number of state entries of parameter " + std::to_string(parameter);
+    if (values.size() != recorded.size())
+      return "another number of state entries of parameter " + std::to_string(parameter);
     for (const auto& [key, value] : values) {
       if (!recorded.contains(key)) return "state '" + key + "' is not PyTorch's";
       const std::string error = compare_state_value(value, recorded[key], tolerance);
@@ -196,7 +205,8 @@ Outcome run_trajectory(const Case& c) {
       for (size_t g = 0; g < recorded.size(); ++g) {
         for (size_t t = 0; t < recorded[g].size(); ++t) {
           const std::string error = compare_flat(training.parameters[g][t], recorded[g][t], tolerance);
-          if (!error.empty()) return "step " + index + ", group " + std::to_string(g) + ", tensor " + std::to_string(t) + ": " + error;
+          if (!error.empty())
+            return "step " + index + ", group " + std::to_string(g) + ", tensor " + std::to_string(t) + ": " + error;
         }
       }
       if (c.body.contains("reload_at") && c.body["reload_at"] == step) training = reload(c, training);
@@ -214,7 +224,9 @@ Outcome run_trajectory(const Case& c) {
 // A recorded problem is data for the others; what can be said of it alone is that it reads.
 Outcome run_problem(const Case& c) {
   const Problem problem = read_problem(c.body);
-  return problem.gradients.size() == c.body.at("grads").size() && !problem.parameters.empty() ? pass() : fail("it has no parameters or steps");
+  return problem.gradients.size() == c.body.at("grads").size() && !problem.parameters.empty()
+             ? pass()
+             : fail("it has no parameters or steps");
 }
 
 Outcome run_invalid(const Case& c) {
@@ -223,7 +235,8 @@ Outcome run_invalid(const Case& c) {
   std::string text;
   const bool refused = fails([&] { make_optimizer(config, "optim").add_group({{"weight", at::zeros({3})}}); }, text);
   if (refused == c.body.at("ok").get<bool>()) {
-    return fail(refused ? "expected to be accepted, got " + text : "expected to be refused: " + c.body.at("message").get<std::string>());
+    return fail(refused ? "expected to be accepted, got " + text
+                        : "expected to be refused: " + c.body.at("message").get<std::string>());
   }
   return pass();
 }
@@ -234,7 +247,8 @@ Outcome run_optimizer_registry(const Case& c) {
   if (c.body.contains("args")) {
     Json result;
     std::string text;
-    const bool refused = fails([&] { result = training::parse_optimizer_args(c.body.at("optimizer"), ordered(c.body["args"])); }, text);
+    const bool refused =
+        fails([&] { result = training::parse_optimizer_args(c.body.at("optimizer"), ordered(c.body["args"])); }, text);
     if (c.body.contains("error")) return refused ? pass() : fail("expected an error, got " + result.dump());
     if (refused) return fail("expected a result, got " + text);
     const std::string error = compare_fields(json::parse(result.dump()), c.body.at("result"));
@@ -251,7 +265,8 @@ Outcome run_optimizer_registry(const Case& c) {
   if (!known) return fail("no alias ends in " + class_name);
   json defaults = json::object();
   const json schema = json::parse(to_string(component->schema));
-  for (const json& option : schema.at("options")) defaults[option.at("name").get<std::string>()] = option.value("default", json());
+  for (const json& option : schema.at("options"))
+    defaults[option.at("name").get<std::string>()] = option.value("default", json());
   const std::string error = compare_fields(defaults, c.body.at("constructor_defaults"));
   return error.empty() ? pass() : fail(error);
 }

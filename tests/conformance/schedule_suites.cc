@@ -51,8 +51,8 @@ std::string compare_row(const std::vector<double>& got, const json& expected, si
   for (size_t g = 0; g < got.size(); ++g) {
     const double b = number(expected[g]).value();
     if (!close(got[g], b, 0, kScheduleTolerance) && std::abs(got[g] - b) > 1e-15) {
-      return std::string(what) + " at row " + std::to_string(row) + ", group " + std::to_string(g) + ": expected " + shown(b) + ", got " +
-             shown(got[g]);
+      return std::string(what) + " at row " + std::to_string(row) + ", group " + std::to_string(g) + ": expected " +
+             shown(b) + ", got " + shown(got[g]);
     }
   }
   return "";
@@ -65,10 +65,12 @@ std::string compare_state(const json& got, const json& expected, const std::stri
   }
   if (expected.is_string() && expected.get<std::string>().starts_with("<")) return "";  // a member that is no number
   if (expected.is_structured()) {
-    if (got.type() != expected.type() || got.size() != expected.size()) return where + ": expected " + expected.dump() + ", got " + got.dump();
+    if (got.type() != expected.type() || got.size() != expected.size())
+      return where + ": expected " + expected.dump() + ", got " + got.dump();
     for (const auto& [key, value] : expected.items()) {
       if (expected.is_object() && !got.contains(key)) return where + " has no '" + key + "'";
-      const std::string error = compare_state(expected.is_object() ? got[key] : got[std::stoul(key)], value, where + "." + key);
+      const std::string error =
+          compare_state(expected.is_object() ? got[key] : got[std::stoul(key)], value, where + "." + key);
       if (!error.empty()) return error;
     }
     return "";
@@ -84,7 +86,8 @@ Outcome run_curve(const Case& c) {
   std::string text;
   std::optional<Schedule> schedule;
   const bool refused = fails([&] { schedule.emplace(c, config); }, text);
-  if (at == "construction") return refused ? pass() : fail("expected an error at construction: " + c.body.at("message").get<std::string>());
+  if (at == "construction")
+    return refused ? pass() : fail("expected an error at construction: " + c.body.at("message").get<std::string>());
   if (refused) return fail("expected to be made, got " + text);
 
   const auto metric = [&](size_t row) -> std::optional<double> {
@@ -95,7 +98,8 @@ Outcome run_curve(const Case& c) {
   Schedule saved = *schedule;
   for (size_t row = 0; row < rows.size(); ++row) {
     if (row > 0) schedule->step(metric(row));
-    if (const std::string error = compare_row(schedule->at.lrs, rows[row], row, "lr"); !error.empty()) return fail(error);
+    if (const std::string error = compare_row(schedule->at.lrs, rows[row], row, "lr"); !error.empty())
+      return fail(error);
     if (c.body.contains("momentum") && c.body["momentum"].is_array() && row < c.body["momentum"].size()) {
       const std::string error = compare_row(schedule->momentum, c.body["momentum"][row], row, "momentum");
       if (!error.empty()) return fail(error);
@@ -132,7 +136,8 @@ Outcome run_curve(const Case& c) {
   const json alone = c.body.value("scheduler_only_reload_next", json());
   if (alone.is_array()) {
     Schedule next(c, config);
-    if (const std::string error = compare_row(next.at.lrs, alone.at(0), 20, "lr of a new scheduler"); !error.empty()) return fail(error);
+    if (const std::string error = compare_row(next.at.lrs, alone.at(0), 20, "lr of a new scheduler"); !error.empty())
+      return fail(error);
     next.scheduler.load_state(state);
     next.at.step = 20;
     for (size_t i = 1; i < alone.size(); ++i) {
@@ -152,14 +157,16 @@ Outcome run_compute_max_steps(const Case& c) {
   std::string text;
   const bool refused = fails(
       [&] {
-        steps = training::compute_max_steps(b.at("max_epochs").get<int64_t>(), b.at("accumulate_grad_batches").get<int64_t>(), typed,
+        steps = training::compute_max_steps(b.at("max_epochs").get<int64_t>(),
+                                            b.at("accumulate_grad_batches").get<int64_t>(), typed,
                                             b.at("num_workers").get<int64_t>(), b.at("num_samples").get<int64_t>(),
                                             b.at("batch_size").get<int64_t>(), b.at("drop_last").get<bool>());
       },
       text);
   if (b.contains("error")) return refused ? pass() : fail("expected an error, got " + std::to_string(steps));
   if (refused) return fail("expected " + b.at("max_steps").dump() + ", got " + text);
-  return steps == b.at("max_steps") ? pass() : fail("expected " + b.at("max_steps").dump() + ", got " + std::to_string(steps));
+  return steps == b.at("max_steps") ? pass()
+                                    : fail("expected " + b.at("max_steps").dump() + ", got " + std::to_string(steps));
 }
 
 Outcome run_prepare(const Case& c) {
@@ -183,13 +190,18 @@ Outcome run_prepare(const Case& c) {
         const std::vector<double> first = scheduler.rates(at);
         const std::string name = scheduler.name();
         const json state = json::parse(scheduler.save_state().dump());
-        got = {{"class", name.substr(name.rfind('.') + 1)}, {"interval", plan.interval.value_or(scheduler.interval())},
-               {"frequency", plan.frequency}, {"monitor", plan.monitor}, {"reduce_on_plateau", scheduler.needs_monitor()},
+        got = {{"class", name.substr(name.rfind('.') + 1)},
+               {"interval", plan.interval.value_or(scheduler.interval())},
+               {"frequency", plan.frequency},
+               {"monitor", plan.monitor},
+               {"reduce_on_plateau", scheduler.needs_monitor()},
                {"initial_lr", first}};
-        for (const char* key : {"max_steps", "warmup_steps", "hold_steps", "min_lr"}) got[key] = state.value(key, json());
+        for (const char* key : {"max_steps", "warmup_steps", "hold_steps", "min_lr"})
+          got[key] = state.value(key, json());
       },
       text);
-  if (c.body.contains("error")) return refused ? pass() : fail("expected an error: " + c.body.at("message").get<std::string>());
+  if (c.body.contains("error"))
+    return refused ? pass() : fail("expected an error: " + c.body.at("message").get<std::string>());
   if (refused) return fail("expected a result, got " + text);
   json expected = c.body.at("result");
   if (expected.is_null()) return plan.use ? fail("expected no scheduler, got " + got.dump()) : pass();
@@ -210,8 +222,8 @@ Outcome run_scheduler_registry(const Case& c) {
   const std::string name = c.body.at("name");
   if (!plugins::registry().contains(kScheduler, name)) return fail("not registered");
   // Whether it counts epochs, of an object made with the smallest set of options.
-  Json config = {{"name", name}, {"max_steps", 10}, {"d_model", 8}, {"constant_steps", 4}, {"step_size", 1}, {"gamma", 0.9},
-                 {"base_lr", 0.1}, {"max_lr", 0.2}};
+  Json config = {{"name", name},   {"max_steps", 10}, {"d_model", 8},   {"constant_steps", 4},
+                 {"step_size", 1}, {"gamma", 0.9},    {"base_lr", 0.1}, {"max_lr", 0.2}};
   const json schema = json::parse(to_string(plugins::registry().load(kScheduler, name)->schema));
   for (const char* key : {"max_steps", "d_model", "constant_steps", "step_size", "gamma", "base_lr", "max_lr"}) {
     bool known = false;
@@ -219,7 +231,9 @@ Outcome run_scheduler_registry(const Case& c) {
     if (!known) config.erase(key);
   }
   const bool epoch = make_scheduler(config, "sched", std::nullopt, {0.1}, {{"momentum", 0.9}}).interval() == "epoch";
-  return epoch == c.body.at("epoch_interval").get<bool>() ? pass() : fail(std::string("its interval is ") + (epoch ? "epoch" : "step"));
+  return epoch == c.body.at("epoch_interval").get<bool>()
+             ? pass()
+             : fail(std::string("its interval is ") + (epoch ? "epoch" : "step"));
 }
 
 }  // namespace

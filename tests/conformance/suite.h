@@ -10,10 +10,11 @@
 namespace fathom::conformance {
 
 struct Case {
-  std::string id;       // the record's id, or the folder's name
-  std::string suite;    // "config/override_parse", "nemo_models/frontends"
-  std::string folder;   // the folder of meta.json for a folder case; the folder of the .jsonl file otherwise
-  nlohmann::json body;  // one line of the .jsonl file, or meta.json. NaN and Infinity arrive as {"$float": "nan"|"inf"|"-inf"}
+  std::string id;      // the record's id, or the folder's name
+  std::string suite;   // "config/override_parse", "nemo_models/frontends"
+  std::string folder;  // the folder of meta.json for a folder case; the folder of the .jsonl file otherwise
+  nlohmann::json
+      body;  // one line of the .jsonl file, or meta.json. NaN and Infinity arrive as {"$float": "nan"|"inf"|"-inf"}
 };
 
 struct Outcome {
@@ -37,5 +38,6 @@ void add_checkpoint_suites(std::vector<Suite>& suites);
 void add_optim_suites(std::vector<Suite>& suites);
 void add_model_suites(std::vector<Suite>& suites);
 void add_asr_suites(std::vector<Suite>& suites);
+void add_parity_suites(std::vector<Suite>& suites);
 
 }  // namespace fathom::conformance

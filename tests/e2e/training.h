@@ -65,8 +65,9 @@ class TrainingTest : public testing::Test {
     std::map<std::string, std::string> weights;
     if (nemo.empty()) return weights;
     const auto archive = checkpoint::NemoArchive::open(nemo);
-    const auto state = checkpoint::load_pickle_bytes(archive.at(checkpoint::kNemoWeights).bytes, nemo);
-    for (const auto& [name, value] : state.as_dict())
+    const auto& member = archive.at(checkpoint::kNemoWeights);
+    const auto state = checkpoint::read_pickle_bytes(member.bytes, member.owner, nemo);
+    for (const auto& [name, value] : state.value.as_dict())
       weights[name.as_string()] = std::string(value.as_tensor().storage->bytes);
     EXPECT_FALSE(weights.empty());
     return weights;

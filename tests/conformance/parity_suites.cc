@@ -1,0 +1,235 @@
+// nemo_models/training_parity: from NeMo's initial weights and its batches, our trainer must give NeMo's loss, learning
+// rate and gradient norm row by row, its validation, and its final weights. It runs the same Trainer as the program.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "core/base/log.h"
+#include "core/checkpoint/torch_file.h"
+#include "core/plugins/registry.h"
+#include "core/training/trainer.h"
+#include "tests/conformance/suite.h"
+
+namespace fathom::conformance {
+namespace {
+
+struct Row {
+  int64_t epoch, batch_idx, global_step;
+  double loss, lr, gradient_norm;
+};
+struct Validation {
+  int64_t epoch, global_step;
+  double loss, wer;
+};
+struct Recording {
+  std::vector<Row> rows;
+  std::vector<Validation> validations;
+  double lr = std::nan(""), gradient_norm = std::nan("");
+};
+Recording recording;
+
+// Writes down what the trainer does.
+class Recorder final : public Callback {
+ public:
+  Recorder() {
+    on(Event::kBeforeOptimizerStep, &Recorder::before_step);
+    on(Event::kTrainBatchEnd, &Recorder::batch_end);
+    on(Event::kValidationEnd, &Recorder::validation_end);
+  }
+
+ private:
+  void before_step(fathom::Trainer& trainer) {
+    recording.lr = trainer.optimizer_option(0, "lr");
+    recording.gradient_norm = trainer.gradient_norm();
+  }
+  void batch_end(fathom::Trainer& trainer) {
+    const auto& p = trainer.progress();
+    recording.rows.push_back(
+        {p.epoch, p.batch_idx, p.global_step, trainer.loss(), recording.lr, recording.gradient_norm});
+  }
+  void validation_end(fathom::Trainer& trainer) {
+    const auto& p = trainer.progress();
+    recording.validations.push_back({p.epoch, p.global_step, trainer.metric("val_loss").value_or(std::nan("")),
+                                     trainer.metric("val_wer").value_or(std::nan(""))});
+  }
+};
+
+FATHOM_PLUGIN("conformance_recorder", "0.1.0", "Apache-2.0", "fathom", "") {
+  r.add<Recorder>("conformance.Recorder", "records losses, rates and gradient norms");
+}
+
+// The model's own batches with recorded features in place of the audio. One sample is a whole batch.
+class FeatureBatches final : public DatasetOf<int64_t> {
+ public:
+  FeatureBatches(DatasetHandle items, int64_t batch_size, const checkpoint::NamedTensors& features)
+      : items_(std::move(items)), batch_size_(batch_size) {
+    for (const auto& [name, tensor] : features) features_[name] = tensor;
+    while (features_.count(fmt::format("batch{}.processed_signal", batches_)) > 0) ++batches_;
+  }
+  int64_t size() const override { return batches_; }
+  int64_t get(int64_t index, uint64_t) const override { return index; }
+  Values collate(const std::vector<const int64_t*>& samples) const override {
+    const int64_t batch = *samples[0];
+    std::vector<DatasetHandle::Sample> items;
+    for (int64_t i = batch * batch_size_; i < std::min((batch + 1) * batch_size_, items_.size()); ++i) {
+      items.push_back(items_.get(i, 0));
+    }
+    Values out;
+    for (const auto& [name, value] : items_.collate(items)) {
+      if (name != "audio_signal" && name != "a_sig_length") out.add(name, value);
+    }
+    out.add("processed_signal", features_.at(fmt::format("batch{}.processed_signal", batch)));
+    out.add("processed_signal_length", features_.at(fmt::format("batch{}.processed_length", batch)).to(at::kLong));
+    return out;
+  }
+
+ private:
+  DatasetHandle items_;
+  int64_t batch_size_, batches_ = 0;
+  std::map<std::string, at::Tensor> features_;
+};
+
+bool near(double value, double expected, double relative) {
+  return std::abs(value - expected) <= relative * std::max(std::abs(expected), 1e-12);
+}
+
+std::string compare_rows(const nlohmann::json& body) {
+  const auto& rows = body["rows"];
+  if (recording.rows.size() != rows.size()) {
+    return fmt::format("expected {} batches, got {}", rows.size(), recording.rows.size());
+  }
+  double tail = 0, expected_tail = 0;
+  const auto& tolerance = body["tolerance"];
+  const size_t tail_rows = tolerance.contains("tail_mean") ? tolerance["tail_mean"][0].get<size_t>() : 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Row& row = recording.rows[i];
+    const auto& expected = rows[i];
+    if (row.epoch != expected[0] || row.batch_idx != expected[1] || row.global_step != expected[2]) {
+      return fmt::format("row {}: expected epoch {}, batch {}, step {}, got {}, {}, {}", i, expected[0].dump(),
+                         expected[1].dump(), expected[2].dump(), row.epoch, row.batch_idx, row.global_step);
+    }
+    if (!expected[4].is_null() && !near(row.lr, expected[4], 1e-6)) {
+      return fmt::format("row {}: expected learning rate {}, got {}", i, expected[4].dump(), row.lr);
+    }
+    for (const auto& bound : tolerance["rows"]) {
+      if (i >= bound[0].get<size_t>()) continue;
+      const double relative = bound[1];
+      if (!near(row.loss, expected[3], relative)) {
+        return fmt::format("row {}: expected loss {}, got {} (relative {:.1e}, allowed {:.0e})", i, expected[3].dump(),
+                           row.loss, std::abs(row.loss / expected[3].get<double>() - 1), relative);
+      }
+      if (!expected[5].is_null() && !near(row.gradient_norm, expected[5], 10 * relative)) {
+        return fmt::format("row {}: expected gradient norm {}, got {}", i, expected[5].dump(), row.gradient_norm);
+      }
+      break;
+    }
+    if (i + tail_rows >= rows.size()) {
+      tail += row.loss;
+      expected_tail += expected[3].get<double>();
+    }
+  }
+  if (tail_rows > 0 && !near(tail, expected_tail, tolerance["tail_mean"][1])) {
+    return fmt::format("mean loss of the last {} rows: expected {}, got {}", tail_rows,
+                       expected_tail / static_cast<double>(tail_rows), tail / static_cast<double>(tail_rows));
+  }
+  return "";
+}
+
+std::string compare_validations(const nlohmann::json& body) {
+  if (!body.contains("validation") || body["validation"].is_null()) return "";
+  const auto& expected = body["validation"];
+  if (expected.size() != recording.validations.size()) {
+    return fmt::format("expected {} validations, got {}", expected.size(), recording.validations.size());
+  }
+  // The loss after training is as chaotic as training's own: the bound of its tail.
+  const auto& tolerance = body["tolerance"];
+  const double relative = tolerance.contains("tail_mean") ? tolerance["tail_mean"][1].get<double>() : 5e-3;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const auto& got = recording.validations[i];
+    if (got.global_step != expected[i][1] || !near(got.loss, expected[i][2], relative)) {
+      return fmt::format("validation {}: expected step {} loss {}, got step {} loss {}", i, expected[i][1].dump(),
+                         expected[i][2].dump(), got.global_step, got.loss);
+    }
+    if (std::abs(got.wer - expected[i][3].get<double>()) > relative) {
+      return fmt::format("validation {}: expected WER {}, got {}", i, expected[i][3].dump(), got.wer);
+    }
+  }
+  return "";
+}
+
+Outcome run_parity(const Case& given) {
+  namespace fs = std::filesystem;
+  const fs::path data = fs::path(given.folder) / "../../../../data/fsdd";
+  if (!fs::exists(data / "train.json")) return fail("the audio data/fsdd is not beside the golden folder");
+  at::set_num_threads(1);
+  static const bool registered = [] {
+    plugins::registry().add_builtin(&fathom_plugin_entry_v1);
+    return true;
+  }();
+  (void)registered;
+  set_log_level(LogLevel::kError);
+  recording = {};
+
+  Json config = Json::parse(given.body["config"].dump());
+  for (const char* key : {"train_ds", "validation_ds"}) {
+    config[key]["manifest_filepath"] = (data / config[key]["manifest_filepath"].get<std::string>()).string();
+  }
+  Json section = config;
+  section["_target_"] = given.body.value("class", "nemo.collections.asr.models.EncDecCTCModel");
+  training::TrainerParts parts;
+  parts.model = ModelHandle(create_object(1u << FATHOM_KIND_MODEL, section, "model"));
+  training::load_state_dict(*parts.model.torch_module(),
+                            checkpoint::load_safetensors(given.folder + "/init_state.safetensors"),
+                            /*strict=*/true, given.folder);
+  const auto loader = [&](Stage stage, const char* key) {
+    const std::string path = std::string("model.") + key;
+    return std::make_unique<DataLoader>(parts.model.make_dataset(stage, config[key], path),
+                                        LoaderOptions::from_section(config[key], path), 0);
+  };
+  const std::string features = given.folder + "/features.safetensors";
+  if (fs::exists(features)) {
+    auto batches =
+        std::make_shared<FeatureBatches>(parts.model.make_dataset(Stage::kTrain, config["train_ds"], "model.train_ds"),
+                                         config["train_ds"]["batch_size"], checkpoint::load_safetensors(features));
+    parts.train = std::make_unique<DataLoader>(DatasetHandle(DatasetHandle::wrap(batches)), LoaderOptions{}, 0);
+  } else {
+    parts.train = loader(Stage::kTrain, "train_ds");
+  }
+  parts.validation.push_back(loader(Stage::kValidate, "validation_ds"));
+  parts.optim = config["optim"];
+  parts.callbacks.emplace_back(
+      create_object(1u << FATHOM_KIND_CALLBACK, {{"name", "conformance.Recorder"}}, "recorder"));
+
+  Json flags = Json::parse(given.body["trainer"].dump());
+  flags["logger"] = false;
+  flags["num_sanity_val_steps"] = 0;
+  if (!flags.contains("max_epochs")) flags["max_epochs"] = -1;
+  const size_t expected_validations = given.body.contains("validation") ? given.body["validation"].size() : 0;
+  training::Trainer trainer(read_trainer_options(flags, "trainer"), std::move(parts));
+  trainer.fit();
+  // A training that ended before its first validation was validated afterwards.
+  if (recording.validations.size() < expected_validations) trainer.evaluate(Stage::kValidate);
+
+  std::string difference = compare_rows(given.body);
+  if (difference.empty()) difference = compare_validations(given.body);
+  if (difference.empty() && given.body["tolerance"].contains("final_state_abs")) {
+    const double bound = given.body["tolerance"]["final_state_abs"];
+    std::map<std::string, at::Tensor> own;
+    for (const auto& [name, tensor] : training::state_dict(*trainer.model().torch_module())) own[name] = tensor;
+    for (const auto& [name, tensor] : checkpoint::load_safetensors(given.folder + "/final_state.safetensors")) {
+      const double largest = (own.at(name).to(at::kDouble) - tensor.to(at::kDouble)).abs().max().item<double>();
+      if (!(largest <= bound))
+        return fail(fmt::format("final state: {} differs by {:.2e}, allowed {:.0e}", name, largest, bound));
+    }
+  }
+  return difference.empty() ? pass() : fail(difference);
+}
+
+}  // namespace
+
+void add_parity_suites(std::vector<Suite>& suites) { suites.push_back({"nemo_models/training_parity", run_parity}); }
+
+}  // namespace fathom::conformance
