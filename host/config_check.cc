@@ -18,10 +18,13 @@ class Checker {
  public:
   Checker(const config::Node& job, const config::Node& resolved) : job_(job), resolved_(resolved) {}
 
-  void section(uint32_t kinds, const std::string& key) {
+  // `own`: keys that the trainer reads, not the component.
+  void section(uint32_t kinds, const std::string& key, const std::vector<std::string>& own) {
     const config::Node* node = config::find_path(resolved_, key);
     if (node == nullptr || !node->is_map()) return;
-    component(kinds, *node, key);
+    config::Node given = *node;
+    for (const auto& name : own) given.erase(config::Key(name));
+    component(kinds, given, key);
   }
   void component(uint32_t kinds, const config::Node& node, const std::string& key) {
     for (auto& error : plugins::registry().validate_section(kinds, Json(config::to_json(node)), key, locate()))
@@ -90,8 +93,10 @@ std::vector<Error> find_problems(const config::Node& job) {
                       [](const Json& section, const std::string& key) { parse_options<TrainerOptions>(section, key); });
   checker.own_section("exp_manager",
                       [](const Json& section, const std::string& key) { read_exp_manager_options(section, key); });
-  checker.section(1u << FATHOM_KIND_OPTIMIZER, "model.optim");
-  checker.section(1u << FATHOM_KIND_SCHEDULER, "model.optim.sched");
+  checker.section(1u << FATHOM_KIND_OPTIMIZER, "model.optim", {"sched", "args"});
+  checker.section(1u << FATHOM_KIND_SCHEDULER, "model.optim.sched",
+                  {"args", "monitor", "reduce_on_plateau", "max_steps", "interval", "frequency", "iters_per_batch",
+                   "t_max_epochs", "t_accumulate_grad_batches", "t_limit_train_batches", "t_num_workers"});
   if (const config::Node* model = config::find_path(resolved, "model")) checker.children(*model, "model");
   return checker.take();
 }

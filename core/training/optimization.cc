@@ -10,6 +10,7 @@
 #include "core/checkpoint/torch_file.h"
 #include "core/training/json_pickle.h"
 #include "core/training/schedule_plan.h"
+#include "fathom/options.h"
 #include "fathom/values.h"
 
 namespace fathom::training {
@@ -33,11 +34,10 @@ Optimization::Optimization(const Json& section, const std::string& path, const t
                            const Json& groups, const TrainingFacts& facts) {
   if (!section.is_object())
     throw Error(Code::kFailed, "the optimizer's section is no map").at(path).seen(section.dump());
-  Json optimizer = section;
-  const Json schedule = optimizer.contains("sched") ? optimizer["sched"] : Json(nullptr);
-  optimizer.erase("sched");
-  if (!optimizer.contains("name") && !optimizer.contains("_target_") && !optimizer.contains("cls"))
-    optimizer["name"] = "adam";
+  const OptimizerPlan plan = plan_optimizer(section);
+  Json optimizer = plan.options;
+  optimizer[plan.name.find('.') == std::string::npos ? "name" : "_target_"] = plan.name;
+  const Json& schedule = plan.sched;
   optimizer_ = Handle<fathom_optimizer_v1>(create_object(1u << FATHOM_KIND_OPTIMIZER, optimizer, path));
   class_name_ = last_part(optimizer_.name());
   make_groups(section, path, model, groups);
@@ -250,15 +250,14 @@ void Optimization::load_optimizer_state(const PickleValue& saved, const std::str
           .expected(std::to_string(group_members_[group].size()));
     }
     for (size_t i = 0; i < members.size(); ++i) position[members[i].as_int()] = group_members_[group][i];
-    for (const auto& [key, value] : groups[group].as_dict()) {
-      if (!key.is_string() || (value.kind() != PickleValue::Kind::kFloat && value.kind() != PickleValue::Kind::kInt))
-        continue;
-      if (key.as_string() == "initial_lr") {
-        if (group < base_rates_.size()) base_rates_[group] = value.as_double();
-      } else {
-        check(optimizer_.vtable().set_option(optimizer_.self(), group, to_abi(key.as_string()), value.as_double()));
-      }
+    Json options = pickle_to_json(groups[group]);
+    if (options.contains("initial_lr") && group < base_rates_.size()) {
+      base_rates_[group] = options_detail::read<double>(options["initial_lr"], "initial_lr");
     }
+    options.erase("initial_lr");
+    options.erase("params");
+    const std::string text = options.dump();
+    check(optimizer_.vtable().load_group(optimizer_.self(), group, to_abi(text)));
     if (group < rates_.size()) rates_[group] = option(group, "lr");
   }
   for (const auto& [key, entries] : saved.at("state").as_dict()) {

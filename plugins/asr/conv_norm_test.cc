@@ -11,6 +11,11 @@ namespace {
 
 using torch::autograd::grad;
 
+// A random tensor that wants a gradient.
+at::Tensor leaf(at::IntArrayRef sizes, at::ScalarType dtype = at::kFloat) {
+  return at::randn(sizes, dtype).requires_grad_();
+}
+
 std::shared_ptr<torch::nn::BatchNorm1dImpl> random_norm(int64_t channels, at::ScalarType dtype) {
   auto norm = std::dynamic_pointer_cast<torch::nn::BatchNorm1dImpl>(make_norm("batch", channels, -1));
   const at::NoGradGuard no_grad;
@@ -31,8 +36,7 @@ TEST(ConvNorm, BatchNormIsTorchs) {
         const auto norm = random_norm(5, dtype);
         norm->train(training);
         const auto twin = std::dynamic_pointer_cast<torch::nn::BatchNorm1dImpl>(norm->clone());
-        const auto options = at::TensorOptions(dtype).requires_grad(true);
-        const at::Tensor x = at::randn({4, 5, 37}, options), residual = at::randn({4, 5, 37}, options);
+        const at::Tensor x = leaf({4, 5, 37}, dtype), residual = leaf({4, 5, 37}, dtype);
         NormTail tail;
         if (mode & 1) tail.residual = &residual;
         if (mode & 2) tail.activation = &relu;
@@ -61,7 +65,7 @@ TEST(ConvNorm, BatchNormIsTorchs) {
 TEST(ConvNorm, HigherDerivatives) {
   const auto norm = random_norm(3, at::kDouble);
   const auto twin = std::dynamic_pointer_cast<torch::nn::BatchNorm1dImpl>(norm->clone());
-  const at::Tensor x = at::randn({2, 3, 11}, at::TensorOptions(at::kDouble).requires_grad(true));
+  const at::Tensor x = leaf({2, 3, 11}, at::kDouble);
   const auto second = [&](const at::Tensor& y) {
     return grad({grad({y.pow(3).sum()}, {x}, {}, true, true)[0].pow(2).sum()}, {x})[0];
   };
@@ -73,7 +77,7 @@ TEST(ConvNorm, DropoutKeepsTheMeanAndItsGradient) {
   for (const Activation* activation : {static_cast<const Activation*>(nullptr), &relu}) {
     const auto norm = random_norm(8, at::kFloat);
     norm->eval();
-    const at::Tensor x = at::randn({16, 8, 500}, at::requires_grad());
+    const at::Tensor x = leaf({16, 8, 500});
     const at::Tensor plain = apply_norm(*norm, x, {nullptr, activation, 0});
     at::manual_seed(11);
     const at::Tensor dropped = apply_norm(*norm, x, {nullptr, activation, 0.25});

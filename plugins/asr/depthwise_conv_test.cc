@@ -13,13 +13,18 @@ namespace {
 
 using torch::autograd::grad;
 
+// A random tensor that wants a gradient.
+at::Tensor leaf(at::IntArrayRef sizes, at::ScalarType dtype = at::kFloat) {
+  return at::randn(sizes, dtype).requires_grad_();
+}
+
 at::Tensor reference(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, const DepthwiseOptions& o) {
   at::Tensor in = o.mask ? o.mask->apply(x) : x;
   in = at::constant_pad_nd(in, {o.pad_left, o.pad_right});
-  const int64_t filters = w.size(0);
+  const int64_t filters = w.size(0), no_padding = 0;
   const at::Tensor folded = in.reshape({-1, filters, in.size(2)});
   const auto b = bias.defined() ? std::optional(bias) : std::nullopt;
-  at::Tensor out = at::conv1d(folded, w, b, o.stride, int64_t{0}, o.dilation, filters);
+  at::Tensor out = at::conv1d(folded, w, b, o.stride, no_padding, o.dilation, filters);
   out = out.reshape({x.size(0), x.size(1), out.size(2)});
   return o.out_mask ? o.out_mask->apply(out) : out;
 }
@@ -49,9 +54,8 @@ TEST_P(Depthwise, ValuesAndGradientsAreConv1ds) {
         o.out_mask = std::make_shared<LengthMask>(at::tensor({out, out / 2, int64_t{1}}, at::kLong));
       }
       for (const int64_t filters : {6, 3}) {  // one filter a channel; two channels a filter
-        const auto options = at::TensorOptions(dtype).requires_grad(true);
-        const at::Tensor x = at::randn({3, 6, g.frames}, options), w = at::randn({filters, 1, g.kernel}, options);
-        const at::Tensor bias = filters == 3 ? at::randn({filters}, options) : at::Tensor();
+        const at::Tensor x = leaf({3, 6, g.frames}, dtype), w = leaf({filters, 1, g.kernel}, dtype);
+        const at::Tensor bias = filters == 3 ? leaf({filters}, dtype) : at::Tensor();
         const at::Tensor got = depthwise_conv1d(x, w, bias, o), expected = reference(x, w, bias, o);
         expect_same(got, expected, abs, "y");
         const at::Tensor dy = at::randn_like(got);
@@ -84,7 +88,7 @@ TEST(DepthwiseConv, NanAndInfinityReachTheirWindowOnly) {
     EXPECT_TRUE(at::equal(got.isinf(), expected.isinf()));
     EXPECT_EQ(got.isfinite().logical_not().sum().item<int64_t>(), 5);
     // In the gradient of the output.
-    at::Tensor clean = at::randn({2, 4, 50}, at::requires_grad()), weight = w.clone().requires_grad_();
+    at::Tensor clean = leaf({2, 4, 50}), weight = w.clone().requires_grad_();
     at::Tensor dy = at::randn({2, 4, 50});
     dy[1][2][0] = value;
     const auto a = grad({depthwise_conv1d(clean, weight, {}, o)}, {clean, weight}, {dy});
@@ -100,8 +104,7 @@ TEST(DepthwiseConv, NanAndInfinityReachTheirWindowOnly) {
 }
 
 TEST(DepthwiseConv, HigherDerivatives) {
-  const auto options = at::TensorOptions(at::kDouble).requires_grad(true);
-  const at::Tensor x = at::randn({2, 3, 20}, options), w = at::randn({3, 1, 5}, options);
+  const at::Tensor x = leaf({2, 3, 20}, at::kDouble), w = leaf({3, 1, 5}, at::kDouble);
   DepthwiseOptions o{1, 1, 2, 2, std::make_shared<LengthMask>(at::tensor({20, 11}, at::kLong)), nullptr};
   const auto second = [&](const at::Tensor& y) {
     const auto first = grad({y.pow(3).sum()}, {x, w}, {}, true, true);
@@ -112,7 +115,7 @@ TEST(DepthwiseConv, HigherDerivatives) {
 }
 
 TEST(DepthwiseConv, AFreedGraphIsAnError) {
-  const at::Tensor x = at::randn({1, 2, 9}, at::requires_grad()), w = at::randn({2, 1, 3}, at::requires_grad());
+  const at::Tensor x = leaf({1, 2, 9}), w = leaf({2, 1, 3});
   const at::Tensor loss = depthwise_conv1d(x, w, {}, {1, 1, 1, 1, nullptr, nullptr}).sum();
   loss.backward({}, /*retain_graph=*/true);
   const at::Tensor once = x.grad().clone();

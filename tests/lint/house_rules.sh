@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The rules of the house that a program can check. Prints each breach as file:line; exit status 1 when there is any.
 set -u
+shopt -s lastpipe   # `breach` must set a variable of this shell
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 bad=0
 breach() {  # breach "rule" < lines
