@@ -236,6 +236,9 @@ void run_training(const RunRequest& request, RunSummary& summary) {
     summary.seconds = result.seconds;
     summary.checkpoints = result.checkpoints;
     summary.metrics = trainer.metrics();
+    const Json best = trainer.best_checkpoint();
+    summary.best_path = best.value("path", std::string());
+    summary.best_score = best.value("score", 0.0);
   };
   const std::string resume = !run.resume_from.empty() ? run.resume_from
                              : config.contains("ckpt_path") && config["ckpt_path"].is_string()

@@ -63,6 +63,8 @@ class Trainer {
 
   const std::map<std::string, double>& metrics() const { return callback_metrics_; }
   ModelHandle& model() { return parts_.model; }
+  // {"path", "score"} of the best checkpoint that a checkpoint callback keeps; empty without one.
+  Json best_checkpoint() const;
   bool has_test_data() const { return !parts_.test.empty(); }
   void on_save_nemo(std::function<void(const std::string& path)> save) { parts_.save_nemo = std::move(save); }
   const TrainerOptions& options() const { return options_; }

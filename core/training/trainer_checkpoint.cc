@@ -174,6 +174,18 @@ void Trainer::save_checkpoint(const std::string& path, bool weights_only) {
   saved_.push_back(path);
 }
 
+Json Trainer::best_checkpoint() const {
+  for (const auto& callback : parts_.callbacks) {
+    if (callback.order() != Order::kCheckpoint) continue;
+    const Json state = callback.save_state();
+    if (!state.is_object() || !state.contains("best_model_path") || !state["best_model_path"].is_string()) continue;
+    const std::string path = state["best_model_path"];
+    if (path.empty() || !state.contains("best_model_score") || !state["best_model_score"].is_number()) continue;
+    return {{"path", path}, {"score", state["best_model_score"]}};
+  }
+  return Json::object();
+}
+
 void Trainer::load_weights(const std::string& path, bool strict) {
   const PickleValue file = checkpoint::load_torch_file(path);
   const PickleValue* state = file.find("state_dict");
