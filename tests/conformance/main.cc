@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/plugins/host_table.h"
 #include "fathom/error.h"
 #include "tests/conformance/case_reader.h"
 #include "tests/conformance/deviations.h"
@@ -176,4 +177,8 @@ int main_impl(int argc, char** argv) {
 }  // namespace
 }  // namespace fathom::conformance
 
-int main(int argc, char** argv) { return fathom::conformance::main_impl(argc, argv); }
+int main(int argc, char** argv) {
+  // Objects of a collection are linked in, with hidden symbols: this program has a slot of its own.
+  fathom::host_slot() = fathom::plugins::host_table();
+  return fathom::conformance::main_impl(argc, argv);
+}

@@ -46,6 +46,7 @@ class TrainingTest : public testing::Test {
                                     "++trainer.limit_val_batches=2",
                                     "++trainer.limit_test_batches=2",
                                     "++trainer.val_check_interval=0.5",
+                                    "trainer.check_val_every_n_epoch=1",
                                     "++trainer.log_every_n_steps=1",
                                     "model.train_ds.batch_size=16",
                                     "++seed=3",

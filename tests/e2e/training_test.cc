@@ -51,9 +51,12 @@ TEST_F(Training, WritesTheRunFolderOfExpManager) {
 TEST_F(Training, Kill9InTheMiddleOfAnEpochThenResumeGivesTheSameBits) {
   // A checkpoint every 5 steps falls inside epochs and beside validations; accumulation leaves pending gradients.
   const std::vector<std::string> saving = {"++exp_manager.checkpoint_callback_params.every_n_train_steps=5",
+                                           "++exp_manager.checkpoint_callback_params.every_n_epochs=null",
+                                           "++trainer.accumulate_grad_batches=2",
                                            "++exp_manager.resume_if_exists=true",
                                            "++exp_manager.resume_ignore_no_checkpoint=true"};
-  ASSERT_EQ(run(words("whole", saving)).status, 0);
+  const Result uninterrupted = run(words("whole", saving));
+  ASSERT_EQ(uninterrupted.status, 0) << uninterrupted.err;
 
   Process killed(words("cut", saving));
   const std::string metrics = folder_ + "/cut/metrics.csv";
