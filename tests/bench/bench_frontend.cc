@@ -3,7 +3,7 @@
 #include <ATen/Parallel.h>
 #include <torch/nn/module.h>
 
-#include "core/plugins/registry.h"
+#include "core/plugins/host_table.h"
 #include "fathom/module.h"
 #include "tests/bench/measure.h"
 
@@ -24,6 +24,7 @@ at::Tensor plain_log_mel(const at::Tensor& audio, const at::Tensor& window, cons
 int main() {
   using namespace fathom;  // NOLINT
   at::set_num_threads(1);
+  host_slot() = plugins::host_table();
   const c10::InferenceMode inference;
   const at::Tensor audio = at::randn({1, 60 * 16000}) * 0.1, length = at::tensor({int64_t{60 * 16000}});
   const Json config = {{"_target_", "asr.AudioToMelSpectrogramPreprocessor"},
