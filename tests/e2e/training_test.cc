@@ -52,8 +52,7 @@ TEST_F(Training, Kill9InTheMiddleOfAnEpochThenResumeGivesTheSameBits) {
   // A checkpoint every 5 steps falls inside epochs and beside validations; accumulation leaves pending gradients.
   const std::vector<std::string> saving = {"++exp_manager.checkpoint_callback_params.every_n_train_steps=5",
                                            "++exp_manager.checkpoint_callback_params.every_n_epochs=null",
-                                           "++trainer.accumulate_grad_batches=2",
-                                           "++exp_manager.resume_if_exists=true",
+                                           "++trainer.accumulate_grad_batches=2", "++exp_manager.resume_if_exists=true",
                                            "++exp_manager.resume_ignore_no_checkpoint=true"};
   const Result uninterrupted = run(words("whole", saving));
   ASSERT_EQ(uninterrupted.status, 0) << uninterrupted.err;
