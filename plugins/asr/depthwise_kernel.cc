@@ -44,12 +44,12 @@ FATHOM_INLINE void correlate_block(const T* x, const int64_t* off, const T* w, i
   for (int n = 0; n < N; ++n) *reinterpret_cast<V*>(y + n * kLanes) = acc[n];
 }
 
-// y has room for `count` rounded up to whole vectors, x for as many beyond its largest offset.
+// Writes exactly `count` values. x is read up to `count` rounded up to whole vectors beyond its largest offset.
 template <typename T>
 FATHOM_INLINE void correlate_body(const T* x, const int64_t* off, const T* w, int64_t kernel, T start, T* y,
                                   int64_t count) {
   constexpr int64_t kLanes = VectorOf<T>::kLanes;
-  int64_t left = (count + kLanes - 1) / kLanes;
+  int64_t left = count / kLanes;
   while (left > 0) {
     int64_t done;
     if (left >= 16 || left == 8) {
@@ -71,6 +71,11 @@ FATHOM_INLINE void correlate_body(const T* x, const int64_t* off, const T* w, in
     x += done * kLanes;
     y += done * kLanes;
     left -= done;
+  }
+  if (count % kLanes != 0) {
+    T tail[kLanes];
+    correlate_block<T, 1>(x, off, w, kernel, start, tail);
+    std::memcpy(y, tail, count % kLanes * sizeof(T));
   }
 }
 
@@ -97,11 +102,18 @@ FATHOM_INLINE void taps_body(const T* x, const int64_t* off, const T* dy, int64_
   constexpr int64_t kLanes = VectorOf<T>::kLanes;
   int64_t k = 0;
   for (; k + 8 <= kernel; k += 8) taps_block<T, 8>(x, off + k, dy, vectors, acc + k * kLanes);
-  if (k + 4 <= kernel) {
-    taps_block<T, 4>(x, off + k, dy, vectors, acc + k * kLanes);
-    k += 4;
+  off += k;
+  acc += k * kLanes;
+  switch (kernel - k) {
+    case 7: return taps_block<T, 7>(x, off, dy, vectors, acc);
+    case 6: return taps_block<T, 6>(x, off, dy, vectors, acc);
+    case 5: return taps_block<T, 5>(x, off, dy, vectors, acc);
+    case 4: return taps_block<T, 4>(x, off, dy, vectors, acc);
+    case 3: return taps_block<T, 3>(x, off, dy, vectors, acc);
+    case 2: return taps_block<T, 2>(x, off, dy, vectors, acc);
+    case 1: return taps_block<T, 1>(x, off, dy, vectors, acc);
+    default: return;
   }
-  for (; k < kernel; ++k) taps_block<T, 1>(x, off + k, dy, vectors, acc + k * kLanes);
 }
 
 FATHOM_CLONES void correlate_f32(const float* x, const int64_t* off, const float* w, int64_t kernel, float start,
@@ -186,15 +198,14 @@ template <typename T>
 void depthwise_forward(const DepthwiseShape& s, const T* x, const T* w, const T* bias, T* y) {
   const Layout<T> layout(s);
   at::parallel_for(0, s.items * s.rows, 8, [&](int64_t begin, int64_t end) {
-    std::vector<T> buffer(layout.buffer_size), result(layout.t_vectors);
+    std::vector<T> buffer(layout.buffer_size);
     for (int64_t r = begin; r < end; ++r) {
       const int64_t item = r / s.rows, filter = r % s.rows % s.filters;
       const int64_t out_length = valid(s.out_lengths, item, s.t_out);
       load_row(s, layout, x + r * s.t_in, valid(s.lengths, item, s.t_in), buffer.data());
-      correlate(buffer.data(), layout.off.data(), w + filter * s.kernel, s.kernel,
-                bias != nullptr ? bias[filter] : T(0), result.data(), out_length);
       T* out = y + r * s.t_out;
-      std::memcpy(out, result.data(), out_length * sizeof(T));
+      correlate(buffer.data(), layout.off.data(), w + filter * s.kernel, s.kernel,
+                bias != nullptr ? bias[filter] : T(0), out, out_length);
       std::fill(out + out_length, out + s.t_out, T(0));
     }
   });
@@ -243,11 +254,11 @@ void depthwise_backward(const DepthwiseShape& s, const T* x, const T* w, const T
             // Sample t of the row is number j of phase p: t + pad_left = j * stride + p.
             const int64_t samples = (length + s.pad_left - p + s.stride - 1) / s.stride;
             if (samples <= 0) continue;
-            correlate(grad.data(), phase_off[p].data(), picked.data(), count, T(0), phase.data(), samples);
-            if (s.stride == 1) {
-              std::memcpy(out, phase.data() + s.pad_left, length * sizeof(T));
+            if (s.stride == 1) {  // the one phase is the row itself, behind its padding
+              correlate(grad.data() + s.pad_left, phase_off[p].data(), picked.data(), count, T(0), out, length);
               continue;
             }
+            correlate(grad.data(), phase_off[p].data(), picked.data(), count, T(0), phase.data(), samples);
             for (int64_t j = 0; j < samples; ++j) {
               const int64_t t = j * s.stride + p - s.pad_left;
               if (t >= 0 && t < length) out[t] = phase[j];

@@ -9,7 +9,7 @@ int main() {
   using namespace fathom;  // NOLINT
   at::set_num_threads(1);
   at::manual_seed(1);
-  constexpr int kSteps = 4;
+  constexpr int kSteps = 10;
   for (const int64_t kernel : {11, 33, 75}) {
     const at::Tensor x = at::randn({16, 256, 200}).requires_grad_(true);
     const at::Tensor weight = at::randn({256, 1, kernel}).mul_(0.1).requires_grad_(true);
