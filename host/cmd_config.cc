@@ -29,16 +29,14 @@ bool take(Words& words, const std::string& flag) {
 }
 
 int show(Words words) {
-  const bool provenance = take(words, "--provenance"), strict = take(words, "--strict-overrides"),
-             resolve = take(words, "--resolve");
+  const bool provenance = take(words, "--provenance"), strict = take(words, "--strict-overrides");
+  if (provenance) {
+    const bool resolve = take(words, "--resolve");
+    print_provenance(compose_job(compose_request(config::parse_command_line(words), strict)), resolve);
+    return 0;
+  }
   words.insert(words.begin(), {"--cfg", "job"});
-  if (resolve) words.insert(words.begin(), "--resolve");
-  const config::CommandLine line = config::parse_command_line(words);
-  const auto composed = compose_job(compose_request(line, strict));
-  if (provenance)
-    print_provenance(composed, resolve);
-  else
-    print_config(composed, line);
+  run_and_print(hydra_application(strict), words);
   return 0;
 }
 

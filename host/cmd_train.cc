@@ -1,10 +1,9 @@
 #include <cstdio>
+#include <iostream>
+#include <sstream>
 
 #include "core/base/file.h"
 #include "core/base/log.h"
-#include "core/config/printer.h"
-#include "core/config/sweep.h"
-#include "host/config_info.h"
 #include "host/engine_loader.h"
 #include "host/output.h"
 #include "host/run_config.h"
@@ -14,14 +13,13 @@ namespace fathom::cli {
 namespace {
 
 // Takes `--json-summary FILE` and `--strict-overrides` out of the words; the rest are Hydra's.
-struct TrainFlags {
+struct Flags {
   std::string json_summary;
   bool strict = false;
-  config::CommandLine line;
-};
-TrainFlags read_flags(const Words& words) {
-  TrainFlags flags;
   Words rest;
+};
+Flags read_flags(const Words& words) {
+  Flags flags;
   for (size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--strict-overrides") {
       flags.strict = true;
@@ -31,100 +29,78 @@ TrainFlags read_flags(const Words& words) {
       if (i + 1 == words.size()) throw Error(Code::kUsage, "the flag needs a file").seen("--json-summary");
       flags.json_summary = words[++i];
     } else {
-      rest.push_back(words[i]);
+      flags.rest.push_back(words[i]);
     }
   }
-  flags.line = config::parse_command_line(rest);
   return flags;
 }
 
-// The part that train, validate and test share: help, --cfg and --info print and end; else the request is ready to run.
-bool printed_only(const TrainFlags& flags, const std::string& command, const std::string& about) {
-  if (flags.line.help) {
-    print(config_command_help(command, about));
-    return true;
+// What --json-summary asks for: one run's document, or a sweep's documents in a list.
+class SummaryFile {
+ public:
+  explicit SummaryFile(std::string path) : path_(std::move(path)) {}
+  void add(const config::JobContext& job, const RunSummary& summary) {
+    if (job.number)
+      jobs_.push_back(summary.json());
+    else
+      jobs_ = summary.json();
+    if (!path_.empty()) write_file_atomically(path_, jobs_.dump(2) + "\n");
   }
-  if (!flags.line.cfg && !flags.line.info) return false;
-  const auto composed = compose_job(compose_request(flags.line, flags.strict));
-  if (flags.line.info)
-    print_config_info(composed, *flags.line.info);
-  else
-    print_config(composed, flags.line);
-  return true;
-}
 
-int train_job(const config::ComposeRequest& request, const std::string& json_summary, const Globals& globals) {
-  const auto composed = compose_job(request);
-  check_job(composed);
+ private:
+  std::string path_;
+  Json jobs_;
+};
+
+bool train_job(const config::JobContext& job, const Globals& globals, SummaryFile& file, int& status) {
+  check_job(job);
   RunSummary summary;
-  const auto write_summary = [&] {
-    if (!json_summary.empty()) write_file_atomically(json_summary, summary.json().dump(2) + "\n");
-  };
   try {
-    engine().train(run_request(composed, globals), summary);
+    engine().train(run_request(job, globals), summary);
   } catch (...) {
-    write_summary();
+    file.add(job, summary);
     throw;
   }
-  write_summary();
-  if (summary.status == "interrupted") {
-    const bool saved = !summary.reason.empty();
-    if (saved) {
-      log_info("train", "saved {}", summary.reason);
-      log_info("train", "resume with the same command and exp_manager.resume_if_exists=true, or +ckpt_path={}",
-               summary.reason);
-    }
-    return interrupt_status(saved);
+  file.add(job, summary);
+  if (summary.status != "interrupted") return true;
+  const bool saved = !summary.reason.empty();
+  if (saved) {
+    log_info("train", "saved {}", summary.reason);
+    log_info("train", "resume with the same command and exp_manager.resume_if_exists=true, or +ckpt_path={}",
+             summary.reason);
   }
-  return 0;
+  status = interrupt_status(saved);
+  return false;
 }
 
-int train_sweep(const TrainFlags& flags, const Globals& globals) {
-  config::ComposeRequest request = compose_request(flags.line, flags.strict);
-  const auto composed = config::compose(request);
-  const auto jobs = config::sweep_jobs(composed.overrides, composed.repository.get());
-  log_info("train", "launching {} jobs one after another", jobs.size());
-  int failed = 0;
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    request.overrides = jobs[i];
-    request.multirun = false;
-    std::string words;
-    for (const auto& word : jobs[i]) words += " " + word;
-    log_info("train", "#{} :{}", i, words);
-    try {
-      const int status = train_job(request, flags.json_summary, globals);
-      if (status != 0) return status;  // interrupted: the rest is not started
-    } catch (const std::exception& error) {
-      report_exception(error);
-      ++failed;
-    }
-  }
-  if (failed > 0)
-    throw Error(Code::kFailed, std::to_string(failed) + " of " + std::to_string(jobs.size()) + " jobs failed");
-  return 0;
-}
-
-int run_stage(const Words& words, const Globals& globals, const std::string& stage, const std::string& about) {
-  const TrainFlags flags = read_flags(words);
-  if (printed_only(flags, stage, about)) return 0;
-  const auto composed = compose_job(compose_request(flags.line, flags.strict));
-  catch_interrupts();
-  RunSummary summary = engine().evaluate(run_request(composed, globals), stage);
-  if (!flags.json_summary.empty()) write_file_atomically(flags.json_summary, summary.json().dump(2) + "\n");
+bool evaluation_job(const config::JobContext& job, const Globals& globals, SummaryFile& file,
+                    const std::string& stage) {
+  const RunSummary summary = engine().evaluate(run_request(job, globals), stage);
+  file.add(job, summary);
   Json metrics = Json::object();
   for (const auto& [name, value] : summary.metrics) metrics[name] = value;
   print_json(metrics);
-  return 0;
+  return true;
+}
+
+int run_stage(const Words& words, const Globals& globals, const std::string& stage, const std::string& about) {
+  const Flags flags = read_flags(words);
+  SummaryFile file(flags.json_summary);
+  int status = 0;
+  config::Application application = hydra_application(flags.strict);
+  application.help = config_command_help(stage, about);
+  application.task = [&](const config::JobContext& job) {
+    catch_interrupts();
+    return stage == "train" ? train_job(job, globals, file, status) : evaluation_job(job, globals, file, stage);
+  };
+  run_and_print(application, flags.rest);
+  return status;
 }
 
 }  // namespace
 
 int run_train(const Words& words, const Globals& globals) {
-  const TrainFlags flags = read_flags(words);
-  if (printed_only(flags, "train", "compose a config and fit")) return 0;
-  catch_interrupts();
-  if (flags.line.multirun) return train_sweep(flags, globals);
-  return train_job(compose_request(flags.line, flags.strict), flags.json_summary, globals);
+  return run_stage(words, globals, "train", "compose a config and fit");
 }
 int run_validate(const Words& words, const Globals& globals) {
   return run_stage(words, globals, "validate", "evaluate model_path=X.nemo or ckpt_path=X.ckpt on model.validation_ds");

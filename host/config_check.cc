@@ -16,7 +16,8 @@ constexpr uint32_t kAnyModule = 1u << FATHOM_KIND_MODULE | 1u << FATHOM_KIND_LOS
 
 class Checker {
  public:
-  Checker(const config::Node& job, const config::Node& resolved) : job_(job), resolved_(resolved) {}
+  Checker(const config::Node& job, const config::Node& resolved, const config::ResolverRegistry& resolvers)
+      : job_(job), resolved_(resolved), resolvers_(resolvers) {}
 
   // `own`: keys that the trainer reads, not the component.
   void section(uint32_t kinds, const std::string& key, const std::vector<std::string>& own) {
@@ -52,13 +53,37 @@ class Checker {
         children(child, path);
     }
   }
-  void missing() {
-    for (const auto& key : config::missing_keys(job_)) {
+  // Every mandatory value that is missing and every interpolation that cannot be followed, not only the first. False
+  // when the config cannot be resolved.
+  bool values(const config::Node& node, std::vector<config::Key>& path) {
+    bool sound = true;
+    const auto inside = [&](config::Key key, const config::Node& child) {
+      path.push_back(std::move(key));
+      sound = values(child, path) && sound;
+      path.pop_back();
+    };
+    if (node.is_map()) {
+      for (const auto& [key, child] : node.entries()) inside(key, child);
+    } else if (node.is_list()) {
+      for (size_t i = 0; i < node.size(); ++i)
+        inside(config::Key(config::Scalar(static_cast<int64_t>(i))), node.items()[i]);
+    } else if (node.is_missing()) {
+      std::string key;
+      for (const auto& part : path) key = config::join_full_key(key, part);
       add(Error(Code::kFailed, "a mandatory value is missing")
               .at(place(key))
               .seen("???")
               .next("add " + key + "=VALUE to the command line"));
+    } else if (node.is_interpolation()) {
+      try {
+        config::get_resolved(job_, path, resolvers_);
+      } catch (const config::ConfigError& error) {
+        if (error.kind() == "InterpolationToMissingValueError") return true;  // told where it is missing
+        add(error);
+        return false;
+      }
     }
+    return sound;
   }
   void add(Error error) { problems_.push_back(std::move(error)); }
   std::vector<Error> take() { return std::move(problems_); }
@@ -74,21 +99,18 @@ class Checker {
   }
   const config::Node& job_;
   const config::Node& resolved_;
+  const config::ResolverRegistry& resolvers_;
   std::vector<Error> problems_;
 };
 
 }  // namespace
 
-std::vector<Error> find_problems(const config::Node& job) {
+std::vector<Error> find_problems(const config::Node& job, const config::ResolverRegistry& resolvers) {
   config::Node resolved = job;
-  Checker checker(job, resolved);
-  checker.missing();
-  try {
-    config::resolve(resolved);
-  } catch (const Error& error) {
-    checker.add(error);
-    return checker.take();
-  }
+  Checker checker(job, resolved, resolvers);
+  std::vector<config::Key> path;
+  if (!checker.values(job, path)) return checker.take();
+  config::resolve(resolved, resolvers);
   checker.own_section("trainer",
                       [](const Json& section, const std::string& key) { parse_options<TrainerOptions>(section, key); });
   checker.own_section("exp_manager",

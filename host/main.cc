@@ -2,6 +2,8 @@
 
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/config/resolver.h"
+#include "core/plugins/plugin_resolvers.h"
 #include "core/plugins/registry.h"
 #include "host/commands.h"
 #include "host/output.h"
@@ -80,6 +82,7 @@ Globals take_globals(Words& words) {
   }
   set_colour(colour);
   for (auto dir = plugin_dirs.rbegin(); dir != plugin_dirs.rend(); ++dir) plugins::registry().add_plugin_dir(*dir);
+  config::add_late_default_resolvers(plugins::register_plugin_resolvers);
   words = std::move(rest);
   return globals;
 }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <system_error>
 
 #include "core/base/log.h"
 
@@ -56,6 +57,14 @@ int report_exception(const std::exception& error) {
   if (const auto* own = dynamic_cast<const Error*>(&error)) {
     print_error(*own);
     return static_cast<int>(own->code());
+  }
+  if (const auto* system = dynamic_cast<const std::system_error*>(&error)) {
+    // std::filesystem's name their path; a read-only or missing folder is the user's to mend.
+    const bool denied =
+        system->code() == std::errc::permission_denied || system->code() == std::errc::read_only_file_system;
+    const Error own(denied ? Code::kCantCreate : Code::kIo, error.what());
+    print_error(own);
+    return static_cast<int>(own.code());
   }
   print_error(
       Error(Code::kInternal, error.what()).next("this is a defect of fathom: please report it with the command line"));

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <iostream>
+#include <sstream>
 
 #include "core/base/log.h"
 #include "core/base/text.h"
@@ -30,28 +32,73 @@ config::ComposeRequest compose_request(const config::CommandLine& line, bool str
   return request;
 }
 
+namespace {
+
+// Tells the warnings once on stderr and upgrades old NeMo spellings.
+void finish_composing(config::Composed& composed, bool strict, bool tell) {
+  if (strict) return;
+  for (const auto& note : config::upgrade_job_config(composed.job)) {
+    if (tell) log_info("config", "{}", note);
+  }
+}
+
+void list_plugins(std::ostream& out) {
+  for (const auto& plugin : plugins::registry().plugins()) {
+    out << plugin.info.name << " " << plugin.info.version << "  " << plugin.file
+        << (plugin.refusal.empty() ? "" : "  refused: " + plugin.refusal) << "\n";
+  }
+}
+
+}  // namespace
+
+config::Application hydra_application(bool strict) {
+  config::Application application;
+  application.name = "fathom";
+  application.config_path = ".";
+  application.config_name = "config";
+  application.nemo_runner = true;
+  application.strict = strict;
+  application.log = &std::cerr;
+  application.list_plugins = list_plugins;
+  application.prepare = [strict](config::Composed& composed, bool first) { finish_composing(composed, strict, first); };
+  return application;
+}
+
+void run_and_print(const config::Application& application, const Words& arguments) {
+  std::ostringstream out;
+  config::run_application(application, arguments, out, std::cerr);
+  print(out.str());
+}
+
 config::Composed compose_job(const config::ComposeRequest& request) {
   config::Composed composed = config::compose(request);
   for (const auto& warning : composed.warnings) log_warning("config", "{}", warning.text);
-  if (!request.strict_overrides) {
-    for (const auto& note : config::upgrade_job_config(composed.job)) log_info("config", "{}", note);
-  }
+  finish_composing(composed, request.strict_overrides, true);
   return composed;
 }
 
-void check_job(const config::Composed& composed) {
-  const std::vector<Error> problems = find_problems(composed.job);
+void check_job(const config::JobContext& job) {
+  const std::vector<Error> problems = find_problems(job.config, job.resolvers);
   if (problems.empty()) return;
   for (size_t i = 0; i + 1 < problems.size(); ++i) print_error(problems[i]);
   throw problems.back();
 }
 
-RunRequest run_request(const config::Composed& composed, const Globals& globals) {
+RunRequest run_request(const config::JobContext& job, const Globals& globals) {
   RunRequest request;
-  config::Node resolved = composed.job;
-  config::resolve(resolved);
+  config::Node resolved = job.config;
+  config::resolve(resolved, job.resolvers);
   request.config = config::to_json(resolved);
-  request.config_yaml = config::to_yaml(composed.job);
+  if (job.number && request.config.contains("exp_manager") && request.config["exp_manager"].is_object()) {
+    Json& exp = request.config["exp_manager"];
+    const auto given = [&](const char* key) { return exp.contains(key) && exp[key].is_string(); };
+    if (given("explicit_log_dir")) {
+      exp["explicit_log_dir"] = exp["explicit_log_dir"].get<std::string>() + "/" + std::to_string(*job.number);
+    } else if (!given("exp_dir")) {
+      exp["exp_dir"] = job.output_dir;
+    }
+  }
+  request.config_yaml = config::to_yaml(job.config);
   request.command_line = globals.all;
   request.threads = globals.threads;
   return request;

@@ -126,8 +126,11 @@ class Runner {
     }
   }
 
-  void warn(const Composed& composed) {
-    for (const Warning& warning : composed.warnings) err_ << "warning: " << warning.text << "\n";
+  void prepare(Composed& composed, bool first = true) {
+    if (first) {
+      for (const Warning& warning : composed.warnings) err_ << "warning: " << warning.text << "\n";
+    }
+    if (application_.prepare) application_.prepare(composed, first);
   }
 
   // The words say what to do: install=SHELL, uninstall=SHELL or query=SHELL (with COMP_LINE set by the shell).
@@ -158,6 +161,7 @@ class Runner {
   void help() {
     ComposeRequest request = request_;
     if (flags_.hydra_help) request.config_name.reset();
+    if (!application_.help.empty() && !flags_.hydra_help) return own_help();
     const Composed composed = compose(request);
     const ResolverRegistry resolvers = job_resolvers(composed);
     std::map<std::string, std::string> values = {{"FLAGS_HELP", command_line_flags_help()},
@@ -169,9 +173,23 @@ class Runner {
     out_ << fill_template(hydra_setting(composed, section, resolvers), values) << "\n";
   }
 
+  // The program's own text, then what the command line's config has to offer, when it names one.
+  void own_help() {
+    out_ << application_.help;
+    if (!flags_.config_name && !flags_.config_path) return;
+    Composed composed = compose(request_);
+    prepare(composed, false);
+    const std::string groups = config_groups(*composed.repository, false);
+    if (!groups.empty())
+      out_ << "\n== Configuration groups ==\nCompose your configuration from those groups "
+           << "(group=option)\n\n"
+           << groups;
+    out_ << "\n== Config ==\nOverride anything in the config (foo.bar=value)\n\n" << to_yaml(composed.job);
+  }
+
   void show() {
-    const Composed composed = compose(request_);
-    warn(composed);
+    Composed composed = compose(request_);
+    prepare(composed);
     const ResolverRegistry resolvers = job_resolvers(composed);
     const ConfigPart part = *flags_.cfg == "job"     ? ConfigPart::kJob
                             : *flags_.cfg == "hydra" ? ConfigPart::kHydra
@@ -180,10 +198,12 @@ class Runner {
   }
 
   void info(const std::string& what) {
-    const Composed composed = compose(request_);
-    warn(composed);
+    Composed composed = compose(request_);
+    prepare(composed);
     const bool all = what == "all";
-    if (all || what == "plugins") {
+    if ((all || what == "plugins") && application_.list_plugins) {
+      application_.list_plugins(out_);
+    } else if (all || what == "plugins") {
       out_ << "\nBuilt-in plugins\n****************\n\tLauncher: BasicLauncher\n\tSweeper: BasicSweeper\n";
     }
     if (all || what == "searchpath" || what == "config") {
@@ -243,8 +263,8 @@ class Runner {
     }
     const Node* mode = composed ? composed->hydra.find("mode") : nullptr;
     if (!composed || (!flags_.run && mode != nullptr && is_multirun(*mode))) return multirun();
-    warn(*composed);
-    run_job(*composed, hydra_setting(*composed, "run.dir", job_resolvers(*composed)));
+    prepare(*composed);
+    run_job(*composed, hydra_setting(*composed, "run.dir", job_resolvers(*composed)), std::nullopt);
   }
 
   static bool is_multirun(const Node& mode) {
@@ -264,30 +284,35 @@ class Runner {
     }
   }
 
-  void run_job(Composed& composed, const std::string& folder) {
+  bool run_job(Composed& composed, const std::string& folder, std::optional<int64_t> number) {
     ResolverRegistry resolvers = job_resolvers(composed);
     const JobOutput output = prepare_job_output(composed, folder, resolvers);
     std::optional<WorkingFolder> working_folder;
     const std::string chdir = hydra_setting(composed, "job.chdir", resolvers);
-    const bool by_default = !VersionBase::parse(request_.version_base).at_least(2);  // the old default was to change
+    // The old default was to change. NeMo's users trip over it: relative paths of data fail in a sweep only.
+    const bool by_default =
+        !VersionBase::parse(request_.version_base).at_least(2) && (application_.strict || !application_.nemo_runner);
     if (chdir.empty() ? by_default : chdir == "True") working_folder.emplace(output.folder);
     const JobContext context{composed.job,     composed.hydra,          resolvers, output.folder,
-                             output.log_files, composed.task_overrides, out_};
+                             output.log_files, composed.task_overrides, number,    out_};
     try {
-      application_.task(context);
+      return application_.task(context);
     } catch (const std::exception&) {
       err_ << "Error executing job with overrides: " << quoted_list(composed.task_overrides) << "\n";
       throw;
     }
   }
 
-  void log(const std::string& text) { out_ << "[" << time_stamp() << "][HYDRA] " << text << "\n"; }
+  void log(const std::string& text) {
+    (application_.log != nullptr ? *application_.log : out_) << "[" << time_stamp() << "][HYDRA] " << text << "\n"
+                                                             << std::flush;
+  }
 
   void multirun() {
     ComposeRequest request = request_;
     request.multirun = true;
     Composed master = compose(request);
-    warn(master);
+    prepare(master);
     const ResolverRegistry resolvers = job_resolvers(master);
     const Node all = master.all();
     const std::vector<std::vector<Job>> batches = plan(master, all, resolvers);
@@ -295,10 +320,12 @@ class Runner {
     create_directories(folder);
     write_file_atomically((fs::path(folder) / "multirun.yaml").string(), to_yaml(all));
     int64_t number = 0;
-    for (const std::vector<Job>& batch : batches) launch(master, batch, number);
+    for (const std::vector<Job>& batch : batches) {
+      if (!launch(master, batch, number)) break;
+    }
     if (first_failure_) {
-      err_ << failures_ << " of " << number << " jobs failed\n";
-      std::rethrow_exception(first_failure_);
+      for (const std::string& failure : failures_) err_ << failure << "\n";
+      throw SweepError(static_cast<int64_t>(failures_.size()), number, first_failure_);
     }
   }
 
@@ -325,13 +352,15 @@ class Runner {
   }
 
   // All jobs of a batch are composed before the first one starts: a typo shall not cost an hour.
-  void launch(const Composed& master, const std::vector<Job>& batch, int64_t& number) {
+  // False when the task ended the sweep.
+  bool launch(const Composed& master, const std::vector<Job>& batch, int64_t& number) {
     std::vector<Composed> jobs;
     for (const Job& words : batch) {
       ComposeRequest request = request_;
       request.overrides = master.hydra_overrides;
       request.overrides.insert(request.overrides.end(), words.begin(), words.end());
       jobs.push_back(compose(request));
+      prepare(jobs.back(), false);
     }
     log("Launching " + std::to_string(jobs.size()) + " jobs locally");
     for (Composed& job : jobs) {
@@ -343,14 +372,15 @@ class Runner {
       const fs::path folder =
           fs::path(hydra_setting(job, "sweep.dir", resolvers)) / hydra_setting(job, "sweep.subdir", resolvers);
       try {
-        run_job(job, folder.string());
+        if (!run_job(job, folder.string(), number)) return false;
       } catch (const std::exception& error) {
-        err_ << "job #" << number << " failed: " << error.what() << "\n";
-        ++failures_;
+        failures_.push_back("job #" + std::to_string(number) + " failed: " + error.what());
+        err_ << failures_.back() << "\n" << std::flush;
         if (!first_failure_) first_failure_ = std::current_exception();
       }
       ++number;
     }
+    return true;
   }
 
   const Application& application_;
@@ -358,7 +388,7 @@ class Runner {
   std::ostream& out_;
   std::ostream& err_;
   ComposeRequest request_;
-  int64_t failures_ = 0;
+  std::vector<std::string> failures_;
   std::exception_ptr first_failure_;
 };
 

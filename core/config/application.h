@@ -7,6 +7,7 @@
 // that several may run one after the other in a process.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "core/config/composer.h"
 #include "core/config/node.h"
 #include "core/config/resolver.h"
+#include "fathom/error.h"
 
 namespace fathom::config {
 
@@ -28,6 +30,7 @@ struct JobContext {
   std::string output_dir;              // absolute
   std::vector<std::string> log_files;  // of hydra.job_logging, existing
   std::vector<std::string> overrides;  // the job's words
+  std::optional<int64_t> number;       // in a sweep
   std::ostream& out;
 };
 
@@ -43,11 +46,29 @@ struct Application {
   bool strict = false;  // see ComposeRequest::strict_overrides; also the order of flags and words
   std::shared_ptr<const ClassType> schema;
   const ResolverRegistry* resolvers = nullptr;
-  std::function<void(const JobContext&)> task;
+  // Called for each composed job before it is shown or run, to change it; `first`: say what there is to say.
+  std::function<void(Composed& composed, bool first)> prepare;
+  // Runs one job. False ends a sweep: the jobs after this one are not started.
+  std::function<bool(const JobContext&)> task;
+  std::function<void(std::ostream& out)> list_plugins;  // --info plugins; absent: Hydra's two
+  std::string help;                                     // --help, before the config; absent: hydra.help's template
+  std::ostream* log = nullptr;                          // lines of a sweep; null: `out`, as Hydra does
+};
+
+// Jobs of a sweep failed: each has been reported; `first` is what the first one threw.
+class SweepError : public Error {
+ public:
+  SweepError(int64_t failed, int64_t jobs, std::exception_ptr first)
+      : Error(Code::kFailed, std::to_string(failed) + " of " + std::to_string(jobs) + " jobs failed"),
+        first_(std::move(first)) {}
+  const std::exception_ptr& first() const { return first_; }
+
+ private:
+  std::exception_ptr first_;
 };
 
 // Results go to `out`, warnings and failures of single jobs to `err`. Throws ConfigError for a bad config (exit status
-// 1), Error kUsage for a bad command line (2), and what the task threw.
+// 1), Error kUsage for a bad command line (2), what the task threw, and SweepError after a sweep.
 void run_application(const Application& application, const std::vector<std::string>& arguments, std::ostream& out,
                      std::ostream& err);
 

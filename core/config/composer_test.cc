@@ -112,10 +112,11 @@ TEST_F(Composer, ApplicationRunsSweepsAndReportsFailures) {
     const std::string name = python_str(*context.config.find("name"));
     if (name == "bad") throw Error(Code::kFailed, "boom");
     context.out << name << " " << python_str(get(context.config, "port", context.resolvers)) << "\n";
+    return true;
   };
   std::ostringstream out, err;
   const std::string sweep = "hydra.sweep.dir=" + folder_ + "/mr";
-  EXPECT_THROW(run_application(application, {"-m", "name=good,bad", sweep, "--", "db=pg"}, out, err), Error);
+  EXPECT_THROW(run_application(application, {"-m", "name=good,bad", sweep, "--", "db=pg"}, out, err), SweepError);
   EXPECT_NE(out.str().find("good 2\n"), std::string::npos);
   EXPECT_NE(err.str().find("boom"), std::string::npos);
   EXPECT_EQ(read_file(folder_ + "/mr/0/.hydra/overrides.yaml"), "- name=good\n- db=pg\n");

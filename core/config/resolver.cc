@@ -1,5 +1,6 @@
 #include "core/config/resolver.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
@@ -305,13 +306,40 @@ void ResolverRegistry::add(const std::string& name, ResolverFunction function, b
 
 const ResolverFunction* ResolverRegistry::find(std::string_view name) const {
   const auto found = functions_.find(name);
-  return found == functions_.end() ? nullptr : &found->second;
+  if (found != functions_.end()) return &found->second;
+  return late() != nullptr ? late()->find(name) : nullptr;
 }
 
 std::vector<std::string> ResolverRegistry::names() const {
   std::vector<std::string> names;
   for (const auto& [name, function] : functions_) names.push_back(name);
+  if (late() != nullptr) {
+    for (const auto& [name, function] : late()->functions_) names.push_back(name);
+    std::sort(names.begin(), names.end());
+  }
   return names;
+}
+
+struct ResolverRegistry::Late {
+  std::function<void(ResolverRegistry&)> fill;
+  std::once_flag filled;
+  ResolverRegistry registry;
+};
+void ResolverRegistry::add_late(std::function<void(ResolverRegistry&)> fill) {
+  late_ = std::make_shared<Late>();
+  late_->fill = std::move(fill);
+}
+const ResolverRegistry* ResolverRegistry::late() const {
+  if (!late_) return nullptr;
+  std::call_once(late_->filled, [this] {
+    ResolverRegistry registry;
+    late_->fill(registry);
+    for (const auto& [name, function] : registry.functions_) {
+      if (functions_.count(name) != 0) throw ConfigError("ValueError", "resolver '" + name + "' is already registered");
+    }
+    late_->registry = std::move(registry);
+  });
+  return &late_->registry;
 }
 
 void add_builtin_resolvers(ResolverRegistry& registry) {
@@ -335,9 +363,15 @@ ResolverRegistry ResolverRegistry::with_builtins() {
   return registry;
 }
 
-const ResolverRegistry& default_resolvers() {
-  static const auto* const registry = new ResolverRegistry(ResolverRegistry::with_builtins());
+namespace {
+ResolverRegistry& the_default_resolvers() {
+  static auto* const registry = new ResolverRegistry(ResolverRegistry::with_builtins());
   return *registry;
+}
+}  // namespace
+const ResolverRegistry& default_resolvers() { return the_default_resolvers(); }
+void add_late_default_resolvers(std::function<void(ResolverRegistry&)> fill) {
+  the_default_resolvers().add_late(std::move(fill));
 }
 
 }  // namespace fathom::config

@@ -57,17 +57,27 @@ class ResolverRegistry {
   const ResolverFunction* find(std::string_view name) const;
   std::vector<std::string> names() const;  // sorted
 
+  // More resolvers, made by `fill` when a name is first looked for in vain: finding plugins takes time that most
+  // configs need not spend. A name that both have is an error of that look-up.
+  void add_late(std::function<void(ResolverRegistry&)> fill);
+
   // The built-ins. ${now:…} gives the time of the first use in the process, in every format.
   static ResolverRegistry with_builtins();
   // A tree with a key `hydra`, which answers ${hydra:path}; not owned. Null: ${hydra:…} is an error.
   const Node* hydra_config = nullptr;
 
  private:
+  struct Late;
+  const ResolverRegistry* late() const;
+
   std::map<std::string, ResolverFunction, std::less<>> functions_;
+  std::shared_ptr<Late> late_;  // shared by copies
 };
 
 // with_builtins(), made once.
 const ResolverRegistry& default_resolvers();
+// add_late() for the default ones. To be called before they are first used.
+void add_late_default_resolvers(std::function<void(ResolverRegistry&)> fill);
 
 // Writes into what `registry` has the resolvers of NeMo's and Hydra's scripts.
 void add_builtin_resolvers(ResolverRegistry& registry);

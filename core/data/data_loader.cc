@@ -138,6 +138,7 @@ int64_t DataLoader::size() const {
 }
 int64_t DataLoader::dataset_size() const { return dataset_size_; }
 const LoaderOptions& DataLoader::options() const { return options_; }
+void DataLoader::stop_shuffling() { options_.shuffle = false; }
 
 void DataLoader::start_epoch(int64_t epoch, int64_t first_batch, int64_t last_batch) {
   if (workers_) workers_->pause();

@@ -36,6 +36,8 @@ class DataLoader {
   int64_t size() const;
   int64_t dataset_size() const;
   const LoaderOptions& options() const;
+  // From the next start_epoch() on: items in the dataset's own order.
+  void stop_shuffling();
 
   // Begins an epoch at `first_batch`; abandons the one before. `last_batch` bounds prefetching to what will be used.
   void start_epoch(int64_t epoch, int64_t first_batch = 0, int64_t last_batch = -1);

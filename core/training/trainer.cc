@@ -270,6 +270,12 @@ void Trainer::prepare_fit() {
   if (!options_.overfit_batches.is_number() || options_.overfit_batches.get<double>() != 0) {
     training_batches_ = limited_batches(options_.overfit_batches, parts_.train->size(), "trainer.overfit_batches");
     options_.limit_val_batches = options_.overfit_batches;
+    // As Lightning does: overfitting to a few batches needs the same ones in every epoch.
+    if (parts_.train->options().shuffle) {
+      log_warning("trainer", "overfit_batches is set: model.train_ds is not shuffled");
+      parts_.train->stop_shuffling();
+    }
+    for (const auto& loader : parts_.validation) loader->stop_shuffling();
   }
   progress_.training_batches = training_batches_;
   progress_.has_validation = !parts_.validation.empty();

@@ -51,7 +51,8 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("limit_train_batches", &T::limit_train_batches, "int: batches of an epoch; float: fraction of them");
   o("limit_val_batches", &T::limit_val_batches, "the same for validation");
   o("limit_test_batches", &T::limit_test_batches, "the same for test");
-  o("limit_predict_batches", &T::limit_predict_batches, "the same for predict");
+  o("limit_predict_batches", &T::limit_predict_batches,
+    "of Lightning; read for its configs' sake, there is no predict loop");
   o("overfit_batches", &T::overfit_batches,
     "train and validate on this many (or this fraction of) batches, unshuffled");
   o("fast_dev_run", &T::fast_dev_run, "true or n: n batches of each loop, nothing saved");
@@ -125,6 +126,9 @@ TrainerOptions read_trainer_options(const Json& section, const std::string& path
   if (o.fast_dev_run.is_boolean()) o.fast_dev_run = o.fast_dev_run.get<bool>() ? 1 : 0;
   if (!o.fast_dev_run.is_number_integer() || o.fast_dev_run < 0) {
     refuse(path + ".fast_dev_run", "is no count", o.fast_dev_run, "true, false or a number of batches");
+  }
+  if (o.limit_predict_batches != 1.0) {
+    log_warning("trainer", "{}.limit_predict_batches has no effect: there is no predict loop", path);
   }
   if (const int64_t batches = o.fast_dev_run.get<int64_t>(); batches > 0) {
     o.limit_train_batches = o.limit_val_batches = o.limit_test_batches = o.limit_predict_batches = batches;

@@ -312,7 +312,7 @@ bool file_was_created(const std::string& folder, const std::string& pattern) {
 }
 
 // The task of the recorded program.
-void golden_task(const config::JobContext& context) {
+bool golden_task(const config::JobContext& context) {
   auto setting = [&](const char* key) {
     const Node* node = context.config.find(key);
     return node == nullptr || node->is_null() ? std::string() : config::python_str(*node);
@@ -324,6 +324,7 @@ void golden_task(const config::JobContext& context) {
   } else {
     context.out << config::python_str(config::get(context.config, key, context.resolvers)) << "\n";
   }
+  return true;
 }
 
 Outcome compare_streams(const json& expect, int exit, const std::string& out, const std::string& err) {
@@ -370,7 +371,11 @@ Outcome run_cli(const Case& c) {
   std::ostringstream out, err;
   int exit = 0;
   try {
-    config::run_application(application, inputs["argv"], out, err);
+    try {
+      config::run_application(application, inputs["argv"], out, err);
+    } catch (const config::SweepError& failed) {
+      std::rethrow_exception(failed.first());
+    }
   } catch (const Error& error) {
     err << "error: " << error.what() << "\n";
     exit = static_cast<int>(error.code());

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/file.h"
 #include "tests/e2e/process.h"
 
 namespace fathom::e2e {
@@ -77,6 +78,36 @@ TEST(Cli, ConfigShowIsYamlAndOverridesApply) {
       {"config", "explain", "model.optim.lr", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", "digits_quartznet"});
   ASSERT_EQ(explained.status, 0) << explained.err;
   EXPECT_TRUE(contains(explained.out, "digits_quartznet.yaml:")) << explained.out;
+}
+
+TEST(Cli, ResolversOfPluginsWorkInConfigs) {
+  const std::string file = testing::TempDir() + "with_resolver.yaml";
+  write_file_atomically(file, "a: ${repeat:ab,3}\n");
+  const std::string folder = testing::TempDir();
+  const Result result = fathom({"--plugin-dir", FATHOM_BINARY_DIR "/tests/plugins/odd/described", "config", "show",
+                                "--resolve", "-cp", folder, "-cn", "with_resolver"});
+  EXPECT_EQ(result.out, "a: ababab\n") << result.err;
+  const Result without = fathom({"config", "show", "--resolve", "-cp", folder, "-cn", "with_resolver"});
+  EXPECT_EQ(without.status, 1);
+  EXPECT_TRUE(contains(without.err, "repeat")) << without.err;
+}
+
+TEST(Cli, AllProblemsOfAConfigAreToldTogether) {
+  const std::string folder = testing::TempDir();
+  write_file_atomically(folder + "many_problems.yaml", "a: ${nowhere}\nb: ???\nc: [1, '${no.where}']\n");
+  const Result result = fathom({"train", "-cp", folder, "-cn", "many_problems"});
+  EXPECT_EQ(result.status, 1);
+  for (const char* part : {"nowhere", "no.where", "mandatory"}) EXPECT_TRUE(contains(result.err, part)) << result.err;
+}
+
+TEST(Cli, InfoAndHelpShowTheConfig) {
+  const std::string configs = FATHOM_SOURCE_DIR "/configs/asr";
+  const Result help = fathom({"train", "-cp", configs, "-cn", "digits_quartznet", "--help"});
+  EXPECT_TRUE(contains(help.out, "== Config ==") && contains(help.out, "max_epochs:")) << help.out;
+  const Result tree = fathom({"train", "-cp", configs, "-cn", "digits_quartznet", "--info", "defaults-tree"});
+  EXPECT_TRUE(contains(tree.out, "digits_quartznet")) << tree.out << tree.err;
+  const Result plugins = fathom({"train", "-cp", configs, "-cn", "digits_quartznet", "--info", "plugins"});
+  EXPECT_TRUE(contains(plugins.out, "asr.so")) << plugins.out << plugins.err;
 }
 
 TEST(Cli, CompletionKnowsCommandsConfigsAndKeys) {

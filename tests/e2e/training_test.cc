@@ -11,17 +11,20 @@ class Training : public TrainingTest {};
 std::string read_if_there(const std::string& path) { return file_exists(path) ? read_file(path) : std::string(); }
 
 TEST_F(Training, RestoredModelGivesTheTrainingProcesssOwnTranscripts) {
-  const Result trained = run(words("run", {"--json-summary", folder_ + "/summary.json"}));
+  // One clip a batch, so that log_prediction shows every transcript of the test that ends the run.
+  constexpr int64_t count = 100;
+  const Result trained =
+      run(words("run", {"--json-summary", folder_ + "/summary.json", "++model.log_prediction=true",
+                        "model.test_ds.batch_size=1", "++trainer.limit_test_batches=" + std::to_string(count)}));
   ASSERT_EQ(trained.status, 0) << trained.err;
   const auto summary = nlohmann::json::parse(read_file(folder_ + "/summary.json"));
   EXPECT_EQ(summary["status"], "finished");
   EXPECT_EQ(summary["global_step"], 24);
   ASSERT_TRUE(summary["nemo"].is_string()) << summary.dump();
 
-  // The same clips as the training process's test: its first two batches.
+  // The same clips as the training process's test: the first ones.
   std::istringstream lines(read_file(kDigits + "/test.json"));
   std::string manifest;
-  constexpr int64_t count = 2 * 50;  // limit_test_batches times test_ds.batch_size
   std::string line;
   for (int64_t i = 0; i < count && std::getline(lines, line); ++i) {
     auto item = nlohmann::json::parse(line);
@@ -29,10 +32,21 @@ TEST_F(Training, RestoredModelGivesTheTrainingProcesssOwnTranscripts) {
     manifest += item.dump() + "\n";
   }
   write_file_atomically(folder_ + "/some.json", manifest);
-  const Result heard = fathom({"transcribe", summary["nemo"], "--manifest", folder_ + "/some.json", "--json"});
+  const Result heard =
+      fathom({"transcribe", summary["nemo"], "--manifest", folder_ + "/some.json", "--json", "--batch-size", "1"});
   ASSERT_EQ(heard.status, 0) << heard.err;
   const auto document = nlohmann::json::parse(heard.out);
-  EXPECT_EQ(static_cast<int64_t>(document["items"].size()), count);
+  ASSERT_EQ(static_cast<int64_t>(document["items"].size()), count);
+  std::vector<std::string> predicted;
+  const std::string mark = "predicted: ";
+  std::istringstream log(trained.err);
+  while (std::getline(log, line)) {
+    if (const size_t found = line.find(mark); found != std::string::npos)
+      predicted.push_back(line.substr(found + mark.size()));
+  }
+  ASSERT_GE(predicted.size(), static_cast<size_t>(count)) << trained.err;
+  predicted.erase(predicted.begin(), predicted.end() - count);  // before them came those of the validations
+  for (int64_t i = 0; i < count; ++i) EXPECT_EQ(document["items"][i]["pred_text"], predicted[i]) << "clip " << i;
   EXPECT_NEAR(document["wer"].get<double>(), summary["metrics"]["test_wer"].get<double>(), 1e-6);
 }
 
@@ -46,6 +60,31 @@ TEST_F(Training, WritesTheRunFolderOfExpManager) {
     events = events || entry.path().filename().string().starts_with("events.out.tfevents");
   EXPECT_TRUE(events);
   EXPECT_NE(read_file(folder_ + "/run/metrics.csv").find("val_wer"), std::string::npos);
+}
+
+TEST_F(Training, ASweepRunsItsJobsInNumberedFoldersAndTellsEveryFailure) {
+  const std::vector<std::string> sweep = {"-m",
+                                          "hydra.sweep.dir=" + folder_ + "/sweep",
+                                          "model.optim.lr=0.01,-1,0.02",  // -1 is refused when the run starts
+                                          "trainer.max_epochs=1",
+                                          "++trainer.limit_train_batches=2",
+                                          "~model.test_ds",
+                                          "++exp_manager.explicit_log_dir=null",
+                                          "--json-summary",
+                                          folder_ + "/summary.json"};
+  const Result result = run(words("unused", sweep));
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_NE(result.err.find("1 of 3 jobs failed"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("job #1 failed"), std::string::npos) << result.err;
+  for (const char* number : {"0", "2"}) {
+    int models = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ + "/sweep/" + number))
+      models += entry.path().extension() == ".nemo" ? 1 : 0;
+    EXPECT_EQ(models, 1) << "job " << number;
+  }
+  const auto summaries = nlohmann::json::parse(read_file(folder_ + "/summary.json"));
+  ASSERT_EQ(summaries.size(), 3);
+  EXPECT_EQ(summaries[2]["status"], "finished");
 }
 
 TEST_F(Training, Kill9InTheMiddleOfAnEpochThenResumeGivesTheSameBits) {
@@ -128,7 +167,8 @@ TEST_F(Training, AFullDiskLeavesTheOldCheckpoint) {
   });
   EXPECT_EQ(failed.status, 74) << failed.err;
   for (const auto& [path, bytes] : before) {
-    if (path.ends_with(".ckpt")) EXPECT_TRUE(file_exists(path) && read_file(path) == bytes) << path << " was harmed";
+    if (!path.ends_with(".ckpt")) continue;
+    EXPECT_TRUE(file_exists(path) && read_file(path) == bytes) << path << " was harmed";
   }
   for (const auto& entry : fs::directory_iterator(folder_ + "/run/checkpoints"))
     EXPECT_EQ(entry.path().string().find(".tmp."), std::string::npos);

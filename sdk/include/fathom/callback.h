@@ -171,10 +171,7 @@ inline const fathom_callback_v1* vtable() {
       },
       [](void* self, const fathom_text_sink* key) { write(key, callback(self).state_key()); },
       [](void* self, const fathom_text_sink* json) {
-        return guard([&] {
-          const Json state = callback(self).save_state();
-          if (!state.is_null()) write(json, state.dump());
-        });
+        return guard([&] { write_state(json, callback(self).save_state()); });
       },
       [](void* self, fathom_str json) {
         return guard([&] { callback(self).load_state(parse_json(json, "a callback's state")); });
@@ -214,10 +211,7 @@ class CallbackHandle {
     return key;
   }
   Json save_state() const {
-    std::string text;
-    const fathom_text_sink sink = text_sink(text);
-    check(handle_.vtable().save_state(handle_.self(), &sink));
-    return text.empty() ? Json(nullptr) : Json::parse(text);
+    return read_state([&](const fathom_text_sink* sink) { return handle_.vtable().save_state(handle_.self(), sink); });
   }
   void load_state(const Json& state) const {
     const std::string text = state.dump();

@@ -58,10 +58,7 @@ inline const fathom_logger_v1* vtable() {
       [](void* self) { return guard([&] { logger(self).save(); }); },
       [](void* self, fathom_str status) { return guard([&] { logger(self).finalize(to_view(status)); }); },
       [](void* self, const fathom_text_sink* json) {
-        return guard([&] {
-          const Json state = logger(self).save_state();
-          if (!state.is_null()) write(json, state.dump());
-        });
+        return guard([&] { write_state(json, logger(self).save_state()); });
       },
       [](void* self, fathom_str json) {
         return guard([&] { logger(self).load_state(parse_json(json, "a logger's state")); });
@@ -102,10 +99,7 @@ class LoggerHandle {
   void save() const { check(handle_.vtable().save(handle_.self())); }
   void finalize(std::string_view status) const { check(handle_.vtable().finalize(handle_.self(), to_abi(status))); }
   Json save_state() const {
-    std::string text;
-    const fathom_text_sink sink = text_sink(text);
-    check(handle_.vtable().save_state(handle_.self(), &sink));
-    return text.empty() ? Json(nullptr) : Json::parse(text);
+    return read_state([&](const fathom_text_sink* sink) { return handle_.vtable().save_state(handle_.self(), sink); });
   }
   void load_state(const Json& state) const {
     const std::string text = state.dump();

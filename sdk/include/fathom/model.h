@@ -157,10 +157,7 @@ inline const fathom_model_v1* vtable() {
         });
       },
       [](void* self, const fathom_text_sink* json) {
-        return guard([&] {
-          const Json state = model(self).save_state();
-          if (!state.is_null()) write(json, state.dump());
-        });
+        return guard([&] { write_state(json, model(self).save_state()); });
       },
       [](void* self, fathom_str json) {
         return guard([&] { model(self).load_state(parse_json(json, "a model's state")); });
@@ -267,10 +264,7 @@ class ModelHandle {
 
  private:
   Json read_json(fathom_status (*function)(void*, const fathom_text_sink*)) const {
-    std::string text;
-    const fathom_text_sink sink = text_sink(text);
-    check(function(handle_.self(), &sink));
-    return text.empty() ? Json(nullptr) : Json::parse(text);
+    return read_state([&](const fathom_text_sink* sink) { return function(handle_.self(), sink); });
   }
   Handle<fathom_model_v1> handle_;
 };

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "fathom/abi/host.h"
@@ -61,6 +62,8 @@ fathom_status guard(Body&& body) noexcept {
     return report(Error(Code::kFailed, "out of memory").next("use a smaller batch_size"));
   } catch (const std::logic_error& error) {
     return report(Error(Code::kInternal, error.what()));
+  } catch (const std::system_error& error) {  // among them std::filesystem's: they name the path
+    return report(Error(Code::kIo, error.what()));
   } catch (const std::exception& error) {
     // c10::Error::what() carries a C++ backtrace after its message; users want the message.
     const std::string text = error.what();
@@ -92,6 +95,11 @@ inline fathom_text_sink text_sink(std::string& out) {
 }
 inline void write(const fathom_text_sink* sink, std::string_view text) { sink->write(sink->ctx, to_abi(text)); }
 
+// A component's state: null is written as nothing at all.
+inline void write_state(const fathom_text_sink* sink, const Json& state) {
+  if (!state.is_null()) write(sink, state.dump());
+}
+
 inline Json parse_json(fathom_str text, const char* what) {
   if (text.len == 0) return Json::object();
   try {
@@ -101,8 +109,16 @@ inline Json parse_json(fathom_str text, const char* what) {
   }
 }
 
-// --- objects on the caller's side
-// -------------------------------------------------------------------------------------
+// What write_state() wrote: `save(sink)` is the object's function.
+template <typename Save>
+Json read_state(Save&& save) {
+  std::string text;
+  const fathom_text_sink sink = text_sink(text);
+  check(save(&sink));
+  return text.empty() ? Json(nullptr) : Json::parse(text);
+}
+
+// --- objects on the caller's side ------------------------------------------------------------------------------------
 
 // Owns an object made by a plugin. VTable is the kind's struct (fathom_module_v1, …).
 template <typename VTable>
