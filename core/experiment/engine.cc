@@ -3,9 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
-#include <malloc.h>
 #include <torch/headeronly/version.h>
 
+#include "core/base/allocator.h"
 #include "core/experiment/experiment.h"
 #include "core/inference/transcriber.h"
 
@@ -45,9 +45,6 @@ class EngineImpl final : public Engine {
 }  // namespace fathom
 
 fathom::Engine* fathom_make_engine() {
-  // Activations of a few megabytes come and go each step. By default glibc maps and unmaps each of them, and the page
-  // faults cost a third of a convolution's time; kept in the heap they cost nothing.
-  ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  ::mallopt(M_TRIM_THRESHOLD, 2047 << 20);
+  fathom::keep_freed_memory();
   return new fathom::EngineImpl();
 }

@@ -2,11 +2,13 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "core/base/allocator.h"
 #include "depthwise_conv.h"
 #include "tests/bench/measure.h"
 
 int main() {
   using namespace fathom;  // NOLINT
+  keep_freed_memory();     // as in the program, for both sides
   at::set_num_threads(1);
   at::manual_seed(1);
   constexpr int kSteps = 10;
