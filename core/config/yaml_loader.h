@@ -1,5 +1,5 @@
 // YAML text to a tree, typed as OmegaConf types it (YAML 1.1 as PyYAML's safe loader reads it, with OmegaConf's float
-// rule and without timestamps). yaml-cpp only scans and parses; typing, keys, merges and limits are ours.
+// rule and without timestamps).
 //
 // Errors are ConfigError of kind ScannerError, ParserError, ComposerError, ConstructorError, KeyValidationError or
 // GrammarParseError, each with "file:line:column". Thread-safe: no state.

@@ -45,7 +45,7 @@ inline void report(const std::string& bench, const std::string& name, double our
   nlohmann::ordered_json line = {{"bench", bench},
                                  {"case", name},
                                  {"ours", ours},
-                                 {"peer", peer},
+                                 {"peer", peer},  // NaN, no peer, becomes null, and so does the ratio
                                  {"peer_name", peer_name},
                                  {"unit", unit},
                                  {"better", lower_is_better ? "lower" : "higher"},

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/base/file.h"
@@ -108,6 +109,26 @@ TEST(Cli, InfoAndHelpShowTheConfig) {
   EXPECT_TRUE(contains(tree.out, "digits_quartznet")) << tree.out << tree.err;
   const Result plugins = fathom({"train", "-cp", configs, "-cn", "digits_quartznet", "--info", "plugins"});
   EXPECT_TRUE(contains(plugins.out, "asr.so")) << plugins.out << plugins.err;
+}
+
+TEST(Cli, EveryExperimentComposesWithEveryOptionOfItsGroups) {
+  const std::string configs = FATHOM_SOURCE_DIR "/configs/asr";
+  int composed = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(configs)) {
+    if (entry.path().extension() != ".yaml" || entry.path().stem() == "digits_quartznet") continue;
+    const std::string name = entry.path().stem();
+    for (const char* group : {"optim", "trainer", "exp_manager"}) {
+      for (const auto& option : std::filesystem::directory_iterator(configs + "/" + group)) {
+        const std::string word = std::string(group) + "=" + option.path().stem().string();
+        const Result result = fathom({"config", "show", "-cp", configs, "-cn", name, word});
+        EXPECT_EQ(result.status, 0) << name << " " << word << ": " << result.err;
+        EXPECT_TRUE(contains(result.out, "optim:\n    name: ")) << result.out;
+        EXPECT_TRUE(result.err.empty()) << result.err;
+        ++composed;
+      }
+    }
+  }
+  EXPECT_GE(composed, 4 * 8);
 }
 
 TEST(Cli, CompletionKnowsCommandsConfigsAndKeys) {
