@@ -52,25 +52,50 @@ std::vector<std::string> config_names(const std::string& folder) {
   return names;
 }
 
+constexpr uint32_t bit(fathom_kind kind) { return 1u << kind; }
+
+// The kinds of component that a key may name; 0 for a key that names none.
+uint32_t kinds_named_by(std::string_view key) {
+  if (key.ends_with("sched.name") || key.ends_with("sched._target_")) return bit(FATHOM_KIND_SCHEDULER);
+  if (key.ends_with("optim.name") || key.ends_with("optim._target_")) return bit(FATHOM_KIND_OPTIMIZER);
+  if (!key.ends_with("_target_")) return 0;
+  if (key == "model._target_") return bit(FATHOM_KIND_MODEL);
+  if (!key.starts_with("model.")) return bit(FATHOM_KIND_CALLBACK) | bit(FATHOM_KIND_LOGGER);
+  return bit(FATHOM_KIND_MODULE) | bit(FATHOM_KIND_LOSS) | bit(FATHOM_KIND_METRIC) | bit(FATHOM_KIND_DATASET) |
+         bit(FATHOM_KIND_TOKENIZER);
+}
+
+// The config of the words before; when they are not sound yet, of their flags alone.
+config::Composed compose_so_far(const Words& flags, const Words& overrides) {
+  Words all = flags;
+  all.insert(all.end(), overrides.begin(), overrides.end());
+  try {
+    return config::compose(compose_request(config::parse_command_line(all), false));
+  } catch (const Error&) {
+    return config::compose(compose_request(config::parse_command_line(flags), false));
+  }
+}
+
 // Keys, one level below what is typed; values after '='.
 void complete_override(const Words& before, const std::string& word, std::vector<std::string>& out) {
-  Words flags;
+  Words flags, overrides;
   for (size_t i = 0; i < before.size(); ++i) {
     const bool takes = before[i] == "-cp" || before[i] == "-cn" || before[i] == "-cd" || before[i] == "--config-path" ||
                        before[i] == "--config-name" || before[i] == "--config-dir";
     if (takes && i + 1 < before.size()) {
       flags.push_back(before[i]);
       flags.push_back(before[++i]);
+    } else if (before[i].find('=') != std::string::npos && before[i][0] != '-') {
+      overrides.push_back(before[i]);
     }
   }
-  const auto request = compose_request(config::parse_command_line(flags), false);
-  const auto composed = config::compose(request);
+  const config::Composed composed = compose_so_far(flags, overrides);
   const size_t equals = word.find('=');
   if (equals != std::string::npos) {
     const std::string key = word.substr(word[0] == '+' ? word.find_first_not_of('+') : 0, equals);
     std::vector<std::string> values = composed.repository->group_options(key);
-    if (key.ends_with("_target_") || key.ends_with(".name")) {
-      for (auto& name : plugins::registry().names(0xFFFFFFFFu, key.ends_with("_target_"))) values.push_back(name);
+    if (const uint32_t kinds = kinds_named_by(key); kinds != 0) {
+      for (auto& name : plugins::registry().names(kinds, key.ends_with("_target_"))) values.push_back(name);
     }
     for (const auto& value : values) keep(out, word.substr(0, equals + 1) + value, word);
     return;

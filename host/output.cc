@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -48,7 +49,16 @@ void print_line(std::string_view text) { print(std::string(text) + "\n"); }
 void print_json(const Json& document) { print_line(document.dump(2)); }
 
 void print_error(const Error& error) {
-  const std::string text = std::string(use_colour ? "\033[1;31merror:\033[0m " : "error: ") + error.what() + "\n";
+  std::string text = use_colour ? "\033[1;31merror:\033[0m " : "error: ";
+  constexpr size_t kLongest = 1000;  // a line that repeats a megabyte of input hides what is wrong with it
+  for (std::string_view rest = error.what(); !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    text += line.size() <= kLongest ? std::string(line)
+                                    : std::string(line.substr(0, kLongest)) + "… (" +
+                                          std::to_string(line.size() - kLongest) + " bytes more)";
+    text += '\n';
+  }
   // Nothing can be said when stderr itself is gone.
   (void)!::write(STDERR_FILENO, text.data(), text.size());
 }

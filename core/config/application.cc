@@ -298,7 +298,8 @@ class Runner {
     try {
       return application_.task(context);
     } catch (const std::exception&) {
-      if (number || application_.strict) err_ << "Error executing job with overrides: " << quoted_list(composed.task_overrides) << "\n";
+      if (number || application_.strict)
+        err_ << "Error executing job with overrides: " << quoted_list(composed.task_overrides) << "\n";
       throw;
     }
   }

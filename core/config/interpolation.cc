@@ -238,7 +238,7 @@ class Parser {
           break;
         }
       }
-      if (!replaced) map.entries.emplace_back(std::move(key.scalar), std::move(value));
+      if (!replaced) map.entries.push_back({std::move(key.scalar), std::move(value)});
       skip_blanks();
       if (peek() == ',') {
         ++pos_;

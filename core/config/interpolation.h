@@ -19,6 +19,7 @@
 namespace fathom::config {
 
 struct Interpolation;
+struct ArgumentEntry;
 
 // Either literal text or an interpolation.
 struct TextPart {
@@ -30,10 +31,15 @@ struct TextPart {
 struct Argument {
   enum class Kind { kScalar, kText, kInterpolation, kList, kMap };
   Kind kind = Kind::kScalar;
-  Scalar scalar;                                     // kScalar
-  std::vector<TextPart> parts;                       // kText: joined to a string; kInterpolation: one part
-  std::vector<Argument> items;                       // kList
-  std::vector<std::pair<Scalar, Argument>> entries;  // kMap
+  Scalar scalar;                       // kScalar
+  std::vector<TextPart> parts;         // kText: joined to a string; kInterpolation: one part
+  std::vector<Argument> items;         // kList
+  std::vector<ArgumentEntry> entries;  // kMap
+};
+
+struct ArgumentEntry {
+  Scalar first;
+  Argument second;
 };
 
 struct Interpolation {

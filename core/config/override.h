@@ -18,6 +18,7 @@
 namespace fathom::config {
 
 struct Element;
+struct ElementEntry;
 
 struct QuotedString {
   std::string text;  // after un-escaping
@@ -27,7 +28,7 @@ struct QuotedString {
 
 // a,b,c or choice(a,b,c)
 struct ChoiceSweep {
-  std::vector<Element> list = {};
+  std::vector<Element> list;
   bool simple_form = false;
   bool shuffle = false;
   std::vector<std::string> tags = {};
@@ -52,7 +53,7 @@ struct Glob {
 };
 
 using ElementList = std::vector<Element>;
-using ElementMap = std::vector<std::pair<Element, Element>>;  // keys are primitives, unique, in order
+using ElementMap = std::vector<ElementEntry>;  // keys are primitives, unique, in order
 
 struct Element {
   std::variant<std::monostate, bool, int64_t, double, std::string, QuotedString, ElementList, ElementMap, ChoiceSweep,
@@ -71,6 +72,10 @@ struct Element {
   bool is_sweep() const { return is<ChoiceSweep>() || is<RangeSweep>() || is<IntervalSweep>() || is<Glob>(); }
   // A string, quoted or not; null for anything else.
   const std::string* text() const;
+};
+
+struct ElementEntry {
+  Element first, second;
 };
 
 enum class OverrideType { kChange, kAdd, kForceAdd, kDelete };

@@ -380,7 +380,7 @@ Element cast(const Element& e, Caster caster, const std::string& type) {
   }
   if (e.is<ElementMap>()) {
     ElementMap map;
-    for (const auto& [key, value] : e.as<ElementMap>()) map.emplace_back(key, cast(value, caster, type));
+    for (const auto& [key, value] : e.as<ElementMap>()) map.push_back({key, cast(value, caster, type)});
     return Element{std::move(map)};
   }
   if (e.is<ChoiceSweep>()) {

@@ -6,6 +6,7 @@
 #include "core/config/override_functions.h"
 #include "core/config/override_lexer.h"
 #include "core/config/override_message.h"
+#include "core/config/utf8.h"
 
 namespace fathom::config {
 namespace {
@@ -216,7 +217,7 @@ class Parser {
             found = true;
           }
         }
-        if (!found) map.emplace_back(std::move(key), std::move(value));
+        if (!found) map.push_back({std::move(key), std::move(value)});
       } while (accept(TokenKind::kComma));
     }
     if (!accept(TokenKind::kBraceClose)) fail_unexpected("in the map");
@@ -340,6 +341,12 @@ class Parser {
 }  // namespace
 
 Override parse_override(std::string_view word, const OverrideParseOptions& options) {
+  char32_t ignored;
+  for (size_t i = 0; i < word.size();) {
+    const size_t length = decode_utf8(word, i, &ignored);
+    if (length == 0) throw_override_parse_error(word, i, "the word is not UTF-8");
+    i += length;
+  }
   return Parser(word, options).parse();
 }
 

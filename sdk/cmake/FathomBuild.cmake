@@ -19,7 +19,9 @@ find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
-  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)   # lets ccache see through precompiled headers
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)   # lets ccache see through precompiled headers
+  endif()
 endif()
 find_program(MOLD_PROGRAM mold)
 if(MOLD_PROGRAM)
@@ -27,8 +29,11 @@ if(MOLD_PROGRAM)
 endif()
 
 add_compile_options(-Wall -Wextra -Wno-unused-parameter -Winvalid-pch)
+if(FATHOM_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 if(FATHOM_SANITIZE)
-  add_compile_options(-fsanitize=${FATHOM_SANITIZE} -fno-omit-frame-pointer -g1)
+  add_compile_options(-fsanitize=${FATHOM_SANITIZE} -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${FATHOM_SANITIZE})
 endif()
 

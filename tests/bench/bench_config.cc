@@ -1,4 +1,5 @@
-// The config room: a whole `fathom config show`, reads of a composed tree, a big YAML file beside yaml-cpp's load of it.
+// The config room: a whole `fathom config show`, reads of a composed tree, a big YAML file beside yaml-cpp's load of
+// it.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -43,9 +44,9 @@ double seconds_of_program(std::vector<std::string> words) {
 void bench_process() {
   std::vector<double> times;
   for (int i = 0; i < 21; ++i) {
-    times.push_back(seconds_of_program({FATHOM_BINARY_DIR "/bin/fathom", "config", "show", "-cp",
-                                        FATHOM_SOURCE_DIR "/configs/asr", "-cn", "citrinet_384", "trainer.max_epochs=3",
-                                        "optim=adamw_cosine"}));
+    times.push_back(
+        seconds_of_program({FATHOM_BINARY_DIR "/bin/fathom", "config", "show", "-cp", FATHOM_SOURCE_DIR "/configs/asr",
+                            "-cn", "citrinet_384", "trainer.max_epochs=3", "optim=adamw_cosine"}));
   }
   bench::report("config", "start, compose from 4 groups, print 440 lines", bench::median(times) * 1e3, kNoPeer, "none",
                 "ms", true);
@@ -71,7 +72,8 @@ void bench_reads() {
     const config::Node* node = config::find_path(job, "model.model_defaults.enc_final");
     sum += std::get<int64_t>(node->value());
   });
-  const double followed = nanoseconds([&] { sum += std::get<int64_t>(config::get(job, "model.decoder.feat_in").value()); });
+  const double followed =
+      nanoseconds([&] { sum += std::get<int64_t>(config::get(job, "model.decoder.feat_in").value()); });
   bench::report("config", "plain read, three keys deep", plain, kNoPeer, "none", "ns", true);
   bench::report("config", "read through an interpolation", followed, kNoPeer, "none", "ns", true);
   if (sum == 0) std::exit(1);
@@ -82,8 +84,9 @@ std::string big_yaml() {
   std::string text;
   for (int i = 0; text.size() < 10'000'000; ++i) {
     const std::string n = std::to_string(i);
-    text += "section_" + n + ":\n  name: experiment " + n + "\n  lr: 1e-" + std::to_string(i % 7) + "\n  betas: [0.9, 0." + n +
-            "]\n  nested:\n    path: \"/data/clips/" + n + ".wav\"\n    flags: {shuffle: true, drop_last: false, size: " + n +
+    text += "section_" + n + ":\n  name: experiment " + n + "\n  lr: 1e-" + std::to_string(i % 7) +
+            "\n  betas: [0.9, 0." + n + "]\n  nested:\n    path: \"/data/clips/" + n +
+            ".wav\"\n    flags: {shuffle: true, drop_last: false, size: " + n +
             "}\n    list:\n      - 1\n      - word\n      - null\n";
   }
   return text;
@@ -95,8 +98,8 @@ void bench_big_file() {
   const auto timed = bench::alternate([&] { ours_size = config::load_yaml_text(text, "big.yaml").size(); },
                                       [&] { peer_size = YAML::Load(text).size(); }, 5);
   if (ours_size == 0 || ours_size != peer_size) std::exit(1);
-  bench::report("config", "parse and type 10 MB of YAML", timed.ours * 1e3, timed.peer * 1e3, "yaml-cpp's YAML::Load, untyped",
-                "ms", true);
+  bench::report("config", "parse and type 10 MB of YAML", timed.ours * 1e3, timed.peer * 1e3,
+                "yaml-cpp's YAML::Load, untyped", "ms", true);
 }
 
 }  // namespace
