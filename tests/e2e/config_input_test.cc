@@ -1,4 +1,5 @@
-// Config files and override words as a user may have them by accident: a clear error, exit status 1 or 2, nothing written.
+// Config files and override words as a user may have them by accident: a clear error, exit status 1 or 2, nothing
+// written.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,21 +32,27 @@ inline std::vector<std::string> lines_of(std::string_view text) {
 
 // Files written to and removed from memory-backed storage.
 inline const std::string& scratch_folder() {
-  static const std::string folder = [] {
+  struct Folder {
     std::string name = "/dev/shm/fathom_fuzz_XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) std::abort();
-    return name;
-  }();
-  return folder;
+    Folder() {
+      if (::mkdtemp(name.data()) == nullptr) std::abort();
+    }
+    ~Folder() {
+      std::error_code ignored;
+      std::filesystem::remove_all(name, ignored);
+    }
+  };
+  static const Folder folder;
+  return folder.name;
 }
 
 }  // namespace fathom::fuzz
 
-#define FATHOM_FUZZ(function)                                                    \
-  extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {      \
-    try {                                                                        \
-      function(std::string_view(reinterpret_cast<const char*>(data), size));     \
-    } catch (const fathom::Error&) {                                             \
-    }                                                                            \
-    return 0;                                                                    \
+#define FATHOM_FUZZ(function)                                                \
+  extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {  \
+    try {                                                                    \
+      function(std::string_view(reinterpret_cast<const char*>(data), size)); \
+    } catch (const fathom::Error&) {                                         \
+    }                                                                        \
+    return 0;                                                                \
   }

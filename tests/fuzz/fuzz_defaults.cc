@@ -19,7 +19,8 @@ void one_input(std::string_view bytes) {
   std::string name, text;
   const auto finish = [&] {
     // Names stay inside of the folder, whatever the bytes say.
-    if (name.empty() || name.find("..") != std::string::npos || name[0] == '/' || name.find('\0') != std::string::npos) return;
+    if (name.empty() || name.find("..") != std::string::npos || name[0] == '/' || name.find('\0') != std::string::npos)
+      return;
     const auto file = std::filesystem::path(folder) / (name + ".yaml");
     std::error_code ignored;
     std::filesystem::create_directories(file.parent_path(), ignored);

@@ -10,7 +10,8 @@ using namespace fathom;  // NOLINT
 void one_input(std::string_view bytes) {
   const config::Node tree = config::load_yaml_text(bytes, "fuzz.yaml");
   const std::string printed = config::to_yaml(tree);
-  fuzz::must_equal(printed, config::to_yaml(config::load_yaml_text(printed, "printed.yaml")), "printed YAML changes when read");
+  fuzz::must_equal(printed, config::to_yaml(config::load_yaml_text(printed, "printed.yaml")),
+                   "printed YAML changes when read");
 }
 
 }  // namespace
