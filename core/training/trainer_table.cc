@@ -7,11 +7,9 @@ namespace {
 
 Trainer& trainer(void* ctx) { return *static_cast<Trainer*>(ctx); }
 
-int64_t count_parameters(const torch::nn::Module& module, bool trainable_only) {
+int64_t count_parameters(const torch::nn::Module& module) {
   int64_t count = 0;
-  for (const auto& [name, parameter] : named_parameters(module)) {
-    if (!trainable_only || parameter.requires_grad()) count += parameter.numel();
-  }
+  for (const auto& [name, parameter] : named_parameters(module)) count += parameter.numel();
   return count;
 }
 
@@ -29,8 +27,8 @@ void add_modules(const torch::nn::Module& module, const std::string& prefix, int
     const auto& m = *child.value();
     out.push_back({{"name", prefix + child.key()},
                    {"type", short_type(m)},
-                   {"params", count_parameters(m, false)},
-                   {"trainable", count_parameters(m, true)},
+                   {"params", count_parameters(m)},
+                   {"trainable", num_weights(m)},
                    {"training", m.is_training()}});
     add_modules(m, prefix + child.key() + ".", depth - 1, out);
   }
@@ -41,7 +39,7 @@ void add_modules(const torch::nn::Module& module, const std::string& prefix, int
 Json model_summary(const torch::nn::Module& model, int depth) {
   Json modules = Json::array();
   add_modules(model, "", depth, modules);
-  const int64_t total = count_parameters(model, false), trainable = count_parameters(model, true);
+  const int64_t total = count_parameters(model), trainable = num_weights(model);
   return {{"modules", std::move(modules)},
           {"total", total},
           {"trainable", trainable},
