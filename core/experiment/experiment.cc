@@ -205,6 +205,9 @@ void run_training(const RunRequest& request, RunSummary& summary) {
       make_loaders(parts.model, Stage::kValidate, model_config, "validation_ds", static_cast<uint64_t>(seed), true);
   parts.test = make_loaders(parts.model, Stage::kTest, model_config, "test_ds", static_cast<uint64_t>(seed), true);
 
+  const Json& freeze_updates = section(model_config, "freeze_updates");
+  training::check_freeze_updates(freeze_updates, *parts.model.torch_module(), "model.freeze_updates");
+
   // Everything that can be wrong with the input has been said: from here on files are written.
   const RunFolder run = manager ? open_run_folder(*manager, timestamp())
                                 : open_lightning_folder(trainer_options.default_root_dir.value_or("."));
@@ -217,6 +220,7 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   parts.optim = model_config.contains("optim") ? model_config["optim"] : Json(nullptr);
   parts.optim_param_groups =
       model_config.contains("optim_param_groups") ? model_config["optim_param_groups"] : Json(nullptr);
+  parts.freeze_updates = freeze_updates;
   parts.hyper_parameters = {{"cfg", model_config}};
   parts.seed = seed;
   for (const auto& logger : parts.loggers) logger.log_hyperparams(config);

@@ -50,6 +50,21 @@ class EvalMode {
   std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> was_training_;
 };
 
+// Lightning 2 trains a module in the mode it was left in, and says so.
+void warn_of_eval_mode(const torch::nn::Module& module) {
+  const auto modules = module.modules();
+  const auto count = std::count_if(modules.begin(), modules.end(), [](const auto& m) { return !m->is_training(); });
+  if (count > 0) log_warning("trainer", "{} of {} modules start training in eval mode", count, modules.size());
+}
+
+// Clearer than what backward() says.
+void require_gradient(const at::Tensor& loss) {
+  if (loss.requires_grad()) return;
+  throw Error(Code::kFailed, "there is nothing to train: the loss depends on no parameter that is not frozen")
+      .expected("at least one trained parameter in every step")
+      .next("freeze fewer modules in model.freeze_updates, or unfreeze some");
+}
+
 // Floating point tensors of a batch in the precision of the weights.
 Values to_dtype(const Values& batch, at::ScalarType dtype) {
   Values out;
@@ -69,6 +84,7 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
       parts_(std::move(parts)),
       precision_(read_precision(options_.precision, "trainer.precision")),
       module_(parts_.model.torch_module()),
+      freezing_(parts_.freeze_updates, "model.freeze_updates"),
       table_(std::make_unique<TrainerTable>(*this)) {
   if (precision_ == Precision::k64True) module_->to(at::kDouble);
   if (precision_ == Precision::kBf16True) module_->to(at::kBFloat16);
@@ -107,10 +123,12 @@ FitResult Trainer::fit(const std::string& checkpoint) {
     emit(FATHOM_ON_FIT_START);
     if (!checkpoint.empty()) load_checkpoint(checkpoint);
     sanity_check();
-    module_->train();
+    warn_of_eval_mode(*module_);
     emit(FATHOM_ON_TRAIN_START);
+    freezing_.start();
     while (!finished()) run_epoch();
     emit(FATHOM_ON_TRAIN_END);
+    freezing_.end();
     emit(FATHOM_ON_FIT_END);
     emit(FATHOM_ON_TEARDOWN);
   } catch (const Error& error) {
@@ -159,6 +177,7 @@ void Trainer::train_batch(const Values& batch) {
   active_metrics_ = &train_metrics_;
   active_hook_ = Hook::kTrainStep;
   emit(FATHOM_ON_TRAIN_BATCH_START);
+  freezing_.before_batch(*module_, progress_.global_step);
 
   const int64_t in_window = progress_.batch_idx % accumulate_;
   const bool last_batch = progress_.batch_idx + 1 == training_batches_;
@@ -171,6 +190,7 @@ void Trainer::train_batch(const Values& batch) {
   gradient_norm_known_ = false;
   if (loss.defined() && optimization_) {
     emit(FATHOM_ON_BEFORE_BACKWARD);
+    require_gradient(loss);
     int64_t window = accumulate_;
     if (options_.scale_partial_accumulation)
       window = std::min(window, training_batches_ - (progress_.batch_idx - in_window));

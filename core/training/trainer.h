@@ -16,6 +16,7 @@
 
 #include "core/data/data_loader.h"
 #include "core/training/batch_limits.h"
+#include "core/training/freezing.h"
 #include "core/training/metric_hub.h"
 #include "core/training/optimization.h"
 #include "core/training/trainer_options.h"
@@ -35,6 +36,7 @@ struct TrainerParts {
   Json optim =
       nullptr;  // model.optim, resolved; null: the model is trained without an optimizer only if max_steps is 0
   Json optim_param_groups = nullptr;
+  Json freeze_updates = nullptr;    // model.freeze_updates: which modules are frozen in which steps
   Json hyper_parameters = nullptr;  // goes into checkpoints as {"cfg": …}
   int64_t seed = 0;
   std::function<void(const std::string& path)> save_nemo;  // how to write the model as a .nemo; may be set later
@@ -55,8 +57,9 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  // Trains until a limit is reached or somebody stops it. `checkpoint` = path to resume from, or "". An interrupt
-  // (core/base/interrupt.h) ends it after the step in hand, with status "interrupted", once callbacks have saved.
+  // Trains until a limit is reached or somebody stops it. Modules train in the mode they are in: one that was frozen,
+  // or put into eval mode, stays there. `checkpoint` = path to resume from, or "". An interrupt (core/base/interrupt.h)
+  // ends it after the step in hand, with status "interrupted", once callbacks have saved.
   FitResult fit(const std::string& checkpoint = "");
   // One pass over the validation or test loaders; the metrics it logged.
   std::map<std::string, double> evaluate(Stage stage);
@@ -68,6 +71,7 @@ class Trainer {
   bool has_test_data() const { return !parts_.test.empty(); }
   void on_save_nemo(std::function<void(const std::string& path)> save) { parts_.save_nemo = std::move(save); }
   const TrainerOptions& options() const { return options_; }
+  const DynamicFreezing& freezing() const { return freezing_; }
   Optimization* optimization() { return optimization_.get(); }
 
   void save_checkpoint(const std::string& path, bool weights_only);
@@ -106,6 +110,7 @@ class Trainer {
   Precision precision_;
   std::shared_ptr<torch::nn::Module> module_;
   std::unique_ptr<Optimization> optimization_;
+  DynamicFreezing freezing_;
   std::unique_ptr<class TrainerTable> table_;
   struct Listener {
     const CallbackHandle* callback;

@@ -37,6 +37,7 @@ void add_typing_suites(std::vector<Suite>& suites);
 void add_checkpoint_suites(std::vector<Suite>& suites);
 void add_optim_suites(std::vector<Suite>& suites);
 void add_model_suites(std::vector<Suite>& suites);
+void add_freezing_suites(std::vector<Suite>& suites);
 void add_asr_suites(std::vector<Suite>& suites);
 void add_parity_suites(std::vector<Suite>& suites);
 

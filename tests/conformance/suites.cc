@@ -19,6 +19,9 @@ std::vector<Suite> all_suites() {
 #ifdef FATHOM_SUITES_MODEL
   add_model_suites(suites);
 #endif
+#ifdef FATHOM_SUITES_FREEZING
+  add_freezing_suites(suites);
+#endif
 #ifdef FATHOM_SUITES_PARITY
   add_parity_suites(suites);
 #endif
