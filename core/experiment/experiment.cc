@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/checkpoint/torch_file.h"
+#include "core/config/errors.h"
 #include "core/plugins/host_table.h"
 #include "core/plugins/registry.h"
 #include "core/training/json_pickle.h"
@@ -160,25 +161,50 @@ ModelHandle make_model(const Json& config) {
       create_object(1u << FATHOM_KIND_MODEL, model, "model", {{"restoring", false}, {"seed", run_seed(config)}}));
 }
 
-std::vector<std::unique_ptr<DataLoader>> make_loaders(const ModelHandle& model, Stage stage, const Json& model_config,
-                                                      const std::string& key, uint64_t seed, bool several) {
-  std::vector<std::unique_ptr<DataLoader>> loaders;
-  const Json& given = section(model_config, key.c_str());
-  if (given.empty()) return loaders;
-  std::vector<Json> sections = {given};
+namespace {
+
+// NeMo's plan for one or several loaders, but for two of its traps: a single manifest may be called anything, and a
+// list with a file that is not there is still a list, so that the file is named.
+training::EvalLoaderPlan plan_loaders(const Json& given, training::EvalKind kind, const std::string& path) {
+  training::EvalLoaderPlan plan;
+  try {
+    training::plan_eval_loaders(given, kind, plan);
+  } catch (config::ConfigError& error) {
+    if (plan.several || plan.sections.empty()) throw std::move(error).with_where(path);
+    plan.names.clear();
+  }
   constexpr const char* kManifest = "manifest_filepath";
-  if (several && given.contains(kManifest) && given[kManifest].is_array()) {
-    sections.clear();
-    for (const auto& manifest : given[kManifest]) {
-      sections.push_back(given);
-      sections.back()[kManifest] = manifest;
+  if (!plan.several && plan.sections[0].contains(kManifest) && plan.sections[0][kManifest].is_array()) {
+    const Json section = plan.sections[0];
+    plan.sections.clear();
+    for (const auto& manifest : section[kManifest]) {
+      plan.sections.push_back(section);
+      plan.sections.back()[kManifest] = manifest;
     }
   }
-  const std::string path = "model." + key;
-  for (const auto& one : sections) {
-    DatasetHandle dataset = model.make_dataset(stage, one, path);
-    if (!dataset) continue;
-    loaders.push_back(std::make_unique<DataLoader>(std::move(dataset), LoaderOptions::from_section(one, path), seed));
+  return plan;
+}
+
+std::unique_ptr<DataLoader> make_loader(const ModelHandle& model, Stage stage, const Json& section,
+                                        const std::string& path, uint64_t seed) {
+  DatasetHandle dataset = model.make_dataset(stage, section, path);
+  if (!dataset) return nullptr;
+  return std::make_unique<DataLoader>(std::move(dataset), LoaderOptions::from_section(section, path), seed);
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<DataLoader>> make_eval_loaders(const ModelHandle& model, Stage stage,
+                                                           const Json& model_config, uint64_t seed,
+                                                           training::EvalLoaderPlan& plan) {
+  std::vector<std::unique_ptr<DataLoader>> loaders;
+  const bool test = stage == Stage::kTest;
+  const std::string key = test ? "test_ds" : "validation_ds";
+  const Json& given = section(model_config, key.c_str());
+  if (given.empty()) return loaders;
+  plan = plan_loaders(given, test ? training::EvalKind::kTest : training::EvalKind::kValidation, "model." + key);
+  for (const auto& one : plan.sections) {
+    if (auto loader = make_loader(model, stage, one, "model." + key, seed)) loaders.push_back(std::move(loader));
   }
   return loaders;
 }
@@ -199,11 +225,11 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   training::TrainerParts parts;
   parts.model = make_model(config);
   const Json model_config = parts.model.config();
-  auto train = make_loaders(parts.model, Stage::kTrain, model_config, "train_ds", static_cast<uint64_t>(seed), false);
-  if (!train.empty()) parts.train = std::move(train[0]);
-  parts.validation =
-      make_loaders(parts.model, Stage::kValidate, model_config, "validation_ds", static_cast<uint64_t>(seed), true);
-  parts.test = make_loaders(parts.model, Stage::kTest, model_config, "test_ds", static_cast<uint64_t>(seed), true);
+  if (const Json& train = section(model_config, "train_ds"); !train.empty())
+    parts.train = make_loader(parts.model, Stage::kTrain, train, "model.train_ds", static_cast<uint64_t>(seed));
+  parts.validation = make_eval_loaders(parts.model, Stage::kValidate, model_config, static_cast<uint64_t>(seed),
+                                       parts.validation_plan);
+  parts.test = make_eval_loaders(parts.model, Stage::kTest, model_config, static_cast<uint64_t>(seed), parts.test_plan);
 
   const Json& freeze_updates = section(model_config, "freeze_updates");
   training::check_freeze_updates(freeze_updates, *parts.model.torch_module(), "model.freeze_updates");
@@ -285,9 +311,9 @@ RunSummary run_evaluation(const RunRequest& request, Stage stage) {
     parts.model = make_model(config);
     model_config = parts.model.config();
   }
-  const char* key = stage == Stage::kTest ? "test_ds" : "validation_ds";
-  auto loaders = make_loaders(parts.model, stage, model_config, key, static_cast<uint64_t>(seed), true);
-  (stage == Stage::kTest ? parts.test : parts.validation) = std::move(loaders);
+  const bool test = stage == Stage::kTest;
+  (test ? parts.test : parts.validation) = make_eval_loaders(
+      parts.model, stage, model_config, static_cast<uint64_t>(seed), test ? parts.test_plan : parts.validation_plan);
   parts.seed = seed;
   training::Trainer trainer(options, std::move(parts));
   if (nemo.empty()) trainer.load_weights(checkpoint);

@@ -11,10 +11,10 @@ namespace fathom {
 // Makes the model of a `model` section; its class is model._target_, model.target or the top-level target.
 ModelHandle make_model(const Json& config);
 
-// Loaders of a data section: one, or one for each of a list of manifests (validation and test). Empty without a section
-// or without data in it.
-std::vector<std::unique_ptr<DataLoader>> make_loaders(const ModelHandle& model, Stage stage, const Json& model_config,
-                                                      const std::string& key, uint64_t seed, bool several);
+// Loaders of model.validation_ds or model.test_ds, and how their metrics are called. None without data.
+std::vector<std::unique_ptr<DataLoader>> make_eval_loaders(const ModelHandle& model, Stage stage,
+                                                           const Json& model_config, uint64_t seed,
+                                                           training::EvalLoaderPlan& plan);
 
 void run_training(const RunRequest& request, RunSummary& summary);
 RunSummary run_evaluation(const RunRequest& request, Stage stage);

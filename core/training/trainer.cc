@@ -355,6 +355,14 @@ void Trainer::run_validation() {
   run_evaluation(Stage::kValidate, parts_.validation, options_.limit_val_batches, "trainer.limit_val_batches");
 }
 
+std::vector<std::string> Trainer::eval_epoch_names(std::string_view name) {
+  const EvalLoaderPlan& plan = logging_kind_ == EvalKind::kTest ? parts_.test_plan : parts_.validation_plan;
+  const std::string prefix = plan.prefix(logging_kind_, static_cast<size_t>(logging_loader_));
+  auto names = eval_metric_names(prefix, name, logging_loader_ == plan.dl_idx, logged_at_epoch_end_);
+  logged_at_epoch_end_.insert(names.begin(), names.end());
+  return names;
+}
+
 void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit,
                              const std::string& key) {
   const bool test = stage == Stage::kTest;
@@ -366,6 +374,8 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
   const fathom_progress outer = progress_;
   progress_.validating = 1;
   progress_.eval_batches = total;
+  logging_kind_ = test ? EvalKind::kTest : EvalKind::kValidation;
+  logged_at_epoch_end_.clear();
   {
     const EvalMode eval(*module_);
     const c10::InferenceMode inference(options_.inference_mode.value_or(true));

@@ -11,11 +11,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/data/data_loader.h"
 #include "core/training/batch_limits.h"
+#include "core/training/eval_loaders.h"
 #include "core/training/freezing.h"
 #include "core/training/metric_hub.h"
 #include "core/training/optimization.h"
@@ -31,6 +33,7 @@ struct TrainerParts {
   ModelHandle model;
   std::unique_ptr<DataLoader> train;
   std::vector<std::unique_ptr<DataLoader>> validation, test;
+  EvalLoaderPlan validation_plan, test_plan;  // the names of several loaders' metrics
   std::vector<LoggerHandle> loggers;
   std::vector<CallbackHandle> callbacks;
   Json optim =
@@ -92,6 +95,8 @@ class Trainer {
   void run_validation();
   void run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit,
                       const std::string& key);
+  // What one of several evaluation loaders logs an epoch's metric as.
+  std::vector<std::string> eval_epoch_names(std::string_view name);
   void end_epoch();
   bool finished();
   bool may_stop_early() const;
@@ -129,6 +134,8 @@ class Trainer {
   MetricHub* active_metrics_ = nullptr;
   Hook active_hook_ = Hook::kTrainStep;
   int64_t logging_loader_ = 0, logging_loaders_ = 1;
+  EvalKind logging_kind_ = EvalKind::kValidation;
+  std::set<std::string> logged_at_epoch_end_;
   std::map<std::string, double> callback_metrics_, progress_bar_metrics_;
   at::Tensor last_loss_;
   double last_gradient_norm_ = 0;

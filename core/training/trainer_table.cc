@@ -60,6 +60,11 @@ fathom_status TrainerTable::log_from_step(void* ctx, fathom_str name, fathom_ten
         t.active_hook_ == Hook::kEvalStep && t.logging_loaders_ > 1 && (flags & FATHOM_METRIC_NO_DATALOADER_IDX) == 0;
     const std::string full =
         suffix ? to_string(name) + "/dataloader_idx_" + std::to_string(t.logging_loader_) : std::string();
+    if (t.active_hook_ == Hook::kEpochEnd && t.logging_loaders_ > 1) {
+      for (const std::string& name_of_loader : t.eval_epoch_names(to_view(name)))
+        t.active_metrics_->log(t.active_hook_, name_of_loader, borrowed, value, flags, batch_size);
+      return;
+    }
     t.active_metrics_->log(t.active_hook_, suffix ? std::string_view(full) : to_view(name), borrowed, value, flags,
                            batch_size);
   });

@@ -88,6 +88,7 @@ class Reader {
       if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
       Case item;
       item.body = parse_located(line, file.string(), line_number);
+      item.text = line;
       if (!item.body.is_object()) throw Error(Code::kBadData, "a case is a JSON object").at(file.string(), line_number);
       item.id = item.body.value("id", stem + ":" + std::to_string(line_number));
       item.suite = name;

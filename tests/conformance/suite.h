@@ -15,6 +15,7 @@ struct Case {
   std::string folder;  // the folder of meta.json for a folder case; the folder of the .jsonl file otherwise
   nlohmann::json
       body;  // one line of the .jsonl file, or meta.json. NaN and Infinity arrive as {"$float": "nan"|"inf"|"-inf"}
+  std::string text;  // the line as it stands, where the order of keys matters
 };
 
 struct Outcome {
@@ -34,6 +35,7 @@ struct Suite {
 // One per room; each appends its suites.
 void add_config_suites(std::vector<Suite>& suites);
 void add_typing_suites(std::vector<Suite>& suites);
+void add_loader_suites(std::vector<Suite>& suites);
 void add_checkpoint_suites(std::vector<Suite>& suites);
 void add_optim_suites(std::vector<Suite>& suites);
 void add_model_suites(std::vector<Suite>& suites);

@@ -10,6 +10,9 @@ std::vector<Suite> all_suites() {
 #ifdef FATHOM_SUITES_TYPING
   add_typing_suites(suites);
 #endif
+#ifdef FATHOM_SUITES_LOADERS
+  add_loader_suites(suites);
+#endif
 #ifdef FATHOM_SUITES_CHECKPOINT
   add_checkpoint_suites(suites);
 #endif

@@ -62,6 +62,19 @@ TEST_F(Training, WritesTheRunFolderOfExpManager) {
   EXPECT_NE(read_file(folder_ + "/run/metrics.csv").find("val_wer"), std::string::npos);
 }
 
+TEST_F(Training, SeveralValidationSetsLogUnderTheirNames) {
+  const std::string quoted =
+      "model.validation_ds.manifest_filepath=['" + kDigits + "/validation.json','" + kDigits + "/test.json']";
+  const Result result = run(words("run", {quoted, "+model.validation_ds.val_dl_idx=1", "trainer.max_epochs=1",
+                                          "~model.test_ds", "--json-summary", folder_ + "/summary.json"}));
+  ASSERT_EQ(result.status, 0) << result.err;
+  const auto metrics = nlohmann::json::parse(read_file(folder_ + "/summary.json"))["metrics"];
+  for (const char* name : {"validation_val_wer", "test_val_wer", "val_wer"})
+    ASSERT_TRUE(metrics.contains(name)) << name;
+  EXPECT_EQ(metrics["val_wer"], metrics["test_val_wer"]);  // loader 1 is the one that is monitored
+  EXPECT_NE(metrics["val_loss"], metrics["validation_val_loss"]);
+}
+
 TEST_F(Training, ASweepRunsItsJobsInNumberedFoldersAndTellsEveryFailure) {
   const std::vector<std::string> sweep = {"-m",
                                           "hydra.sweep.dir=" + folder_ + "/sweep",

@@ -1,0 +1,97 @@
+// Names of evaluation loaders and of their metrics, as NeMo gives them.
+#include <fmt/format.h>
+
+#include "core/config/errors.h"
+#include "core/config/job_output.h"
+#include "core/training/eval_loaders.h"
+#include "tests/conformance/suite.h"
+#include "tests/conformance/temporary_folder.h"
+
+namespace fathom::conformance {
+namespace {
+
+using training::EvalKind;
+
+EvalKind kind_of(const Json& body) { return body["kind"] == "test" ? EvalKind::kTest : EvalKind::kValidation; }
+
+// The files that the recording's README lists, in a folder that is the working folder meanwhile.
+class RecordedFiles {
+ public:
+  RecordedFiles() {
+    for (const char* name :
+         {"dev_clean.json", "dev-other.json", "manifest.json", "dataset.json", "train_manifest.json",
+          "my-dataset-v2.json", "x.tar.gz", "sub/dev_clean.json", "noext", "_under_.json", "manifest-dataset.json",
+          "a b.json", "dev.clean.json", ".hidden", "UPPER.JSON", "\xC3\xA9.json"}) {
+      folder_.write(name, "{}\n");
+    }
+    working_folder_.emplace(folder_.path());
+  }
+
+ private:
+  TemporaryFolder folder_;
+  std::optional<config::WorkingFolder> working_folder_;
+};
+
+std::string differs(const char* what, const Json& expected, const Json& got) {
+  return expected == got ? "" : fmt::format("{}: expected {}, got {}", what, expected.dump(), got.dump());
+}
+
+Outcome run_multi_loaders(const Case& c) {
+  const RecordedFiles files;
+  const Json body = Json::parse(c.text), expect = body["expect"];
+  training::EvalLoaderPlan plan;
+  std::string error;
+  try {
+    training::plan_eval_loaders(body["config"], kind_of(body), plan);
+  } catch (const config::ConfigError& problem) {
+    error = problem.kind();
+  }
+  const std::string wanted = expect["status"] == "ok" ? "" : expect["error"].get<std::string>();
+  const Json names = plan.names.empty() && expect["names"].is_null() ? Json(nullptr) : Json(plan.names);
+  for (const std::string& difference :
+       {differs("error", wanted, error), differs("key", expect["key"], plan.data_key),
+        differs("loader_list", expect["loader_list"], plan.several),
+        differs("setup_calls", expect["setup_calls"], Json(plan.sections)), differs("names", expect["names"], names),
+        differs("dl_idx", expect["dl_idx"], plan.dl_idx)}) {
+    if (!difference.empty()) return fail(difference);
+  }
+  return pass();
+}
+
+Outcome run_dataset_names(const Case& c) {
+  const RecordedFiles files;
+  const Json body = Json::parse(c.text);
+  Json got = Json::object();
+  try {
+    got = {{"result", training::dataset_prefix(body["value"])}};
+  } catch (const config::ConfigError& problem) {
+    got = {{"error", problem.kind()}};
+  }
+  const char* key = body.contains("error") ? "error" : "result";
+  const std::string difference = differs(key, body[key], got.contains(key) ? got[key] : got);
+  return difference.empty() ? pass() : fail(difference);
+}
+
+Outcome run_epoch_end_merge(const Case& c) {
+  const Json body = Json::parse(c.text), expect = body["expect"];
+  training::EvalLoaderPlan plan;
+  if (!body["names"].is_null()) plan.names = body["names"].get<std::vector<std::string>>();
+  plan.dl_idx = body["dl_idx"].get<int64_t>();
+  const auto merged = training::merge_epoch_end(body["returns"].get<std::vector<Json>>(), plan, kind_of(body));
+  const auto sorted = [](const Json& map) { return Json(nlohmann::json::parse(map.dump())); };
+  for (const std::string& difference : {differs("logged", sorted(expect["logged"]), sorted(merged.logged)),
+                                        differs("returned", sorted(expect["returned"]), sorted(merged.returned))}) {
+    if (!difference.empty()) return fail(difference);
+  }
+  return pass();
+}
+
+}  // namespace
+
+void add_loader_suites(std::vector<Suite>& suites) {
+  suites.push_back({"module_semantics/multi_loaders", run_multi_loaders});
+  suites.push_back({"module_semantics/dataset_names", run_dataset_names});
+  suites.push_back({"module_semantics/epoch_end_merge", run_epoch_end_merge});
+}
+
+}  // namespace fathom::conformance
