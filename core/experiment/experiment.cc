@@ -11,6 +11,7 @@
 #include "core/base/text.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/config/errors.h"
+#include "core/experiment/init_from.h"
 #include "core/plugins/host_table.h"
 #include "core/plugins/registry.h"
 #include "core/training/json_pickle.h"
@@ -224,6 +225,7 @@ void run_training(const RunRequest& request, RunSummary& summary) {
 
   training::TrainerParts parts;
   parts.model = make_model(config);
+  init_weights(*parts.model.torch_module(), config);
   const Json model_config = parts.model.config();
   if (const Json& train = section(model_config, "train_ds"); !train.empty())
     parts.train = make_loader(parts.model, Stage::kTrain, train, "model.train_ds", static_cast<uint64_t>(seed));

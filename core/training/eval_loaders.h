@@ -37,8 +37,8 @@ void plan_eval_loaders(const Json& section, EvalKind kind, EvalLoaderPlan& plan)
 // "dev-clean.json" -> "dev_clean_". Throws ConfigError ValueError when nothing remains of the name.
 std::string dataset_prefix(const Json& value);
 
-// The names under which one of several loaders logs an epoch's metric: PREFIX + name, and from loader dl_idx also the bare
-// name unless something was logged as that before.
+// The names under which one of several loaders logs an epoch's metric: PREFIX + name, and from loader dl_idx also the
+// bare name unless something was logged as that before.
 std::vector<std::string> eval_metric_names(const std::string& prefix, std::string_view name, bool is_main_loader,
                                            const std::set<std::string>& logged);
 

@@ -108,6 +108,32 @@ void load_state_dict(torch::nn::Module& module, const NamedTensors& state, bool 
   }
 }
 
+std::vector<std::string> load_part_of_state_dict(torch::nn::Module& module, const NamedTensors& state,
+                                                 const std::vector<std::string>& include,
+                                                 const std::vector<std::string>& exclude, const std::string& source) {
+  const auto holds_any = [](const std::string& name, const std::vector<std::string>& parts) {
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](const std::string& part) { return name.find(part) != std::string::npos; });
+  };
+  std::unordered_set<std::string> own;
+  for (const auto& [name, tensor] : state_dict(module)) own.insert(name);
+  NamedTensors chosen;
+  std::vector<std::string> loaded;
+  for (const auto& [name, tensor] : state) {
+    if (!holds_any(name, include) || holds_any(name, exclude) || own.count(name) == 0) continue;
+    chosen.emplace_back(name, tensor);
+    loaded.push_back(name);
+  }
+  // What was left out was left out on purpose: only shapes can be wrong, and load_state_dict() says so.
+  NamedTensors rest;
+  for (const auto& [name, tensor] : state_dict(module)) {
+    if (std::find(loaded.begin(), loaded.end(), name) == loaded.end()) rest.emplace_back(name, tensor);
+  }
+  chosen.insert(chosen.end(), rest.begin(), rest.end());
+  load_state_dict(module, chosen, /*strict=*/true, source);
+  return loaded;
+}
+
 double gradient_norm(const NamedTensors& parameters) {
   const auto gradients = gradients_of(parameters);
   if (gradients.empty()) return 0;

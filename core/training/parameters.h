@@ -22,6 +22,12 @@ NamedTensors state_dict(const torch::nn::Module& module);
 // still agree.
 void load_state_dict(torch::nn::Module& module, const NamedTensors& state, bool strict, const std::string& source);
 
+// NeMo's load_part_of_state_dict(): loads, not strictly, the tensors whose name holds any text of `include` and none of
+// `exclude` ("" is in every name). Returns the names that were copied.
+std::vector<std::string> load_part_of_state_dict(torch::nn::Module& module, const NamedTensors& state,
+                                                 const std::vector<std::string>& include,
+                                                 const std::vector<std::string>& exclude, const std::string& source);
+
 // 2-norm over all gradients, as torch.nn.utils.clip_grad_norm_ computes it; undefined gradients are skipped.
 double gradient_norm(const NamedTensors& parameters);
 // Scales gradients so that their norm is at most `max_norm` (factor max_norm / (norm + 1e-6), never above 1).

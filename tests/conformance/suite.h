@@ -35,6 +35,7 @@ struct Suite {
 // One per room; each appends its suites.
 void add_config_suites(std::vector<Suite>& suites);
 void add_typing_suites(std::vector<Suite>& suites);
+void add_partial_load_suites(std::vector<Suite>& suites);
 void add_loader_suites(std::vector<Suite>& suites);
 void add_checkpoint_suites(std::vector<Suite>& suites);
 void add_optim_suites(std::vector<Suite>& suites);

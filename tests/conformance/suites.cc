@@ -20,6 +20,7 @@ std::vector<Suite> all_suites() {
   add_optim_suites(suites);
 #endif
 #ifdef FATHOM_SUITES_MODEL
+  add_partial_load_suites(suites);
   add_model_suites(suites);
 #endif
 #ifdef FATHOM_SUITES_FREEZING

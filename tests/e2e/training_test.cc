@@ -62,6 +62,43 @@ TEST_F(Training, WritesTheRunFolderOfExpManager) {
   EXPECT_NE(read_file(folder_ + "/run/metrics.csv").find("val_wer"), std::string::npos);
 }
 
+TEST_F(Training, StartsFromPartsOfAnotherModelsWeights) {
+  ASSERT_EQ(run(words("first", {"trainer.max_epochs=1", "~model.test_ds"})).status, 0);
+  std::string nemo;
+  for (const auto& entry : fs::directory_iterator(folder_ + "/first/checkpoints")) {
+    if (entry.path().extension() == ".nemo") nemo = entry.path();
+  }
+  const auto first = final_weights("first");
+  // A rate of nearly zero leaves the weights as they were loaded.
+  const std::vector<std::string> still = {"trainer.max_epochs=1",
+                                          "~model.test_ds",
+                                          "++trainer.limit_train_batches=1",
+                                          "model.optim.lr=1e-30",
+                                          "model.optim.weight_decay=0",
+                                          "~model.optim.sched",
+                                          "++seed=4"};
+  auto part = still;
+  part.push_back("+init_from_nemo_model={a: {path: '" + nemo + "', exclude: [decoder]}}");
+  const Result result = run(words("second", part));
+  ASSERT_EQ(result.status, 0) << result.err;
+  const auto second = final_weights("second");
+  int equal = 0;
+  for (const auto& [name, bytes] : first) {
+    if (name.find("weight") == std::string::npos || name.find(".mconv.") == std::string::npos) continue;
+    EXPECT_TRUE(second.at(name) == bytes) << name;
+    ++equal;
+  }
+  EXPECT_GT(equal, 5);
+  EXPECT_FALSE(second.at("decoder.decoder_layers.0.weight") == first.at("decoder.decoder_layers.0.weight"));
+
+  auto both = still;
+  both.insert(both.end(), {"+init_from_nemo_model=" + nemo, "+init_from_ptl_ckpt=x.ckpt"});
+  const Result refused = run(words("third", both));
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("one place only"), std::string::npos) << refused.err;
+  EXPECT_FALSE(fs::exists(folder_ + "/third"));
+}
+
 TEST_F(Training, SeveralValidationSetsLogUnderTheirNames) {
   const std::string quoted =
       "model.validation_ds.manifest_filepath=['" + kDigits + "/validation.json','" + kDigits + "/test.json']";

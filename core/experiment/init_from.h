@@ -1,0 +1,22 @@
+// Weights from other models: the keys init_from_nemo_model, init_from_ptl_ckpt and init_from_pretrained_model of an
+// experiment, as NeMo's maybe_init_from_pretrained_checkpoint() reads them.
+//
+//   init_from_nemo_model: base.nemo                                      # all weights that have a place
+//   init_from_ptl_ckpt: {teacher: {path: t.ckpt, include: [encoder], exclude: [encoder.pre]}}
+//
+// The weights are read without building the model they come from, so its plugin need not be there.
+#pragma once
+
+#include "fathom/support.h"
+
+namespace torch::nn {
+class Module;
+}
+
+namespace fathom {
+
+// Throws Error: kUsage for two of the keys together or a wrong form, kUnavailable for init_from_pretrained_model with a
+// name (nothing is downloaded), kNoInput and kBadData for the files.
+void init_weights(torch::nn::Module& module, const Json& config);
+
+}  // namespace fathom
