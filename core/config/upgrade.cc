@@ -220,23 +220,16 @@ class Trainer {
 
 void upgrade_component(Node& section, const std::string& key, UpgradeNotes& notes) {
   if (!section.is_map()) return;
-  if (const Node* type = section.find("cls"); type != nullptr && type->is_string()) {
+  if (const Node* type = section.find("cls"); type != nullptr && section.find("_target_") == nullptr) {
     const Node old = *type;
-    const bool has_target = section.find("_target_") != nullptr;
-    std::vector<Node::Entry> entries;
     for (Node::Entry& entry : section.mutable_entries()) {
-      if (entry.first.is_string("cls")) {
-        if (!has_target) entries.emplace_back(Key("_target_"), entry.second);
-      } else {
-        entries.push_back(std::move(entry));
-      }
+      if (entry.first.is_string("cls")) entry.first = Key("_target_");
     }
-    section.mutable_entries() = std::move(entries);
-    notes.push_back(key + ".cls=" + python_str(old) + place(old) +
-                    (has_target ? " has no effect: _target_ is set" : " is read as " + key + "._target_"));
+    notes.push_back(key + ".cls=" + python_str(old) + place(old) + " is read as " + key + "._target_");
   }
   const Node* params = section.find("params");
-  if (params != nullptr && params->is_map() && section.find("_target_") != nullptr) {
+  // optim.args.params are overrides of their own: flattened, as NeMo does, they would be lost.
+  if (params != nullptr && params->is_map() && !key.ends_with(".args")) {
     const Node old = *params;
     section.erase("params");
     for (const Node::Entry& entry : old.entries()) section.set(entry.first, entry.second);

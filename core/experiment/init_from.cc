@@ -67,8 +67,10 @@ void init_weights(torch::nn::Module& module, const Json& config) {
     return;
   }
   if (!given.is_object()) {
-    throw Error(Code::kFailed, "is neither a path nor a map").at(key).seen(given.dump()).expected(
-        "FILE, or {NAME: {path: FILE, include: [encoder], exclude: []}}");
+    throw Error(Code::kFailed, "is neither a path nor a map")
+        .at(key)
+        .seen(given.dump())
+        .expected("FILE, or {NAME: {path: FILE, include: [encoder], exclude: []}}");
   }
   for (const auto& [name, entry] : given.items()) {
     const auto part = parse_options<PartOptions>(entry, key + "." + name);

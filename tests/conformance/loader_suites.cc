@@ -1,8 +1,11 @@
-// Names of evaluation loaders and of their metrics, as NeMo gives them.
+// What NeMo reads from a model's sections: names of evaluation loaders and of their metrics, old component sections.
 #include <fmt/format.h>
 
+#include "core/config/access.h"
 #include "core/config/errors.h"
 #include "core/config/job_output.h"
+#include "core/config/json.h"
+#include "core/config/upgrade.h"
 #include "core/training/eval_loaders.h"
 #include "tests/conformance/suite.h"
 #include "tests/conformance/temporary_folder.h"
@@ -86,9 +89,19 @@ Outcome run_epoch_end_merge(const Case& c) {
   return pass();
 }
 
+Outcome run_config_upgrade(const Case& c) {
+  config::Node section = config::from_json(Json::parse(c.text)["config"]);
+  // The recording resolves first, and ${other} is a key of the section itself.
+  config::resolve(section);
+  config::upgrade_component_config(section, "model");
+  const nlohmann::json got = nlohmann::json::parse(config::to_json(section).dump());
+  return got == c.body["result"] ? pass() : fail("expected " + c.body["result"].dump() + ", got " + got.dump());
+}
+
 }  // namespace
 
 void add_loader_suites(std::vector<Suite>& suites) {
+  suites.push_back({"neural_module_core/config_upgrade", run_config_upgrade});
   suites.push_back({"module_semantics/multi_loaders", run_multi_loaders});
   suites.push_back({"module_semantics/dataset_names", run_dataset_names});
   suites.push_back({"module_semantics/epoch_end_merge", run_epoch_end_merge});

@@ -21,7 +21,8 @@ void add_parameter(torch::nn::Module& module, const std::string& name) {
   }
   const std::string child = name.substr(0, dot);
   const auto children = module.named_children();
-  auto next = children.contains(child) ? children[child] : module.register_module(child, std::make_shared<torch::nn::Module>());
+  auto next =
+      children.contains(child) ? children[child] : module.register_module(child, std::make_shared<torch::nn::Module>());
   add_parameter(*next, name.substr(dot + 1));
 }
 
@@ -30,8 +31,8 @@ Outcome run_partial_load(const Case& c) {
   training::NamedTensors file;
   const auto put = [&](const std::string& name) {
     const json& shapes = c.body["checkpoint_shapes"];
-    file.emplace_back(name, at::ones(shapes.contains(name) ? shapes[name].get<std::vector<int64_t>>()
-                                                           : std::vector<int64_t>{2, 2}));
+    file.emplace_back(
+        name, at::ones(shapes.contains(name) ? shapes[name].get<std::vector<int64_t>>() : std::vector<int64_t>{2, 2}));
   };
   const auto missing = c.body["checkpoint_missing"].get<std::vector<std::string>>();
   for (const auto& name : c.body["model_keys"].get<std::vector<std::string>>()) {
