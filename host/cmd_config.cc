@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/base/text.h"
 #include "core/config/access.h"
 #include "core/config/json.h"
@@ -35,7 +37,11 @@ int show(Words words) {
     print_provenance(compose_job(compose_request(config::parse_command_line(words), strict)), resolve);
     return 0;
   }
-  words.insert(words.begin(), {"--cfg", "job"});
+  const bool asks_otherwise = std::any_of(words.begin(), words.end(), [](const std::string& word) {
+    return word == "--info" || word.starts_with("--info=") || word == "--cfg" || word == "-c" ||
+           word.starts_with("--cfg=");
+  });
+  if (!asks_otherwise) words.insert(words.begin(), {"--cfg", "job"});
   run_and_print(hydra_application(strict), words);
   return 0;
 }

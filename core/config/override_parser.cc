@@ -65,7 +65,10 @@ std::string without_underscores(std::string_view text) {
 class Parser {
  public:
   Parser(std::string_view word, const OverrideParseOptions& options)
-      : word_(word), lenient_(options.lenient), tokens_(lex_override(word, {.lenient = options.lenient})) {}
+      : word_(word),
+        previous_word_(options.previous_word),
+        lenient_(options.lenient),
+        tokens_(lex_override(word, {.lenient = options.lenient})) {}
 
   Override parse() {
     Override result;
@@ -78,8 +81,8 @@ class Parser {
     parse_key(result);
     if (result.type == OverrideType::kDelete && at(TokenKind::kEnd)) return result;
     if (!accept(TokenKind::kEqual)) {
-      fail(at(TokenKind::kEnd) ? "there is no '='" : "unexpected " + describe_token(token()) + " in the key",
-           at(TokenKind::kEnd) ? "write key=value, or ~key to delete" : "");
+      if (at(TokenKind::kEnd)) fail("there is no '='", hint_without_equal());
+      fail("unexpected " + describe_token(token()) + " in the key");
     }
     result.value_type = ValueType::kElement;
     if (at(TokenKind::kEnd)) {
@@ -102,6 +105,15 @@ class Parser {
 
   [[noreturn]] void fail(const std::string& what, const std::string& hint = {}) const {
     throw_override_parse_error(word_, token().offset, what, hint);
+  }
+
+  // A word without '=' right after one that has it is most often the rest of a value with a blank.
+  std::string hint_without_equal() const {
+    const size_t equal = previous_word_.find('=');
+    if (equal == std::string_view::npos) return "write key=value, or ~key to delete";
+    const std::string key(previous_word_.substr(0, equal)), begun(previous_word_.substr(equal + 1));
+    if (begun.empty()) return "write no blank after '=': " + key + "=" + std::string(word_);
+    return "did the shell split the value at a blank? quote it: '" + key + "=" + begun + " " + std::string(word_) + "'";
   }
 
   [[noreturn]] void fail_unexpected(const std::string& where) const {
@@ -331,6 +343,7 @@ class Parser {
 
   static constexpr int kMaxDepth = 200;
   std::string_view word_;
+  std::string_view previous_word_;
   bool lenient_;
   std::vector<OverrideToken> tokens_;
   size_t index_ = 0;
@@ -353,7 +366,11 @@ Override parse_override(std::string_view word, const OverrideParseOptions& optio
 std::vector<Override> parse_overrides(const std::vector<std::string>& words, const OverrideParseOptions& options) {
   std::vector<Override> overrides;
   overrides.reserve(words.size());
-  for (const std::string& word : words) overrides.push_back(parse_override(word, options));
+  OverrideParseOptions each = options;
+  for (const std::string& word : words) {
+    overrides.push_back(parse_override(word, each));
+    each.previous_word = word;
+  }
   return overrides;
 }
 

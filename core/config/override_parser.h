@@ -13,6 +13,8 @@ struct OverrideParseOptions {
   // Accepts, in unquoted values, what Hydra refuses but can only mean one thing: '=' inside the value
   // (`ckpt=epoch=9-step=1.ckpt`), '~' and non-ASCII letters.
   bool lenient = false;
+  // The word before this one on the command line, for the hint when a blank split a value in two.
+  std::string_view previous_word = {};
 };
 
 // Throws ConfigError OverrideParseException: the word, what is wrong, a caret under the place, and a hint where the

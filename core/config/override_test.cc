@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "core/config/errors.h"
 #include "core/config/override_apply.h"
 #include "core/config/override_parser.h"
@@ -62,6 +64,15 @@ TEST(OverrideParser, ErrorsShowThePlaceAndTheWayOut) {
   EXPECT_NE(error_of("a[0]=1").find("a.0.b"), std::string::npos);
   EXPECT_NE(error_of("a=99999999999999999999").find("64 bits"), std::string::npos);
   EXPECT_NE(error_of("a=nosuch(1)").find("Available: bool,choice"), std::string::npos);
+  for (const auto& [words, hint] : std::map<std::vector<std::string>, std::string>{
+           {{"lr=", "0.1"}, "lr=0.1"}, {{"name=hello", "world"}, "'name=hello world'"}, {{"~a", "b"}, "key=value"}}) {
+    try {
+      parse_overrides(words);
+      ADD_FAILURE() << "accepted " << words[1];
+    } catch (const ConfigError& e) {
+      EXPECT_NE(std::string(e.what()).find(hint), std::string::npos) << e.what();
+    }
+  }
   error_of("a=[1,]");
   error_of("a='x' ");
   error_of(std::string("a=") + std::string(5000, '['));
