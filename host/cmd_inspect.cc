@@ -2,21 +2,33 @@
 
 #include "core/checkpoint/inspect.h"
 #include "host/arguments.h"
+#include "host/engine_loader.h"
 #include "host/output.h"
 
 namespace fathom::cli {
 
 int run_inspect(const Words& words, const Globals&) {
   std::string file;
-  bool json = false, tensors = false, config = false, artifacts = false;
-  CLI::App app("What is inside a .nemo, .ckpt or .safetensors file; needs neither its plugin nor libtorch.",
-               "fathom inspect");
+  bool json = false, tensors = false, config = false, artifacts = false, graph = false;
+  CLI::App app(
+      "What is inside a .nemo, .ckpt or .safetensors file; needs neither its plugin nor libtorch, but for --graph.",
+      "fathom inspect");
   app.add_option("file", file, "the file")->required();
   app.add_flag("--json", json, "everything as one JSON document");
   app.add_flag("--tensors", tensors, "list the tensors");
   app.add_flag("--config", config, "print the config");
   app.add_flag("--artifacts", artifacts, "list the artifacts");
+  app.add_flag("--graph", graph,
+               "a .nemo's modules, how they are wired, types, shapes and parameters (needs the plugin)");
   if (parse_arguments(app, words)) return 0;
+  if (graph) {
+    const auto [document, text] = engine().model_graph(file);
+    if (json)
+      print_json(document);
+    else
+      print(text);
+    return 0;
+  }
   const auto found = checkpoint::inspect_file(file);
   if (json) {
     print_json(checkpoint::to_json(found));

@@ -1,4 +1,5 @@
 #include "core/plugins/listing.h"
+#include "core/plugins/reference.h"
 #include "core/plugins/scaffold.h"
 #include "core/plugins/validation.h"
 #include "host/arguments.h"
@@ -7,7 +8,7 @@
 namespace fathom::cli {
 
 int run_plugins(const Words& words, const Globals&) {
-  bool json = false;
+  bool json = false, markdown = false;
   std::string name, file, folder;
   CLI::App app("List, describe, check and begin plugins.", "fathom plugins");
   app.require_subcommand(0, 1);
@@ -18,6 +19,7 @@ int run_plugins(const Words& words, const Globals&) {
       app.add_subcommand("info", "one component: options with type, default and meaning, ports, aliases, plugin");
   info->add_option("name", name, "name or alias of a component")->required();
   json_flag(info);
+  info->add_flag("--markdown", markdown, "the reference page of a plugin, as in docs/reference");
   auto* validate = app.add_subcommand("validate", "check that a plugin keeps the rules of the boundary");
   validate->add_option("file", file, "the .so")->required();
   json_flag(validate);
@@ -31,6 +33,8 @@ int run_plugins(const Words& words, const Globals&) {
       print_json(plugins::plugins_json(registry.plugins()));
     else
       print(plugins::plugins_text(registry.plugins(), registry.search_path()));
+  } else if (*info && markdown) {
+    print(plugins::reference_page(registry, name));
   } else if (*info) {
     const Json found = plugins::info_json(registry, name);
     if (json)

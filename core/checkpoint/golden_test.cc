@@ -34,7 +34,7 @@ TEST(CheckpointGolden, RecordedCheckpoints) {
     for (std::string line; std::getline(lines, line); ++count) {
       const auto body = nlohmann::json::parse(line);
       run(suites().at(0),
-          {body.at("id"), std::string("lightning_ckpt/") + name, (kGolden / "lightning_ckpt").string(), body});
+          {body.at("id"), std::string("lightning_ckpt/") + name, (kGolden / "lightning_ckpt").string(), body, line});
     }
   }
   EXPECT_GT(count, 50u);
@@ -45,7 +45,7 @@ TEST(CheckpointGolden, RecordedArchives) {
   for (const auto& entry : fs::directory_iterator(kGolden / "nemo_models" / "archives")) {
     std::ifstream meta(entry.path() / "meta.json");
     run(suites().at(1),
-        {entry.path().filename(), "nemo_models/archives", entry.path().string(), nlohmann::json::parse(meta)});
+        {entry.path().filename(), "nemo_models/archives", entry.path().string(), nlohmann::json::parse(meta), ""});
   }
 }
 

@@ -97,7 +97,7 @@ TEST(OverrideParser, Functions) {
 class OverrideApply : public testing::Test {
  protected:
   OverrideApply()
-      : root_(load_yaml_text("optim: {name: adam, lr: 0.1}\nds: {path: '???', batch: 2}\nl: [1, 2]\nn: null\n",
+      : root_(load_yaml_text("optim: {name: adam, lr: 0.1}\nds: {path: '\?\?\?', batch: 2}\nl: [1, 2]\nn: null\n",
                              "t.yaml")) {
     root_.struct_flag = true;
   }

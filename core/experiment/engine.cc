@@ -7,7 +7,9 @@
 
 #include "core/base/allocator.h"
 #include "core/experiment/experiment.h"
+#include "core/experiment/nemo_file.h"
 #include "core/inference/transcriber.h"
+#include "core/training/model_wiring.h"
 
 namespace fathom {
 namespace {
@@ -28,6 +30,12 @@ class EngineImpl final : public Engine {
   TranscribeTotals transcribe(const TranscribeRequest& request,
                               const std::function<void(const Json& item)>& emit) override {
     return run_transcription(request, emit);
+  }
+  std::pair<Json, std::string> model_graph(const std::string& nemo) override {
+    const RestoredModel restored = restore_nemo(nemo);
+    Json graph = training::model_graph(restored.model);
+    std::string text = training::graph_text(restored.model, graph);
+    return {std::move(graph), std::move(text)};
   }
   std::vector<std::pair<std::string, std::string>> describe() override {
     return {{"libtorch", TORCH_VERSION},

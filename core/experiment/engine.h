@@ -57,6 +57,9 @@ class Engine {
   // Calls `emit` with one JSON object an item, in input order.
   virtual TranscribeTotals transcribe(const TranscribeRequest& request,
                                       const std::function<void(const Json& item)>& emit) = 0;
+  // The modules of a .nemo's model with ports, shapes and parameters, and how they are wired: as JSON
+  // (training/model_wiring.h) and as text.
+  virtual std::pair<Json, std::string> model_graph(const std::string& nemo) = 0;
   // "what: value" lines for doctor.
   virtual std::vector<std::pair<std::string, std::string>> describe() = 0;
 };

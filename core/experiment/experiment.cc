@@ -11,10 +11,13 @@
 #include "core/base/text.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/config/errors.h"
+#include "core/experiment/adapters_file.h"
 #include "core/experiment/init_from.h"
 #include "core/plugins/host_table.h"
 #include "core/plugins/registry.h"
 #include "core/training/json_pickle.h"
+#include "core/training/model_wiring.h"
+#include "fathom/adapter.h"
 
 namespace fathom {
 namespace {
@@ -158,8 +161,19 @@ ModelHandle make_model(const Json& config) {
           .next("add +model._target_=CLASS to the command line");
     }
   }
-  return ModelHandle(
+  const bool has_file = config.contains("init_from_adapters") && config["init_from_adapters"].is_string();
+  if (has_file) {
+    const Json from_file = read_adapters_section(config["init_from_adapters"].get<std::string>());
+    Json& adapters = model["adapters"];
+    if (adapters.is_null()) adapters = Json::object();
+    for (const auto& [name, adapter] : from_file.items()) {
+      if (!adapters.contains(name)) adapters[name] = adapter;
+    }
+  }
+  ModelHandle made(
       create_object(1u << FATHOM_KIND_MODEL, model, "model", {{"restoring", false}, {"seed", run_seed(config)}}));
+  training::check_model_wiring(made);
+  return made;
 }
 
 namespace {
@@ -190,6 +204,7 @@ std::unique_ptr<DataLoader> make_loader(const ModelHandle& model, Stage stage, c
                                         const std::string& path, uint64_t seed) {
   DatasetHandle dataset = model.make_dataset(stage, section, path);
   if (!dataset) return nullptr;
+  training::check_model_wiring(model, &dataset, path);
   return std::make_unique<DataLoader>(std::move(dataset), LoaderOptions::from_section(section, path), seed);
 }
 
@@ -227,6 +242,11 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   parts.model = make_model(config);
   init_weights(*parts.model.torch_module(), config);
   const Json model_config = parts.model.config();
+  if (config.contains("init_from_adapters") && config["init_from_adapters"].is_string())
+    load_adapters(*parts.model.torch_module(), config["init_from_adapters"].get<std::string>());
+  const Json adapters = section(model_config, "adapters");
+  const bool adapters_only = section(adapters, AdapterModuleMixin::kGlobalConfigKey).value("train_only", false);
+  if (adapters_only) train_adapters_only(*parts.model.torch_module(), adapters);
   if (const Json& train = section(model_config, "train_ds"); !train.empty())
     parts.train = make_loader(parts.model, Stage::kTrain, train, "model.train_ds", static_cast<uint64_t>(seed));
   parts.validation = make_eval_loaders(parts.model, Stage::kValidate, model_config, static_cast<uint64_t>(seed),
@@ -258,6 +278,11 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   training::Trainer trainer(options, std::move(parts));
   trainer.on_save_nemo([&](const std::string& path) {
     save_nemo(trainer.model(), path);
+    if (adapters_only) {
+      const std::string file = path.substr(0, path.size() - (path.ends_with(".nemo") ? 5 : 0)) + ".adapters.pt";
+      save_adapters(*trainer.model().torch_module(), adapters, file);
+      log_info("adapters", "saved {}", file);
+    }
     summary.nemo = path;
   });
   const auto note = [&](const training::FitResult& result) {

@@ -16,6 +16,8 @@
 #include "core/config/yaml_loader.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
+#include "core/plugins/target_check.h"
+#include "core/training/model_wiring.h"
 #include "core/training/parameters.h"
 
 namespace fathom {
@@ -136,7 +138,9 @@ RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool 
   Json section = restored.config;
   section["_target_"] = restored.config[key];
   const Json context = {{"restoring", true}, {"restore_dir", restored.artifacts->path()}};
+  plugins::check_targets(section);
   restored.model = ModelHandle(create_object(1u << FATHOM_KIND_MODEL, section, "", context));
+  training::check_model_wiring(restored.model);
 
   const auto& weights = archive.at(checkpoint::kNemoWeights);
   const auto state = checkpoint::load_torch_bytes(weights.bytes, path + ":" + std::string(checkpoint::kNemoWeights));

@@ -86,12 +86,16 @@ fathom_status create(uint32_t, fathom_str, fathom_str, fathom_str, fathom_object
 }
 int32_t thread_budget() { return 1; }
 int32_t cancelled() { return 0; }
+fathom_status intern_source(fathom_str, fathom_str, uint32_t* id) {
+  *id = 0;  // only messages of typed calls need it
+  return FATHOM_OK;
+}
 const void* get_extension(fathom_str) { return nullptr; }
 
 const fathom_host kHost = {
     sizeof(fathom_host), FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR,       &set_error,   &last_error, &log_text,
     &intern_type,        &type_text,       &register_element_type, &check_ports, &create,     &thread_budget,
-    &cancelled,          &get_extension};
+    &cancelled,          &intern_source,   &get_extension};
 
 fathom_status add(void*, const fathom_component* component) {
   return fathom::guard([&] {
@@ -122,7 +126,7 @@ Json ports_of(const fathom_component& component) {
   const auto result = fathom::plugins::run_in_child(
       [&]() -> std::string {
         const fathom_create_args args = {sizeof(fathom_create_args), fathom::to_abi("{}"), fathom::to_abi(""),
-                                         fathom::to_abi("{}")};
+                                         fathom::to_abi("{}"),       component.name,       {}};
         void* self = nullptr;
         if (component.create(&args, &self) != FATHOM_OK) return {};
         const auto& table = *static_cast<const fathom_module_v1*>(component.vtable);

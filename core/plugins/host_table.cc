@@ -9,10 +9,12 @@
 
 #include "core/base/interrupt.h"
 #include "core/base/log.h"
+#include "core/plugins/access_state.h"
 #include "core/plugins/registry.h"
 #include "core/typing/element_type.h"
 #include "core/typing/neural_type.h"
 #include "core/typing/port_check.h"
+#include "core/typing/value_source.h"
 
 namespace fathom::plugins {
 namespace {
@@ -69,6 +71,10 @@ void type_text(fathom_type_id id, const fathom_text_sink* out) {
   guard([&] { write(out, id == typing::kNoType ? std::string("no type") : typing::type_of(id).text()); });
 }
 
+fathom_status intern_source(fathom_str owner, fathom_str port, uint32_t* id) {
+  return guard([&] { *id = typing::intern_source(to_view(owner), to_view(port)); });
+}
+
 fathom_status check_ports(int32_t outputs, fathom_str owner, const fathom_port* ports, size_t port_count,
                           const fathom_named_value* values, size_t value_count) {
   return guard([&] {
@@ -77,7 +83,7 @@ fathom_status check_ports(int32_t outputs, fathom_str owner, const fathom_port* 
     if (outputs != 0)
       typing::check_outputs(to_view(owner), declared, given);
     else
-      typing::check_inputs(to_view(owner), declared, given);
+      typing::check_inputs(to_view(owner), declared, given, {.refuse_none = true});
   });
 }
 
@@ -104,7 +110,7 @@ int32_t cancelled() { return interrupt_requested() != 0 ? 1 : 0; }
 
 struct Extensions {
   std::mutex mutex;
-  std::map<std::string, const void*, std::less<>> by_id;
+  std::map<std::string, const void*, std::less<>> by_id{{FATHOM_ACCESS_EXTENSION, access_table()}};
 };
 Extensions& extensions() {
   static auto* instance = new Extensions();  // plugins may ask while the process ends
@@ -134,7 +140,7 @@ const fathom_host* host_table() {
   static const fathom_host table = {sizeof(fathom_host),  FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR, &set_error,
                                     &last_error,          &log_text,        &intern_type,     &type_text,
                                     &record_element_type, &check_ports,     &create,          &thread_budget,
-                                    &cancelled,           &get_extension};
+                                    &cancelled,           &intern_source,   &get_extension};
   return &table;
 }
 

@@ -51,31 +51,6 @@ Json component_json(const ProvidedComponent& component, const PluginRecord& plug
   return out;
 }
 
-std::string type_text(const Json& type) {
-  if (type.is_string()) return type.get<std::string>();
-  std::string axes = "any shape";
-  if (type.contains("axes") && type["axes"].is_array()) {
-    axes.clear();
-    for (const auto& axis : type["axes"]) {
-      const std::string kind = axis.is_object()   ? axis.value("kind", "?")
-                               : axis.is_string() ? axis.get<std::string>()
-                                                  : axis.dump();
-      axes += (axes.empty() ? "" : " ") + kind;
-    }
-    if (axes.empty()) axes = "scalar";
-  }
-  std::string text =
-      type.contains("elements") && type["elements"].is_string() ? type["elements"].get<std::string>() : "any type";
-  if (type.contains("params") && type["params"].is_object()) {
-    std::string params;
-    for (const auto& [name, value] : type["params"].items()) {
-      if (!value.is_null()) params += (params.empty() ? "" : ", ") + name + "=" + value.dump();
-    }
-    if (!params.empty()) text += "(" + params + ")";
-  }
-  return "[" + axes + "] " + text;
-}
-
 void options_text(std::string& out, const Json& options, const std::string& indent) {
   size_t width = 0;
   for (const auto& option : options) {
@@ -99,7 +74,7 @@ void ports_text(std::string& out, const Json& component, const char* key) {
   if (!component.contains(key) || component[key].empty()) return;
   out += fmt::format("{}:\n", key);
   for (const auto& port : component[key]) {
-    out += fmt::format("  {}: {}", port.value("name", ""), type_text(port.value("type", Json::object())));
+    out += fmt::format("  {}: {}", port.value("name", ""), port_type_text(port.value("type", Json::object())));
     if (port.value("optional", false)) out += ", optional";
     if (const int depth = port.value("list_depth", 0); depth > 0)
       out += depth == 1 ? ", in a list" : fmt::format(", in {} lists", depth);
@@ -108,6 +83,31 @@ void ports_text(std::string& out, const Json& component, const char* key) {
 }
 
 }  // namespace
+
+std::string port_type_text(const Json& type) {
+  if (type.is_string()) return type.get<std::string>();
+  std::string axes = "any shape";
+  if (type.contains("axes") && type["axes"].is_array()) {
+    axes.clear();
+    for (const auto& axis : type["axes"]) {
+      const std::string kind = axis.is_object()   ? axis.value("kind", "?")
+                               : axis.is_string() ? axis.get<std::string>()
+                                                  : axis.dump();
+      axes += (axes.empty() ? "" : " ") + kind;
+    }
+    if (axes.empty()) axes = "scalar";
+  }
+  std::string text =
+      type.contains("elements") && type["elements"].is_string() ? type["elements"].get<std::string>() : "any type";
+  if (type.contains("params") && type["params"].is_object()) {
+    std::string params;
+    for (const auto& [name, value] : type["params"].items()) {
+      if (!value.is_null()) params += (params.empty() ? "" : ", ") + name + "=" + value.dump();
+    }
+    if (!params.empty()) text += "(" + params + ")";
+  }
+  return "[" + axes + "] " + text;
+}
 
 Json plugins_json(const std::vector<PluginRecord>& plugins) {
   Json out = Json::array();

@@ -21,5 +21,7 @@ std::string plugins_text(const std::vector<PluginRecord>& plugins, const SearchP
 // A list, as several kinds may use one name. Throws Error as PluginRegistry::find does.
 Json info_json(PluginRegistry& registry, const std::string& name);
 std::string info_text(const Json& info);
+// "[B D T] SpectrogramType": a port's type in JSON form for people.
+std::string port_type_text(const Json& type);
 
 }  // namespace fathom::plugins

@@ -368,8 +368,8 @@ fathom_object PluginRegistry::create(uint32_t kinds, const Json& section, const 
   const fathom_component* component = load(kinds, selection.name, where);
 
   const std::string config_text = config_text_of(selection.options), context_text = context.dump();
-  const fathom_create_args args = {sizeof(fathom_create_args), to_abi(config_text), to_abi(config_path),
-                                   to_abi(context_text)};
+  const fathom_create_args args = {sizeof(fathom_create_args), to_abi(config_text),           to_abi(config_path),
+                                   to_abi(context_text),       to_abi(found.component->name), to_abi(found.plugin)};
   fathom_object object{component, nullptr};
   try {
     check(component->create(&args, &object.self));

@@ -70,7 +70,8 @@ bool all_defaults(const Json& schema) {
 
 fathom_status make(const fathom_component& component, const Json& options, void** self) {
   const std::string text = options.dump();
-  const fathom_create_args args = {sizeof(fathom_create_args), to_abi(text), to_abi("validate"), to_abi("{}")};
+  const fathom_create_args args = {
+      sizeof(fathom_create_args), to_abi(text), to_abi("validate"), to_abi("{}"), component.name, {}};
   return component.create(&args, self);
 }
 

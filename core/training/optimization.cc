@@ -275,7 +275,7 @@ void Optimization::load_optimizer_state(const PickleValue& saved, const std::str
         item = value.as_int();
       else if (value.kind() == PickleValue::Kind::kFloat)
         item = value.as_double();
-      std::deque<std::vector<fathom_value>> arena;
+      std::vector<std::vector<fathom_value>> arena;
       const fathom_named_value named = {to_abi(name.as_string()), item.to_abi(arena)};
       try {
         check(optimizer_.vtable().load_state(optimizer_.self(), target->second, &named));

@@ -134,6 +134,12 @@ std::vector<std::string> load_part_of_state_dict(torch::nn::Module& module, cons
   return loaded;
 }
 
+int64_t count_parameters(const torch::nn::Module& module) {
+  int64_t count = 0;
+  for (const auto& [name, parameter] : named_parameters(module)) count += parameter.numel();
+  return count;
+}
+
 double gradient_norm(const NamedTensors& parameters) {
   const auto gradients = gradients_of(parameters);
   if (gradients.empty()) return 0;

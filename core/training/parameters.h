@@ -14,6 +14,8 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 // As Python's named_parameters(): a module's own first, then its children's; a tensor met twice is listed once.
 NamedTensors named_parameters(const torch::nn::Module& module);
 
+int64_t count_parameters(const torch::nn::Module& module);
+
 // As Python's state_dict(): for each module its parameters, then its buffers, then its children. Shares memory.
 NamedTensors state_dict(const torch::nn::Module& module);
 

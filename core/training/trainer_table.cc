@@ -2,16 +2,12 @@
 
 #include <ATen/ATen.h>
 
+#include "core/training/model_wiring.h"
+
 namespace fathom::training {
 namespace {
 
 Trainer& trainer(void* ctx) { return *static_cast<Trainer*>(ctx); }
-
-int64_t count_parameters(const torch::nn::Module& module) {
-  int64_t count = 0;
-  for (const auto& [name, parameter] : named_parameters(module)) count += parameter.numel();
-  return count;
-}
 
 // "fathom::asr::ConvASREncoderImpl" -> "ConvASREncoder".
 std::string short_type(const torch::nn::Module& module) {
@@ -141,7 +137,10 @@ TrainerTable::TrainerTable(Trainer& owner) {
     });
   };
   table_.model_summary = [](void* ctx, int32_t depth, const fathom_text_sink* json) {
-    write(json, model_summary(*trainer(ctx).module_, depth).dump());
+    Json summary = model_summary(*trainer(ctx).module_, depth);
+    if (const ModelHandle& model = trainer(ctx).model(); !model.wiring().empty())
+      summary["wiring"] = typing::wiring_text(training::model_wiring(model));
+    write(json, summary.dump());
   };
   table_.resumed_from = [](void* ctx) { return to_abi(trainer(ctx).resumed_from_); };
 }

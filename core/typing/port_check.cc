@@ -63,12 +63,13 @@ struct Call {
   bool semantic;
   bool ignore_collections;
   const Attach* attach;
+  bool refuse_none = false;
 };
 
 void check_leaf(const Call& call, const fathom_port& port, int declared_rank, const fathom_value& value) {
   if (call.semantic && value.type != kNoType && value.type != port.type && port.type != kNoType) {
     const Comparison result = compare(port.type, value.type);
-    if (!accepted(result)) throw semantic_error(call.owner, port, value.type, result);
+    if (!accepted(result)) throw semantic_error(call.owner, port, value, result);
   }
   if (call.attach != nullptr) (*call.attach)(value, port.type);
   if (value.rank >= 0 && declared_rank >= 0 && value.rank != declared_rank) {
@@ -93,10 +94,11 @@ void check_nested(const Call& call, const fathom_port& port, int declared_rank, 
 // A whole input: unlike what lies inside a list, a bare value is not asked for its depth.
 void check_input(const Call& call, const fathom_port& port, const fathom_value& value) {
   const int declared_rank = rank_of(port.type);
+  if (call.refuse_none && value.kind == FATHOM_VALUE_NONE && !is_optional(port)) throw none_error(call.owner, port);
   if (value.kind != FATHOM_VALUE_LIST) return check_leaf(call, port, declared_rank, value);
   if (call.semantic && value.type != kNoType && value.type != port.type && port.type != kNoType) {
     const Comparison result = compare(port.type, value.type);
-    if (!accepted(result)) throw semantic_error(call.owner, port, value.type, result);
+    if (!accepted(result)) throw semantic_error(call.owner, port, value, result);
   }
   check_nested(call, port, declared_rank, value, 0);
 }
@@ -112,7 +114,7 @@ void check_inputs(std::string_view owner, std::span<const fathom_port> ports,
   if (!count_fits(ports, values.size())) {
     throw count_error(owner, false, ports, mandatory_count(ports), values.size(), values);
   }
-  const Call call{owner, false, semantic_checks_enabled(), options.ignore_collections, nullptr};
+  const Call call{owner, false, semantic_checks_enabled(), options.ignore_collections, nullptr, options.refuse_none};
   Given given;
   for (size_t i = 0; i < values.size(); ++i) {
     const std::string_view name = view(values[i].name);

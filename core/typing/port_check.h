@@ -8,6 +8,7 @@
 //   inputs   mandatory <= number of values <= ports; every name is a port's, once; a value that carries a type must be
 //            SAME or GREATER; a shape must have as many dimensions as the port has axes. Values inside lists likewise,
 //            and they must be as deep as the port's list_depth (a bare value may enter a list port).
+//            NeMo lets None into any port, to fail inside forward; refuse_none does not.
 //   outputs  the same counts, names, depths and ranks; types are attached, not compared.
 // As in NeMo, a missing mandatory input is noticed by the number of values, not by its name.
 // Both checks do nothing while typecheck_enabled() is false; semantic_checks_enabled() governs the comparison only.
@@ -37,6 +38,7 @@ enum class PortFault : uint8_t {
   kSemantic,
   kInputRank,
   kInputDepth,
+  kInputNone,  // nothing, given for a mandatory port
   kOutputCount,
   kUnknownOutput,
   kOutputRank,
@@ -65,6 +67,7 @@ class PortError : public Error {
 
 struct CheckOptions {
   bool ignore_collections = false;  // values may be nested deeper or flatter than declared
+  bool refuse_none = false;         // nothing at all (None) enters an optional port only
 };
 
 // `owner` names the component in messages. Throws PortError.

@@ -23,6 +23,7 @@ constexpr bool kSanitized = false;
 #endif
 }  // namespace
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"  // the pairs below do match
 void* operator new(size_t size) {
   ++t_allocations;
   if (void* memory = std::malloc(size)) return memory;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/base/text.h"
+#include "core/typing/value_source.h"
 
 namespace fathom::typing {
 namespace {
@@ -28,8 +29,12 @@ std::string lists(uint32_t depth) {
   return depth == 1 ? "a list of values" : "lists nested " + std::to_string(depth) + " deep";
 }
 
-// What to do about a value whose type was refused.
-std::string advice(const NeuralType& declared, const NeuralType& value, Comparison result) {
+// The key of an owner that is written as "model.encoder (asr.ConvASREncoder of plugin 'asr')".
+std::string place_of(std::string_view owner) { return std::string(owner.substr(0, owner.find(" ("))); }
+
+}  // namespace
+
+std::string type_advice(const NeuralType& declared, const NeuralType& value, Comparison result) {
   switch (result) {
     case Comparison::kLess:
       return "the port takes only the special case " + declared.elements.cls->name + " of " + value.elements.cls->name +
@@ -44,13 +49,22 @@ std::string advice(const NeuralType& declared, const NeuralType& value, Comparis
   }
 }
 
-}  // namespace
-
 std::string_view port_fault_name(PortFault fault) {
-  constexpr std::array<std::string_view, 14> kNames = {
-      "positional",   "input_count",           "unknown_name", "duplicate_name", "semantic",
-      "input_rank",   "input_depth",           "output_count", "unknown_output", "output_rank",
-      "output_depth", "container_declaration", "not_typing",   "old_ports"};
+  constexpr std::array<std::string_view, 15> kNames = {"positional",
+                                                       "input_count",
+                                                       "unknown_name",
+                                                       "duplicate_name",
+                                                       "semantic",
+                                                       "input_rank",
+                                                       "input_depth",
+                                                       "input_none",
+                                                       "output_count",
+                                                       "unknown_output",
+                                                       "output_rank",
+                                                       "output_depth",
+                                                       "container_declaration",
+                                                       "not_typing",
+                                                       "old_ports"};
   return kNames[static_cast<size_t>(fault)];
 }
 
@@ -65,6 +79,7 @@ PortErrorKind kind_of(PortFault fault) {
     case PortFault::kSemantic:
     case PortFault::kInputRank:
     case PortFault::kInputDepth:
+    case PortFault::kInputNone:
     case PortFault::kOutputRank:
     case PortFault::kOutputDepth: return PortErrorKind::kNeuralPortNmTensorMismatchError;
     case PortFault::kContainerDeclaration:
@@ -86,7 +101,7 @@ std::string_view port_error_kind_name(PortErrorKind kind) {
 PortError positional_error(std::string_view owner, std::span<const fathom_port> ports) {
   return {PortFault::kPositional,
           Error(Code::kFailed, std::string(owner) + ": a value was passed without its port's name")
-              .at(std::string(owner))
+              .at(place_of(owner))
               .expected(port_names(ports))
               .next("pass every value by name")};
 }
@@ -108,7 +123,7 @@ PortError count_error(std::string_view owner, bool outputs, std::span<const fath
   return {
       outputs ? PortFault::kOutputCount : PortFault::kInputCount,
       Error(Code::kFailed, std::string(owner) + ": wrong number of " + noun)
-          .at(std::string(owner))
+          .at(place_of(owner))
           .seen(std::to_string(count) + (given.empty() ? "" : ": " + join(given, ", ")))
           .expected((mandatory == ports.size() ? std::to_string(mandatory)
                                                : std::to_string(mandatory) + " to " + std::to_string(ports.size())) +
@@ -123,24 +138,26 @@ PortError name_error(std::string_view owner, PortFault fault, std::span<const fa
   for (const auto& port : ports) known.push_back(name_of(port));
   if (fault == PortFault::kDuplicateName) {
     return {fault, Error(Code::kFailed, std::string(owner) + ": port " + quoted(name) + " was given twice")
-                       .at(std::string(owner))
+                       .at(place_of(owner))
                        .next("give each port once")};
   }
   return {fault, Error(Code::kFailed, std::string(owner) + " has no " + noun + " " + quoted(name))
-                     .at(std::string(owner))
+                     .at(place_of(owner))
                      .seen(std::string(name))
                      .expected(port_names(ports))
                      .candidates(nearest_names(name, known))};
 }
 
-PortError semantic_error(std::string_view owner, const fathom_port& port, TypeId value, Comparison result) {
+PortError semantic_error(std::string_view owner, const fathom_port& port, const fathom_value& value,
+                         Comparison result) {
+  const std::string source = source_text(value.source);
   return {PortFault::kSemantic,
           Error(Code::kFailed, std::string(owner) + ": input " + quoted(name_of(port)) +
                                    " got a value of another neural type (" + std::string(comparison_name(result)) + ")")
-              .at(std::string(owner) + "." + name_of(port))
-              .seen(type_text(value))
+              .at(place_of(owner) + "." + name_of(port))
+              .seen(type_text(value.type) + (source.empty() ? "" : ", from " + source))
               .expected(type_text(port.type))
-              .next(advice(type_of(port.type), type_of(value), result)),
+              .next(type_advice(type_of(port.type), type_of(value.type), result)),
           result};
 }
 
@@ -148,7 +165,7 @@ PortError rank_error(std::string_view owner, bool outputs, const fathom_port& po
   return {outputs ? PortFault::kOutputRank : PortFault::kInputRank,
           Error(Code::kFailed, std::string(owner) + ": " + (outputs ? "output " : "input ") + quoted(name_of(port)) +
                                    " has the wrong number of dimensions")
-              .at(std::string(owner) + "." + name_of(port))
+              .at(place_of(owner) + "." + name_of(port))
               .seen(std::to_string(rank) + (rank == 1 ? " dimension" : " dimensions"))
               .expected(std::to_string(rank_of(port.type)) + ": " + type_of(port.type).str())
               .next(outputs ? "correct what forward returns, or the declared axes" : "unsqueeze or reshape the value")};
@@ -158,10 +175,18 @@ PortError depth_error(std::string_view owner, bool outputs, const fathom_port& p
   return {outputs ? PortFault::kOutputDepth : PortFault::kInputDepth,
           Error(Code::kFailed, std::string(owner) + ": " + (outputs ? "output " : "input ") + quoted(name_of(port)) +
                                    " is not nested in lists as declared")
-              .at(std::string(owner) + "." + name_of(port))
+              .at(place_of(owner) + "." + name_of(port))
               .seen(lists(depth))
               .expected(lists(port.list_depth))
               .next("match the port's list_depth, or ask for ignore_collections")};
+}
+
+PortError none_error(std::string_view owner, const fathom_port& port) {
+  return {PortFault::kInputNone,
+          Error(Code::kFailed, std::string(owner) + ": input " + quoted(name_of(port)) + " got nothing (None)")
+              .at(place_of(owner) + "." + name_of(port))
+              .expected(type_text(port.type))
+              .next("give it a value; only an optional port may be left empty")};
 }
 
 PortError declaration_error(std::string_view port, const std::string& seen) {
@@ -175,13 +200,13 @@ PortError declaration_error(std::string_view port, const std::string& seen) {
 PortError owner_error(std::string_view owner, PortFault fault) {
   if (fault == PortFault::kOldPorts) {
     return {fault, Error(Code::kFailed, std::string(owner) + " declares its ports in the old form")
-                       .at(std::string(owner))
+                       .at(place_of(owner))
                        .seen("input_ports, output_ports")
                        .next("declare input_types and output_types instead")};
   }
   return {fault,
           Error(Code::kFailed, std::string(owner) + " declares no neural types but was called as a typed component")
-              .at(std::string(owner))
+              .at(place_of(owner))
               .next("give it input and output ports, or call it without type checks")};
 }
 

@@ -30,7 +30,7 @@ PortList::PortList(std::vector<Port> ports) {
   }
   ports_ = std::make_unique<const std::vector<Port>>(std::move(ports));
   for (const Port& port : *ports_) {
-    table_.push_back({{port.name.data(), port.name.size()}, port.type, port.optional ? 1u : 0u, port.list_depth});
+    table_.push_back({{port.name.data(), port.name.size()}, port.type, port.optional ? 1u : 0u, port.list_depth, 0});
   }
 }
 

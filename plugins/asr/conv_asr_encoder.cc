@@ -140,6 +140,21 @@ Values ConvASREncoder::forward(const Values& in) {
   return {{"outputs", state.outputs.back()}, {"encoded_lengths", state.lengths->lengths()}};
 }
 
+void ConvASREncoder::add_adapter(const std::string& name, const Json& config) {
+  for (const auto& block : blocks_) {
+    Json section = config;
+    section["in_features"] = block->filters();
+    block->add_adapter(name, section);
+  }
+}
+bool ConvASREncoder::is_adapter_available() const { return blocks_.front()->is_adapter_available(); }
+void ConvASREncoder::set_enabled_adapters(const std::optional<std::string>& name, bool enabled) {
+  for (const auto& block : blocks_) block->set_enabled_adapters(name, enabled);
+}
+std::vector<std::string> ConvASREncoder::get_enabled_adapters() const {
+  return blocks_.front()->get_enabled_adapters();
+}
+
 Values ConvASREncoder::input_example() const {
   const auto options = parameters().front().options();
   return {{"audio_signal", at::randn({1, feat_in_, 256}, options.dtype(at::kFloat)).to(options.dtype())},

@@ -25,7 +25,8 @@ struct JasperLayerOptions {
 
 // audio_signal (B, D, T), length (B) -> outputs (B, D', T'), encoded_lengths (B). D = feat_in * frame_splicing.
 // State: encoder.N.mconv.M.…, encoder.N.res.R.M.…
-class ConvASREncoder final : public NeuralModule {
+// Adapters go into every block, with the block's filters as their in_features.
+class ConvASREncoder final : public NeuralModule, public AdapterHost {
  public:
   struct Options {
     std::vector<JasperLayerOptions> jasper;
@@ -46,6 +47,11 @@ class ConvASREncoder final : public NeuralModule {
   Values forward(const Values& in) override;
   Values input_example() const override;
   static void describe_ports(Json& schema);
+
+  void add_adapter(const std::string& name, const Json& config) override;
+  bool is_adapter_available() const override;
+  void set_enabled_adapters(const std::optional<std::string>& name, bool enabled) override;
+  std::vector<std::string> get_enabled_adapters() const override;
 
   int64_t feat_out() const { return feat_out_; }
   int64_t subsampling_factor() const { return subsampling_factor_; }  // frames in per frame out

@@ -7,6 +7,8 @@
 #include <array>
 #include <cmath>
 
+#include "fathom/adapter.h"
+
 namespace fathom::asr {
 namespace {
 
@@ -97,14 +99,15 @@ EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context) : Model(std::m
     spec_augmentation_ =
         make_module(with_target(config_["spec_augment"], "nemo.collections.asr.modules.SpectrogramAugmentation"),
                     child_path("spec_augment"));
-    register_module("spec_augmentation", spec_augmentation_.torch_module());
+    add_child("spec_augmentation", spec_augmentation_);
   }
   loss_ = make_module({{"_target_", "nemo.collections.asr.losses.ctc.CTCLoss"},
                        {"num_classes", static_cast<int64_t>(labels_.size())},
                        {"zero_infinity", true},
                        {"reduction", config_.value("ctc_reduction", std::string("mean_batch"))}},
                       child_path("loss"));
-  register_module("loss", loss_.torch_module());
+  add_child("loss", loss_);
+  setup_adapters(*this, config_, "encoder");
 
   const Json decoding =
       config_.contains("decoding") && config_["decoding"].is_object() ? config_["decoding"] : Json::object();
@@ -436,18 +439,21 @@ std::vector<Json> EncDecCTCModel::predict_step(const Values& batch, const Json& 
 }
 
 std::vector<std::pair<std::string, std::string>> EncDecCTCModel::wiring() const {
-  std::vector<std::pair<std::string, std::string>> edges;
+  std::vector<std::pair<std::string, std::string>> edges = {{"batch.audio_signal", "preprocessor.input_signal"},
+                                                            {"batch.a_sig_length", "preprocessor.length"}};
   if (spec_augmentation_) {
-    edges = {{"preprocessor.processed_signal", "spec_augmentation.input_spec"},
-             {"preprocessor.processed_length", "spec_augmentation.length"},
-             {"spec_augmentation.augmented_spec", "encoder.audio_signal"}};
+    edges.insert(edges.end(), {{"preprocessor.processed_signal", "spec_augmentation.input_spec"},
+                               {"preprocessor.processed_length", "spec_augmentation.length"},
+                               {"spec_augmentation.augmented_spec", "encoder.audio_signal"}});
   } else {
-    edges = {{"preprocessor.processed_signal", "encoder.audio_signal"}};
+    edges.emplace_back("preprocessor.processed_signal", "encoder.audio_signal");
   }
   edges.insert(edges.end(), {{"preprocessor.processed_length", "encoder.length"},
                              {"encoder.outputs", "decoder.encoder_output"},
                              {"decoder.logprobs", "loss.log_probs"},
-                             {"encoder.encoded_lengths", "loss.input_lengths"}});
+                             {"batch.transcripts", "loss.targets"},
+                             {"encoder.encoded_lengths", "loss.input_lengths"},
+                             {"batch.transcript_length", "loss.target_lengths"}});
   return edges;
 }
 

@@ -42,7 +42,7 @@ std::pair<int64_t, int64_t> conv_padding(int64_t kernel, int64_t stride, int64_t
   return {kernel - 1 - future_context, future_context};
 }
 
-JasperBlock::JasperBlock(const JasperBlockOptions& options) : options_(options) {
+JasperBlock::JasperBlock(const JasperBlockOptions& options) : AdapterModuleMixin(this), options_(options) {
   const JasperBlockOptions& o = options_;
   if (o.repeat < 1) throw Error(Code::kFailed, "a block needs repeat >= 1").seen(std::to_string(o.repeat));
   if (o.residual_mode != "add" && o.residual_mode != "stride_add" && o.residual_mode != "max") {
@@ -161,6 +161,10 @@ JasperBlock::State JasperBlock::forward(const State& in) {
     x = activate(x, o.activation);
     if (dropout > 0) x = at::dropout(x, dropout, true);
   }
+
+  if (!get_enabled_adapters().empty()) x = forward_enabled_adapters(x.transpose(1, 2)).transpose(1, 2);
+  if (is_access_enabled(model_guid()) && access_config(model_guid()).value("save_encoder_tensors", false))
+    register_accessible_tensor("encoder", x);
 
   State out{{}, lengths};
   if (o.residual && !o.residual_panes.empty()) out.outputs = in.outputs;

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "activation.h"
+#include "fathom/access.h"
+#include "fathom/adapter.h"
 #include "masked_conv.h"
 #include "squeeze_excite.h"
 
@@ -44,7 +46,9 @@ std::pair<int64_t, int64_t> conv_padding(int64_t kernel, int64_t stride, int64_t
 
 // Children: mconv.N (convolutions, norms, and in between the activations and dropouts, which have no parameters),
 // res.R.N.
-class JasperBlock : public torch::nn::Module {
+// The block's output passes its enabled adapters, and is handed out as "encoder" while the process's access settings
+// have `save_encoder_tensors`.
+class JasperBlock : public torch::nn::Module, public AdapterModuleMixin, public AccessMixin {
  public:
   explicit JasperBlock(const JasperBlockOptions& options);
   // What flows between blocks: the outputs that a dense residual may still need (the last is the newest) and the
@@ -54,6 +58,7 @@ class JasperBlock : public torch::nn::Module {
     LengthMaskPtr lengths;
   };
   State forward(const State& in);
+  int64_t filters() const { return options_.filters; }
 
  private:
   // One convolution (two when separable) with its norm.

@@ -63,6 +63,7 @@ std::string ModelSummary::table(const Json& summary) {
   char size[40];
   std::snprintf(size, sizeof size, "%.3f", static_cast<double>(summary.at("total").get<int64_t>()) * 4 / 1e6);
   add(size, "Total estimated model params size (MB)");
+  if (summary.contains("wiring")) out += "\n" + summary.at("wiring").get<std::string>();
   out.pop_back();
   return out;
 }

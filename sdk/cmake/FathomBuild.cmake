@@ -87,6 +87,9 @@ function(fathom_add_collected_tests)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     if(pch)
       fathom_reuse_pch(${name} ${pch})
+      if(pch STREQUAL fathom_plugin_pch)  # a precompiled header wants the flags it was made with
+        set_target_properties(${name} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+      endif()
     endif()
     # One ctest entry per program: a process start with libtorch costs 0.3 s, hundreds of them would be minutes.
     add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)

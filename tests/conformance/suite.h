@@ -40,6 +40,7 @@ void add_loader_suites(std::vector<Suite>& suites);
 void add_checkpoint_suites(std::vector<Suite>& suites);
 void add_optim_suites(std::vector<Suite>& suites);
 void add_model_suites(std::vector<Suite>& suites);
+void add_module_core_suites(std::vector<Suite>& suites);
 void add_freezing_suites(std::vector<Suite>& suites);
 void add_asr_suites(std::vector<Suite>& suites);
 void add_parity_suites(std::vector<Suite>& suites);

@@ -23,6 +23,9 @@ std::vector<Suite> all_suites() {
   add_partial_load_suites(suites);
   add_model_suites(suites);
 #endif
+#ifdef FATHOM_SUITES_MODULE_CORE
+  add_module_core_suites(suites);
+#endif
 #ifdef FATHOM_SUITES_FREEZING
   add_freezing_suites(suites);
 #endif

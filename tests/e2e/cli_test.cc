@@ -53,6 +53,23 @@ TEST(Cli, ConfigProblemsAreStatus1AndAllToldAtOnce) {
   EXPECT_EQ(fathom({"train", "-cn", "no_such_config"}).status, 1);
 }
 
+TEST(Cli, TheReferencePagesAreThoseThePluginsGive) {
+  size_t pages = 0;
+  for (const auto& plugin : std::filesystem::directory_iterator(FATHOM_BINARY_DIR "/lib/fathom/plugins")) {
+    if (plugin.path().extension() != ".so") continue;
+    const std::string name = plugin.path().stem();
+    const Result page = fathom({"plugins", "info", name, "--markdown"});
+    EXPECT_EQ(page.status, 0) << page.err;
+    EXPECT_EQ(page.out, read_file(std::string(FATHOM_SOURCE_DIR "/docs/reference/") + name + ".md"))
+        << "run ./dev docs";
+    ++pages;
+  }
+  EXPECT_GE(pages, 6u);
+  const Result unknown = fathom({"plugins", "info", "optimizer", "--markdown"});
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_TRUE(contains(unknown.err, "did you mean: optimizers")) << unknown.err;
+}
+
 TEST(Cli, InputsThatAreNotThereAreStatus66) {
   EXPECT_EQ(fathom({"transcribe", "/no/such.nemo", "a.wav"}).status, 66);
   EXPECT_EQ(fathom({"inspect", "/no/such.nemo"}).status, 66);

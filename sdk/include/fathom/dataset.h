@@ -142,6 +142,14 @@ class DatasetHandle {
   }
 
   explicit operator bool() const { return static_cast<bool>(handle_); }
+  std::string name() const { return handle_.name(); }
+  // What its batches hold; empty when it does not say.
+  std::vector<fathom_port> ports() const {
+    const fathom_port* ports = nullptr;
+    size_t count = 0;
+    check(handle_.vtable().ports(handle_.self(), &ports, &count));
+    return {ports, ports + count};
+  }
   int64_t size() const {
     int64_t size = 0;
     check(handle_.vtable().size(handle_.self(), &size));

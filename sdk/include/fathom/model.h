@@ -80,6 +80,7 @@ class Model : public NeuralModule {
   virtual void load_state(const Json& state) {}
 
   const Json& config() const { return config_; }
+  const std::vector<std::pair<std::string, ModuleHandle>>& children_by_name() const { return children_; }
   const ModelContext& context() const { return context_; }
 
  protected:
@@ -89,13 +90,19 @@ class Model : public NeuralModule {
     if (!default_target.empty() && !section.contains("_target_") && !section.contains("cls"))
       section["_target_"] = default_target;
     ModuleHandle child = make_module(section, context_.config_path.empty() ? name : context_.config_path + "." + name);
-    register_module(name, child.torch_module());
+    add_child(name, child);
     return child;
+  }
+  // Registers a child made elsewhere under `name`, which wiring() may then use.
+  void add_child(const std::string& name, const ModuleHandle& child) {
+    register_module(name, child.torch_module());
+    children_.emplace_back(name, child);
   }
   Json config_;
 
  private:
   ModelContext context_;
+  std::vector<std::pair<std::string, ModuleHandle>> children_;
 };
 
 namespace model_detail {
@@ -156,6 +163,15 @@ inline const fathom_model_v1* vtable() {
           write(json, edges.dump());
         });
       },
+      [](void* self, size_t index, fathom_str* name, fathom_object* object) {
+        return guard([&] {
+          const auto& children = model(self).children_by_name();
+          *object = {nullptr, nullptr};
+          if (index >= children.size()) return;
+          *name = to_abi(children[index].first);
+          *object = children[index].second.borrowed();
+        });
+      },
       [](void* self, const fathom_text_sink* json) {
         return guard([&] { write_state(json, model(self).save_state()); });
       },
@@ -188,7 +204,7 @@ struct KindOf<T, std::enable_if_t<std::is_base_of_v<Model, T>>> {
       ModelContext model_context{context.value("restoring", false), context.value("restore_dir", std::string()),
                                  context.value("world_size", int64_t{1}), path};
       auto model = std::make_shared<T>(parse_json(args->config, "a model's config"), std::move(model_context));
-      model->set_owner_name(path.empty() ? std::string("model") : path);
+      model->set_owner_name(module_detail::owner_text(*args));
       *self = new module_detail::ModuleBox{model, model};
     });
   }
@@ -248,6 +264,24 @@ class ModelHandle {
   }
   Json config() const { return read_json(handle_.vtable().config); }
   Json wiring() const { return read_json(handle_.vtable().wiring); }
+  // Its children by name; valid while the model lives.
+  std::vector<std::pair<std::string, ModuleHandle>> children() const {
+    std::vector<std::pair<std::string, ModuleHandle>> out;
+    for (size_t i = 0;; ++i) {
+      fathom_str name{};
+      fathom_object object{nullptr, nullptr};
+      check(handle_.vtable().child(handle_.self(), i, &name, &object));
+      if (object.component == nullptr) return out;
+      out.emplace_back(to_string(name), ModuleHandle::borrow(object));
+    }
+  }
+  // The model's own ports.
+  ModuleHandle::PortView ports() const {
+    ModuleHandle::PortView view{};
+    check(handle_.vtable().module->ports(handle_.self(), &view.inputs, &view.input_count, &view.outputs,
+                                         &view.output_count));
+    return view;
+  }
   Json save_state() const { return read_json(handle_.vtable().save_state); }
   void load_state(const Json& state) const {
     const std::string text = state.dump();

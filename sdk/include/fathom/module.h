@@ -30,6 +30,12 @@ class NeuralModule : public torch::nn::Module {
   virtual Values forward(const Values& in) = 0;
   // Inputs that forward accepts, for summaries, tracing and export.
   virtual Values input_example() const { return {}; }
+  // Trainable parameters, as NeMo counts them.
+  int64_t num_weights() const {
+    int64_t count = 0;
+    for (const auto& parameter : parameters()) count += parameter.requires_grad() ? parameter.numel() : 0;
+    return count;
+  }
 
   // The typed call.
   Values call(const Values& in) {
@@ -47,7 +53,10 @@ class NeuralModule : public torch::nn::Module {
       check(host().check_ports(1, to_abi(owner_name_), ports.outputs.data(), ports.outputs.size(), abi.data(),
                                abi.size()));
       for (auto& [name, value] : out) {
-        if (const fathom_port* port = ports.outputs.find(name)) value.set_type(port->type);
+        if (const fathom_port* port = ports.outputs.find(name)) {
+          value.set_type(port->type);
+          value.set_source(port->source);
+        }
       }
     }
     return out;
@@ -57,10 +66,11 @@ class NeuralModule : public torch::nn::Module {
     PortTable inputs, outputs;
   };
   const PortTables& port_tables() const {
-    if (!ports_) ports_ = std::make_unique<PortTables>(PortTables{PortTable(inputs()), PortTable(outputs())});
+    if (!ports_)
+      ports_ = std::make_unique<PortTables>(PortTables{PortTable(inputs()), PortTable(outputs(), owner_name_)});
     return *ports_;
   }
-  // The registered name, for messages; set by the adapter.
+  // Where it stands and what it is, for messages: "model.encoder (asr.ConvASREncoder of plugin 'asr')".
   void set_owner_name(std::string name) { owner_name_ = std::move(name); }
   const std::string& owner_name() const { return owner_name_; }
 
@@ -104,12 +114,20 @@ inline const fathom_module_v1* vtable() {
   return &table;
 }
 
+// "model.encoder (asr.ConvASREncoder of plugin 'asr')".
+inline std::string owner_text(const fathom_create_args& args) {
+  const std::string path = to_string(args.config_path);
+  if (args.component.len == 0) return path.empty() ? "module" : path;
+  const std::string component = to_string(args.component) + " of plugin '" + to_string(args.plugin) + "'";
+  return path.empty() ? component : path + " (" + component + ")";
+}
+
 template <typename T>
 fathom_status create(const fathom_create_args* args, void** self) {
   return create_component<T, ModuleBox>(args, self,
-                                        [](auto options, const Json&, const std::string& path, const Json& context) {
+                                        [args](auto options, const Json&, const std::string&, const Json& context) {
                                           auto module = construct_shared<T>(options, context);
-                                          module->set_owner_name(path.empty() ? std::string("module") : path);
+                                          module->set_owner_name(owner_text(*args));
                                           return new ModuleBox{module, module};
                                         });
 }
@@ -154,8 +172,20 @@ class ModuleHandle {
   ModuleHandle() = default;
   explicit ModuleHandle(fathom_object object) : handle_(std::make_shared<Handle<fathom_module_v1>>(object)) {}
 
+  // An object somebody else owns and keeps for as long as this is used.
+  static ModuleHandle borrow(fathom_object object) {
+    ModuleHandle out;
+    out.handle_.reset(new Handle<fathom_module_v1>(object), [](Handle<fathom_module_v1>* handle) {
+      handle->release();
+      delete handle;
+    });
+    return out;
+  }
+  fathom_object borrowed() const { return {&handle_->component(), handle_->self()}; }
+
   explicit operator bool() const { return handle_ != nullptr; }
   std::string name() const { return handle_->name(); }
+  fathom_kind kind() const { return handle_->kind(); }
   std::shared_ptr<torch::nn::Module> torch_module() const {
     void* pointer = handle_->vtable().torch_module(handle_->self());
     if (pointer == nullptr) {

@@ -115,10 +115,14 @@ inline Json ports_json(const Ports& ports) {
 class PortTable {
  public:
   PortTable() = default;
-  explicit PortTable(const Ports& ports) {
+  // `producer`: the component these are outputs of, so that messages can say where a value came from.
+  explicit PortTable(const Ports& ports, std::string_view producer = {}) {
     for (const auto& port : ports) names_.push_back(port.name);
     for (size_t i = 0; i < ports.size(); ++i) {
-      table_.push_back({to_abi(names_[i]), ports[i].type.id(), ports[i].optional ? 1u : 0u, ports[i].list_depth});
+      uint32_t source = 0;
+      if (!producer.empty()) check(host().intern_source(to_abi(producer), to_abi(names_[i]), &source));
+      table_.push_back(
+          {to_abi(names_[i]), ports[i].type.id(), ports[i].optional ? 1u : 0u, ports[i].list_depth, source});
     }
   }
   PortTable(const PortTable&) = delete;

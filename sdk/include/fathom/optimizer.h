@@ -494,7 +494,7 @@ inline fathom_status group_options(void* self, size_t group, const fathom_text_s
 inline fathom_status save_state(void* self, const fathom_state_sink* state) {
   return guard([&] {
     base(self).save_state([&](int64_t parameter, const std::string& key, const Value& value) {
-      std::deque<std::vector<fathom_value>> arena;
+      std::vector<std::vector<fathom_value>> arena;
       const fathom_named_value named = {to_abi(key), value.to_abi(arena)};
       check(state->emit(state->ctx, parameter, &named));
     });
@@ -607,7 +607,7 @@ class OptimizerHandle {
     return out;
   }
   void load_state(int64_t parameter, const std::string& name, const Value& value) {
-    std::deque<std::vector<fathom_value>> arena;
+    std::vector<std::vector<fathom_value>> arena;
     const fathom_named_value named = {to_abi(name), value.to_abi(arena)};
     check(table().load_state(handle_->self(), parameter, &named));
   }

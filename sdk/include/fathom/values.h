@@ -3,8 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <deque>
 #include <variant>
+#include <vector>
 
 #include "fathom/abi/value.h"
 #include "fathom/support.h"
@@ -38,11 +38,15 @@ class Value {
 
   fathom_type_id type() const { return type_; }
   void set_type(fathom_type_id type) { type_ = type; }
+  // The output port it came from, for messages; 0 when not known.
+  uint32_t source() const { return source_; }
+  void set_source(uint32_t source) { source_ = source; }
 
   // The boundary's form; lists need `arena` for their items. Borrows from this value.
-  fathom_value to_abi(std::deque<std::vector<fathom_value>>& arena) const {
+  fathom_value to_abi(std::vector<std::vector<fathom_value>>& arena) const {
     fathom_value out{};
     out.type = type_;
+    out.source = source_;
     out.rank = -1;
     if (const auto* tensor = std::get_if<at::Tensor>(&data_)) {
       out.kind = tensor->defined() ? FATHOM_VALUE_TENSOR : FATHOM_VALUE_NONE;
@@ -85,6 +89,7 @@ class Value {
                     "a value of unknown kind " + std::to_string(in.kind) + " crossed the plugin boundary");
     }
     out.type_ = in.type;
+    out.source_ = in.source;
     return out;
   }
 
@@ -96,6 +101,7 @@ class Value {
   }
   std::variant<std::monostate, at::Tensor, std::vector<Value>, std::string, int64_t, double> data_;
   fathom_type_id type_ = 0;
+  uint32_t source_ = 0;
 };
 
 // An ordered set of named values: the arguments or results of one call, or a batch.
@@ -160,7 +166,7 @@ class AbiValues {
 
  private:
   std::vector<fathom_named_value> named_;
-  std::deque<std::vector<fathom_value>> arena_;
+  std::vector<std::vector<fathom_value>> arena_;  // the lists' items stay where they are when it grows
 };
 
 inline fathom_sink values_sink(Values& out) {

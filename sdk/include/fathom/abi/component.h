@@ -13,6 +13,8 @@ typedef struct fathom_create_args {
   fathom_str config;      /* JSON object: the component's section, resolved and checked, without `_target_`/`name` */
   fathom_str config_path; /* the section's full key ("model.encoder"), for messages */
   fathom_str context;     /* JSON object: what the host tells this kind (see the kind's header); may be empty */
+  fathom_str component;   /* the registered name ("asr.ConvASREncoder"), for messages */
+  fathom_str plugin;      /* the plugin that provides it, for messages */
 } fathom_create_args;
 
 typedef struct fathom_component {

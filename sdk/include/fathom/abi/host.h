@@ -42,6 +42,9 @@ typedef struct fathom_host {
   int32_t (*thread_budget)(void); /* threads a component may use at most */
   int32_t (*cancelled)(void);     /* nonzero after the user asked to stop */
 
+  /* An id for output port `port` of the component `owner`: the same texts give the same id. */
+  fathom_status (*intern_source)(fathom_str owner, fathom_str port, uint32_t* id);
+
   /* Optional capabilities by "name/revision"; null when unknown. */
   const void* (*get_extension)(fathom_str id);
 } fathom_host;

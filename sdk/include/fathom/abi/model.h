@@ -62,8 +62,11 @@ typedef struct fathom_model_v1 {
   fathom_status (*config)(void* self, const fathom_text_sink* json);
   /* Files that belong to the model: values named by config key ("tokenizer.model_path"), text = path on disk. */
   fathom_status (*artifacts)(void* self, const fathom_sink* files);
-  /* How the children are wired: JSON [{"from": "preprocessor.processed_signal", "to": "encoder.audio_signal"}…]. */
+  /* How the children are wired: JSON [{"from": "preprocessor.processed_signal", "to": "encoder.audio_signal"}…]. A name
+     without a dot is a port of the model itself. */
   fathom_status (*wiring)(void* self, const fathom_text_sink* json);
+  /* Child `index` (0, 1, …): its name and the object, borrowed. FATHOM_OK with an empty object past the last. */
+  fathom_status (*child)(void* self, size_t index, fathom_str* name, fathom_object* object);
   /* State beside the weights that a resumed run needs (metrics in progress…); JSON text, may be empty. */
   fathom_status (*save_state)(void* self, const fathom_text_sink* json);
   fathom_status (*load_state)(void* self, fathom_str json);

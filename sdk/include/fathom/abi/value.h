@@ -24,7 +24,7 @@ typedef struct fathom_value {
   uint32_t kind;       /* FATHOM_VALUE_* */
   fathom_type_id type; /* the neural type the value carries */
   int32_t rank;        /* of a tensor; -1 = not a tensor, or not known */
-  uint32_t reserved;   /* 0 */
+  uint32_t source;     /* the output port that made it (host intern_source), for messages; 0 = not known */
   union {
     fathom_tensor tensor;
     struct {
@@ -48,12 +48,14 @@ typedef struct fathom_sink {
   fathom_status (*emit)(void* ctx, const fathom_named_value* value);
 } fathom_sink;
 
-/* A typed port. `list_depth` counts the lists around the value: 1 for a list of tensors. */
+/* A typed port. `list_depth` counts the lists around the value: 1 for a list of tensors. `source` is an output port's
+   own id (host intern_source), which its values carry. */
 typedef struct fathom_port {
   fathom_str name;
   fathom_type_id type;
   uint32_t optional;
   uint32_t list_depth;
+  uint32_t source;
 } fathom_port;
 
 #ifdef __cplusplus

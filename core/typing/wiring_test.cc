@@ -1,0 +1,190 @@
+// The static check of a model's wiring: thirty wrong wirings against their messages in tests/golden/wiring_errors.txt,
+// which people have read. FATHOM_UPDATE_GOLDEN=1 writes the file anew: read what changed.
+#include "core/typing/wiring.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+
+#include "core/base/file.h"
+#include "core/typing/element_type.h"
+
+namespace fathom::typing {
+namespace {
+
+WiredPort port(const std::string& name, const std::string& type, uint32_t list_depth = 0) {
+  const bool optional = name.starts_with("[");
+  return {optional ? name.substr(1, name.size() - 2) : name, type.empty() ? kNoType : intern_json(type), optional,
+          list_depth};
+}
+
+std::string type(const std::string& axes, const std::string& elements, const std::string& params = "") {
+  return R"({"axes": )" + axes + R"(, "elements": ")" + elements + "\"" +
+         (params.empty() ? "" : R"(, "params": )" + params) + "}";
+}
+const std::string kBT = R"(["B", "T"])", kBDT = R"(["B", "D", "T"])", kBTD = R"(["B", "T", "D"])", kB = R"(["B"])";
+std::string audio(const char* rate) { return type(kBT, "AudioSignal", std::string(R"({"freq": )") + rate + "}"); }
+const std::string kMel = type(kBDT, "MelSpectrogramType"), kSpectrogram = type(kBDT, "SpectrogramType");
+const std::string kEncoded = type(kBDT, "AcousticEncodedRepresentation"), kLengths = type(kB, "LengthsType");
+const std::string kLogprobs = type(kBTD, "LogprobsType"), kLabels = type(kBT, "LabelsType");
+
+// A recogniser as the asr collection wires it.
+Wiring recogniser() {
+  return {{
+              {"batch",
+               "of asr.AudioToCharDataset",
+               {},
+               {port("audio_signal", audio("16000")), port("a_sig_length", kLengths), port("transcripts", kLabels),
+                port("transcript_length", kLengths)}},
+              {"preprocessor",
+               "asr.AudioToMelSpectrogramPreprocessor of plugin 'asr'",
+               {port("input_signal", audio("16000")), port("length", kLengths)},
+               {port("processed_signal", kMel), port("processed_length", kLengths)}},
+              {"encoder",
+               "asr.ConvASREncoder of plugin 'asr'",
+               {port("audio_signal", kSpectrogram), port("length", kLengths)},
+               {port("outputs", kEncoded), port("encoded_lengths", kLengths)}},
+              {"decoder", "mine.Decoder of plugin 'mine'", {port("encoder_output", kEncoded)}, {port("logprobs", kLogprobs)}},
+              {"loss",
+               "asr.CTCLoss of plugin 'asr'",
+               {port("log_probs", kLogprobs), port("targets", kLabels), port("input_lengths", kLengths),
+                port("target_lengths", kLengths), port("[weights]", type(kB, "FloatType"))},
+               {port("loss", type("null", "LossType"))}},
+          },
+          {{"batch.audio_signal", "preprocessor.input_signal"},
+           {"batch.a_sig_length", "preprocessor.length"},
+           {"preprocessor.processed_signal", "encoder.audio_signal"},
+           {"preprocessor.processed_length", "encoder.length"},
+           {"encoder.outputs", "decoder.encoder_output"},
+           {"decoder.logprobs", "loss.log_probs"},
+           {"batch.transcripts", "loss.targets"},
+           {"encoder.encoded_lengths", "loss.input_lengths"},
+           {"batch.transcript_length", "loss.target_lengths"}}};
+}
+
+struct Wrong {
+  const char* what;
+  std::function<void(Wiring&)> change;
+};
+
+WiredModule& module(Wiring& w, const std::string& name) {
+  for (auto& m : w.modules) {
+    if (m.name == name) return m;
+  }
+  throw std::runtime_error("no module " + name);
+}
+
+void retype(Wiring& w, const std::string& name, bool input, size_t index, const std::string& type_json, uint32_t depth = 0) {
+  auto& ports = input ? module(w, name).inputs : module(w, name).outputs;
+  ports.at(index).type = type_json.empty() ? kNoType : intern_json(type_json);
+  ports.at(index).list_depth = depth;
+}
+
+const std::vector<Wrong>& wrong_wirings() {
+  static const std::vector<Wrong> list = {
+      {"a module that does not exist", [](Wiring& w) { w.edges[2].to = "encodr.audio_signal"; }},
+      {"a source module that does not exist", [](Wiring& w) { w.edges[4].from = "conformer.outputs"; }},
+      {"an input that does not exist", [](Wiring& w) { w.edges[2].to = "encoder.audio_signals"; }},
+      {"an output that does not exist", [](Wiring& w) { w.edges[4].from = "encoder.output"; }},
+      {"an edge from an input", [](Wiring& w) { w.edges[4].from = "encoder.audio_signal"; }},
+      {"an edge to an output", [](Wiring& w) { w.edges[4].to = "decoder.logprobs"; }},
+      {"an end without a module, of a model without ports", [](Wiring& w) { w.edges[0].from = "audio_signal"; }},
+      {"an empty end", [](Wiring& w) { w.edges[0].to = ""; }},
+      {"a port name missing behind the dot", [](Wiring& w) { w.edges[2].to = "encoder."; }},
+      {"an input fed twice", [](Wiring& w) { w.edges.push_back({"batch.audio_signal", "encoder.audio_signal"}); }},
+      {"the same edge twice", [](Wiring& w) { w.edges.push_back(w.edges[4]); }},
+      {"a mandatory input that nothing feeds", [](Wiring& w) { w.edges.pop_back(); }},
+      {"two mandatory inputs that nothing feeds", [](Wiring& w) { w.edges.erase(w.edges.begin() + 6, w.edges.begin() + 8); }},
+      {"a module that feeds itself",
+       [](Wiring& w) { w.edges.push_back({"encoder.encoded_lengths", "encoder.length"}), w.edges.erase(w.edges.begin() + 3); }},
+      {"two modules in a circle",
+       [](Wiring& w) {
+         module(w, "encoder").inputs.push_back(port("[context]", kLogprobs));
+         w.edges.push_back({"decoder.logprobs", "encoder.context"});
+       }},
+      {"another sample rate", [](Wiring& w) { retype(w, "batch", false, 0, audio("8000")); }},
+      {"labels where log-probabilities belong", [](Wiring& w) { retype(w, "decoder", false, 0, kLabels); }},
+      {"a spectrogram where audio belongs", [](Wiring& w) { w.edges[2].to = "preprocessor.input_signal"; w.edges.erase(w.edges.begin()); }},
+      {"axes in another order", [](Wiring& w) { retype(w, "encoder", false, 0, type(kBTD, "AcousticEncodedRepresentation")); }},
+      {"one axis fewer", [](Wiring& w) { retype(w, "encoder", false, 0, type(R"(["B", "D"])", "AcousticEncodedRepresentation")); }},
+      {"another kind of axis", [](Wiring& w) { retype(w, "encoder", false, 0, type(R"(["B", "D", "W"])", "AcousticEncodedRepresentation")); }},
+      {"another size of an axis",
+       [](Wiring& w) {
+         const auto sized = [](int n) {
+           return R"({"axes": [{"kind": "B"}, {"kind": "D", "size": )" + std::to_string(n) +
+                  R"(}, {"kind": "T"}], "elements": "AcousticEncodedRepresentation"})";
+         };
+         retype(w, "encoder", false, 0, sized(256));
+         retype(w, "decoder", true, 0, sized(512));
+       }},
+      {"a general type where a special one is needed", [](Wiring& w) { retype(w, "encoder", true, 0, kMel); retype(w, "preprocessor", false, 0, kSpectrogram); }},
+      {"an MFCC where a mel spectrogram is needed", [](Wiring& w) { retype(w, "encoder", true, 0, kMel); retype(w, "preprocessor", false, 0, type(kBDT, "MFCCSpectrogramType")); }},
+      {"a list where one value is needed", [](Wiring& w) { retype(w, "encoder", false, 0, kEncoded, 1); }},
+      {"one value where a list is needed", [](Wiring& w) { retype(w, "decoder", true, 0, kEncoded, 1); }},
+      {"lists of another depth", [](Wiring& w) { retype(w, "encoder", false, 0, kEncoded, 1); retype(w, "decoder", true, 0, kEncoded, 2); }},
+      {"lengths where labels belong, labels where lengths belong", [](Wiring& w) { std::swap(w.edges[6].from, w.edges[8].from); }},
+      {"integers for a loss of floats", [](Wiring& w) { w.edges.push_back({"batch.transcript_length", "loss.weights"}); }},
+      {"several faults at once",
+       [](Wiring& w) {
+         w.edges[0].from = "batch.audio";
+         w.edges[4].to = "decodr.encoder_output";
+         retype(w, "decoder", false, 0, kLabels);
+       }},
+  };
+  return list;
+}
+
+TEST(Wiring, ARightWiringHasNoErrors) {
+  for (const Error& error : check_wiring(recogniser())) ADD_FAILURE() << error.what();
+}
+
+TEST(Wiring, ThirtyWrongWirings) {
+  std::string text =
+      "# Thirty wrong wirings of a model and what a user reads: core/typing/wiring_test.cc writes and compares this file.\n";
+  ASSERT_EQ(wrong_wirings().size(), 30u);
+  for (size_t i = 0; i < wrong_wirings().size(); ++i) {
+    Wiring wiring = recogniser();
+    wrong_wirings()[i].change(wiring);
+    const auto errors = check_wiring(wiring);
+    EXPECT_FALSE(errors.empty()) << wrong_wirings()[i].what;
+    text += "\n" + std::to_string(i + 1) + ". " + wrong_wirings()[i].what + "\n";
+    for (const Error& error : errors) text += std::string(error.what()) + "\n";
+  }
+  const std::string path = FATHOM_SOURCE_DIR "/tests/golden/wiring_errors.txt";
+  if (std::getenv("FATHOM_UPDATE_GOLDEN") != nullptr) write_file_atomically(path, text);
+  EXPECT_EQ(text, read_file(path));
+}
+
+TEST(Wiring, AnOpenModuleTakesAnyPort) {
+  Wiring wiring = recogniser();
+  module(wiring, "batch") = {"batch", "", {}, {}, true};
+  EXPECT_TRUE(check_wiring(wiring).empty());
+  wiring.edges[0].from = "batch.whatever";
+  EXPECT_TRUE(check_wiring(wiring).empty());
+}
+
+TEST(Wiring, TheModelsOwnPortsAreEnds) {
+  Wiring wiring = recogniser();
+  wiring.modules.push_back({"", "", {port("input_signal", audio("16000"))}, {port("log_probs", kLogprobs)}});
+  wiring.edges[0].from = "input_signal";
+  wiring.edges.push_back({"decoder.logprobs", "log_probs"});
+  EXPECT_TRUE(check_wiring(wiring).empty());
+  wiring.edges.back().to = "input_signal";
+  EXPECT_EQ(check_wiring(wiring).size(), 1u);
+}
+
+TEST(Wiring, TextListsModulesInTheOrderOfTheFlow) {
+  Wiring wiring = recogniser();
+  std::reverse(wiring.modules.begin(), wiring.modules.end());
+  const std::string text = wiring_text(wiring, {{"encoder", "42 parameters"}, {"encoder.outputs", "[1, 8, 3]"}});
+  EXPECT_LT(text.find("preprocessor  "), text.find("encoder  "));
+  EXPECT_LT(text.find("encoder  "), text.find("decoder  "));
+  EXPECT_NE(text.find("encoder  asr.ConvASREncoder of plugin 'asr'  42 parameters\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("<- preprocessor.processed_signal"), std::string::npos) << text;
+  EXPECT_NE(text.find("[1, 8, 3]"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace fathom::typing

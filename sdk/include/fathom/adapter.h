@@ -1,0 +1,272 @@
+// Adapters (Houlsby et al. 2019, arXiv:1902.00751): small modules beside a trained one, which alone are trained for a
+// new domain. After NeMo's AdapterModuleMixin, with its parameter names (`adapter_layer.NAME.…`).
+//
+//   class Block : public torch::nn::Module, public fathom::AdapterModuleMixin {
+//     Block() : AdapterModuleMixin(this) {}
+//     at::Tensor forward(at::Tensor x) { …; return forward_enabled_adapters(x); }   // x: (…, features)
+//   };
+//
+// An adapter is a component of kind `module` with one input and one output port, of the same last dimension:
+// `_target_: nemo.collections.common.parts.adapter_modules.LinearAdapter`. How its output joins its input is
+// `adapter_strategy`: the sum of both (ResidualAddAdapterStrategy, also the default).
+// One call at a time per object.
+#pragma once
+
+#include <ATen/ops/bernoulli.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/moduledict.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fathom/module.h"
+
+namespace fathom {
+
+// "enc:one" is adapter "one" of module "enc"; "one" is adapter "one" of the default module.
+struct AdapterName {
+  std::string module, name;
+  static AdapterName parse(const std::string& text) {
+    const size_t colon = text.find(':');
+    return colon == std::string::npos ? AdapterName{"", text} : AdapterName{text.substr(0, colon), text.substr(colon + 1)};
+  }
+};
+
+// What adapters can be added to. Modules of one model may come from several plugins, so a model finds this interface
+// among its children by dynamic_cast: functions are only ever added at its end.
+class AdapterHost {
+ public:
+  virtual ~AdapterHost() = default;
+  // Throws Error(kFailed): the name is taken, empty, reserved or holds a dot, or the config makes no adapter.
+  virtual void add_adapter(const std::string& name, const Json& config) = 0;
+  virtual bool is_adapter_available() const = 0;
+  // Without a name: all. Throws Error(kFailed) when there is no adapter at all, or none of that name.
+  virtual void set_enabled_adapters(const std::optional<std::string>& name, bool enabled) = 0;
+  virtual std::vector<std::string> get_enabled_adapters() const = 0;
+};
+
+class AdapterModuleMixin : public AdapterHost {
+ public:
+  static constexpr const char* kGlobalConfigKey = "global_cfg";  // settings of all adapters, no adapter
+  static constexpr const char* kLayer = "adapter_layer";
+
+  // `self`: the torch module this is mixed into.
+  explicit AdapterModuleMixin(torch::nn::Module* self) : self_(*self) {}
+  AdapterModuleMixin(const AdapterModuleMixin&) = delete;
+  AdapterModuleMixin& operator=(const AdapterModuleMixin&) = delete;
+
+  void add_adapter(const std::string& given, const Json& config) override {
+    const std::string name = AdapterName::parse(given).name;
+    check_name(name);
+    Json section = config;
+    const bool enabled = section.value("enabled", true);
+    section.erase("enabled");
+    const Json strategy = section.value("adapter_strategy", Json());
+    Adapter adapter{name, make_module(section, "adapters." + name), strategy_of(strategy, name), enabled, {}};
+    const auto ports = adapter.module.ports();
+    if (ports.input_count != 1 || ports.output_count != 1) {
+      throw Error(Code::kFailed, "'" + adapter.module.name() + "' is no adapter")
+          .at("adapters." + name)
+          .seen(std::to_string(ports.input_count) + " inputs, " + std::to_string(ports.output_count) + " outputs")
+          .expected("one of each");
+    }
+    adapter.config = section;
+    adapter.config["enabled"] = enabled;
+    if (layer_ == nullptr) layer_ = self_.register_module(kLayer, std::make_shared<torch::nn::ModuleDictImpl>());
+    auto torch_module = adapter.module.torch_module();
+    torch_module->train(self_.is_training());
+    layer_->update(std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>>{{name, torch_module}});
+    adapters_.push_back(std::move(adapter));
+  }
+
+  bool is_adapter_available() const override { return !adapters_.empty(); }
+
+  void set_enabled_adapters(const std::optional<std::string>& given, bool enabled) override {
+    if (adapters_.empty()) throw Error(Code::kFailed, "there is no adapter to enable or disable");
+    if (!given) {
+      for (auto& adapter : adapters_) adapter.enabled = enabled;
+      return;
+    }
+    const std::string name = AdapterName::parse(*given).name;
+    if (name == kGlobalConfigKey)
+      throw Error(Code::kFailed, "the adapters' global settings are no adapter").seen(kGlobalConfigKey);
+    Adapter* adapter = find(name);
+    if (adapter == nullptr)
+      throw Error(Code::kFailed, "there is no adapter '" + name + "'").seen(name).expected("one of: " + names());
+    adapter->enabled = enabled;
+  }
+
+  std::vector<std::string> get_enabled_adapters() const override {
+    std::vector<std::string> out;
+    for (const auto& adapter : adapters_) {
+      if (adapter.enabled) out.push_back(adapter.name);
+    }
+    return out;
+  }
+
+  // Null when there is none of that name.
+  std::shared_ptr<torch::nn::Module> get_adapter_module(const std::string& name) const {
+    const Adapter* adapter = const_cast<AdapterModuleMixin*>(this)->find(AdapterName::parse(name).name);
+    return adapter == nullptr ? nullptr : adapter->module.torch_module();
+  }
+  // The component it was made of; empty when there is none of that name.
+  std::string adapter_component(const std::string& name) const {
+    const Adapter* adapter = const_cast<AdapterModuleMixin*>(this)->find(AdapterName::parse(name).name);
+    return adapter == nullptr ? std::string() : adapter->module.name();
+  }
+  // {name: section with "enabled"}, in the order of adding.
+  Json adapter_cfg() const {
+    Json out = Json::object();
+    for (const auto& adapter : adapters_) {
+      out[adapter.name] = adapter.config;
+      out[adapter.name]["enabled"] = adapter.enabled;
+    }
+    return out;
+  }
+
+  // x (…, features) through every enabled adapter, in the order of adding.
+  at::Tensor forward_enabled_adapters(at::Tensor x) const {
+    for (const auto& adapter : adapters_) {
+      if (!adapter.enabled) continue;
+      const auto ports = adapter.module.ports();
+      const Values out = adapter.module({{to_string(ports.inputs[0].name), x}});
+      const at::Tensor& added = out.begin()->second.tensor();
+      x = adapter.strategy.apply(x, added, self_.is_training());
+    }
+    return x;
+  }
+
+ private:
+  // NeMo's ResidualAddAdapterStrategy: input + output, the output dropped for a whole sample with probability
+  // stochastic_depth while training (arXiv:1603.09382); l2_lambda has no part in the forward pass.
+  struct Strategy {
+    double stochastic_depth = 0;
+    at::Tensor apply(const at::Tensor& x, at::Tensor added, bool training) const {
+      if (training && stochastic_depth > 0) {
+        std::vector<int64_t> shape(static_cast<size_t>(added.dim()), 1);
+        shape[0] = added.size(0);
+        const double keep = 1 - stochastic_depth;
+        at::Tensor mask = at::empty(shape, added.options()).bernoulli_(keep);
+        if (keep > 0) mask = mask / keep;
+        added = added * mask;
+      }
+      return x + added;
+    }
+  };
+  struct Adapter {
+    std::string name;
+    ModuleHandle module;
+    Strategy strategy;
+    bool enabled;
+    Json config;
+  };
+
+  static Strategy strategy_of(const Json& config, const std::string& name) {
+    Strategy strategy;
+    if (config.is_null()) return strategy;
+    const std::string at = "adapters." + name + ".adapter_strategy";
+    if (!config.is_object()) throw Error(Code::kFailed, "is no adapter strategy").at(at).seen(config.dump());
+    const std::string target = config.value("_target_", std::string());
+    if (target.substr(target.rfind('.') + 1) != "ResidualAddAdapterStrategy") {
+      throw Error(Code::kFailed, "unknown adapter strategy")
+          .at(at + "._target_")
+          .seen(target)
+          .expected("nemo.core.classes.mixins.adapter_mixin_strategies.ResidualAddAdapterStrategy");
+    }
+    for (const auto& [key, value] : config.items()) {
+      if (key == "_target_") continue;
+      if (key == "stochastic_depth") {
+        strategy.stochastic_depth = value.is_number() ? value.get<double>() : -1;
+        if (strategy.stochastic_depth < 0 || strategy.stochastic_depth > 1)
+          throw Error(Code::kFailed, "is no probability").at(at + "." + key).seen(value.dump()).expected("0 to 1");
+      } else if (key == "l2_lambda") {
+        if (value != 0)
+          throw Error(Code::kFailed, "an l2 loss of adapters is not supported").at(at + "." + key).seen(value.dump()).expected("0");
+      } else {
+        throw Error(Code::kFailed, "unknown option of ResidualAddAdapterStrategy").at(at).seen(key).expected("stochastic_depth, l2_lambda");
+      }
+    }
+    return strategy;
+  }
+
+  void check_name(const std::string& name) const {
+    const auto refuse = [&](const char* what, const char* expected) {
+      throw Error(Code::kFailed, what).at("adapters").seen("'" + name + "'").expected(expected);
+    };
+    if (name.empty()) refuse("an adapter's name is empty", "a name");
+    if (name.find('.') != std::string::npos) refuse("an adapter's name holds a dot", "a name without dots");
+    if (name == kGlobalConfigKey) refuse("an adapter has the reserved name of the global settings", "another name");
+    if (const_cast<AdapterModuleMixin*>(this)->find(name) != nullptr) {
+      throw Error(Code::kFailed, "an adapter of this name exists already")
+          .at("adapters")
+          .seen("'" + name + "'")
+          .expected("a name other than: " + names());
+    }
+  }
+  Adapter* find(const std::string& name) {
+    for (auto& adapter : adapters_) {
+      if (adapter.name == name) return &adapter;
+    }
+    return nullptr;
+  }
+  std::string names() const {
+    std::string out;
+    for (const auto& adapter : adapters_) out += (out.empty() ? "" : ", ") + adapter.name;
+    return out;
+  }
+
+  torch::nn::Module& self_;
+  std::shared_ptr<torch::nn::ModuleDictImpl> layer_;
+  std::vector<Adapter> adapters_;
+};
+
+// Makes the enabled adapters below `root` trainable and sets them to training mode. With `freeze_batchnorm` every batch
+// norm keeps the statistics it has. Everything else stays as it is: freeze the model first.
+inline void unfreeze_enabled_adapters(torch::nn::Module& root, bool freeze_batchnorm = true) {
+  std::vector<torch::nn::Module*> modules{&root};
+  for (const auto& module : root.modules(/*include_self=*/false)) modules.push_back(module.get());
+  for (torch::nn::Module* module : modules) {
+    const bool is_norm = dynamic_cast<torch::nn::BatchNorm1dImpl*>(module) != nullptr ||
+                         dynamic_cast<torch::nn::BatchNorm2dImpl*>(module) != nullptr ||
+                         dynamic_cast<torch::nn::BatchNorm3dImpl*>(module) != nullptr;
+    if (freeze_batchnorm && is_norm) {
+      module->eval();
+      for (auto& parameter : module->parameters()) parameter.set_requires_grad(false);
+    }
+  }
+  for (torch::nn::Module* module : modules) {
+    auto* host = dynamic_cast<AdapterModuleMixin*>(module);
+    if (host == nullptr) continue;
+    for (const auto& name : host->get_enabled_adapters()) {
+      const auto adapter = host->get_adapter_module(name);
+      adapter->train();
+      for (auto& parameter : adapter->parameters()) parameter.set_requires_grad(true);
+    }
+  }
+}
+
+// Adds the adapters of a model's `adapters` section, as NeMo's models do: {"MODULE:NAME" or NAME: section}. NAME alone
+// goes to `default_module`. For a model's constructor, after its children are made.
+inline void setup_adapters(torch::nn::Module& model, const Json& config, const std::string& default_module) {
+  if (!config.contains("adapters") || config["adapters"].is_null()) return;
+  for (const auto& [given, section] : config["adapters"].items()) {
+    if (given == AdapterModuleMixin::kGlobalConfigKey) continue;
+    const AdapterName name = AdapterName::parse(given);
+    const std::string where = "adapters." + given, wanted = name.module.empty() ? default_module : name.module;
+    const auto child = model.named_children().find(wanted);
+    if (child == nullptr) {
+      throw Error(Code::kFailed, "the model has no module '" + wanted + "' to add an adapter to").at(where);
+    }
+    auto* host = dynamic_cast<AdapterHost*>(child->get());
+    if (host == nullptr) {
+      throw Error(Code::kFailed, "module '" + wanted + "' takes no adapters")
+          .at(where)
+          .next("give the adapter to another module: MODULE:" + name.name);
+    }
+    if (!section.is_object()) throw Error(Code::kFailed, "is no adapter").at(where).seen(section.dump()).expected("a map");
+    host->add_adapter(name.name, section);
+  }
+}
+
+}  // namespace fathom

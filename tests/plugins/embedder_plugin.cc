@@ -1,0 +1,71 @@
+// Plugin B of two_plugins_test: an encoder with a type of its own, and one that gives what it does not declare.
+#include <ATen/ATen.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/linear.h>
+
+#include "fathom/adapter.h"
+#include "fathom/module.h"
+
+namespace {
+
+using namespace fathom;  // NOLINT
+
+class Embedder final : public NeuralModule, public AdapterModuleMixin {
+ public:
+  struct Options {
+    int64_t sample_rate = 16000;
+    std::string gives = "embedding";
+    static void describe(OptionSet<Options>& o) {
+      o("sample_rate", &Options::sample_rate, "of the audio", "Hz");
+      o("gives", &Options::gives, "embedding, or something wrong: an undeclared port, another rank, nothing");
+    }
+  };
+  explicit Embedder(const Options& o) : AdapterModuleMixin(this), options_(o), linear_(8, 4), norm_(4) {
+    register_module("linear", linear_);
+    register_module("norm", norm_);
+  }
+  Ports inputs() const override { return {{"audio", {"B T", AudioSignal{options_.sample_rate}}}}; }
+  Ports outputs() const override { return {{"embedding", {"B D", ElementType{"TestEmbedding"}}}}; }
+  Values forward(const Values& in) override {
+    const at::Tensor out = forward_enabled_adapters(norm_(linear_(in.tensor("audio"))));
+    if (options_.gives == "undeclared") return {{"embeddings", out}};
+    if (options_.gives == "rank") return {{"embedding", out.unsqueeze(0)}};
+    if (options_.gives == "nothing") return {};
+    return {{"embedding", out}};
+  }
+  Values input_example() const override { return {{"audio", at::ones({2, 8})}}; }
+
+ private:
+  Options options_;
+  torch::nn::Linear linear_;
+  torch::nn::BatchNorm1d norm_;
+};
+
+// A third party's adapter.
+class Scale final : public NeuralModule {
+ public:
+  Scale() : factor_(register_parameter("factor", at::zeros({1}))) {}
+  Ports inputs() const override { return {{"x", {std::nullopt, VoidType{}}}}; }
+  Ports outputs() const override { return {{"y", {std::nullopt, VoidType{}}}}; }
+  Values forward(const Values& in) override { return {{"y", in.tensor("x") * factor_}}; }
+
+ private:
+  at::Tensor factor_;
+};
+
+// Takes what Embedder gives only if it is a mel spectrogram.
+class Picky final : public NeuralModule {
+ public:
+  Ports inputs() const override { return {{"features", {"B D", MelSpectrogramType{}}}}; }
+  Ports outputs() const override { return {{"features", {"B D", MelSpectrogramType{}}}}; }
+  Values forward(const Values& in) override { return {{"features", in["features"]}}; }
+};
+
+}  // namespace
+
+FATHOM_PLUGIN("embedder_test", "1.0", "Apache-2.0", "the tests", "") {
+  r.element_type("TestEmbedding", "AcousticEncodedRepresentation");
+  r.add<Embedder>("embedder.Embedder", "a linear layer and a norm");
+  r.add<Scale>("embedder.Scale", "an adapter: one factor");
+  r.add<Picky>("embedder.Picky", "passes mel spectrograms through");
+}

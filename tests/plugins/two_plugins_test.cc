@@ -1,0 +1,186 @@
+// A module of plugin B as the child of plugin A's model: names, modes, freezing, state, and errors across the two.
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/experiment/adapters_file.h"
+#include "core/plugins/registry.h"
+#include "core/training/freezing.h"
+#include "core/training/model_wiring.h"
+#include "core/training/parameters.h"
+#include "fathom/model.h"
+
+namespace fathom {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class TwoPlugins : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    plugins::registry().use_search_path({});
+    plugins::registry().add_plugin_dir(FATHOM_BINARY_DIR "/tests/plugins/two");
+  }
+  static ModelHandle tagger(const Json& encoder = Json::object(), const Json& more = Json::object()) {
+    Json section = {{"_target_", "tagger.Tagger"}, {"encoder", {{"_target_", "embedder.Embedder"}}}};
+    section["encoder"].update(encoder);
+    section.update(more);
+    return ModelHandle(create_object(1u << FATHOM_KIND_MODEL, section, "model"));
+  }
+  static ModuleHandle module(const char* target, const std::string& path, const Json& options = Json::object()) {
+    Json section = {{"_target_", target}};
+    section.update(options);
+    return make_module(section, path);
+  }
+  template <typename Body>
+  static std::string error_of(Body&& body) {
+    try {
+      body();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+};
+
+TEST_F(TwoPlugins, ParametersAndStateHaveTheChildsNames) {
+  const ModelHandle model = tagger();
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : training::state_dict(*model.torch_module())) names.push_back(name);
+  EXPECT_THAT(names, ElementsAre("encoder.linear.weight", "encoder.linear.bias", "encoder.norm.weight",
+                                 "encoder.norm.bias", "encoder.norm.running_mean", "encoder.norm.running_var",
+                                 "encoder.norm.num_batches_tracked", "head.weight", "head.bias"));
+  // What one plugin saved the other one's module reads.
+  const ModelHandle other = tagger();
+  training::load_state_dict(*other.torch_module(), training::state_dict(*model.torch_module()), true, "test");
+  EXPECT_TRUE(at::equal(other.torch_module()->parameters()[0], model.torch_module()->parameters()[0]));
+}
+
+TEST_F(TwoPlugins, ModesFreezingAndGradientsReachTheChild) {
+  const ModelHandle model = tagger();
+  const auto root = model.torch_module();
+  const auto child = model.children().at(0).second.torch_module();
+  root->eval();
+  EXPECT_FALSE(child->named_modules()["norm"]->is_training());
+  root->train();
+  EXPECT_TRUE(child->named_modules()["norm"]->is_training());
+
+  const int64_t all = training::num_weights(*root);
+  training::freeze(*child);
+  EXPECT_EQ(training::num_weights(*root), all - training::count_parameters(*child));
+  EXPECT_FALSE(child->is_training());
+  training::unfreeze(*child);
+  EXPECT_EQ(training::num_weights(*root), all);
+
+  root->to(at::kDouble);
+  EXPECT_EQ(child->parameters()[0].scalar_type(), at::kDouble);
+}
+
+TEST_F(TwoPlugins, TheWiringIsCheckedWhenTheModelIsBuilt) {
+  EXPECT_NO_THROW(training::check_model_wiring(tagger()));
+  EXPECT_THAT(error_of([] { training::check_model_wiring(tagger({{"sample_rate", 8000}})); }),
+              AllOf(HasSubstr("output 'signal' of the model"), HasSubstr("input 'audio' of encoder"),
+                    HasSubstr("embedder.Embedder of plugin 'embedder_test'"), HasSubstr("freq=16000"),
+                    HasSubstr("freq=8000"), HasSubstr("next: give both sides the same parameters")));
+  EXPECT_THAT(error_of([] { training::check_model_wiring(tagger(Json::object(), {{"wired_to", "encoder.audios"}})); }),
+              AllOf(HasSubstr("has no input 'audios'"), HasSubstr("did you mean: audio")));
+}
+
+TEST_F(TwoPlugins, AValueOfOnePluginRefusedByAnotherNamesBoth) {
+  const ModuleHandle embedder = module("embedder.Embedder", "model.encoder");
+  const ModuleHandle picky = module("embedder.Picky", "model.picky");
+  embedder.torch_module()->eval();
+  const Values out = embedder({{"audio", at::ones({2, 8})}});
+  EXPECT_THAT(error_of([&] { picky({{"features", out["embedding"]}}); }),
+              AllOf(HasSubstr("model.picky (embedder.Picky of plugin 'embedder_test'): input 'features'"),
+                    HasSubstr("at: model.picky.features"), HasSubstr("TestEmbedding"), HasSubstr("MelSpectrogramType"),
+                    HasSubstr("from output 'embedding' of model.encoder (embedder.Embedder of plugin 'embedder_test')")));
+}
+
+TEST_F(TwoPlugins, TheModelSaysWhoseValueDidNotFit) {
+  // The model's own input is typed; the value given to its child keeps that type.
+  const ModelHandle model = tagger({{"sample_rate", 8000}});
+  Value signal(at::ones({2, 8}));
+  const auto ports = model.ports();
+  signal.set_type(ports.inputs[0].type);
+  EXPECT_THAT(error_of([&] {
+                Values out;
+                const Values in{{"signal", signal}};
+                model.children().at(0).second({{"audio", in["signal"]}});
+              }),
+              AllOf(HasSubstr("model.encoder (embedder.Embedder of plugin 'embedder_test')"), HasSubstr("freq=8000")));
+}
+
+TEST_F(TwoPlugins, WhatAModuleGivesIsCheckedAgainstItsPorts) {
+  const auto run = [](const char* gives, const Values& in) {
+    return error_of([&] {
+      const ModuleHandle embedder = module("embedder.Embedder", "model.encoder", {{"gives", gives}});
+      embedder.torch_module()->eval();
+      embedder(in);
+    });
+  };
+  const Values good{{"audio", at::ones({2, 8})}};
+  EXPECT_EQ(run("embedding", good), "no error");
+  EXPECT_THAT(run("undeclared", good), AllOf(HasSubstr("model.encoder"), HasSubstr("no output 'embeddings'"),
+                                             HasSubstr("did you mean: embedding")));
+  EXPECT_THAT(run("rank", good), AllOf(HasSubstr("output 'embedding' has the wrong number of dimensions"),
+                                       HasSubstr("seen: 3 dimensions"), HasSubstr("expected: 2")));
+  EXPECT_THAT(run("nothing", good), AllOf(HasSubstr("wrong number of outputs"), HasSubstr("expected: 1: embedding")));
+  EXPECT_THAT(run("embedding", {{"audio", at::ones({2, 8, 1})}}), HasSubstr("input 'audio' has the wrong number"));
+  EXPECT_THAT(run("embedding", {}), AllOf(HasSubstr("wrong number of inputs"), HasSubstr("expected: 1: audio")));
+  EXPECT_THAT(run("embedding", {{"audio", Value()}}),
+              AllOf(HasSubstr("input 'audio'"), HasSubstr("got nothing"), HasSubstr("embedder_test")));
+}
+
+TEST_F(TwoPlugins, AdaptersGoIntoAModuleOfAnotherPluginAndIntoAFileOfTheirOwn) {
+  const Json section = {{"one", {{"_target_", "embedder.Scale"}}},
+                        {"encoder:two", {{"_target_", "embedder.Scale"}, {"enabled", false}}}};
+  const ModelHandle model = tagger(Json::object(), {{"adapters", section}});
+  const auto root = model.torch_module();
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : training::named_parameters(*root)) {
+    if (name.find("adapter_layer") != std::string::npos) names.push_back(name);
+  }
+  EXPECT_THAT(names, ElementsAre("encoder.adapter_layer.one.factor", "encoder.adapter_layer.two.factor"));
+
+  train_adapters_only(*root, section);
+  EXPECT_EQ(training::num_weights(*root), 1);  // "two" is not enabled
+  EXPECT_FALSE(root->named_modules("", false)["encoder.norm"]->is_training());
+  EXPECT_TRUE(root->named_modules("", false)["encoder.adapter_layer.one"]->is_training());
+
+  const at::NoGradGuard no_grad;
+  root->named_parameters()["encoder.adapter_layer.one.factor"].fill_(3);
+  const std::string path = testing::TempDir() + "/adapters.pt";
+  save_adapters(*root, section, path);
+  EXPECT_EQ(read_adapters_section(path), section);
+  const ModelHandle other = tagger(Json::object(), {{"adapters", section}});
+  load_adapters(*other.torch_module(), path);
+  EXPECT_EQ(other.torch_module()->named_parameters()["encoder.adapter_layer.one.factor"].item<float>(), 3);
+  EXPECT_THAT(error_of([&] { load_adapters(*tagger().torch_module(), path); }),
+              AllOf(HasSubstr("of another model"), HasSubstr("expected: 0 modules")));
+
+  EXPECT_THAT(error_of([] { tagger(Json::object(), {{"adapters", {{"head:x", {{"_target_", "embedder.Scale"}}}}}}); }),
+              AllOf(HasSubstr("module 'head' takes no adapters"), HasSubstr("adapters.head:x")));
+  EXPECT_THAT(error_of([] { tagger(Json::object(), {{"adapters", {{"hat:x", {{"_target_", "embedder.Scale"}}}}}}); }),
+              HasSubstr("no module 'hat'"));
+  EXPECT_THAT(error_of([] { tagger(Json::object(), {{"adapters", {{"x", {{"_target_", "embedder.Embedder"}}}, {"encoder:x", {{"_target_", "embedder.Scale"}}}}}}); }),
+              AllOf(HasSubstr("exists already"), HasSubstr("'x'")));
+}
+
+TEST_F(TwoPlugins, TheGraphHasShapesAndParameters) {
+  const ModelHandle model = tagger();
+  model.torch_module()->eval();
+  const Json graph = training::model_graph(model);
+  const Json& encoder = graph["modules"][1];
+  EXPECT_EQ(encoder["name"], "encoder");
+  EXPECT_EQ(encoder["plugin"], "embedder_test");
+  EXPECT_EQ(encoder["params"], 8 * 4 + 4 + 4 + 4);
+  EXPECT_EQ(encoder["inputs"][0]["from"], Json::array({"signal"}));
+  EXPECT_EQ(encoder["outputs"][0]["shape"], "[2, 4]");
+  EXPECT_THAT(training::graph_text(model, graph), HasSubstr("embedding  TestEmbedding (batch, dimension)  [2, 4]"));
+}
+
+}  // namespace
+}  // namespace fathom
