@@ -1,5 +1,5 @@
-// Files that hold a model's adapters alone, as NeMo's save_adapters() writes and load_adapters() reads them: a torch.save
-// of {"ONE": [state of each module that has the adapter…], "__cfg__": the model's `adapters` section}.
+// Files that hold a model's adapters alone, as NeMo's save_adapters() writes and load_adapters() reads them: a
+// torch.save of {"ONE": [state of each module that has the adapter…], "__cfg__": the model's `adapters` section}.
 #pragma once
 
 #include <string>

@@ -178,6 +178,34 @@ ModelHandle make_model(const Json& config) {
 
 namespace {
 
+// Fine-tuning, as NeMo's speech_to_text_finetune does it: no class in the model section, so the whole model is the one
+// of init_from_nemo_model, and the section's other keys change it; `char_labels` gives it another vocabulary.
+bool fine_tunes(const Json& config) {
+  const Json& model = section(config, "model");
+  return !model.contains("_target_") && !model.contains("target") && !config.contains("target") &&
+         config.contains("init_from_nemo_model") && config["init_from_nemo_model"].is_string();
+}
+
+RestoredModel fine_tuned_model(const Json& config) {
+  Json changes = section(config, "model");
+  const Json labels = section(changes, "char_labels");
+  changes.erase("char_labels");
+  const std::string path = config["init_from_nemo_model"].get<std::string>();
+  RestoredModel restored = restore_nemo(path, changes);
+  restored.model.torch_module()->train();
+  if (labels.value("update_labels", false)) {
+    if (!labels.contains("labels") || !labels["labels"].is_array()) {
+      throw Error(Code::kFailed, "there are no labels to change to")
+          .at("model.char_labels.labels")
+          .expected("a list of characters")
+          .next("give the list, or set update_labels=false to keep the labels of " + path);
+    }
+    restored.model.change_vocabulary(labels["labels"].get<std::vector<std::string>>());
+  }
+  log_info("restore", "init_from_nemo_model: the model of {}", path);
+  return restored;
+}
+
 // NeMo's plan for one or several loaders, but for two of its traps: a single manifest may be called anything, and a
 // list with a file that is not there is still a list, so that the file is named.
 training::EvalLoaderPlan plan_loaders(const Json& given, training::EvalKind kind, const std::string& path) {
@@ -239,8 +267,14 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   at::manual_seed(static_cast<uint64_t>(seed));
 
   training::TrainerParts parts;
-  parts.model = make_model(config);
-  init_weights(*parts.model.torch_module(), config);
+  RestoredModel restored;  // holds the artifacts of a fine-tuned model
+  if (fine_tunes(config)) {
+    restored = fine_tuned_model(config);
+    parts.model = std::move(restored.model);
+  } else {
+    parts.model = make_model(config);
+    init_weights(*parts.model.torch_module(), config);
+  }
   const Json model_config = parts.model.config();
   if (config.contains("init_from_adapters") && config["init_from_adapters"].is_string())
     load_adapters(*parts.model.torch_module(), config["init_from_adapters"].get<std::string>());

@@ -2,6 +2,7 @@
 // experiment, as NeMo's maybe_init_from_pretrained_checkpoint() reads them.
 //
 //   init_from_nemo_model: base.nemo                                      # all weights that have a place
+//   (without a class in the model section, the model itself is base.nemo's: experiment.cc, fine_tunes)
 //   init_from_ptl_ckpt: {teacher: {path: t.ckpt, include: [encoder], exclude: [encoder.pre]}}
 //
 // The weights are read without building the model they come from, so its plugin need not be there.

@@ -48,9 +48,10 @@ Json& at_path(Json& root, const std::string& dotted) {
   }
 }
 
+// Data and optimizer sections are replaced: what is left of another training would not fit.
 void merge_json(Json& into, const Json& from) {
   for (const auto& [key, value] : from.items()) {
-    if (value.is_object() && into.contains(key) && into[key].is_object())
+    if (!key.ends_with("_ds") && key != "optim" && value.is_object() && into.contains(key) && into[key].is_object())
       merge_json(into[key], value);
     else
       into[key] = value;

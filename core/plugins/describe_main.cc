@@ -78,7 +78,8 @@ fathom_status register_element_type(fathom_str json) {
   return fathom::guard(
       [&] { recorded().element_types.push_back(fathom::parse_json(json, "an element type's definition")); });
 }
-fathom_status check_ports(int32_t, fathom_str, const fathom_port*, size_t, const fathom_named_value*, size_t) {
+fathom_status register_axis_kind(fathom_str) { return FATHOM_OK; }  // types are recorded with their labels
+fathom_status check_ports(uint32_t, fathom_str, const fathom_port*, size_t, const fathom_named_value*, size_t) {
   return not_here("a typed call");
 }
 fathom_status create(uint32_t, fathom_str, fathom_str, fathom_str, fathom_object*) {
@@ -93,9 +94,9 @@ fathom_status intern_source(fathom_str, fathom_str, uint32_t* id) {
 const void* get_extension(fathom_str) { return nullptr; }
 
 const fathom_host kHost = {
-    sizeof(fathom_host), FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR,       &set_error,   &last_error, &log_text,
-    &intern_type,        &type_text,       &register_element_type, &check_ports, &create,     &thread_budget,
-    &cancelled,          &intern_source,   &get_extension};
+    sizeof(fathom_host), FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR,       &set_error,          &last_error,  &log_text,
+    &intern_type,        &type_text,       &register_element_type, &register_axis_kind, &check_ports, &create,
+    &thread_budget,      &cancelled,       &intern_source,         &get_extension};
 
 fathom_status add(void*, const fathom_component* component) {
   return fathom::guard([&] {

@@ -14,7 +14,9 @@
 #include "core/typing/element_type.h"
 #include "core/typing/neural_type.h"
 #include "core/typing/port_check.h"
+#include "core/typing/switches.h"
 #include "core/typing/value_source.h"
+#include "fathom/abi/typecheck.h"
 
 namespace fathom::plugins {
 namespace {
@@ -75,15 +77,16 @@ fathom_status intern_source(fathom_str owner, fathom_str port, uint32_t* id) {
   return guard([&] { *id = typing::intern_source(to_view(owner), to_view(port)); });
 }
 
-fathom_status check_ports(int32_t outputs, fathom_str owner, const fathom_port* ports, size_t port_count,
+fathom_status check_ports(uint32_t flags, fathom_str owner, const fathom_port* ports, size_t port_count,
                           const fathom_named_value* values, size_t value_count) {
   return guard([&] {
     const std::span<const fathom_port> declared(ports, port_count);
     const std::span<const fathom_named_value> given(values, value_count);
-    if (outputs != 0)
-      typing::check_outputs(to_view(owner), declared, given);
+    const typing::CheckOptions options{(flags & FATHOM_CHECK_IGNORE_COLLECTIONS) != 0, /*refuse_none=*/true};
+    if ((flags & FATHOM_CHECK_OUTPUTS) != 0)
+      typing::check_outputs(to_view(owner), declared, given, options);
     else
-      typing::check_inputs(to_view(owner), declared, given, {.refuse_none = true});
+      typing::check_inputs(to_view(owner), declared, given, options);
   });
 }
 
@@ -108,9 +111,21 @@ std::atomic<int32_t>& budget() {
 
 int32_t cancelled() { return interrupt_requested() != 0 ? 1 : 0; }
 
+const fathom_typecheck_v1 kTypecheck = {
+    sizeof(fathom_typecheck_v1),
+    [](int32_t* checks, int32_t* semantic) {
+      const auto [c, s] = typing::thread_switches();
+      *checks = c;
+      *semantic = s;
+    },
+    [](int32_t checks, int32_t semantic) {
+      typing::set_thread_switches({static_cast<int8_t>(checks), static_cast<int8_t>(semantic)});
+    }};
+
 struct Extensions {
   std::mutex mutex;
-  std::map<std::string, const void*, std::less<>> by_id{{FATHOM_ACCESS_EXTENSION, access_table()}};
+  std::map<std::string, const void*, std::less<>> by_id{{FATHOM_ACCESS_EXTENSION, access_table()},
+                                                        {FATHOM_TYPECHECK_EXTENSION, &kTypecheck}};
 };
 Extensions& extensions() {
   static auto* instance = new Extensions();  // plugins may ask while the process ends
@@ -136,11 +151,17 @@ fathom_status record_element_type(fathom_str json) {
   });
 }
 
+fathom_status record_axis_kind(fathom_str name) {
+  return guard([&] {
+    typing::register_axis_kind(to_view(name), registration != nullptr ? registration->provider_ : "the program");
+  });
+}
+
 const fathom_host* host_table() {
-  static const fathom_host table = {sizeof(fathom_host),  FATHOM_ABI_MAJOR, FATHOM_ABI_MINOR, &set_error,
-                                    &last_error,          &log_text,        &intern_type,     &type_text,
-                                    &record_element_type, &check_ports,     &create,          &thread_budget,
-                                    &cancelled,           &intern_source,   &get_extension};
+  static const fathom_host table = {sizeof(fathom_host),  FATHOM_ABI_MAJOR,  FATHOM_ABI_MINOR, &set_error,
+                                    &last_error,          &log_text,         &intern_type,     &type_text,
+                                    &record_element_type, &record_axis_kind, &check_ports,     &create,
+                                    &thread_budget,       &cancelled,        &intern_source,   &get_extension};
   return &table;
 }
 

@@ -34,6 +34,7 @@ class RegistrationScope {
 
  private:
   friend fathom_status record_element_type(fathom_str json);
+  friend fathom_status record_axis_kind(fathom_str name);
   std::string provider_;
   Json element_types_ = Json::array();
   RegistrationScope* outer_;

@@ -37,8 +37,8 @@ bool is_one_of(std::string_view text, const std::array<std::string_view, N>& lis
 
 // Names of modules that a Python file imports: reached through another package they are still themselves.
 constexpr std::array<std::string_view, 22> kForeign = {
-    "os",        "sys",     "shutil",  "subprocess", "builtins", "importlib", "inspect",     "copy",
-    "functools", "pathlib", "pickle",  "tempfile",   "tarfile",  "traceback", "torch",       "hydra",
+    "os",        "sys",     "shutil",  "subprocess", "builtins", "importlib",      "inspect", "copy",
+    "functools", "pathlib", "pickle",  "tempfile",   "tarfile",  "traceback",      "torch",   "hydra",
     "omegaconf", "numpy",   "logging", "json",       "hashlib",  "huggingface_hub"};
 
 // Classes of nemo.core.classes that are modules, models or datasets.
@@ -47,8 +47,8 @@ constexpr std::array<std::string_view, 5> kCoreClasses = {"ModelPT", "NeuralModu
 constexpr std::array<std::string_view, 5> kFactories = {
     "nemo.collections.common.tokenizers.", "nemo.collections.common.parts.", "nemo.collections.asr.modules.",
     "nemo.collections.asr.parts.", "nemo.collections.audio.parts."};
-constexpr std::array<std::string_view, 6> kDatasets = {"Dataset",      "IterableDataset", "TensorDataset",
-                                                       "ConcatDataset", "ChainDataset",   "Subset"};
+constexpr std::array<std::string_view, 6> kDatasets = {"Dataset",       "IterableDataset", "TensorDataset",
+                                                       "ConcatDataset", "ChainDataset",    "Subset"};
 
 bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
 
@@ -93,13 +93,16 @@ void check_targets(const Json& config, const std::string& path) {
   if (const auto target = config.find("_target_"); target != config.end()) {
     const std::string where = path.empty() ? "_target_" : path + "._target_";
     if (!target->is_string()) {
-      throw Error(Code::kBadData, "AttributeError: a _target_ that is no text").at(where).seen(target->dump()).expected(
-          "the name of a component");
+      throw Error(Code::kBadData, "AttributeError: a _target_ that is no text")
+          .at(where)
+          .seen(target->dump())
+          .expected("the name of a component");
     }
     const std::string name = target->get<std::string>();
     if (!is_target_allowed(name) && (name.empty() || !registry().contains(kAllKinds, name))) {
-      throw Error(Code::kBadData, "UnsafeTargetError: Instantiation of unsafe target '" + name +
-                                      "' is blocked: it is no class of an approved namespace and no installed component")
+      throw Error(Code::kBadData,
+                  "UnsafeTargetError: Instantiation of unsafe target '" + name +
+                      "' is blocked: it is no class of an approved namespace and no installed component")
           .at(where)
           .seen(name)
           .expected("a module, model, dataset, optimizer, metric, callback or logger")

@@ -11,6 +11,7 @@
 
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/plugins/host_table.h"
 #include "core/training/parameters.h"
 #include "fathom/module.h"
 
@@ -249,4 +250,18 @@ void check_freeze_updates(const Json& section, const torch::nn::Module& model, c
   }
 }
 
+namespace {
+
+torch::nn::Module& module_of(void* module) { return *static_cast<torch::nn::Module*>(module); }
+
+const fathom_freezing_v1 kTable = {
+    sizeof(fathom_freezing_v1), [](void* module) { return guard([&] { freeze(module_of(module)); }); },
+    [](void* module, int32_t partial) { return guard([&] { unfreeze(module_of(module), partial != 0); }); }};
+
+[[maybe_unused]] const bool kIsOffered = [] {
+  plugins::add_host_extension(FATHOM_FREEZING_EXTENSION, &kTable);
+  return true;
+}();
+
+}  // namespace
 }  // namespace fathom::training

@@ -50,7 +50,8 @@ std::map<std::string, std::string> example_shapes(const ModelHandle& model, cons
       const std::string key = module.name + "." + port.name;
       const Value* value = example.find(port.name);
       for (const auto& edge : wiring.edges) {
-        if (const auto found = flowing.find(edge.from); edge.to == key && found != flowing.end()) value = &found->second;
+        if (const auto found = flowing.find(edge.from); edge.to == key && found != flowing.end())
+          value = &found->second;
       }
       if (value == nullptr) {
         complete = complete && port.optional;
@@ -99,8 +100,8 @@ typing::Wiring model_wiring(const ModelHandle& model, const DatasetHandle* datas
   typing::Wiring wiring;
   const auto own = model.ports();
   if (own.input_count + own.output_count > 0) {
-    wiring.modules.push_back({"", "", typing::wired_ports(own.inputs, own.input_count),
-                              typing::wired_ports(own.outputs, own.output_count)});
+    wiring.modules.push_back(
+        {"", "", typing::wired_ports(own.inputs, own.input_count), typing::wired_ports(own.outputs, own.output_count)});
   }
   for (const auto& [name, child] : model.children()) {
     const auto ports = child.ports();
@@ -125,7 +126,8 @@ void check_model_wiring(const ModelHandle& model, const DatasetHandle* dataset, 
   std::vector<Error> errors = typing::check_wiring(model_wiring(model, dataset));
   if (errors.empty()) return;
   if (errors.size() == 1) throw errors[0];
-  std::string text = "the modules of " + model.name() + " do not fit together: " + std::to_string(errors.size()) + " errors";
+  std::string text =
+      "the modules of " + model.name() + " do not fit together: " + std::to_string(errors.size()) + " errors";
   for (const Error& error : errors) text += std::string("\n") + error.what();
   throw Error(Code::kFailed, text).at(where);
 }

@@ -13,7 +13,8 @@ typing::Wiring model_wiring(const ModelHandle& model, const DatasetHandle* datas
 
 // Throws Error(kFailed) that shows everything wrong with the wiring, as check_wiring() finds it. `where`: the section
 // of the dataset, for the message.
-void check_model_wiring(const ModelHandle& model, const DatasetHandle* dataset = nullptr, const std::string& where = {});
+void check_model_wiring(const ModelHandle& model, const DatasetHandle* dataset = nullptr,
+                        const std::string& where = {});
 
 // {"modules": [{name, component, plugin, params, trainable, inputs: [{name, type, optional, shape?, from: […]}],
 // outputs: […]}], "edges": [{from, to}]}. Shapes are those of the modules' input_example(), sent along the wiring in

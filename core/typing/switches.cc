@@ -28,6 +28,12 @@ bool semantic_checks_enabled() { return current(t_semantic, g_semantic); }
 void set_typecheck_enabled(bool enabled) { set(t_typecheck, g_typecheck, enabled); }
 void set_semantic_checks_enabled(bool enabled) { set(t_semantic, g_semantic, enabled); }
 
+ThreadSwitches thread_switches() { return {t_typecheck, t_semantic}; }
+void set_thread_switches(ThreadSwitches switches) {
+  t_typecheck = switches.checks;
+  t_semantic = switches.semantic_checks;
+}
+
 DisableChecks::DisableChecks() : outer_(t_typecheck) { t_typecheck = 0; }
 DisableChecks::~DisableChecks() { t_typecheck = outer_; }
 DisableSemanticChecks::DisableSemanticChecks() : outer_(t_semantic) { t_semantic = 0; }

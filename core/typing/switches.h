@@ -16,6 +16,13 @@ bool semantic_checks_enabled();
 void set_typecheck_enabled(bool enabled);
 void set_semantic_checks_enabled(bool enabled);
 
+// What scopes have set on this thread: 0 off, 1 on, -1 nothing. For scopes on the other side of the plugin boundary.
+struct ThreadSwitches {
+  int8_t checks, semantic_checks;
+};
+ThreadSwitches thread_switches();
+void set_thread_switches(ThreadSwitches switches);
+
 // No port checks on this thread while it lives: names, counts, ranks and types.
 class DisableChecks {
  public:

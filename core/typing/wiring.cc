@@ -200,7 +200,8 @@ class Checker {
       const WiredModule& m = module(i);
       if (i == to.module) continue;
       for (const auto& port : m.name.empty() ? m.inputs : m.outputs) {
-        if (port.type != kNoType && port.list_depth == to.port->list_depth && accepted(compare(to.port->type, port.type)))
+        if (port.type != kNoType && port.list_depth == to.port->list_depth &&
+            accepted(compare(to.port->type, port.type)))
           fitting.push_back(m.name.empty() ? port.name : m.name + "." + port.name);
       }
     }
@@ -229,7 +230,8 @@ class Checker {
             .at("wiring: " + m.name)
             .seen("edges to " + (fed.empty() ? "none" : join(fed, ", ")))
             .expected("edges to all of " + port_names(m.inputs))
-            .next("add an edge from an output, or from a port of the model: PORT -> " + m.name + "." + missing.front()));
+            .next("add an edge from an output, or from a port of the model: PORT -> " + m.name + "." +
+                  missing.front()));
   }
 
   // A circle of modules: found by taking away, again and again, modules that nothing feeds any more.
@@ -338,8 +340,8 @@ std::string wiring_text(const Wiring& wiring, const std::vector<std::pair<std::s
     const auto line = [&](const char* direction, const WiredPort& port, bool input) {
       const std::string name = port.optional ? "[" + port.name + "]" : port.name;
       const std::string key = m.name + "." + port.name;
-      out += std::string("  ") + direction + "  " + name + std::string(width - name.size() + 2, ' ') + short_type_text(port) +
-             note(key) + (input ? sources(key) : "") + "\n";
+      out += std::string("  ") + direction + "  " + name + std::string(width - name.size() + 2, ' ') +
+             short_type_text(port) + note(key) + (input ? sources(key) : "") + "\n";
     };
     for (const auto& port : m.inputs) line("in ", port, true);
     for (const auto& port : m.outputs) line("out", port, false);

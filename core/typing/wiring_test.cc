@@ -46,7 +46,10 @@ Wiring recogniser() {
                "asr.ConvASREncoder of plugin 'asr'",
                {port("audio_signal", kSpectrogram), port("length", kLengths)},
                {port("outputs", kEncoded), port("encoded_lengths", kLengths)}},
-              {"decoder", "mine.Decoder of plugin 'mine'", {port("encoder_output", kEncoded)}, {port("logprobs", kLogprobs)}},
+              {"decoder",
+               "mine.Decoder of plugin 'mine'",
+               {port("encoder_output", kEncoded)},
+               {port("logprobs", kLogprobs)}},
               {"loss",
                "asr.CTCLoss of plugin 'asr'",
                {port("log_probs", kLogprobs), port("targets", kLabels), port("input_lengths", kLengths),
@@ -76,7 +79,8 @@ WiredModule& module(Wiring& w, const std::string& name) {
   throw std::runtime_error("no module " + name);
 }
 
-void retype(Wiring& w, const std::string& name, bool input, size_t index, const std::string& type_json, uint32_t depth = 0) {
+void retype(Wiring& w, const std::string& name, bool input, size_t index, const std::string& type_json,
+            uint32_t depth = 0) {
   auto& ports = input ? module(w, name).inputs : module(w, name).outputs;
   ports.at(index).type = type_json.empty() ? kNoType : intern_json(type_json);
   ports.at(index).list_depth = depth;
@@ -96,9 +100,12 @@ const std::vector<Wrong>& wrong_wirings() {
       {"an input fed twice", [](Wiring& w) { w.edges.push_back({"batch.audio_signal", "encoder.audio_signal"}); }},
       {"the same edge twice", [](Wiring& w) { w.edges.push_back(w.edges[4]); }},
       {"a mandatory input that nothing feeds", [](Wiring& w) { w.edges.pop_back(); }},
-      {"two mandatory inputs that nothing feeds", [](Wiring& w) { w.edges.erase(w.edges.begin() + 6, w.edges.begin() + 8); }},
+      {"two mandatory inputs that nothing feeds",
+       [](Wiring& w) { w.edges.erase(w.edges.begin() + 6, w.edges.begin() + 8); }},
       {"a module that feeds itself",
-       [](Wiring& w) { w.edges.push_back({"encoder.encoded_lengths", "encoder.length"}), w.edges.erase(w.edges.begin() + 3); }},
+       [](Wiring& w) {
+         w.edges.push_back({"encoder.encoded_lengths", "encoder.length"}), w.edges.erase(w.edges.begin() + 3);
+       }},
       {"two modules in a circle",
        [](Wiring& w) {
          module(w, "encoder").inputs.push_back(port("[context]", kLogprobs));
@@ -106,10 +113,17 @@ const std::vector<Wrong>& wrong_wirings() {
        }},
       {"another sample rate", [](Wiring& w) { retype(w, "batch", false, 0, audio("8000")); }},
       {"labels where log-probabilities belong", [](Wiring& w) { retype(w, "decoder", false, 0, kLabels); }},
-      {"a spectrogram where audio belongs", [](Wiring& w) { w.edges[2].to = "preprocessor.input_signal"; w.edges.erase(w.edges.begin()); }},
-      {"axes in another order", [](Wiring& w) { retype(w, "encoder", false, 0, type(kBTD, "AcousticEncodedRepresentation")); }},
-      {"one axis fewer", [](Wiring& w) { retype(w, "encoder", false, 0, type(R"(["B", "D"])", "AcousticEncodedRepresentation")); }},
-      {"another kind of axis", [](Wiring& w) { retype(w, "encoder", false, 0, type(R"(["B", "D", "W"])", "AcousticEncodedRepresentation")); }},
+      {"a spectrogram where audio belongs",
+       [](Wiring& w) {
+         w.edges[2].to = "preprocessor.input_signal";
+         w.edges.erase(w.edges.begin());
+       }},
+      {"axes in another order",
+       [](Wiring& w) { retype(w, "encoder", false, 0, type(kBTD, "AcousticEncodedRepresentation")); }},
+      {"one axis fewer",
+       [](Wiring& w) { retype(w, "encoder", false, 0, type(R"(["B", "D"])", "AcousticEncodedRepresentation")); }},
+      {"another kind of axis",
+       [](Wiring& w) { retype(w, "encoder", false, 0, type(R"(["B", "D", "W"])", "AcousticEncodedRepresentation")); }},
       {"another size of an axis",
        [](Wiring& w) {
          const auto sized = [](int n) {
@@ -119,13 +133,27 @@ const std::vector<Wrong>& wrong_wirings() {
          retype(w, "encoder", false, 0, sized(256));
          retype(w, "decoder", true, 0, sized(512));
        }},
-      {"a general type where a special one is needed", [](Wiring& w) { retype(w, "encoder", true, 0, kMel); retype(w, "preprocessor", false, 0, kSpectrogram); }},
-      {"an MFCC where a mel spectrogram is needed", [](Wiring& w) { retype(w, "encoder", true, 0, kMel); retype(w, "preprocessor", false, 0, type(kBDT, "MFCCSpectrogramType")); }},
+      {"a general type where a special one is needed",
+       [](Wiring& w) {
+         retype(w, "encoder", true, 0, kMel);
+         retype(w, "preprocessor", false, 0, kSpectrogram);
+       }},
+      {"an MFCC where a mel spectrogram is needed",
+       [](Wiring& w) {
+         retype(w, "encoder", true, 0, kMel);
+         retype(w, "preprocessor", false, 0, type(kBDT, "MFCCSpectrogramType"));
+       }},
       {"a list where one value is needed", [](Wiring& w) { retype(w, "encoder", false, 0, kEncoded, 1); }},
       {"one value where a list is needed", [](Wiring& w) { retype(w, "decoder", true, 0, kEncoded, 1); }},
-      {"lists of another depth", [](Wiring& w) { retype(w, "encoder", false, 0, kEncoded, 1); retype(w, "decoder", true, 0, kEncoded, 2); }},
-      {"lengths where labels belong, labels where lengths belong", [](Wiring& w) { std::swap(w.edges[6].from, w.edges[8].from); }},
-      {"integers for a loss of floats", [](Wiring& w) { w.edges.push_back({"batch.transcript_length", "loss.weights"}); }},
+      {"lists of another depth",
+       [](Wiring& w) {
+         retype(w, "encoder", false, 0, kEncoded, 1);
+         retype(w, "decoder", true, 0, kEncoded, 2);
+       }},
+      {"lengths where labels belong, labels where lengths belong",
+       [](Wiring& w) { std::swap(w.edges[6].from, w.edges[8].from); }},
+      {"integers for a loss of floats",
+       [](Wiring& w) { w.edges.push_back({"batch.transcript_length", "loss.weights"}); }},
       {"several faults at once",
        [](Wiring& w) {
          w.edges[0].from = "batch.audio";
@@ -142,7 +170,8 @@ TEST(Wiring, ARightWiringHasNoErrors) {
 
 TEST(Wiring, ThirtyWrongWirings) {
   std::string text =
-      "# Thirty wrong wirings of a model and what a user reads: core/typing/wiring_test.cc writes and compares this file.\n";
+      "# Thirty wrong wirings of a model and what a user reads: core/typing/wiring_test.cc writes and compares this "
+      "file.\n";
   ASSERT_EQ(wrong_wirings().size(), 30u);
   for (size_t i = 0; i < wrong_wirings().size(); ++i) {
     Wiring wiring = recogniser();

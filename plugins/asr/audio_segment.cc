@@ -135,7 +135,7 @@ void select_channels(AudioSegment& audio, const ChannelSelector& selector, const
 
 void resample(AudioSegment& audio, int64_t target_sr) {
   if (target_sr <= 0) {
-    throw Error(Code::kUsage, "a sample rate must be positive").seen(std::to_string(target_sr));
+    throw Error(Code::kFailed, "a sample rate must be positive").seen(std::to_string(target_sr));
   }
   if (target_sr == audio.sample_rate || audio.samples.empty()) {
     audio.sample_rate = target_sr;
@@ -164,7 +164,7 @@ void resample(AudioSegment& audio, int64_t target_sr) {
 
 void trim_silence(AudioSegment& audio, double top_db, int64_t frame_length, int64_t hop_length) {
   if (frame_length <= 0 || hop_length <= 0) {
-    throw Error(Code::kUsage, "trimming needs a positive frame and hop length")
+    throw Error(Code::kFailed, "trimming needs a positive frame and hop length")
         .seen(std::to_string(frame_length) + ", " + std::to_string(hop_length));
   }
   constexpr double kSmallest = 1e-10;  // librosa's amin of 1e-5, squared

@@ -20,7 +20,7 @@ std::string hours(double seconds) {
 
 AudioLoadOptions load_options(const AudioToCharDataset::Options& o) {
   if (o.sample_rate <= 0) {
-    throw Error(Code::kUsage, "sample_rate must be positive").at("sample_rate").seen(std::to_string(o.sample_rate));
+    throw Error(Code::kFailed, "sample_rate must be positive").at("sample_rate").seen(std::to_string(o.sample_rate));
   }
   AudioLoadOptions load;
   load.target_sr = o.sample_rate;
@@ -42,9 +42,9 @@ std::vector<std::string> manifest_paths(const Json& value, const std::string& pa
       out.insert(out.end(), inner.begin(), inner.end());
     }
   } else {
-    throw Error(Code::kUsage, "manifest_filepath must be a path or a list of paths").at(path).seen(value.dump());
+    throw Error(Code::kFailed, "manifest_filepath must be a path or a list of paths").at(path).seen(value.dump());
   }
-  if (out.empty()) throw Error(Code::kUsage, "manifest_filepath names no file").at(path).seen(value.dump());
+  if (out.empty()) throw Error(Code::kFailed, "manifest_filepath names no file").at(path).seen(value.dump());
   return out;
 }
 
@@ -56,7 +56,7 @@ ChannelSelector parse_channel_selector(const Json& value, const std::string& pat
       std::all_of(value.begin(), value.end(), [](const Json& v) { return v.is_number_integer(); })) {
     return value.get<std::vector<int64_t>>();
   }
-  throw Error(Code::kUsage, "channel_selector is not understood")
+  throw Error(Code::kFailed, "channel_selector is not understood")
       .at(path)
       .seen(value.dump())
       .expected("null, a number, a list of numbers or 'average'");

@@ -80,12 +80,12 @@ std::string join_white_space(const std::string& text) {
 CharParser::Language CharParser::language_of(const std::string& name) {
   if (name == "base") return Language::kBase;
   if (name == "en") return Language::kEnglish;
-  throw Error(Code::kUsage, "there is no text parser of that name").seen(name).expected("base or en");
+  throw Error(Code::kFailed, "there is no text parser of that name").seen(name).expected("base or en");
 }
 
 CharParser::CharParser(Config config) : config_(std::move(config)) {
   if (config_.labels.empty()) {
-    throw Error(Code::kUsage, "a character parser needs labels")
+    throw Error(Code::kFailed, "a character parser needs labels")
         .expected("labels: the list of characters, blank excluded");
   }
   for (size_t i = 0; i < config_.labels.size(); ++i) {

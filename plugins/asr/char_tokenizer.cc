@@ -98,7 +98,7 @@ std::string CharTokenizer::ids_to_text(const std::vector<int64_t>& ids) const {
   std::string out;
   for (const int64_t id : ids) {
     if (id < 0 || id >= vocab_size()) {
-      throw Error(Code::kUsage, "a token id lies outside the vocabulary")
+      throw Error(Code::kFailed, "a token id lies outside the vocabulary")
           .seen(std::to_string(id))
           .expected("0 to " + std::to_string(vocab_size() - 1));
     }

@@ -14,7 +14,7 @@ void expect_one_of(const std::string& value, std::initializer_list<const char*> 
     if (value == name) return;
     list += (list.empty() ? "" : ", ") + std::string(name);
   }
-  throw Error(Code::kUsage, std::string("decoding option '") + key + "' has an unknown value")
+  throw Error(Code::kFailed, std::string("decoding option '") + key + "' has an unknown value")
       .at(key)
       .seen(value)
       .expected("one of: " + list);
@@ -211,7 +211,7 @@ CtcDecoding::CtcDecoding(const CtcDecodingConfig& config, Vocabulary vocabulary)
   }
   expect_one_of(config.strategy, {"greedy", "greedy_batch", "beam_batch"}, "strategy");
   if (config.beam.beam_size < 1) {
-    throw Error(Code::kUsage, "a beam search needs beam_size of at least 1")
+    throw Error(Code::kFailed, "a beam search needs beam_size of at least 1")
         .at("beam.beam_size")
         .seen(std::to_string(config.beam.beam_size));
   }
@@ -222,7 +222,7 @@ CtcDecoding::CtcDecoding(const CtcDecodingConfig& config, Vocabulary vocabulary)
   expect_one_of(confidence.method_cfg.entropy_type, {"gibbs", "tsallis", "renyi"}, "entropy_type");
   expect_one_of(confidence.method_cfg.entropy_norm, {"lin", "exp"}, "entropy_norm");
   if (!(confidence.method_cfg.alpha > 0)) {
-    throw Error(Code::kUsage, "confidence needs alpha above 0")
+    throw Error(Code::kFailed, "confidence needs alpha above 0")
         .at("alpha")
         .seen(std::to_string(confidence.method_cfg.alpha));
   }

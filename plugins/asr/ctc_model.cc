@@ -79,7 +79,7 @@ Json with_target(Json section, const char* target) {
 EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context) : Model(std::move(config), std::move(context)) {
   for (const char* key : {"preprocessor", "encoder", "decoder"}) {
     if (!config_.contains(key) || !config_[key].is_object()) {
-      throw Error(Code::kUsage, std::string("the model's config has no section '") + key + "'")
+      throw Error(Code::kFailed, std::string("the model's config has no section '") + key + "'")
           .at(this->context().config_path);
     }
   }
@@ -90,29 +90,68 @@ EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context) : Model(std::m
   choose_front_end();
   fill_vocabulary();
 
-  const std::string& path = this->context().config_path;
-  const auto child_path = [&](const char* name) { return path.empty() ? std::string(name) : path + "." + name; };
   preprocessor_ = make_child("preprocessor", "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor");
   encoder_ = make_child("encoder", "nemo.collections.asr.modules.ConvASREncoder");
   decoder_ = make_child("decoder", "nemo.collections.asr.modules.ConvASRDecoder");
   if (config_.contains("spec_augment") && config_["spec_augment"].is_object()) {
     spec_augmentation_ =
         make_module(with_target(config_["spec_augment"], "nemo.collections.asr.modules.SpectrogramAugmentation"),
-                    child_path("spec_augment"));
+                    path_of("spec_augment"));
     add_child("spec_augmentation", spec_augmentation_);
   }
-  loss_ = make_module({{"_target_", "nemo.collections.asr.losses.ctc.CTCLoss"},
-                       {"num_classes", static_cast<int64_t>(labels_.size())},
-                       {"zero_infinity", true},
-                       {"reduction", config_.value("ctc_reduction", std::string("mean_batch"))}},
-                      child_path("loss"));
+  loss_ = make_loss();
   add_child("loss", loss_);
   setup_adapters(*this, config_, "encoder");
+  decoding_ = make_decoding();
+}
 
-  const Json decoding =
+std::string EncDecCTCModel::path_of(const char* section) const {
+  const std::string& path = context().config_path;
+  return path.empty() ? std::string(section) : path + "." + section;
+}
+
+ModuleHandle EncDecCTCModel::make_loss() const {
+  return make_module({{"_target_", "nemo.collections.asr.losses.ctc.CTCLoss"},
+                      {"num_classes", static_cast<int64_t>(labels_.size())},
+                      {"zero_infinity", true},
+                      {"reduction", config_.value("ctc_reduction", std::string("mean_batch"))}},
+                     path_of("loss"));
+}
+
+CtcDecoding EncDecCTCModel::make_decoding() const {
+  const Json section =
       config_.contains("decoding") && config_["decoding"].is_object() ? config_["decoding"] : Json::object();
-  decoding_ = CtcDecoding(parse_options<CtcDecodingConfig>(decoding, child_path("decoding")),
-                          Vocabulary(labels_, Vocabulary::Kind::kCharacters));
+  return CtcDecoding(parse_options<CtcDecodingConfig>(section, path_of("decoding")),
+                     Vocabulary(labels_, Vocabulary::Kind::kCharacters));
+}
+
+void EncDecCTCModel::change_vocabulary(const std::vector<std::string>& vocabulary) {
+  if (vocabulary.empty()) throw Error(Code::kFailed, "the new vocabulary is empty").expected("a list of labels");
+  if (vocabulary == labels_) {
+    fathom::log(kWarning, kComponent, "the new vocabulary is the old one: nothing changes");
+    return;
+  }
+  Json section = config_["decoder"];
+  section["vocabulary"] = vocabulary;
+  section["num_classes"] = static_cast<int64_t>(vocabulary.size());
+  const ModuleHandle decoder =
+      make_module(with_target(section, "nemo.collections.asr.modules.ConvASRDecoder"), path_of("decoder"));
+  // Nothing has changed so far, and nothing below fails but for memory.
+  const auto old = decoder_.torch_module()->parameters();
+  decoder.torch_module()->to(old.front().device(), old.front().scalar_type());
+  decoder.torch_module()->train(decoder_.torch_module()->is_training());
+  labels_ = vocabulary;
+  config_["decoder"] = section;
+  if (config_.contains("labels")) config_["labels"] = vocabulary;
+  for (const char* data : {"train_ds", "validation_ds", "test_ds"}) {
+    if (config_.contains(data) && config_[data].is_object()) config_[data]["labels"] = vocabulary;
+  }
+  decoder_ = decoder;
+  replace_child("decoder", decoder_);
+  loss_ = make_loss();
+  replace_child("loss", loss_);
+  decoding_ = make_decoding();
+  fathom::log(kInfo, kComponent, "changed the vocabulary: " + std::to_string(labels_.size()) + " labels");
 }
 
 // Weights of a NeMo before 2.5 were trained on its front-end; the config may say otherwise.
@@ -131,7 +170,7 @@ void EncDecCTCModel::fill_vocabulary() {
   };
   if (!is_list(decoder, "vocabulary")) {
     if (!is_list(config_, "labels")) {
-      throw Error(Code::kUsage, "the model has no labels")
+      throw Error(Code::kFailed, "the model has no labels")
           .at(context().config_path.empty() ? "labels" : context().config_path + ".labels")
           .expected("a list of characters in labels or decoder.vocabulary");
     }
@@ -139,7 +178,7 @@ void EncDecCTCModel::fill_vocabulary() {
   }
   for (const auto& label : decoder["vocabulary"]) {
     if (!label.is_string())
-      throw Error(Code::kUsage, "a label is not a text").at("decoder.vocabulary").seen(label.dump());
+      throw Error(Code::kFailed, "a label is not a text").at("decoder.vocabulary").seen(label.dump());
     labels_.push_back(label.get<std::string>());
   }
   const auto count = static_cast<int64_t>(labels_.size());
@@ -147,7 +186,7 @@ void EncDecCTCModel::fill_vocabulary() {
   if (!has_count || decoder["num_classes"].get<int64_t>() < 1) {
     decoder["num_classes"] = count;
   } else if (decoder["num_classes"].get<int64_t>() != count) {
-    throw Error(Code::kUsage, "decoder.num_classes and the vocabulary disagree")
+    throw Error(Code::kFailed, "decoder.num_classes and the vocabulary disagree")
         .at("decoder.num_classes")
         .seen(decoder["num_classes"].dump() + ", and " + std::to_string(count) + " labels")
         .next("leave num_classes out, or set it to -1");
@@ -291,7 +330,7 @@ AudioToCharDataset::Options EncDecCTCModel::dataset_options(const Json& section,
                 config_path + ".labels differ from the model's labels: transcripts and predictions will not match");
   }
   if (options.sample_rate != sample_rate_) {
-    throw Error(Code::kUsage, "the data's sample rate is not the front-end's")
+    throw Error(Code::kFailed, "the data's sample rate is not the front-end's")
         .at(config_path + ".sample_rate")
         .seen(std::to_string(options.sample_rate))
         .expected(std::to_string(sample_rate_));
@@ -326,12 +365,12 @@ std::shared_ptr<Dataset> EncDecCTCModel::make_predict_dataset(const Json& sectio
   std::vector<ManifestEntry> entries;
   if (own.contains("paths")) {
     if (!own["paths"].is_array())
-      throw Error(Code::kUsage, "paths must be a list of audio files")
+      throw Error(Code::kFailed, "paths must be a list of audio files")
           .at(config_path + ".paths")
           .seen(own["paths"].dump());
     for (const auto& path : own["paths"]) {
       if (!path.is_string())
-        throw Error(Code::kUsage, "a path must be a text").at(config_path + ".paths").seen(path.dump());
+        throw Error(Code::kFailed, "a path must be a text").at(config_path + ".paths").seen(path.dump());
       ManifestEntry entry;
       entry.audio_file = entry.named_as = path.get<std::string>();
       entries.push_back(std::move(entry));
@@ -341,7 +380,7 @@ std::shared_ptr<Dataset> EncDecCTCModel::make_predict_dataset(const Json& sectio
   } else if (own.contains("manifest_filepath") && !own["manifest_filepath"].is_null()) {
     entries = read_manifests(manifest_paths(own["manifest_filepath"], config_path + ".manifest_filepath"), false);
   } else {
-    throw Error(Code::kUsage, "there is nothing to transcribe").at(config_path).expected("paths or manifest_filepath");
+    throw Error(Code::kFailed, "there is nothing to transcribe").at(config_path).expected("paths or manifest_filepath");
   }
   return AudioToCharDataset::for_inference(dataset_options(own, config_path), std::move(entries));
 }
@@ -407,9 +446,9 @@ std::vector<Json> EncDecCTCModel::predict_step(const Values& batch, const Json& 
   bool timestamps = false;
   for (const auto& [key, value] : options.items()) {
     if (key != "timestamps")
-      throw Error(Code::kUsage, "transcription has no option '" + key + "'").expected("timestamps");
+      throw Error(Code::kFailed, "transcription has no option '" + key + "'").expected("timestamps");
     if (!value.is_null() && !value.is_boolean())
-      throw Error(Code::kUsage, "timestamps must be true or false").seen(value.dump());
+      throw Error(Code::kFailed, "timestamps must be true or false").seen(value.dump());
     timestamps = value == Json(true);
   }
   at::NoGradGuard no_grad;

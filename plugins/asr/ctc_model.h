@@ -35,6 +35,10 @@ class EncDecCTCModel final : public Model {
   std::vector<Json> predict_step(const Values& batch, const Json& options) override;
   std::vector<std::pair<std::string, std::string>> wiring() const override;
 
+  // A new decoder, loss and decoding for other labels; the labels of the data sections follow. The same labels change
+  // nothing, as in NeMo.
+  void change_vocabulary(const std::vector<std::string>& vocabulary) override;
+
   const CtcDecoding& decoding() const { return decoding_; }
 
  private:
@@ -42,6 +46,9 @@ class EncDecCTCModel final : public Model {
     at::Tensor log_probs, lengths;
   };
   void fill_vocabulary();
+  std::string path_of(const char* section) const;
+  ModuleHandle make_loss() const;
+  CtcDecoding make_decoding() const;
   void choose_front_end();
   std::shared_ptr<Dataset> make_predict_dataset(const Json& section, const std::string& config_path) const;
   AudioToCharDataset::Options dataset_options(const Json& section, const std::string& config_path) const;

@@ -136,7 +136,7 @@ class Speed final : public Perturbation {
   };
   explicit Speed(const Options& o) : o_(o) {
     if (o.min_speed_rate <= 0 || o.max_speed_rate < o.min_speed_rate || o.num_rates == 0) {
-      throw Error(Code::kUsage,
+      throw Error(Code::kFailed,
                   "speed perturbation needs 0 < min_speed_rate <= max_speed_rate and num_rates other than 0");
     }
   }
@@ -186,16 +186,16 @@ std::unique_ptr<Perturbation> make_perturbation(const std::string& type, const J
 AudioAugmentor::AudioAugmentor(const Json& config, const std::string& path) {
   if (config.is_null()) return;
   if (!config.is_object()) {
-    throw Error(Code::kUsage, "augmentor must be a mapping of perturbations").at(path).seen(config.dump());
+    throw Error(Code::kFailed, "augmentor must be a mapping of perturbations").at(path).seen(config.dump());
   }
   for (const auto& [type, section] : config.items()) {
     const std::string where = path + "." + type;
     if (!section.is_object() || !section.contains("prob") || !section["prob"].is_number()) {
-      throw Error(Code::kUsage, "a perturbation needs a probability").at(where).expected("prob: a number in [0, 1]");
+      throw Error(Code::kFailed, "a perturbation needs a probability").at(where).expected("prob: a number in [0, 1]");
     }
     const double probability = section["prob"].get<double>();
     if (!(probability >= 0 && probability <= 1)) {
-      throw Error(Code::kUsage, "a probability lies in [0, 1]").at(where + ".prob").seen(section["prob"].dump());
+      throw Error(Code::kFailed, "a probability lies in [0, 1]").at(where + ".prob").seen(section["prob"].dump());
     }
     Json options = section;
     options.erase("prob");

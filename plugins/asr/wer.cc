@@ -81,7 +81,7 @@ EditCounts align(const std::vector<T>& reference, const std::vector<T>& hypothes
 
 void check_lengths(const std::vector<std::string>& hypotheses, const std::vector<std::string>& references) {
   if (hypotheses.size() == references.size()) return;
-  throw Error(Code::kUsage, "an error rate needs as many hypotheses as references")
+  throw Error(Code::kFailed, "an error rate needs as many hypotheses as references")
       .seen(std::to_string(hypotheses.size()) + " hypotheses, " + std::to_string(references.size()) + " references");
 }
 

@@ -53,8 +53,7 @@ LinearAdapter::LinearAdapter(const Options& o) : options_(o) {
   for (const auto& [name, apply] : kActivations) {
     if (o.activation == name) activate_ = apply;
   }
-  if (!activate_)
-    throw bad_option("activation", o.activation, "identity, hardtanh, relu, selu, swish, silu or gelu");
+  if (!activate_) throw bad_option("activation", o.activation, "identity, hardtanh, relu, selu, swish, silu or gelu");
 
   auto norm = std::make_shared<torch::nn::LayerNormImpl>(torch::nn::LayerNormOptions({o.in_features}));
   const auto linear = [](int64_t in, int64_t out) {

@@ -9,9 +9,9 @@
 
 namespace fathom::common {
 
-// input (…, in_features) -> output (…, in_features): LayerNorm, linear to `dim`, activation, linear back (`pre`), or the
-// norm last (`post`). What ends it starts at zero, so that a new adapter changes nothing.
-// State: module.0.weight, module.0.bias, module.1.weight, module.3.weight (pre).
+// input (…, in_features) -> output (…, in_features): LayerNorm, linear to `dim`, activation, linear back (`pre`), or
+// the norm last (`post`). What ends it starts at zero, so that a new adapter changes nothing. State: module.0.weight,
+// module.0.bias, module.1.weight, module.3.weight (pre).
 class LinearAdapter final : public NeuralModule {
  public:
   struct Options {

@@ -23,7 +23,8 @@ class LinearAdapterTest : public testing::Test {
     plugins::registry().add_builtin(&fathom_plugin_entry_v1);
   }
   static Json section(Json changes = Json::object()) {
-    Json out = {{"_target_", "nemo.collections.common.parts.adapter_modules.LinearAdapter"}, {"in_features", 4}, {"dim", 2}};
+    Json out = {
+        {"_target_", "nemo.collections.common.parts.adapter_modules.LinearAdapter"}, {"in_features", 4}, {"dim", 2}};
     out.update(changes);
     return out;
   }
@@ -49,9 +50,10 @@ TEST_F(LinearAdapterTest, ANewAdapterChangesNothing) {
 
 TEST_F(LinearAdapterTest, StochasticDepthDropsWholeSamplesInTrainingOnly) {
   Host host;
-  host.add_adapter("one", section({{"adapter_strategy",
-                                    {{"_target_", "nemo.core.classes.mixins.adapter_mixin_strategies.ResidualAddAdapterStrategy"},
-                                     {"stochastic_depth", 1.0}}}}));
+  host.add_adapter(
+      "one", section({{"adapter_strategy",
+                       {{"_target_", "nemo.core.classes.mixins.adapter_mixin_strategies.ResidualAddAdapterStrategy"},
+                        {"stochastic_depth", 1.0}}}}));
   {
     const at::NoGradGuard no_grad;
     for (auto& p : host.parameters()) p.fill_(0.5);

@@ -76,9 +76,11 @@ int main() {
     module.call(in);
   });
   const ModuleHandle handle = make_module({{"_target_", "bench.FourIn"}}, "bench");
-  compare("4 inputs, 2 outputs, through the plugin boundary", "the same within disable_checks", [&] { handle(in); }, [&] {
-    const typing::DisableChecks off;
-    handle(in);
-  });
+  compare(
+      "4 inputs, 2 outputs, through the plugin boundary", "the same within disable_checks", [&] { handle(in); },
+      [&] {
+        const typing::DisableChecks off;
+        handle(in);
+      });
   return 0;
 }

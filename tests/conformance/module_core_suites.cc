@@ -105,10 +105,11 @@ Outcome run_access(const Case& c) {
   AccessTree tree;
   for (size_t i = 0; i < c.body.at("ops").size(); ++i) {
     const json got = tree.apply(c.body["ops"][i]), &expected = c.body.at("results").at(i);
-    const bool same = expected.contains("error")
-                          ? got.value("error", "") == expected["error"] &&
-                                expected["message"].get<std::string>().find(got.value("available", "?")) != std::string::npos
-                          : got == expected;
+    const bool same =
+        expected.contains("error")
+            ? got.value("error", "") == expected["error"] &&
+                  expected["message"].get<std::string>().find(got.value("available", "?")) != std::string::npos
+            : got == expected;
     if (!same) return fail(fmt::format("operation {}: expected {}, got {}", i, expected.dump(), got.dump()));
   }
   return pass();
@@ -240,7 +241,8 @@ Outcome run_adapters(const Case& c) {
         same = close(got["output"][k], expected["output"][k], 1e-6, 1e-6);
     }
     if (!same)
-      return fail(fmt::format("operation {} {}: expected {}, got {} {}", i, op.dump(), expected.dump(), got.dump(), message));
+      return fail(
+          fmt::format("operation {} {}: expected {}, got {} {}", i, op.dump(), expected.dump(), got.dump(), message));
   }
   return pass();
 }
@@ -311,7 +313,8 @@ Outcome run_ema(const Case& c) {
 
 Outcome run_allowlist(const Case& c) {
   const bool got = plugins::is_target_allowed(c.body.at("target").get<std::string>());
-  return got == c.body.at("allowed").get<bool>() ? pass() : fail(got ? "expected to be refused" : "expected to be allowed");
+  return got == c.body.at("allowed").get<bool>() ? pass()
+                                                 : fail(got ? "expected to be refused" : "expected to be allowed");
 }
 
 Outcome run_validation(const Case& c) {
@@ -323,7 +326,8 @@ Outcome run_validation(const Case& c) {
   }
   if (c.body.at("ok").get<bool>()) return error.empty() ? pass() : fail("expected no error, got " + error);
   const std::string wanted = c.body.at("error");
-  return error.starts_with(wanted + ":") ? pass() : fail("expected " + wanted + ", got " + (error.empty() ? "none" : error));
+  return error.starts_with(wanted + ":") ? pass()
+                                         : fail("expected " + wanted + ", got " + (error.empty() ? "none" : error));
 }
 
 }  // namespace

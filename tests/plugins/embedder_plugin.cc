@@ -15,8 +15,10 @@ class Embedder final : public NeuralModule, public AdapterModuleMixin {
   struct Options {
     int64_t sample_rate = 16000;
     std::string gives = "embedding";
+    bool ignore_collections = false;
     static void describe(OptionSet<Options>& o) {
       o("sample_rate", &Options::sample_rate, "of the audio", "Hz");
+      o("ignore_collections", &Options::ignore_collections, "let lists be nested otherwise");
       o("gives", &Options::gives, "embedding, or something wrong: an undeclared port, another rank, nothing");
     }
   };
@@ -31,14 +33,24 @@ class Embedder final : public NeuralModule, public AdapterModuleMixin {
     if (options_.gives == "undeclared") return {{"embeddings", out}};
     if (options_.gives == "rank") return {{"embedding", out.unsqueeze(0)}};
     if (options_.gives == "nothing") return {};
+    if (options_.gives == "list") return {{"embedding", std::vector<Value>{out}}};
     return {{"embedding", out}};
   }
   Values input_example() const override { return {{"audio", at::ones({2, 8})}}; }
+  bool ignore_collections() const override { return options_.ignore_collections; }
 
  private:
   Options options_;
   torch::nn::Linear linear_;
   torch::nn::BatchNorm1d norm_;
+};
+
+// Has an axis of a kind of its own.
+class Speakers final : public NeuralModule {
+ public:
+  Ports inputs() const override { return {{"embedding", {"B TestSpeaker D", ElementType{"TestEmbedding"}}}}; }
+  Ports outputs() const override { return {{"embedding", {"B TestSpeaker D", ElementType{"TestEmbedding"}}}}; }
+  Values forward(const Values& in) override { return {{"embedding", in["embedding"]}}; }
 };
 
 // A third party's adapter.
@@ -65,7 +77,9 @@ class Picky final : public NeuralModule {
 
 FATHOM_PLUGIN("embedder_test", "1.0", "Apache-2.0", "the tests", "") {
   r.element_type("TestEmbedding", "AcousticEncodedRepresentation");
+  r.axis_kind("TestSpeaker");
   r.add<Embedder>("embedder.Embedder", "a linear layer and a norm");
+  r.add<Speakers>("embedder.Speakers", "passes embeddings of speakers through");
   r.add<Scale>("embedder.Scale", "an adapter: one factor");
   r.add<Picky>("embedder.Picky", "passes mel spectrograms through");
 }

@@ -34,8 +34,44 @@ class Tagger final : public Model {
   torch::nn::Linear head_;
 };
 
+// Takes plugin B's types, which it knows by name alone, and registers the same axis kind.
+class SpeakerCounter final : public NeuralModule {
+ public:
+  Ports inputs() const override { return {{"embedding", {"B TestSpeaker D", ElementType{"TestEmbedding"}}}}; }
+  Ports outputs() const override { return {{"count", {"B", LengthsType{}}}}; }
+  Values forward(const Values& in) override {
+    const at::Tensor& x = in.tensor("embedding");
+    return {{"count", at::full({x.size(0)}, x.size(1))}};
+  }
+};
+
+// Freezes its child for the time of a call, as a model that trains only its head does.
+class Probe final : public NeuralModule {
+ public:
+  Probe() : layer_(register_module("layer", std::make_shared<Layer>())) {}
+  Values forward(const Values&) override {
+    Values out;
+    {
+      const auto frozen = layer_->as_frozen();
+      out.add("inside", layer_->num_weights()).add("mode_inside", int64_t{layer_->is_training()});
+    }
+    out.add("outside", layer_->num_weights()).add("mode_outside", int64_t{layer_->is_training()});
+    return out;
+  }
+
+ private:
+  struct Layer final : NeuralModule {
+    Layer() { register_module("linear", torch::nn::Linear(2, 2)); }
+    Values forward(const Values&) override { return {}; }
+  };
+  std::shared_ptr<Layer> layer_;
+};
+
 }  // namespace
 
 FATHOM_PLUGIN("tagger_test", "1.0", "Apache-2.0", "the tests", "") {
+  r.axis_kind("TestSpeaker");
+  r.add<SpeakerCounter>("tagger.SpeakerCounter", "counts speakers");
+  r.add<Probe>("tagger.Probe", "freezes a layer for a while");
   r.add<Tagger>("tagger.Tagger", "an encoder of any plugin and a linear head");
 }

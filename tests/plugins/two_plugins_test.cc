@@ -9,6 +9,7 @@
 #include "core/training/model_wiring.h"
 #include "core/training/parameters.h"
 #include "fathom/model.h"
+#include "fathom/typecheck.h"
 
 namespace fathom {
 namespace {
@@ -93,10 +94,11 @@ TEST_F(TwoPlugins, AValueOfOnePluginRefusedByAnotherNamesBoth) {
   const ModuleHandle picky = module("embedder.Picky", "model.picky");
   embedder.torch_module()->eval();
   const Values out = embedder({{"audio", at::ones({2, 8})}});
-  EXPECT_THAT(error_of([&] { picky({{"features", out["embedding"]}}); }),
-              AllOf(HasSubstr("model.picky (embedder.Picky of plugin 'embedder_test'): input 'features'"),
-                    HasSubstr("at: model.picky.features"), HasSubstr("TestEmbedding"), HasSubstr("MelSpectrogramType"),
-                    HasSubstr("from output 'embedding' of model.encoder (embedder.Embedder of plugin 'embedder_test')")));
+  EXPECT_THAT(
+      error_of([&] { picky({{"features", out["embedding"]}}); }),
+      AllOf(HasSubstr("model.picky (embedder.Picky of plugin 'embedder_test'): input 'features'"),
+            HasSubstr("at: model.picky.features"), HasSubstr("TestEmbedding"), HasSubstr("MelSpectrogramType"),
+            HasSubstr("from output 'embedding' of model.encoder (embedder.Embedder of plugin 'embedder_test')")));
 }
 
 TEST_F(TwoPlugins, TheModelSaysWhoseValueDidNotFit) {
@@ -165,8 +167,62 @@ TEST_F(TwoPlugins, AdaptersGoIntoAModuleOfAnotherPluginAndIntoAFileOfTheirOwn) {
               AllOf(HasSubstr("module 'head' takes no adapters"), HasSubstr("adapters.head:x")));
   EXPECT_THAT(error_of([] { tagger(Json::object(), {{"adapters", {{"hat:x", {{"_target_", "embedder.Scale"}}}}}}); }),
               HasSubstr("no module 'hat'"));
-  EXPECT_THAT(error_of([] { tagger(Json::object(), {{"adapters", {{"x", {{"_target_", "embedder.Embedder"}}}, {"encoder:x", {{"_target_", "embedder.Scale"}}}}}}); }),
+  EXPECT_THAT(error_of([] {
+                tagger(
+                    Json::object(),
+                    {{"adapters",
+                      {{"x", {{"_target_", "embedder.Embedder"}}}, {"encoder:x", {{"_target_", "embedder.Scale"}}}}}});
+              }),
               AllOf(HasSubstr("exists already"), HasSubstr("'x'")));
+}
+
+TEST_F(TwoPlugins, TypesAndAxesOfTwoPluginsMeetByName) {
+  const ModuleHandle speakers = module("embedder.Speakers", "a"), counter = module("tagger.SpeakerCounter", "b");
+  const Values out = speakers({{"embedding", at::ones({2, 3, 4})}});
+  EXPECT_TRUE(at::equal(counter({{"embedding", out["embedding"]}}).tensor("count"), at::full({2}, 3)));
+  EXPECT_EQ(out["embedding"].type(), counter.ports().inputs[0].type);
+}
+
+TEST_F(TwoPlugins, AModuleFreezesAnotherForAWhile) {
+  const Values out = module("tagger.Probe", "probe")({});
+  EXPECT_EQ(out["inside"].integer(), 0);
+  EXPECT_EQ(out["mode_inside"].integer(), 0);
+  EXPECT_EQ(out["outside"].integer(), 6);
+  EXPECT_EQ(out["mode_outside"].integer(), 1);
+}
+
+TEST_F(TwoPlugins, ChecksAreSwitchedOffInNestedScopes) {
+  const ModuleHandle picky = module("embedder.Picky", "picky"), speakers = module("embedder.Speakers", "speakers");
+  const Values typed = speakers({{"embedding", at::ones({2, 3, 4})}});
+  const auto semantic = [&] { return error_of([&] { picky({{"features", typed["embedding"]}}); }); };
+  const auto rank = [&] { return error_of([&] { picky({{"features", at::ones({2})}}); }); };
+  EXPECT_THAT(semantic(), HasSubstr("another neural type"));
+  {
+    const DisableSemanticChecks no_types;
+    EXPECT_THAT(semantic(), HasSubstr("dimensions"));  // the rank is checked still
+    {
+      const DisableChecks nothing;
+      EXPECT_EQ(semantic(), "no error");
+      EXPECT_EQ(rank(), "no error");
+      const DisableSemanticChecks inner;
+      EXPECT_EQ(rank(), "no error");
+    }
+    EXPECT_THAT(semantic(), HasSubstr("dimensions"));
+  }
+  EXPECT_THAT(semantic(), HasSubstr("another neural type"));
+}
+
+TEST_F(TwoPlugins, AModuleMayIgnoreHowListsAreNested) {
+  const auto run = [](bool ignore) {
+    return error_of([&] {
+      const ModuleHandle embedder =
+          module("embedder.Embedder", "model.encoder", {{"gives", "list"}, {"ignore_collections", ignore}});
+      embedder.torch_module()->eval();
+      embedder({{"audio", at::ones({2, 8})}});
+    });
+  };
+  EXPECT_THAT(run(false), HasSubstr("is not nested in lists as declared"));
+  EXPECT_EQ(run(true), "no error");
 }
 
 TEST_F(TwoPlugins, TheGraphHasShapesAndParameters) {

@@ -103,15 +103,18 @@ class AccessMixin {
   static std::vector<std::pair<std::string, AccessMixin*>> mixins(const torch::nn::Module& root) {
     std::vector<std::pair<std::string, AccessMixin*>> out;
     const auto add = [&](const std::string& path, const torch::nn::Module& module) {
-      if (const auto* mixin = dynamic_cast<const AccessMixin*>(&module)) out.emplace_back(path, const_cast<AccessMixin*>(mixin));
+      if (const auto* mixin = dynamic_cast<const AccessMixin*>(&module))
+        out.emplace_back(path, const_cast<AccessMixin*>(mixin));
     };
     add("", root);
     for (const auto& item : root.named_modules("", /*include_self=*/false)) add(item.key(), *item.value());
     return out;
   }
   static const fathom_access_v1& table() {
-    static const auto* found = static_cast<const fathom_access_v1*>(host().get_extension(to_abi(FATHOM_ACCESS_EXTENSION)));
-    if (found == nullptr) throw Error(Code::kUnavailable, "this host has no registry of accessible tensors").next("use a newer fathom");
+    static const auto* found =
+        static_cast<const fathom_access_v1*>(host().get_extension(to_abi(FATHOM_ACCESS_EXTENSION)));
+    if (found == nullptr)
+      throw Error(Code::kUnavailable, "this host has no registry of accessible tensors").next("use a newer fathom");
     return *found;
   }
 

@@ -29,7 +29,8 @@ struct AdapterName {
   std::string module, name;
   static AdapterName parse(const std::string& text) {
     const size_t colon = text.find(':');
-    return colon == std::string::npos ? AdapterName{"", text} : AdapterName{text.substr(0, colon), text.substr(colon + 1)};
+    return colon == std::string::npos ? AdapterName{"", text}
+                                      : AdapterName{text.substr(0, colon), text.substr(colon + 1)};
   }
 };
 
@@ -182,9 +183,15 @@ class AdapterModuleMixin : public AdapterHost {
           throw Error(Code::kFailed, "is no probability").at(at + "." + key).seen(value.dump()).expected("0 to 1");
       } else if (key == "l2_lambda") {
         if (value != 0)
-          throw Error(Code::kFailed, "an l2 loss of adapters is not supported").at(at + "." + key).seen(value.dump()).expected("0");
+          throw Error(Code::kFailed, "an l2 loss of adapters is not supported")
+              .at(at + "." + key)
+              .seen(value.dump())
+              .expected("0");
       } else {
-        throw Error(Code::kFailed, "unknown option of ResidualAddAdapterStrategy").at(at).seen(key).expected("stochastic_depth, l2_lambda");
+        throw Error(Code::kFailed, "unknown option of ResidualAddAdapterStrategy")
+            .at(at)
+            .seen(key)
+            .expected("stochastic_depth, l2_lambda");
       }
     }
     return strategy;
@@ -264,7 +271,8 @@ inline void setup_adapters(torch::nn::Module& model, const Json& config, const s
           .at(where)
           .next("give the adapter to another module: MODULE:" + name.name);
     }
-    if (!section.is_object()) throw Error(Code::kFailed, "is no adapter").at(where).seen(section.dump()).expected("a map");
+    if (!section.is_object())
+      throw Error(Code::kFailed, "is no adapter").at(where).seen(section.dump()).expected("a map");
     host->add_adapter(name.name, section);
   }
 }

@@ -76,6 +76,11 @@ class Model : public NeuralModule {
   virtual std::vector<std::pair<std::string, std::string>> artifacts() const { return {}; }
   // Edges between children: {"preprocessor.processed_signal", "encoder.audio_signal"}.
   virtual std::vector<std::pair<std::string, std::string>> wiring() const { return {}; }
+  // Rebuilds what depends on the vocabulary (a decoder, a loss), with new weights, and changes the config.
+  virtual void change_vocabulary(const std::vector<std::string>& vocabulary) {
+    throw Error(Code::kUnavailable, "this model has no vocabulary to change")
+        .seen(std::to_string(vocabulary.size()) + " labels");
+  }
   virtual Json save_state() const { return nullptr; }
   virtual void load_state(const Json& state) {}
 
@@ -97,6 +102,13 @@ class Model : public NeuralModule {
   void add_child(const std::string& name, const ModuleHandle& child) {
     register_module(name, child.torch_module());
     children_.emplace_back(name, child);
+  }
+  // Puts another module in the place of a child.
+  void replace_child(const std::string& name, const ModuleHandle& child) {
+    replace_module(name, child.torch_module());
+    for (auto& [known, handle] : children_) {
+      if (known == name) handle = child;
+    }
   }
   Json config_;
 
@@ -170,6 +182,11 @@ inline const fathom_model_v1* vtable() {
           if (index >= children.size()) return;
           *name = to_abi(children[index].first);
           *object = children[index].second.borrowed();
+        });
+      },
+      [](void* self, fathom_str vocabulary) {
+        return guard([&] {
+          model(self).change_vocabulary(parse_json(vocabulary, "a vocabulary").get<std::vector<std::string>>());
         });
       },
       [](void* self, const fathom_text_sink* json) {
@@ -281,6 +298,10 @@ class ModelHandle {
     check(handle_.vtable().module->ports(handle_.self(), &view.inputs, &view.input_count, &view.outputs,
                                          &view.output_count));
     return view;
+  }
+  void change_vocabulary(const std::vector<std::string>& vocabulary) const {
+    const std::string text = Json(vocabulary).dump();
+    check(handle_.vtable().change_vocabulary(handle_.self(), to_abi(text)));
   }
   Json save_state() const { return read_json(handle_.vtable().save_state); }
   void load_state(const Json& state) const {

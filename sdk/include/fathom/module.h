@@ -15,6 +15,7 @@
 
 #include <torch/nn/module.h>
 
+#include "fathom/abi/freezing.h"
 #include "fathom/abi/module.h"
 #include "fathom/neural_type.h"
 #include "fathom/plugin.h"
@@ -30,12 +31,38 @@ class NeuralModule : public torch::nn::Module {
   virtual Values forward(const Values& in) = 0;
   // Inputs that forward accepts, for summaries, tracing and export.
   virtual Values input_example() const { return {}; }
+  // Whether lists among the values may be nested otherwise than the ports say (NeMo's typecheck(ignore_collections)).
+  virtual bool ignore_collections() const { return false; }
   // Trainable parameters, as NeMo counts them.
   int64_t num_weights() const {
     int64_t count = 0;
     for (const auto& parameter : parameters()) count += parameter.requires_grad() ? parameter.numel() : 0;
     return count;
   }
+
+  // Freezes every parameter and goes into eval mode, remembering what was trained.
+  void freeze() { check(freezing().freeze(static_cast<torch::nn::Module*>(this))); }
+  // Everything trains again, in train mode; partial: what trained before freeze(). Throws Error(kFailed) for partial
+  // without a freeze before it.
+  void unfreeze(bool partial = false) {
+    check(freezing().unfreeze(static_cast<torch::nn::Module*>(this), partial ? 1 : 0));
+  }
+  // Frozen for a scope: `const auto frozen = encoder->as_frozen();`
+  class Frozen {
+   public:
+    explicit Frozen(NeuralModule& module) : module_(module), was_training_(module.is_training()) { module_.freeze(); }
+    ~Frozen() {
+      // Fails only if somebody unfroze it meanwhile: then there is nothing to give back.
+      if (freezing().unfreeze(static_cast<torch::nn::Module*>(&module_), 1) == FATHOM_OK) module_.train(was_training_);
+    }
+    Frozen(const Frozen&) = delete;
+    Frozen& operator=(const Frozen&) = delete;
+
+   private:
+    NeuralModule& module_;
+    bool was_training_;
+  };
+  Frozen as_frozen() { return Frozen(*this); }
 
   // The typed call.
   Values call(const Values& in) {
@@ -44,14 +71,15 @@ class NeuralModule : public torch::nn::Module {
   }
   Values call_abi(const fathom_named_value* values, size_t count, const Values& in) {
     const auto& ports = port_tables();
+    const uint32_t flags = ignore_collections() ? FATHOM_CHECK_IGNORE_COLLECTIONS : 0;
     if (ports.inputs.size() > 0) {
-      check(host().check_ports(0, to_abi(owner_name_), ports.inputs.data(), ports.inputs.size(), values, count));
+      check(host().check_ports(flags, to_abi(owner_name_), ports.inputs.data(), ports.inputs.size(), values, count));
     }
     Values out = forward(in);
     if (ports.outputs.size() > 0) {
       const AbiValues abi(out);
-      check(host().check_ports(1, to_abi(owner_name_), ports.outputs.data(), ports.outputs.size(), abi.data(),
-                               abi.size()));
+      check(host().check_ports(flags | FATHOM_CHECK_OUTPUTS, to_abi(owner_name_), ports.outputs.data(),
+                               ports.outputs.size(), abi.data(), abi.size()));
       for (auto& [name, value] : out) {
         if (const fathom_port* port = ports.outputs.find(name)) {
           value.set_type(port->type);
@@ -75,6 +103,13 @@ class NeuralModule : public torch::nn::Module {
   const std::string& owner_name() const { return owner_name_; }
 
  private:
+  static const fathom_freezing_v1& freezing() {
+    static const auto* found =
+        static_cast<const fathom_freezing_v1*>(host().get_extension(to_abi(FATHOM_FREEZING_EXTENSION)));
+    if (found == nullptr) throw Error(Code::kUnavailable, "modules are frozen by the engine, which is not loaded");
+    return *found;
+  }
+
   mutable std::unique_ptr<PortTables> ports_;
   std::string owner_name_ = "module";
 };

@@ -68,6 +68,8 @@ class Registry {
     const std::string text = Json{{"name", name}, {"parent", parent}, {"params", params}, {"doc", doc}}.dump();
     check(host().register_element_type(to_abi(text)));
   }
+  // An axis kind: "Speaker", then {"emb", {"B Speaker D", …}}. Two plugins' kinds of one name are one kind.
+  void axis_kind(const std::string& name) { check(host().register_axis_kind(to_abi(name))); }
 
  private:
   struct Entry {

@@ -10,6 +10,11 @@
 extern "C" {
 #endif
 
+enum {
+  FATHOM_CHECK_OUTPUTS = 1,           /* the values are outputs */
+  FATHOM_CHECK_IGNORE_COLLECTIONS = 2 /* lists may be nested deeper or flatter than declared */
+};
+
 typedef struct fathom_host {
   uint32_t struct_size;
   uint32_t abi_major, abi_minor;
@@ -27,11 +32,13 @@ typedef struct fathom_host {
   /* Adds an element type {"name", "parent", "params": {…}, "doc"}; the same name with another definition is an error.
    */
   fathom_status (*register_element_type)(fathom_str json);
+  /* Adds an axis kind ("Speaker"), to be used as a label in neural types; the same name again is the same kind. */
+  fathom_status (*register_axis_kind)(fathom_str name);
   /* NeMo's typecheck on one call: names, counts, ranks, nesting and types of `values` against `ports`. `owner` names
      the component in the message. Follows the process's switches (checks off, semantic checks off). Never allocates
-     unless it fails. `outputs` selects the rules for outputs, which compare no types: the caller attaches the declared
-     ones. */
-  fathom_status (*check_ports)(int32_t outputs, fathom_str owner, const fathom_port* ports, size_t port_count,
+     unless it fails. `flags`: FATHOM_CHECK_*. The rules for outputs compare no types: the caller attaches the
+     declared ones. */
+  fathom_status (*check_ports)(uint32_t flags, fathom_str owner, const fathom_port* ports, size_t port_count,
                                const fathom_named_value* values, size_t value_count);
 
   /* Makes a component named in `config` (`_target_`, or `name`, or `cls`), of one of the kinds in the bit set

@@ -67,6 +67,8 @@ typedef struct fathom_model_v1 {
   fathom_status (*wiring)(void* self, const fathom_text_sink* json);
   /* Child `index` (0, 1, …): its name and the object, borrowed. FATHOM_OK with an empty object past the last. */
   fathom_status (*child)(void* self, size_t index, fathom_str* name, fathom_object* object);
+  /* Another vocabulary, a JSON list of texts: rebuilds what depends on it, with new weights, and changes the config. */
+  fathom_status (*change_vocabulary)(void* self, fathom_str vocabulary);
   /* State beside the weights that a resumed run needs (metrics in progress…); JSON text, may be empty. */
   fathom_status (*save_state)(void* self, const fathom_text_sink* json);
   fathom_status (*load_state)(void* self, fathom_str json);
