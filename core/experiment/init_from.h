@@ -16,8 +16,9 @@ class Module;
 
 namespace fathom {
 
-// Throws Error: kUsage for two of the keys together or a wrong form, kUnavailable for init_from_pretrained_model with a
-// name (nothing is downloaded), kNoInput and kBadData for the files.
+// init_from_pretrained_model takes a name, which is looked up in NeMo's cache of downloads; nothing is downloaded.
+// Throws Error: kFailed for two of the keys together or a wrong form, kUnavailable for a name that is not in the cache,
+// kNoInput and kBadData for the files.
 void init_weights(torch::nn::Module& module, const Json& config);
 
 }  // namespace fathom

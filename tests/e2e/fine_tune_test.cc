@@ -113,6 +113,32 @@ TEST_F(FineTune, AdaptersAloneAreTrainedSavedAndTakenUpAgain) {
   EXPECT_FALSE(fs::exists(folder_ + "/absent") || fs::exists(folder_ + "/foreign"));
 }
 
+TEST_F(FineTune, APretrainedModelIsFoundInNeMosCache) {
+  const std::string cache = folder_ + "/cache/NeMo_3.0.0/my_model/0123abcd";
+  fs::create_directories(cache);
+  fs::copy_file(base(), cache + "/my_model.nemo");
+  const auto train = [&](const std::string& name, const std::string& value) {
+    auto more = words(name, {"++init_from_pretrained_model=" + value, "trainer.max_epochs=1", "model.optim.lr=0",
+                             "~model.optim.sched"});
+    more.insert(more.begin(), {"/usr/bin/env", "NEMO_CACHE_DIR=" + folder_ + "/cache"});
+    return run(more);
+  };
+  const Result whole = train("whole", "my_model");
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  const auto before = weights_of(base());
+  for (const auto& [name, bytes] : final_weights("whole")) {
+    if (!contains(name, "running_") && !contains(name, "num_batches")) EXPECT_EQ(bytes, before.at(name)) << name;
+  }
+  const Result part = train("part", "{a: {name: my_model, include: [encoder]}}");
+  ASSERT_EQ(part.status, 0) << part.err;
+  const auto after = final_weights("part");
+  EXPECT_EQ(after.at("encoder.encoder.0.mconv.0.conv.weight"), before.at("encoder.encoder.0.mconv.0.conv.weight"));
+  EXPECT_NE(after.at("decoder.decoder_layers.0.weight"), before.at("decoder.decoder_layers.0.weight"));
+  const Result unknown = train("unknown", "other_model");
+  EXPECT_EQ(unknown.status, 69) << unknown.err;
+  EXPECT_TRUE(contains(unknown.err, "other_model") && contains(unknown.err, folder_ + "/cache")) << unknown.err;
+}
+
 TEST_F(FineTune, TheGraphShowsTypesShapesAndWhatFeedsWhat) {
   const Result graph = fathom({"inspect", base(), "--graph"});
   ASSERT_EQ(graph.status, 0) << graph.err;
@@ -123,9 +149,9 @@ TEST_F(FineTune, TheGraphShowsTypesShapesAndWhatFeedsWhat) {
 
 TEST_F(FineTune, AWiringThatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
   // An encoder of another collection that takes audio: neither side of it fits.
-  const Result result = run(words("run", {"--plugin-dir", FATHOM_BINARY_DIR "/tests/plugins/two",
-                                          "~model.encoder", "+model.encoder={_target_: embedder.Embedder}",
-                                          "model.decoder.feat_in=4", "++model.spec_augment=null"}));
+  const Result result = run(words(
+      "run", {"--plugin-dir", FATHOM_BINARY_DIR "/tests/plugins/two", "~model.encoder",
+              "+model.encoder={_target_: embedder.Embedder}", "model.decoder.feat_in=4", "++model.spec_augment=null"}));
   EXPECT_EQ(result.status, 1);
   EXPECT_TRUE(contains(result.err, "do not fit together")) << result.err;
   EXPECT_TRUE(contains(result.err, "encoder (embedder.Embedder of plugin 'embedder_test') has no input 'audio_signal'"))
