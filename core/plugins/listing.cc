@@ -45,8 +45,8 @@ Json component_json(const ProvidedComponent& component, const PluginRecord& plug
               {"file", plugin.file},
               {"options", component.schema.value("options", Json::array())},
               {"extra", component.schema.value("extra", false)}};
-  for (const char* ports : {"inputs", "outputs"}) {
-    if (component.schema.contains(ports)) out[ports] = component.schema[ports];
+  for (const char* part : {"inputs", "outputs", "state"}) {
+    if (component.schema.contains(part)) out[part] = component.schema[part];
   }
   return out;
 }
@@ -197,6 +197,7 @@ std::string info_text(const Json& info) {
     }
     ports_text(out, entry, "inputs");
     ports_text(out, entry, "outputs");
+    if (entry.contains("state")) out += "state: " + entry["state"].get<std::string>() + "\n";
     if (!entry["options"].empty()) {
       out += "options:\n";
       options_text(out, entry["options"], "  ");

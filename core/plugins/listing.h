@@ -16,9 +16,9 @@ Json plugins_json(const std::vector<PluginRecord>& plugins);
 std::string plugins_text(const std::vector<PluginRecord>& plugins, const SearchPath& path);
 
 // A component (by name or alias, of any kind) or a plugin by its name. Components: {kind, name, aliases, doc, plugin,
-// version, file, options: [{name, type, default?, required?, unit?, doc, options?}], extra, inputs?, outputs?}; ports
-// are {name, type, optional?, list_depth?}. A plugin: as in plugins_json with licence, vendor, url, libtorch and docs.
-// A list, as several kinds may use one name. Throws Error as PluginRegistry::find does.
+// version, file, options: [{name, type, default?, required?, unit?, doc, options?}], extra, inputs?, outputs?, state?};
+// ports are {name, type, optional?, list_depth?}. A plugin: as in plugins_json with licence, vendor, url, libtorch and
+// docs. A list, as several kinds may use one name. Throws Error as PluginRegistry::find does.
 Json info_json(PluginRegistry& registry, const std::string& name);
 std::string info_text(const Json& info);
 // "[B D T] SpectrogramType": a port's type in JSON form for people.

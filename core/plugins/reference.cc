@@ -55,6 +55,7 @@ void component_section(std::string& out, const Json& component) {
   if (!aliases.empty()) out += "\nAlso: " + join(aliases, ", ") + "\n";
   port_table(out, component, "inputs", "input");
   port_table(out, component, "outputs", "output");
+  if (component.contains("state")) out += "\nState: " + component["state"].get<std::string>() + "\n";
   if (!component["options"].empty()) {
     out += "\n| option | type | default | meaning |\n|---|---|---|---|\n";
     option_rows(out, component["options"], "");

@@ -46,6 +46,7 @@ class FilterbankFeatures : public torch::nn::Module {
 // Two conventions exist, see `front_end`: weights trained with one lose accuracy with the other.
 class AudioToMelSpectrogramPreprocessor final : public NeuralModule {
  public:
+  static constexpr const char* kState = "featurizer.window, featurizer.fb";
   struct Options {
     int64_t sample_rate = 16000;
     Json window_size = 0.02, window_stride = 0.01;  // seconds; false or null: n_window_size, n_window_stride instead

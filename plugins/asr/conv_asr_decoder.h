@@ -12,6 +12,7 @@ namespace fathom::asr {
 // decoder_layers.0.{weight, bias}.
 class ConvASRDecoder final : public NeuralModule {
  public:
+  static constexpr const char* kState = "decoder_layers.0.weight, decoder_layers.0.bias";
   struct Options {
     int64_t feat_in = 0, num_classes = -1;
     std::optional<std::string> init_mode = "xavier_uniform";
@@ -34,6 +35,7 @@ class ConvASRDecoder final : public NeuralModule {
 // encoder_output (B, D, T) -> logits (B, num_classes). State: decoder_layers.0.{weight, bias}.
 class ConvASRDecoderClassification final : public NeuralModule {
  public:
+  static constexpr const char* kState = "decoder_layers.0.weight, decoder_layers.0.bias";
   struct Options {
     int64_t feat_in = 0, num_classes = 0;
     std::optional<std::string> init_mode = "xavier_uniform";

@@ -28,6 +28,9 @@ struct JasperLayerOptions {
 // Adapters go into every block, with the block's filters as their in_features.
 class ConvASREncoder final : public NeuralModule, public AdapterHost {
  public:
+  static constexpr const char* kState =
+      "encoder.N.mconv.M.* and encoder.N.res.R.M.* of block N: weight, bias, running_mean, running_var, "
+      "num_batches_tracked";
   struct Options {
     std::vector<JasperLayerOptions> jasper;
     std::string activation = "relu";

@@ -14,6 +14,7 @@ namespace fathom::common {
 // module.0.bias, module.1.weight, module.3.weight (pre).
 class LinearAdapter final : public NeuralModule {
  public:
+  static constexpr const char* kState = "module.N.weight, module.N.bias";
   struct Options {
     int64_t in_features = 0, dim = 0;
     std::string activation = "swish", norm_position = "pre";

@@ -70,6 +70,33 @@ TEST(Cli, TheReferencePagesAreThoseThePluginsGive) {
   EXPECT_TRUE(contains(unknown.err, "did you mean: optimizers")) << unknown.err;
 }
 
+TEST(Cli, ALearningRateCurveIsDrawn) {
+  const std::vector<std::string> words = {"plugins",          "info",           "CosineAnnealing", "--plot",
+                                          "warmup_steps=100", "max_steps=1000", "min_lr=1e-3",     "lr=0.1"};
+  const Result drawn = fathom(words);
+  ASSERT_EQ(drawn.status, 0) << drawn.err;
+  EXPECT_TRUE(contains(drawn.out, "first 0.0009901, highest 0.1, lowest 0.0009901, last 0.001")) << drawn.out;
+  EXPECT_TRUE(contains(drawn.out, "step 1000")) << drawn.out;
+  const std::string file = testing::TempDir() + "/fathom_curve.svg";
+  EXPECT_EQ(
+      fathom({"plugins", "info", "NoamAnnealing", "--svg", file, "d_model=256", "warmup_steps=10", "max_steps=100"})
+          .status,
+      0);
+  EXPECT_TRUE(contains(read_file(file), "<polyline")) << read_file(file);
+  const Result plateau =
+      fathom({"plugins", "info", "ReduceLROnPlateau", "--plot", "patience=3", "factor=0.5", "steps=20"});
+  EXPECT_TRUE(contains(plateau.out, "epoch 19")) << plateau.out << plateau.err;
+
+  const Result wrong = fathom({"plugins", "info", "CosineAnnealing", "--plot", "warmup_stepps=3", "max_steps=10"});
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_TRUE(contains(wrong.err, "did you mean: warmup_steps")) << wrong.err;
+  EXPECT_EQ(fathom({"plugins", "info", "adamw", "--plot"}).status, 1);
+  EXPECT_EQ(fathom({"plugins", "info", "CosineAnnealing", "--plot", "warmup_steps"}).status, 2);
+  EXPECT_EQ(fathom({"plugins", "info", "CosineAnnealing", "--plot", "max_steps=10", "steps=1"}).status, 1);
+  EXPECT_EQ(fathom({"plugins", "info", "CosineAnnealing", "--svg", "/no/such/folder/x.svg", "max_steps=10"}).status,
+            73);
+}
+
 TEST(Cli, InputsThatAreNotThereAreStatus66) {
   EXPECT_EQ(fathom({"transcribe", "/no/such.nemo", "a.wav"}).status, 66);
   EXPECT_EQ(fathom({"inspect", "/no/such.nemo"}).status, 66);

@@ -99,7 +99,8 @@ TEST_F(FineTune, AdaptersAloneAreTrainedSavedAndTakenUpAgain) {
   ASSERT_EQ(graph.status, 0) << graph.err;
   const auto document = nlohmann::json::parse(graph.out);
   int64_t base_parameters = 0;
-  for (const auto& module : nlohmann::json::parse(fathom({"inspect", base(), "--graph", "--json"}).out)["modules"]) {
+  const auto plain = nlohmann::json::parse(fathom({"inspect", base(), "--graph", "--json"}).out);
+  for (const auto& module : plain["modules"]) {
     if (module["name"] == "encoder") base_parameters = module["params"];
   }
   for (const auto& module : document["modules"]) {

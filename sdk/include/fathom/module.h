@@ -177,9 +177,11 @@ struct ModuleKind {
     return module_detail::create<T>(args, self);
   }
   static void destroy(void* self) { module_detail::destroy(self); }
-  // Ports of the default-constructed component, where it has one: for `plugins info` and the reference pages.
+  // Ports and names of the state (`static constexpr const char* kState`), where the class declares them: for
+  // `plugins info` and the reference pages.
   static void describe(Json& schema) {
     if constexpr (requires { T::describe_ports(schema); }) T::describe_ports(schema);
+    if constexpr (requires { T::kState; }) schema["state"] = std::string(T::kState);
   }
 };
 

@@ -536,7 +536,15 @@ struct KindOf<T, std::enable_if_t<std::is_base_of_v<OptimizerBase, T>>> {
         });
   }
   static void destroy(void* self) { delete static_cast<OptimizerBase*>(self); }
-  static void describe(Json& schema) {}
+  // The state of a parameter under the default options, as PyTorch's state_dict names it.
+  static void describe(Json& schema) {
+    if constexpr (std::is_constructible_v<T, const typename T::Options&>) {
+      const typename T::Options defaults{};
+      std::string names;
+      for (const StateSlot& slot : T(defaults).slots(defaults)) names += (names.empty() ? "" : ", ") + slot.name;
+      if (!names.empty()) schema["state"] = names;
+    }
+  }
 };
 
 // --- the caller's side

@@ -1,0 +1,267 @@
+// Microseconds of one optimizer step: ours through the plugin's table, torch::optim, the plain loop over tensors, and,
+// where FATHOM_PYTHON (default python3) has torch, torch.optim with fused=True and with foreach=True. One thread.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/optim/adagrad.h>
+#include <torch/optim/adam.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/rmsprop.h>
+#include <torch/optim/sgd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <set>
+
+#include "core/plugins/registry.h"
+#include "fathom/optimizer.h"
+#include "tests/bench/measure.h"
+
+namespace {
+
+using namespace fathom;  // NOLINT
+
+using Step = std::function<void()>;
+using Tensors = std::vector<at::Tensor>;
+
+struct Problem {
+  std::string name;
+  std::vector<std::vector<int64_t>> shapes;
+};
+
+// The parameters of QuartzNet 15x5 (arXiv:1910.10261): a prologue, 5 x 3 blocks of 5 separable convolutions with a
+// residual branch, an epilogue, a decoder.
+std::vector<std::vector<int64_t>> quartznet_shapes() {
+  std::vector<std::vector<int64_t>> shapes;
+  const auto separable = [&](int64_t in, int64_t out, int64_t kernel) {
+    shapes.insert(shapes.end(), {{in, 1, kernel}, {out, in, 1}, {out}, {out}});
+  };
+  separable(64, 256, 33);
+  int64_t channels = 256;
+  constexpr std::pair<int64_t, int64_t> kBlocks[] = {{256, 33}, {256, 39}, {512, 51}, {512, 63}, {512, 75}};
+  for (const auto& [filters, kernel] : kBlocks) {
+    for (int repeat = 0; repeat < 3; ++repeat) {
+      const int64_t in = channels;
+      for (int i = 0; i < 5; ++i) {
+        separable(channels, filters, kernel);
+        channels = filters;
+      }
+      shapes.insert(shapes.end(), {{filters, in, 1}, {filters}, {filters}});
+    }
+  }
+  separable(512, 512, 87);
+  shapes.insert(shapes.end(), {{1024, 512, 1}, {1024}, {1024}, {29, 1024, 1}, {29}});
+  return shapes;
+}
+
+Tensors make(const Problem& problem, bool gradients) {
+  at::manual_seed(7);
+  Tensors out;
+  for (const auto& shape : problem.shapes) {
+    out.push_back(at::randn(shape));
+    if (gradients) {
+      out.back().set_requires_grad(true);
+      out.back().mutable_grad() = at::randn(shape);
+    }
+  }
+  return out;
+}
+
+// --- the plain loops, one tensor after another
+
+struct Plain {
+  Tensors parameters = {}, gradients = {};
+  std::vector<std::map<std::string, at::Tensor>> state = {};
+  int64_t t = 0;
+  explicit Plain(Tensors given) : parameters(std::move(given)), state(parameters.size()) {
+    for (const auto& p : parameters) gradients.push_back(p.grad());
+  }
+  at::Tensor& at(size_t i, const char* name, const at::Tensor& like) {
+    at::Tensor& value = state[i][name];
+    if (!value.defined()) value = at::zeros_like(like);
+    return value;
+  }
+};
+
+void plain_adamax(Plain& s) {
+  const double lr = 2e-3, b1 = 0.9, b2 = 0.999, eps = 1e-8;
+  ++s.t;
+  for (size_t i = 0; i < s.parameters.size(); ++i) {
+    const at::Tensor &p = s.parameters[i], &g = s.gradients[i];
+    at::Tensor &m = s.at(i, "m", p), &u = s.at(i, "u", p);
+    m.mul_(b1).add_(g, 1 - b1);
+    at::maximum_out(u, u.mul(b2), g.abs().add_(eps));
+    p.addcdiv_(m, u, -lr / (1 - std::pow(b1, s.t)));
+  }
+}
+
+void plain_novograd(Plain& s) {
+  const double lr = 1e-3, b1 = 0.95, b2 = 0.98, eps = 1e-8;
+  ++s.t;
+  for (size_t i = 0; i < s.parameters.size(); ++i) {
+    const at::Tensor &p = s.parameters[i], &g = s.gradients[i];
+    at::Tensor& m = s.at(i, "m", p);
+    at::Tensor& v = s.state[i]["v"];
+    const at::Tensor norm = g.pow(2).sum();
+    if (s.t == 1)
+      v = norm;
+    else
+      v.mul_(b2).add_(norm, 1 - b2);
+    m.mul_(b1).add_(g / (v.sqrt() + eps));
+    p.add_(m, -lr);
+  }
+}
+
+void plain_lamb(Plain& s) {
+  const double lr = 1e-3, b1 = 0.9, b2 = 0.999, eps = 1e-6;
+  for (size_t i = 0; i < s.parameters.size(); ++i) {
+    const at::Tensor &p = s.parameters[i], &g = s.gradients[i];
+    at::Tensor &m = s.at(i, "m", p), &v = s.at(i, "v", p);
+    m.mul_(b1).add_(g, 1 - b1);
+    v.mul_(b2).addcmul_(g, g, 1 - b2);
+    const at::Tensor update = m / v.sqrt().add_(eps);
+    const at::Tensor trust = p.norm().clamp(0, 10) / update.norm();
+    p.sub_(update * (trust * lr));
+  }
+}
+
+void plain_adafactor(Plain& s) {
+  const double eps = 1e-30, clip = 1.0;
+  ++s.t;
+  const double b2 = 1 - std::pow(static_cast<double>(s.t), -0.8), rate = std::min(1e-2, 1 / std::sqrt(s.t));
+  for (size_t i = 0; i < s.parameters.size(); ++i) {
+    const at::Tensor &p = s.parameters[i], &g = s.gradients[i];
+    at::Tensor update = g.pow(2).add_(eps);
+    if (p.dim() >= 2) {
+      at::Tensor &row = s.at(i, "row", update.mean(-1)), &column = s.at(i, "column", update.mean(-2));
+      row.mul_(b2).add_(update.mean(-1), 1 - b2);
+      column.mul_(b2).add_(update.mean(-2), 1 - b2);
+      update = (row / row.mean(-1, true)).rsqrt_().unsqueeze(-1) * column.unsqueeze(-2).rsqrt() * g;
+    } else {
+      at::Tensor& v = s.at(i, "v", p);
+      v.mul_(b2).add_(update, 1 - b2);
+      update = v.rsqrt().mul_(g);
+    }
+    const double rms = update.norm().item<double>() / std::sqrt(static_cast<double>(update.numel()));
+    const double scale = std::max(1e-3, p.norm().item<double>() / std::sqrt(static_cast<double>(p.numel())));
+    p.add_(update, -rate * scale / std::max(1.0, rms / clip));
+  }
+}
+
+// --- who is compared with whom
+
+struct Contest {
+  const char* name;
+  Json options;
+  std::function<Step(const Tensors&)> peer;
+  const char* peer_name;
+};
+
+template <typename Optimizer, typename Options>
+std::function<Step(const Tensors&)> torch_optim(Options options) {
+  return [options](const Tensors& parameters) -> Step {
+    auto optimizer = std::make_shared<Optimizer>(parameters, options);
+    return [optimizer] { optimizer->step(); };
+  };
+}
+std::function<Step(const Tensors&)> plain_loop(void (*step)(Plain&)) {
+  return [step](const Tensors& parameters) -> Step {
+    auto state = std::make_shared<Plain>(parameters);
+    return [state, step] {
+      const at::NoGradGuard no_grad;
+      step(*state);
+    };
+  };
+}
+
+std::vector<Contest> contests() {
+  using namespace torch::optim;  // NOLINT
+  return {
+      {"sgd", {{"lr", 0.01}, {"momentum", 0.9}}, torch_optim<SGD>(SGDOptions(0.01).momentum(0.9)), "torch::optim"},
+      {"adam", {{"lr", 1e-3}}, torch_optim<Adam>(AdamOptions(1e-3)), "torch::optim"},
+      {"adamw", {{"lr", 1e-3}}, torch_optim<AdamW>(AdamWOptions(1e-3)), "torch::optim"},
+      {"adagrad", {{"lr", 1e-2}}, torch_optim<Adagrad>(AdagradOptions(1e-2)), "torch::optim"},
+      {"rmsprop", {{"lr", 1e-2}}, torch_optim<RMSprop>(RMSpropOptions(1e-2)), "torch::optim"},
+      {"adamax", {{"lr", 2e-3}}, plain_loop(plain_adamax), "plain loop"},
+      {"novograd", {{"lr", 1e-3}}, plain_loop(plain_novograd), "plain loop"},
+      {"lamb", {{"lr", 1e-3}}, plain_loop(plain_lamb), "plain loop"},
+      {"adafactor", Json::object(), plain_loop(plain_adafactor), "plain loop"},
+  };
+}
+
+// Microseconds a step: enough of them for 20 ms, the median of 7 such runs.
+int repeats_for(const Step& step) {
+  step();
+  step();
+  const double once = bench::seconds_of(step);
+  return std::max(1, static_cast<int>(0.02 / std::max(once, 1e-7)));
+}
+
+// {"adam fused": {"100 x 64": microseconds}, …} from the real torch.optim; empty where there is none.
+Json python_times() {
+  const char* chosen = std::getenv("FATHOM_PYTHON");
+  const std::string python = chosen != nullptr && *chosen != '\0' ? chosen : "python3";
+  const std::string command = python + " " FATHOM_SOURCE_DIR "/tests/bench/bench_optim.py 2>/dev/null";
+  std::string text;
+  if (FILE* pipe = ::popen(command.c_str(), "r")) {
+    char part[4096];
+    while (const size_t count = std::fread(part, 1, sizeof part, pipe)) text.append(part, count);
+    if (::pclose(pipe) != 0) text.clear();
+  }
+  if (text.empty()) {
+    std::fprintf(stderr, "bench optim: %s has no torch (set FATHOM_PYTHON): torch.optim is left out\n", python.c_str());
+    return Json::object();
+  }
+  return Json::parse(text);
+}
+
+void run(const Contest& contest, const Problem& problem, const Json& python) {
+  const Tensors mine = make(problem, true), theirs = make(problem, true);
+  Json section = contest.options;
+  section["name"] = contest.name;
+  const OptimizerHandle optimizer = make_optimizer(section, "optim");
+  std::vector<std::pair<std::string, at::Tensor>> named;
+  Tensors gradients;
+  for (const auto& p : mine) {
+    named.emplace_back("p" + std::to_string(named.size()), p);
+    gradients.push_back(p.grad());
+  }
+  OptimizerHandle handle = optimizer;
+  handle.add_group(named, Json::object());
+  const Step ours = [&] { handle.step(gradients); };
+  const Step peer = contest.peer(theirs);
+  const int our_repeats = repeats_for(ours), peer_repeats = repeats_for(peer);
+  const auto timed = bench::alternate(
+      [&] {
+        for (int i = 0; i < our_repeats; ++i) ours();
+      },
+      [&] {
+        for (int i = 0; i < peer_repeats; ++i) peer();
+      });
+  const double us = timed.ours / our_repeats * 1e6;
+  nlohmann::ordered_json extra = nlohmann::ordered_json::object();
+  for (const char* way : {"fused", "foreach"}) {
+    const std::string key = std::string(contest.name) + " " + way;
+    if (python.contains(key) && python[key].contains(problem.name)) {
+      const double seen = python[key][problem.name];
+      extra[std::string("torch.optim ") + way] = seen;
+      extra[std::string("ratio ") + way] = seen / us;
+    }
+  }
+  bench::report("optim", std::string(contest.name) + ", " + problem.name, us, timed.peer / peer_repeats * 1e6,
+                contest.peer_name, "us/step", true, extra);
+}
+
+}  // namespace
+
+int main() {
+  at::set_num_threads(1);
+  const std::vector<Problem> problems = {{"100 x 10000", std::vector<std::vector<int64_t>>(100, {10000})},
+                                         {"100 x 64", std::vector<std::vector<int64_t>>(100, {64})},
+                                         {"QuartzNet 15x5", quartznet_shapes()}};
+  const Json python = python_times();
+  for (const auto& contest : contests()) {
+    for (const auto& problem : problems) run(contest, problem, python);
+  }
+  return 0;
+}
