@@ -61,10 +61,9 @@ ScheduleCurve schedule_curve(const std::string& name, const Json& given) {
   }
   Json section = options;
   section["name"] = name;
-  const Json context = {
-      {"max_steps", max_steps ? Json(*max_steps) : Json(nullptr)},
-      {"base_lrs", {lr}},
-      {"optimizer", {{"lr", lr}, {"momentum", 0.9}, {"betas", {0.9, 0.999}}, {"weight_decay", 0.0}}}};
+  const Json context = {{"max_steps", max_steps ? Json(*max_steps) : Json(nullptr)},
+                        {"base_lrs", {lr}},
+                        {"optimizer", {{"lr", lr}, {"momentum", 0.9}, {"betas", {0.9, 0.999}}, {"weight_decay", 0.0}}}};
   SchedulerHandle scheduler(create_object(1u << FATHOM_KIND_SCHEDULER, section, "", context));
 
   ScheduleCurve curve;
@@ -119,8 +118,8 @@ std::string plot_text(const ScheduleCurve& curve, int width, int height) {
   const std::string unit = curve.by_epoch ? "epoch" : "step";
   out += std::string(11, ' ') + "+" + std::string(static_cast<size_t>(width), '-') + "\n";
   out += std::string(12, ' ') + "0" +
-         std::string(std::max<size_t>(1, static_cast<size_t>(width) - 2 - last.size() - unit.size()), ' ') + unit + " " +
-         last + "\n";
+         std::string(std::max<size_t>(1, static_cast<size_t>(width) - 2 - last.size() - unit.size()), ' ') + unit +
+         " " + last + "\n";
   out += fmt::format("first {}, highest {}, lowest {}, last {}\n", number(curve.rates.front()),
                      number(*std::max_element(curve.rates.begin(), curve.rates.end())),
                      number(*std::min_element(curve.rates.begin(), curve.rates.end())), number(curve.rates.back()));
@@ -140,10 +139,11 @@ std::string plot_svg(const ScheduleCurve& curve) {
       kWidth, kHeight, kLeft, escaped(curve.title));
   for (int i = 0; i <= 4; ++i) {
     const double rate = range.low + (range.high - range.low) * i / 4, y = y_of(rate), share = i / 4.0;
-    out += fmt::format("<path d=\"M{} {:.1f}H{}\" stroke=\"#ddd\"/><text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n",
-                       kLeft, y, kWidth - kRight, kLeft - 6, y + 4, number(rate));
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x_of(share), kHeight - kBottom + 18,
-                       std::lround(share * static_cast<double>(curve.rates.size() - 1)));
+    out += fmt::format(
+        "<path d=\"M{} {:.1f}H{}\" stroke=\"#ddd\"/><text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", kLeft,
+        y, kWidth - kRight, kLeft - 6, y + 4, number(rate));
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x_of(share),
+                       kHeight - kBottom + 18, std::lround(share * static_cast<double>(curve.rates.size() - 1)));
   }
   out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x_of(0.5), kHeight - 10,
                      curve.by_epoch ? "epoch" : "step");

@@ -15,8 +15,8 @@ struct ScheduleCurve {
   bool by_epoch = false;      // the scheduler counts epochs by default
 };
 
-// `options`: those of the scheduler, and `lr` (the optimizer's rate; 1), `max_steps` (what the trainer would derive) and
-// `steps` (how many to draw; max_steps, else 1000). A scheduler that watches a metric sees one that never improves.
+// `options`: those of the scheduler, and `lr` (the optimizer's rate; 1), `max_steps` (what the trainer would derive)
+// and `steps` (how many to draw; max_steps, else 1000). A scheduler that watches a metric sees one that never improves.
 // Throws Error(kFailed) as the scheduler and its options do.
 ScheduleCurve schedule_curve(const std::string& name, const Json& options);
 

@@ -60,39 +60,71 @@ class Adafactor final : public Optimizer<AdafactorOptions> {
   void update(AdafactorOptions& o, UpdateBatch& b) override {
     b.advance(0);
     for (size_t i = 0; i < b.size(); ++i) {
-      const at::Tensor &p = b.parameters[i], &g = b.gradients[i];
+      const at::Tensor& p = b.parameters[i];
       const double step = b.count(0, i);
-      at::Tensor& size = b.state[5][i];
-      size.copy_(rms(p));
-      const double lr = rate(o, step, size.item<double>());
+      const double size = std::sqrt(sum_of_squares(p) / static_cast<double>(p.numel()));
+      dispatch(p, [&](auto zero) { *data<decltype(zero)>(b.state[5][i]) = static_cast<decltype(zero)>(size); });
+      const double lr = rate(o, step, size);
       o.lr = lr;
-
       const double beta2 = 1 - std::pow(step, o.decay_rate);
-      const at::Tensor squares = g.square().add_(o.eps[0]);
-      at::Tensor update;
-      if (g.dim() >= 2) {
-        at::Tensor &row = b.state[2][i], &column = b.state[3][i];
-        row.mul_(beta2).add_(squares.mean(-1), 1 - beta2);
-        column.mul_(beta2).add_(squares.mean(-2), 1 - beta2);
-        update =
-            row.div(row.mean(-1, /*keepdim=*/true)).rsqrt_().unsqueeze(-1).mul(column.unsqueeze(-2).rsqrt()).mul_(g);
-      } else {
-        at::Tensor& mean = b.state[4][i];
-        mean.mul_(beta2).add_(squares, 1 - beta2);
-        update = mean.rsqrt().mul_(g);
-      }
-      update.div_(rms(update).div_(o.clip_threshold).clamp_min_(1.0)).mul_(lr);
-      if (o.beta1) {
-        at::Tensor& mean = b.state[1][i];
-        if (!mean.defined()) mean = at::zeros_like(p);
-        update = mean.mul_(*o.beta1).add_(update, 1 - *o.beta1);
-      }
-      if (o.weight_decay != 0) b.parameters[i].mul_(1 - o.weight_decay * lr);
-      b.parameters[i].sub_(update);
+      if (o.beta1 || !p.is_contiguous() || !b.gradients[i].is_contiguous() || p.numel() == 0)
+        update_plain(o, b, i, beta2, lr);
+      else
+        update_fused(o, b, i, beta2, lr);
     }
   }
 
  private:
+  void update_fused(const AdafactorOptions& o, UpdateBatch& b, size_t i, double beta2, double lr) {
+    at::Tensor& p = b.parameters[i];
+    const int64_t count = p.numel();
+    // One buffer for all directions of this type: its content lives during one update only.
+    if (!direction_.defined() || direction_.scalar_type() != p.scalar_type() || direction_.numel() < count)
+      direction_ = at::empty({count}, p.options().requires_grad(false));
+    dispatch(p, [&](auto zero) {
+      using T = decltype(zero);
+      T* direction = data<T>(direction_);
+      const T* g = values<T>(b.gradients[i]);
+      if (p.dim() >= 2) {
+        const int64_t rows = p.size(-2), columns = p.size(-1);
+        run(FactoredMoments<T>{direction, data<T>(b.state[2][i]), data<T>(b.state[3][i]), g, count / (rows * columns),
+                               rows, columns, beta2, o.eps[0]});
+      } else {
+        run(AdafactorKernel<T>{direction, data<T>(b.state[4][i]), g, Decay<T>(beta2), T(o.eps[0])}, count);
+      }
+      const double size = std::sqrt(sum_of_squares(direction, count) / static_cast<double>(count));
+      const double excess = size / o.clip_threshold;
+      const double scale = lr / (excess > 1 || std::isnan(excess) ? excess : 1);  // not a number stays none
+      if (o.weight_decay != 0) p.mul_(1 - o.weight_decay * lr);
+      run(AxpyKernel<T>{data<T>(p), direction, T(scale)}, count);
+    });
+  }
+
+  // The formula in tensor operations: for any layout, and with a mean of the update.
+  static void update_plain(const AdafactorOptions& o, UpdateBatch& b, size_t i, double beta2, double lr) {
+    const at::Tensor &p = b.parameters[i], &g = b.gradients[i];
+    const at::Tensor squares = g.square().add_(o.eps[0]);
+    at::Tensor update;
+    if (g.dim() >= 2) {
+      at::Tensor &row = b.state[2][i], &column = b.state[3][i];
+      row.mul_(beta2).add_(squares.mean(-1), 1 - beta2);
+      column.mul_(beta2).add_(squares.mean(-2), 1 - beta2);
+      update = row.div(row.mean(-1, /*keepdim=*/true)).rsqrt_().unsqueeze(-1).mul(column.unsqueeze(-2).rsqrt()).mul_(g);
+    } else {
+      at::Tensor& mean = b.state[4][i];
+      mean.mul_(beta2).add_(squares, 1 - beta2);
+      update = mean.rsqrt().mul_(g);
+    }
+    update.div_(rms(update).div_(o.clip_threshold).clamp_min_(1.0)).mul_(lr);
+    if (o.beta1) {
+      at::Tensor& mean = b.state[1][i];
+      if (!mean.defined()) mean = at::zeros_like(p);
+      update = mean.mul_(*o.beta1).add_(update, 1 - *o.beta1);
+    }
+    if (o.weight_decay != 0) b.parameters[i].mul_(1 - o.weight_decay * lr);
+    b.parameters[i].sub_(update);
+  }
+
   double rate(const AdafactorOptions& o, double step, double size) const {
     double lr = 0;
     if (o.relative_step) {
@@ -106,6 +138,8 @@ class Adafactor final : public Optimizer<AdafactorOptions> {
     }
     return o.scale_parameter ? lr * std::max(o.eps[1], size) : lr;
   }
+
+  at::Tensor direction_;
 };
 
 }  // namespace

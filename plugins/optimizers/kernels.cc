@@ -54,13 +54,16 @@ double blocked(const T* x, int64_t count, double (*block)(const T*, int64_t)) {
 
 }  // namespace
 
+double sum_of_squares(const float* x, int64_t count) { return blocked(x, count, &squares_f32); }
+double sum_of_squares(const double* x, int64_t count) { return blocked(x, count, &squares_f64); }
+
 double sum_of_squares(const at::Tensor& given) {
   const bool native = given.scalar_type() == at::kDouble || given.scalar_type() == at::kFloat;
   const at::Tensor wide = native ? given : given.to(at::kFloat);
   const at::Tensor tensor = wide.is_non_overlapping_and_dense() ? wide : wide.contiguous();
   const int64_t count = tensor.numel();
-  if (tensor.scalar_type() == at::kDouble) return blocked(values<double>(tensor), count, &squares_f64);
-  return blocked(values<float>(tensor), count, &squares_f32);
+  if (tensor.scalar_type() == at::kDouble) return sum_of_squares(values<double>(tensor), count);
+  return sum_of_squares(values<float>(tensor), count);
 }
 
 // The loops walk different tensors, which the compiler cannot know: ivdep.
@@ -89,5 +92,82 @@ FATHOM_KERNEL(NadamKernel)
 FATHOM_KERNEL(AsgdKernel)
 FATHOM_KERNEL(LambKernel)
 FATHOM_KERNEL(AxpyKernel)
+FATHOM_KERNEL(AdafactorKernel)
+
+namespace {
+
+// One matrix. `sums` and `scales` hold as many numbers as there are columns.
+template <typename T>
+__attribute__((always_inline)) inline void factor(const FactoredMoments<T>& m, int64_t index, double* sums, T* scales) {
+  const int64_t rows = m.rows, columns = m.columns;
+  const T* g = m.g + index * rows * columns;
+  T* direction = m.direction + index * rows * columns;
+  T *row = m.row + index * rows, *column = m.column + index * columns;
+  const double keep = m.beta2, take = 1 - m.beta2, eps = m.eps;
+  double row_total = 0;
+  if (columns == 1) {  // a pointwise convolution's (out, in, 1): the walk goes down the only column
+    double total = 0;
+    _Pragma("GCC ivdep") for (int64_t r = 0; r < rows; ++r) {
+      const double square = static_cast<double>(g[r]) * g[r] + eps;
+      row[r] = static_cast<T>(keep * row[r] + take * square);
+    }
+    total = squares(g, rows) + eps * static_cast<double>(rows);
+    double lanes[kLanes] = {};
+    int64_t r = 0;
+    for (; r + kLanes <= rows; r += kLanes) {
+      for (int64_t k = 0; k < kLanes; ++k) lanes[k] += row[r + k];
+    }
+    for (const double lane : lanes) row_total += lane;
+    for (; r < rows; ++r) row_total += row[r];
+    column[0] = static_cast<T>(keep * column[0] + take * total / static_cast<double>(rows));
+    const T mean = static_cast<T>(row_total / static_cast<double>(rows)), scale = 1 / std::sqrt(column[0]);
+    _Pragma("GCC ivdep") for (int64_t i = 0; i < rows; ++i) direction[i] = g[i] * scale / std::sqrt(row[i] / mean);
+    return;
+  }
+  for (int64_t c = 0; c < columns; ++c) sums[c] = 0;
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* line = g + r * columns;
+    _Pragma("GCC ivdep") for (int64_t c = 0; c < columns; ++c) sums[c] += static_cast<double>(line[c]) * line[c];
+    const double mean = squares(line, columns) / static_cast<double>(columns) + eps;
+    row[r] = static_cast<T>(keep * row[r] + take * mean);
+    row_total += row[r];
+  }
+  for (int64_t c = 0; c < columns; ++c) {
+    column[c] = static_cast<T>(keep * column[c] + take * (sums[c] / static_cast<double>(rows) + eps));
+    scales[c] = 1 / std::sqrt(column[c]);
+  }
+  const double mean = row_total / static_cast<double>(rows);
+  for (int64_t r = 0; r < rows; ++r) {
+    const T scale = static_cast<T>(1 / std::sqrt(row[r] / mean));
+    const T* line = g + r * columns;
+    T* out = direction + r * columns;
+    _Pragma("GCC ivdep") for (int64_t c = 0; c < columns; ++c) out[c] = scale * scales[c] * line[c];
+  }
+}
+FATHOM_CLONES void factor_f32(const FactoredMoments<float>& m, int64_t begin, int64_t end, double* sums,
+                              float* scales) {
+  for (int64_t i = begin; i < end; ++i) factor(m, i, sums, scales);
+}
+FATHOM_CLONES void factor_f64(const FactoredMoments<double>& m, int64_t begin, int64_t end, double* sums,
+                              double* scales) {
+  for (int64_t i = begin; i < end; ++i) factor(m, i, sums, scales);
+}
+
+template <typename T, typename Block>
+void factor_all(const FactoredMoments<T>& m, Block block) {
+  const auto some = [&](int64_t begin, int64_t end) {
+    std::vector<double> sums(static_cast<size_t>(m.columns));
+    std::vector<T> scales(static_cast<size_t>(m.columns));
+    block(m, begin, end, sums.data(), scales.data());
+  };
+  const int64_t size = std::max<int64_t>(1, m.rows * m.columns);
+  if (m.matrices * size < kGrain) return some(0, m.matrices);
+  at::parallel_for(0, m.matrices, std::max<int64_t>(1, kGrain / size), some);
+}
+
+}  // namespace
+
+void run(const FactoredMoments<float>& moments) { factor_all(moments, &factor_f32); }
+void run(const FactoredMoments<double>& moments) { factor_all(moments, &factor_f64); }
 
 }  // namespace fathom::optimizers

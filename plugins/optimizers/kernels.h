@@ -189,7 +189,31 @@ struct AxpyKernel {  // p -= scale * x
   FATHOM_ELEMENT { p[i] -= scale * x[i]; }
 };
 
+template <typename T>
+struct AdafactorKernel {  // the second moment of every element; writes the direction
+  T *direction, *square_avg;
+  const T* g;
+  Decay<T> beta2;
+  T eps;
+  FATHOM_ELEMENT {
+    square_avg[i] = beta2.keep * square_avg[i] + beta2.take * (g[i] * g[i] + eps);
+    direction[i] = g[i] / std::sqrt(square_avg[i]);
+  }
+};
+
 #undef FATHOM_ELEMENT
+
+// Adafactor's second moments of `matrices` contiguous matrices rows x columns as one row and one column each, and the
+// direction g / sqrt(row * column / mean(row)).
+template <typename T>
+struct FactoredMoments {
+  T *direction, *row, *column;  // (matrices, rows, columns), (matrices, rows), (matrices, columns)
+  const T* g;
+  int64_t matrices, rows, columns;
+  double beta2, eps;
+};
+void run(const FactoredMoments<float>& moments);
+void run(const FactoredMoments<double>& moments);
 
 // Applies a formula to elements 0 … count - 1. Defined for the structs above.
 template <template <typename> class Kernel, typename T>
@@ -197,6 +221,8 @@ void run(const Kernel<T>& kernel, int64_t count);
 
 // Sum of squares, in double whatever the type; the same for every number of threads.
 double sum_of_squares(const at::Tensor& tensor);
+double sum_of_squares(const float* x, int64_t count);
+double sum_of_squares(const double* x, int64_t count);
 
 // Calls body(T()) with the tensor's element type, float or double.
 template <typename Body>

@@ -73,6 +73,26 @@ TEST_F(OptimizersTest, MatchesThePlainFormulas) {
   }
 }
 
+// The fused updates of matrices and vectors against the formula in tensor operations, which other layouts take.
+TEST_F(OptimizersTest, AdafactorIsTheSameInEveryLayout) {
+  for (const std::vector<int64_t>& shape :
+       std::vector<std::vector<int64_t>>{{5, 7}, {6, 9, 1}, {4, 1, 11}, {3, 4, 20}, {33}}) {
+    const at::Tensor start = at::randn(shape, at::kDouble);
+    at::Tensor fused = start.clone().requires_grad_(true);
+    at::Tensor strided = start.clone();
+    if (shape.size() > 1) strided = start.transpose(0, 1).contiguous().transpose(0, 1);
+    strided.requires_grad_(true);
+    const Json config = {{"name", "adafactor"}, {"weight_decay", 0.1}};
+    OptimizerHandle a = make(config, {fused}), b = make(config, {strided});
+    for (int step = 0; step < 4; ++step) {
+      const at::Tensor g = at::randn(shape, at::kDouble);
+      a.step({g});
+      b.step({shape.size() > 1 ? g.transpose(0, 1).contiguous().transpose(0, 1) : g});
+    }
+    expect_close(fused, strided, 1e-12);
+  }
+}
+
 // NeMo's published numbers.
 TEST_F(OptimizersTest, NovogradGivesNemosNumbers) {
   const Tensors gradients = {at::tensor({.1, .2, -.3}), at::tensor({.4, -.1, .05}), at::tensor({0., .3, .3})};

@@ -13,7 +13,7 @@
 #include <map>
 #include <set>
 
-#include "core/plugins/registry.h"
+#include "core/plugins/host_table.h"
 #include "fathom/optimizer.h"
 #include "tests/bench/measure.h"
 
@@ -256,6 +256,7 @@ void run(const Contest& contest, const Problem& problem, const Json& python) {
 
 int main() {
   at::set_num_threads(1);
+  host_slot() = plugins::host_table();
   const std::vector<Problem> problems = {{"100 x 10000", std::vector<std::vector<int64_t>>(100, {10000})},
                                          {"100 x 64", std::vector<std::vector<int64_t>>(100, {64})},
                                          {"QuartzNet 15x5", quartznet_shapes()}};
