@@ -252,6 +252,27 @@ void run(const Contest& contest, const Problem& problem, const Json& python) {
                 contest.peer_name, "us/step", true, extra);
 }
 
+// What the boundary costs: a step of one number through the plugin's table, and the same kernel called directly.
+void run_boundary() {
+  const at::Tensor mine = at::zeros({1}), theirs = at::zeros({1}), gradient = at::zeros({1});
+  OptimizerHandle handle = make_optimizer({{"name", "sgd"}, {"lr", 0.01}}, "optim");
+  handle.add_group({{"p", mine}}, Json::object());
+  const Tensors parameters{theirs}, gradients{gradient}, no_buffers;
+  constexpr int kSteps = 100000;
+  const auto timed = bench::alternate(
+      [&] {
+        for (int i = 0; i < kSteps; ++i) handle.step(gradients);
+      },
+      [&] {
+        const at::NoGradGuard no_grad;
+        for (int i = 0; i < kSteps; ++i)
+          at::_fused_sgd_(parameters, gradients, no_buffers, 0, 0, 0.01, 0, false, false, false);
+      });
+  const double ours = timed.ours / kSteps * 1e6, direct = timed.peer / kSteps * 1e6;
+  bench::report("optim", "one number: a step through the plugin boundary", ours, direct, "at::_fused_sgd_ directly",
+                "us/step", true, {{"overhead_us", ours - direct}});
+}
+
 }  // namespace
 
 int main() {
@@ -260,6 +281,7 @@ int main() {
   const std::vector<Problem> problems = {{"100 x 10000", std::vector<std::vector<int64_t>>(100, {10000})},
                                          {"100 x 64", std::vector<std::vector<int64_t>>(100, {64})},
                                          {"QuartzNet 15x5", quartznet_shapes()}};
+  run_boundary();
   const Json python = python_times();
   for (const auto& contest : contests()) {
     for (const auto& problem : problems) run(contest, problem, python);
