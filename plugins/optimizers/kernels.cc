@@ -92,6 +92,7 @@ FATHOM_KERNEL(NadamKernel)
 FATHOM_KERNEL(AsgdKernel)
 FATHOM_KERNEL(LambKernel)
 FATHOM_KERNEL(AxpyKernel)
+FATHOM_KERNEL(SgdKernel)
 FATHOM_KERNEL(AdafactorKernel)
 
 namespace {

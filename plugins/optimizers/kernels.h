@@ -190,6 +190,23 @@ struct AxpyKernel {  // p -= scale * x
 };
 
 template <typename T>
+struct SgdKernel {
+  T *p, *buffer;  // the buffer may be null: no momentum
+  const T* g;
+  T sign, weight_decay, keep, take, momentum, lr;  // buffer = keep * buffer + take * gradient
+  bool nesterov;
+  FATHOM_ELEMENT {
+    const T gradient = sign * g[i] + weight_decay * p[i];
+    T update = gradient;
+    if (buffer != nullptr) {
+      buffer[i] = keep * buffer[i] + take * gradient;
+      update = nesterov ? gradient + momentum * buffer[i] : buffer[i];
+    }
+    p[i] -= lr * update;
+  }
+};
+
+template <typename T>
 struct AdafactorKernel {  // the second moment of every element; writes the direction
   T *direction, *square_avg;
   const T* g;

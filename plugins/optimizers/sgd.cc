@@ -1,8 +1,8 @@
 // SGD with momentum (Sutskever et al. 2013, in PyTorch's form: buf = momentum * buf + (1 - dampening) * g, first buf =
 // g).
-#include <ATen/ops/_fused_sgd.h>
 
 #include "plugins/optimizers/common.h"
+#include "plugins/optimizers/kernels.h"
 
 namespace fathom::optimizers {
 namespace {
@@ -37,30 +37,18 @@ class Sgd final : public Optimizer<SgdOptions> {
   std::vector<StateSlot> slots(const SgdOptions&) const override { return {{"momentum_buffer", StateKind::kOwn}}; }
 
   void update(SgdOptions& o, UpdateBatch& b) override {
-    auto& buffers = b.state[0];
-    size_t made = 0;
-    if (o.momentum != 0) {
-      for (const at::Tensor& buffer : buffers) made += buffer.defined();
+    for (size_t i = 0; i < b.size(); ++i) {
+      at::Tensor& buffer = b.state[0][i];
+      const bool first = o.momentum != 0 && !buffer.defined();
+      if (first) buffer = at::zeros_like(b.parameters[i]);
+      dispatch(b.parameters[i], [&](auto zero) {
+        using T = decltype(zero);
+        run(SgdKernel<T>{data<T>(b.parameters[i]), o.momentum != 0 ? data<T>(buffer) : nullptr,
+                         values<T>(b.gradients[i]), T(o.maximize ? -1 : 1), T(o.weight_decay),
+                         T(first ? 0 : o.momentum), T(first ? 1 : 1 - o.dampening), T(o.momentum), T(o.lr), o.nesterov},
+            b.parameters[i].numel());
+      });
     }
-    if (o.momentum == 0) {
-      run(o, b.parameters, b.gradients, {}, false);
-    } else if (made == 0 || made == b.size()) {
-      for (size_t i = 0; made == 0 && i < b.size(); ++i) buffers[i] = at::empty_like(b.parameters[i]);
-      run(o, b.parameters, b.gradients, buffers, made == 0);
-    } else {  // parameters that got their first gradient later than others
-      for (size_t i = 0; i < b.size(); ++i) {
-        const bool first = !buffers[i].defined();
-        if (first) buffers[i] = at::empty_like(b.parameters[i]);
-        run(o, {&b.parameters[i], 1}, {&b.gradients[i], 1}, {&buffers[i], 1}, first);
-      }
-    }
-  }
-
- private:
-  static void run(const SgdOptions& o, at::TensorList parameters, at::TensorList gradients, at::TensorList buffers,
-                  bool first) {
-    at::_fused_sgd_(parameters, gradients, buffers, o.weight_decay, o.momentum, o.lr, o.dampening, o.nesterov,
-                    o.maximize, first);
   }
 };
 

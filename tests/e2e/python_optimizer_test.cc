@@ -1,5 +1,5 @@
-// Optimizer state exchanged with the real torch.optim both ways: each side takes up the other's state and goes on to the
-// same parameters. Skipped where FATHOM_PYTHON (default python3) has no torch.
+// Optimizer state exchanged with the real torch.optim both ways: each side takes up the other's state and goes on to
+// the same parameters. Skipped where FATHOM_PYTHON (default python3) has no torch.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <torch/nn/module.h>
@@ -113,7 +113,8 @@ TEST(PythonOptimizer, TakesUpOurStateAndWeTakeUpItsState) {
     }
     r.section = options;
     r.section["name"] = "torch.optim." + name;
-    r.ours = std::make_unique<training::Optimization>(r.section, "optim", *r.module, nullptr, training::TrainingFacts{});
+    r.ours =
+        std::make_unique<training::Optimization>(r.section, "optim", *r.module, nullptr, training::TrainingFacts{});
     run_ours(*r.ours, *r.module, r.gradients, 0, kSteps);
     PickleValue file = PickleValue::dict();
     file.mutable_dict().set("parameters", tensors(r.module->parameters()));
