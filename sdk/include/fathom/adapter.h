@@ -257,11 +257,12 @@ inline void unfreeze_enabled_adapters(torch::nn::Module& root, bool freeze_batch
 // goes to `default_module`. For a model's constructor, after its children are made.
 inline void setup_adapters(torch::nn::Module& model, const Json& config, const std::string& default_module) {
   if (!config.contains("adapters") || config["adapters"].is_null()) return;
+  const auto children = model.named_children();
   for (const auto& [given, section] : config["adapters"].items()) {
     if (given == AdapterModuleMixin::kGlobalConfigKey) continue;
     const AdapterName name = AdapterName::parse(given);
     const std::string where = "adapters." + given, wanted = name.module.empty() ? default_module : name.module;
-    const auto child = model.named_children().find(wanted);
+    const auto* child = children.find(wanted);
     if (child == nullptr) {
       throw Error(Code::kFailed, "the model has no module '" + wanted + "' to add an adapter to").at(where);
     }
