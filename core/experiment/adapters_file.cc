@@ -115,17 +115,9 @@ void load_adapters(const torch::nn::Module& model, const std::string& path) {
   log_info("restore", "adapters of {}", path);
 }
 
-void train_adapters_only(torch::nn::Module& model, const Json& section) {
+void train_adapters_only(torch::nn::Module& model) {
   training::freeze(model);
-  for (const std::string& given : names_in(section)) {
-    if (!section[given].value("enabled", true)) continue;
-    const std::string marker = std::string(AdapterModuleMixin::kLayer) + "." + AdapterName::parse(given).name;
-    for (const auto& item : model.named_modules("", /*include_self=*/false)) {
-      if (!item.key().ends_with("." + marker) && item.key() != marker) continue;
-      item.value()->train();
-      for (auto& parameter : item.value()->parameters()) parameter.set_requires_grad(true);
-    }
-  }
+  unfreeze_enabled_adapters(model);
   const int64_t trained = training::num_weights(model);
   if (trained == 0) {
     throw Error(Code::kFailed, "there is no enabled adapter to train")

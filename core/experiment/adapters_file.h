@@ -24,6 +24,6 @@ void load_adapters(const torch::nn::Module& model, const std::string& path);
 
 // Trains the enabled adapters alone: freezes the model, unfreezes them (`adapters.global_cfg.train_only: true`).
 // Throws Error(kFailed) when the model has none.
-void train_adapters_only(torch::nn::Module& model, const Json& section);
+void train_adapters_only(torch::nn::Module& model);
 
 }  // namespace fathom

@@ -3,8 +3,10 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
+#include <optional>
 
 #include "core/base/file.h"
 #include "core/base/log.h"
@@ -144,6 +146,31 @@ int64_t run_seed(const Json& config) {
   return seed;
 }
 
+namespace {
+
+// The file of `init_from_adapters`, if the config names one.
+std::optional<std::string> adapters_file(const Json& config) {
+  const auto found = config.find("init_from_adapters");
+  if (found == config.end() || found->is_null()) return std::nullopt;
+  if (!found->is_string())
+    throw Error(Code::kFailed, "is no path").at("init_from_adapters").seen(found->dump()).expected("FILE.pt");
+  return found->get<std::string>();
+}
+
+// The file's adapters join those of the model's section, so that the model is built with them.
+void add_adapters_of_file(const Json& config, Json& model) {
+  const auto file = adapters_file(config);
+  if (!file) return;
+  const Json from_file = read_adapters_section(*file);
+  Json& adapters = model["adapters"];
+  if (adapters.is_null()) adapters = Json::object();
+  for (const auto& [name, adapter] : from_file.items()) {
+    if (!adapters.contains(name)) adapters[name] = adapter;
+  }
+}
+
+}  // namespace
+
 ModelHandle make_model(const Json& config) {
   Json model = section(config, "model");
   if (model.empty())
@@ -161,15 +188,7 @@ ModelHandle make_model(const Json& config) {
           .next("add +model._target_=CLASS to the command line");
     }
   }
-  const bool has_file = config.contains("init_from_adapters") && config["init_from_adapters"].is_string();
-  if (has_file) {
-    const Json from_file = read_adapters_section(config["init_from_adapters"].get<std::string>());
-    Json& adapters = model["adapters"];
-    if (adapters.is_null()) adapters = Json::object();
-    for (const auto& [name, adapter] : from_file.items()) {
-      if (!adapters.contains(name)) adapters[name] = adapter;
-    }
-  }
+  add_adapters_of_file(config, model);
   ModelHandle made(
       create_object(1u << FATHOM_KIND_MODEL, model, "model", {{"restoring", false}, {"seed", run_seed(config)}}));
   training::check_model_wiring(made);
@@ -190,17 +209,21 @@ RestoredModel fine_tuned_model(const Json& config) {
   Json changes = section(config, "model");
   const Json labels = section(changes, "char_labels");
   changes.erase("char_labels");
+  add_adapters_of_file(config, changes);
   const std::string path = config["init_from_nemo_model"].get<std::string>();
   RestoredModel restored = restore_nemo(path, changes);
   restored.model.torch_module()->train();
   if (labels.value("update_labels", false)) {
-    if (!labels.contains("labels") || !labels["labels"].is_array()) {
+    const Json given = labels.value("labels", Json());
+    const auto is_text = [](const Json& label) { return label.is_string(); };
+    if (!given.is_array() || !std::all_of(given.begin(), given.end(), is_text)) {
       throw Error(Code::kFailed, "there are no labels to change to")
           .at("model.char_labels.labels")
+          .seen(given.dump())
           .expected("a list of characters")
           .next("give the list, or set update_labels=false to keep the labels of " + path);
     }
-    restored.model.change_vocabulary(labels["labels"].get<std::vector<std::string>>());
+    restored.model.change_vocabulary(given.get<std::vector<std::string>>());
   }
   log_info("restore", "init_from_nemo_model: the model of {}", path);
   return restored;
@@ -276,11 +299,10 @@ void run_training(const RunRequest& request, RunSummary& summary) {
     init_weights(*parts.model.torch_module(), config);
   }
   const Json model_config = parts.model.config();
-  if (config.contains("init_from_adapters") && config["init_from_adapters"].is_string())
-    load_adapters(*parts.model.torch_module(), config["init_from_adapters"].get<std::string>());
+  if (const auto file = adapters_file(config)) load_adapters(*parts.model.torch_module(), *file);
   const Json adapters = section(model_config, "adapters");
   const bool adapters_only = section(adapters, AdapterModuleMixin::kGlobalConfigKey).value("train_only", false);
-  if (adapters_only) train_adapters_only(*parts.model.torch_module(), adapters);
+  if (adapters_only) train_adapters_only(*parts.model.torch_module());
   if (const Json& train = section(model_config, "train_ds"); !train.empty())
     parts.train = make_loader(parts.model, Stage::kTrain, train, "model.train_ds", static_cast<uint64_t>(seed));
   parts.validation = make_eval_loaders(parts.model, Stage::kValidate, model_config, static_cast<uint64_t>(seed),

@@ -236,7 +236,6 @@ class Checker {
 
   // A circle of modules: found by taking away, again and again, modules that nothing feeds any more.
   void check_circles() {
-    std::map<size_t, size_t> feeders;
     std::set<size_t> left;
     for (size_t i = 0; i < wiring_.modules.size(); ++i) {
       if (!module(i).name.empty()) left.insert(i);

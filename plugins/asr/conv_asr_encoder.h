@@ -55,6 +55,7 @@ class ConvASREncoder final : public NeuralModule, public AdapterHost {
   bool is_adapter_available() const override;
   void set_enabled_adapters(const std::optional<std::string>& name, bool enabled) override;
   std::vector<std::string> get_enabled_adapters() const override;
+  std::shared_ptr<torch::nn::Module> get_adapter_module(const std::string&) const override { return nullptr; }
 
   int64_t feat_out() const { return feat_out_; }
   int64_t subsampling_factor() const { return subsampling_factor_; }  // frames in per frame out

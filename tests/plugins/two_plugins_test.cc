@@ -147,7 +147,7 @@ TEST_F(TwoPlugins, AdaptersGoIntoAModuleOfAnotherPluginAndIntoAFileOfTheirOwn) {
   }
   EXPECT_THAT(names, ElementsAre("encoder.adapter_layer.one.factor", "encoder.adapter_layer.two.factor"));
 
-  train_adapters_only(*root, section);
+  train_adapters_only(*root);
   EXPECT_EQ(training::num_weights(*root), 1);  // "two" is not enabled
   EXPECT_FALSE(root->named_modules("", false)["encoder.norm"]->is_training());
   EXPECT_TRUE(root->named_modules("", false)["encoder.adapter_layer.one"]->is_training());

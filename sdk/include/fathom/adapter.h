@@ -45,6 +45,9 @@ class AdapterHost {
   // Without a name: all. Throws Error(kFailed) when there is no adapter at all, or none of that name.
   virtual void set_enabled_adapters(const std::optional<std::string>& name, bool enabled) = 0;
   virtual std::vector<std::string> get_enabled_adapters() const = 0;
+  // The adapter of that name that this very module holds; null when there is none, or when it hands adapters on to its
+  // own children.
+  virtual std::shared_ptr<torch::nn::Module> get_adapter_module(const std::string& name) const = 0;
 };
 
 class AdapterModuleMixin : public AdapterHost {
@@ -106,8 +109,7 @@ class AdapterModuleMixin : public AdapterHost {
     return out;
   }
 
-  // Null when there is none of that name.
-  std::shared_ptr<torch::nn::Module> get_adapter_module(const std::string& name) const {
+  std::shared_ptr<torch::nn::Module> get_adapter_module(const std::string& name) const override {
     const Adapter* adapter = const_cast<AdapterModuleMixin*>(this)->find(AdapterName::parse(name).name);
     return adapter == nullptr ? nullptr : adapter->module.torch_module();
   }
@@ -243,10 +245,11 @@ inline void unfreeze_enabled_adapters(torch::nn::Module& root, bool freeze_batch
     }
   }
   for (torch::nn::Module* module : modules) {
-    auto* host = dynamic_cast<AdapterModuleMixin*>(module);
+    auto* host = dynamic_cast<AdapterHost*>(module);
     if (host == nullptr) continue;
     for (const auto& name : host->get_enabled_adapters()) {
       const auto adapter = host->get_adapter_module(name);
+      if (adapter == nullptr) continue;
       adapter->train();
       for (auto& parameter : adapter->parameters()) parameter.set_requires_grad(true);
     }
