@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "core/base/file.h"
 #include "core/base/log.h"
@@ -41,6 +42,18 @@ void set_aside_earlier_files(const fs::path& log_dir) {
   for (const auto& file : files) fs::rename(file, target / file.filename());
 }
 
+// A zip's directory stands at its end, so a file that was cut short has none. (Checkpoints have no comment after it.)
+bool is_whole_zip(const fs::path& path) {
+  constexpr size_t kEndRecord = 22;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file || file.tellg() < static_cast<std::streamoff>(kEndRecord)) return false;
+  file.seekg(-static_cast<std::streamoff>(kEndRecord), std::ios::end);
+  char end[4] = {};
+  file.read(end, sizeof end);
+  return file.good() && std::string_view(end, sizeof end) == "PK\5\6";
+}
+
+// A run that dies between a checkpoint and its marker leaves a complete file with a marker.
 bool is_unfinished(const fs::path& checkpoint) {
   std::string marker = checkpoint;
   for (const std::string_view ending : {"-EMA.ckpt", ".ckpt"}) {
@@ -49,7 +62,7 @@ bool is_unfinished(const fs::path& checkpoint) {
       break;
     }
   }
-  return fs::exists(marker + "-unfinished");
+  return fs::exists(marker + "-unfinished") && !is_whole_zip(checkpoint);
 }
 
 }  // namespace
@@ -89,7 +102,8 @@ void ExpManagerOptions::describe(OptionSet<ExpManagerOptions>& o) {
   o("dllogger_logger_kwargs", &T::dllogger_logger_kwargs, "used with create_dllogger_logger");
   o("clearml_logger_kwargs", &T::clearml_logger_kwargs, "used with create_clearml_logger");
   o("neptune_logger_kwargs", &T::neptune_logger_kwargs, "used with create_neptune_logger");
-  o("ema", &T::ema, "exponential moving average of the weights; not available");
+  o("ema", &T::ema,
+    "enable: true keeps a moving average of the weights; the other keys are options of the callback EMA");
   o("create_preemption_callback", &T::create_preemption_callback, "a run always saves when it is asked to stop");
   o("log_delta_step_timing", &T::log_delta_step_timing, "a GPU figure");
   o("log_local_rank_0_only", &T::log_local_rank_0_only, "with one process without effect");
@@ -115,7 +129,13 @@ ExpManagerOptions read_exp_manager_options(const Json& section, const std::strin
   refuse(o.create_neptune_logger, "create_neptune_logger", "the Neptune logger");
   refuse(o.create_straggler_detection_callback, "create_straggler_detection_callback", "straggler detection");
   refuse(o.create_fault_tolerance_callback, "create_fault_tolerance_callback", "the fault tolerance callback");
-  refuse(o.ema.is_object() && o.ema.value("enable", false), "ema.enable", "the moving average of weights");
+  const bool well_formed =
+      o.ema.is_null() || (o.ema.is_object() && (!o.ema.contains("enable") || o.ema["enable"].is_boolean()));
+  if (!well_formed)
+    throw Error(Code::kFailed, "is no section of options")
+        .at(path + ".ema")
+        .seen(o.ema.dump())
+        .expected("{enable: true, decay: 0.999}");
   if (o.log_local_rank_0_only && o.log_global_rank_0_only) {
     throw Error(Code::kFailed, "log_local_rank_0_only and log_global_rank_0_only exclude each other").at(path);
   }

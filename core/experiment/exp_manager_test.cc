@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 
 #include "core/base/file.h"
 
@@ -61,6 +62,12 @@ TEST_F(ExpManagerTest, ResumeFollowsNemosSequence) {
   touch(fresh.checkpoint_dir + "/r--val_loss=0.2000-epoch=2-last-unfinished");
   EXPECT_EQ(open_run_folder(options(base), "now").resume_from,
             fresh.checkpoint_dir + "/r--val_loss=0.1000-epoch=1-last.ckpt");
+  // Killed after the file was complete, before its marker was removed.
+  const std::string whole = fresh.checkpoint_dir + "/r--val_loss=0.2000-epoch=2-last.ckpt";
+  std::ofstream(whole, std::ios::binary) << "data PK\5\6" << std::string(18, '\0');
+  EXPECT_EQ(open_run_folder(options(base), "now").resume_from, whole);
+  std::ofstream(whole, std::ios::binary | std::ios::app) << "more";
+  EXPECT_NE(open_run_folder(options(base), "now").resume_from, whole) << "cut short";
   touch(fresh.checkpoint_dir + "/r--end.ckpt");
   EXPECT_THROW(open_run_folder(options(base), "now"), Error) << "already completed";
 }

@@ -107,6 +107,10 @@ std::vector<CallbackHandle> make_callbacks(const TrainerOptions& trainer, const 
     }
     if (manager->log_step_timing)
       add(with_defaults({{"name", "TimingCallback"}}, manager->step_timing_kwargs), "exp_manager.step_timing_kwargs");
+    if (Json ema = manager->ema; ema.is_object() && ema.value("enable", false)) {
+      ema.erase("enable");
+      add(with_defaults({{"name", "EMA"}}, ema), "exp_manager.ema");
+    }
     if (manager->create_checkpoint_callback) {
       Json params = with_defaults({{"name", "NeMoModelCheckpoint"}}, manager->checkpoint_callback_params);
       if (!has_validation && !params.contains("monitor")) params["monitor"] = nullptr;
@@ -147,6 +151,15 @@ int64_t run_seed(const Json& config) {
 }
 
 namespace {
+
+// NeMo's model.skip_nan_grad: a step whose gradients are not all finite is left out.
+bool skip_nan_grad(const Json& model) {
+  const auto found = model.find("skip_nan_grad");
+  if (found == model.end() || found->is_null()) return false;
+  if (!found->is_boolean())
+    throw Error(Code::kFailed, "is no switch").at("model.skip_nan_grad").seen(found->dump()).expected("true or false");
+  return found->get<bool>();
+}
 
 // The file of `init_from_adapters`, if the config names one.
 std::optional<std::string> adapters_file(const Json& config) {
@@ -311,6 +324,8 @@ void run_training(const RunRequest& request, RunSummary& summary) {
 
   const Json& freeze_updates = section(model_config, "freeze_updates");
   training::check_freeze_updates(freeze_updates, *parts.model.torch_module(), "model.freeze_updates");
+
+  parts.skip_nan_grad = skip_nan_grad(model_config);
 
   // Everything that can be wrong with the input has been said: from here on files are written.
   const RunFolder run = manager ? open_run_folder(*manager, timestamp())

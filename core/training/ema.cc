@@ -10,13 +10,13 @@ ExponentialMovingAverage::ExponentialMovingAverage(double decay, int64_t every_n
     : decay_(decay), every_n_steps_(every_n_steps) {
   if (!(decay >= 0 && decay <= 1)) {
     throw Error(Code::kFailed, "the average's decay is not between 0 and 1")
-        .at("exp_manager.ema.decay")
+        .at("decay")
         .seen(std::to_string(decay))
         .expected("0 to 1, such as 0.999");
   }
   if (every_n_steps < 1) {
     throw Error(Code::kFailed, "is no number of steps")
-        .at("exp_manager.ema.every_n_steps")
+        .at("every_n_steps")
         .seen(std::to_string(every_n_steps))
         .expected("1 or more");
   }
@@ -36,14 +36,15 @@ void ExponentialMovingAverage::after_step() {
 void ExponentialMovingAverage::swap() {
   const at::NoGradGuard no_grad;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    const at::Tensor kept = parameters_[i].detach().clone();
-    parameters_[i].detach().copy_(averages_[i]);
+    const at::Tensor kept = parameters_[i].clone();
+    parameters_[i].copy_(averages_[i]);
     averages_[i].copy_(kept);
   }
   swapped_ = !swapped_;
 }
 
 void ExponentialMovingAverage::restore(int64_t current_step, const std::vector<at::Tensor>& averages) {
+  use(false);
   if (averages.size() != averages_.size()) {
     throw Error(Code::kBadData, "the averaged weights are of another model")
         .seen(std::to_string(averages.size()) + " tensors")
@@ -58,6 +59,13 @@ void ExponentialMovingAverage::restore(int64_t current_step, const std::vector<a
   const at::NoGradGuard no_grad;
   for (size_t i = 0; i < averages.size(); ++i) averages_[i].copy_(averages[i]);
   current_step_ = current_step;
+}
+
+void ExponentialMovingAverage::restart() {
+  use(false);
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < parameters_.size(); ++i) averages_[i].copy_(parameters_[i]);
+  current_step_ = 0;
 }
 
 }  // namespace fathom::training

@@ -9,6 +9,7 @@
 #include "core/base/text.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/training/json_pickle.h"
+#include "core/training/parameter_groups.h"
 #include "core/training/schedule_plan.h"
 #include "fathom/options.h"
 #include "fathom/values.h"
@@ -44,40 +45,18 @@ Optimization::Optimization(const Json& section, const std::string& path, const t
   if (!schedule.is_null()) make_scheduler(schedule, path + ".sched", facts);
 }
 
-// NeMo's optim_param_groups: {module name: {options}}; parameters that belong to none form the first group.
 void Optimization::make_groups(const Json& section, const std::string& path, const torch::nn::Module& model,
                                const Json& groups) {
-  const NamedTensors all = named_parameters(model);
-  struct Group {
-    NamedTensors members;
-    Json options = Json::object();
-  };
-  std::vector<Group> made(1);
-  std::vector<std::string> prefixes;
-  if (groups.is_object()) {
-    for (const auto& [name, options] : groups.items()) {
-      prefixes.push_back(name + ".");
-      made.push_back({{}, options.is_null() ? Json::object() : options});
-    }
+  const Json no_decay = section.contains("no_decay") ? section["no_decay"] : Json(nullptr);
+  const Json schema = Json::parse(to_view(optimizer_.component().schema));
+  const auto decays = [](const Json& option) { return option["name"] == "weight_decay"; };
+  if (!no_decay.is_null() && std::none_of(schema["options"].begin(), schema["options"].end(), decays)) {
+    throw Error(Code::kFailed, "this optimizer has no weight decay to be left out")
+        .at(path + ".no_decay")
+        .seen(class_name_)
+        .next("remove the key, or choose an optimizer with weight_decay");
   }
-  for (const auto& [name, parameter] : all) {
-    size_t target = 0;
-    for (size_t i = 0; i < prefixes.size(); ++i) {
-      if (name.starts_with(prefixes[i])) target = i + 1;
-    }
-    made[target].members.emplace_back(name, parameter);
-  }
-  for (size_t i = 0; i < prefixes.size(); ++i) {
-    if (!made[i + 1].members.empty()) continue;
-    std::vector<std::string> children;
-    for (const auto& child : model.named_children()) children.push_back(child.key());
-    throw Error(Code::kFailed, prefixes[i].substr(0, prefixes[i].size() - 1) + " not found in model.")
-        .at(path + "_param_groups")
-        .expected("a module with parameters")
-        .candidates(children);
-  }
-  if (made.size() > 1 && made[0].members.empty()) made.erase(made.begin());
-
+  const auto made = parameter_groups(model, groups, path + "_param_groups", no_decay, path + ".no_decay");
   for (const auto& group : made) {
     std::vector<fathom_parameter> members;
     std::vector<int64_t> indices;

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -40,14 +41,6 @@ std::string some_of(const std::vector<std::string>& names) {
   std::string text = join(shown, ", ");
   if (names.size() > kShown) text += " and " + std::to_string(names.size() - kShown) + " more";
   return text;
-}
-
-std::vector<at::Tensor> gradients_of(const NamedTensors& parameters) {
-  std::vector<at::Tensor> out;
-  for (const auto& [name, parameter] : parameters) {
-    if (parameter.grad().defined()) out.push_back(parameter.grad());
-  }
-  return out;
 }
 
 }  // namespace
@@ -138,6 +131,23 @@ int64_t count_parameters(const torch::nn::Module& module) {
   int64_t count = 0;
   for (const auto& [name, parameter] : named_parameters(module)) count += parameter.numel();
   return count;
+}
+
+std::vector<at::Tensor> gradients_of(const NamedTensors& parameters) {
+  std::vector<at::Tensor> out;
+  for (const auto& [name, parameter] : parameters) {
+    if (parameter.grad().defined()) out.push_back(parameter.grad());
+  }
+  return out;
+}
+
+bool gradients_are_finite(const NamedTensors& parameters) {
+  const at::NoGradGuard no_grad;
+  for (const auto& gradient : gradients_of(parameters)) {
+    // One pass: a sum that is finite has finite terms. Large finite ones may overflow it, so that is looked at closer.
+    if (!std::isfinite(gradient.sum().item<double>()) && !at::isfinite(gradient).all().item<bool>()) return false;
+  }
+  return true;
 }
 
 double gradient_norm(const NamedTensors& parameters) {

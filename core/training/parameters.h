@@ -30,6 +30,9 @@ std::vector<std::string> load_part_of_state_dict(torch::nn::Module& module, cons
                                                  const std::vector<std::string>& include,
                                                  const std::vector<std::string>& exclude, const std::string& source);
 
+// The gradients that are defined.
+std::vector<at::Tensor> gradients_of(const NamedTensors& parameters);
+bool gradients_are_finite(const NamedTensors& parameters);
 // 2-norm over all gradients, as torch.nn.utils.clip_grad_norm_ computes it; undefined gradients are skipped.
 double gradient_norm(const NamedTensors& parameters);
 // Scales gradients so that their norm is at most `max_norm` (factor max_norm / (norm + 1e-6), never above 1).

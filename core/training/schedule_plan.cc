@@ -79,7 +79,7 @@ OptimizerPlan plan_optimizer(const Json& optim) {
     plan.name = short_name = given(optim, "name") ? text_of(optim["name"], "name") : "adam";
   }
   plan.options = optim.contains("args") ? parse_optimizer_args(short_name, optim["args"])
-                                        : without(optim, {"name", "cls", "_target_", "lr", "sched"});
+                                        : without(optim, {"name", "cls", "_target_", "lr", "sched", "no_decay"});
   if (given(optim, "lr")) plan.options["lr"] = optim["lr"];
   return plan;
 }

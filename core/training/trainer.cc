@@ -1,7 +1,6 @@
 #include "core/training/trainer.h"
 
 #include <ATen/ATen.h>
-#include <ATen/autocast_mode.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/autograd/anomaly_mode.h>
 
@@ -9,31 +8,11 @@
 
 #include "core/base/interrupt.h"
 #include "core/base/log.h"
+#include "core/training/autocast.h"
 #include "core/training/trainer_table.h"
 
 namespace fathom::training {
 namespace {
-
-// Autocast for the forward pass, off again on leaving.
-class Autocast {
- public:
-  explicit Autocast(bool on) : on_(on) {
-    if (!on_) return;
-    at::autocast::set_autocast_enabled(at::kCPU, true);
-    at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
-    at::autocast::increment_nesting();
-  }
-  ~Autocast() {
-    if (!on_) return;
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(at::kCPU, false);
-  }
-  Autocast(const Autocast&) = delete;
-  Autocast& operator=(const Autocast&) = delete;
-
- private:
-  bool on_;
-};
 
 // Puts a module in eval mode and gives every submodule its own mode back.
 class EvalMode {
@@ -65,29 +44,18 @@ void require_gradient(const at::Tensor& loss) {
       .next("freeze fewer modules in model.freeze_updates, or unfreeze some");
 }
 
-// Floating point tensors of a batch in the precision of the weights.
-Values to_dtype(const Values& batch, at::ScalarType dtype) {
-  Values out;
-  for (const auto& [name, value] : batch) {
-    if (value.is_tensor() && value.tensor().is_floating_point())
-      out.add(name, value.tensor().to(dtype));
-    else
-      out.add(name, value);
-  }
-  return out;
-}
-
 }  // namespace
 
 Trainer::Trainer(TrainerOptions options, TrainerParts parts)
     : options_(std::move(options)),
       parts_(std::move(parts)),
-      precision_(read_precision(options_.precision, "trainer.precision")),
       module_(parts_.model.torch_module()),
       freezing_(parts_.freeze_updates, "model.freeze_updates"),
       table_(std::make_unique<TrainerTable>(*this)) {
-  if (precision_ == Precision::k64True) module_->to(at::kDouble);
-  if (precision_ == Precision::kBf16True) module_->to(at::kBFloat16);
+  const PrecisionPlan& plan = options_.precision_plan;
+  if (plan.precision == Precision::k64True) module_->to(at::kDouble);
+  if (plan.precision == Precision::kBf16True) module_->to(at::kBFloat16);
+  if (plan.scaler) scaler_ = std::make_unique<GradScaler>(*plan.scaler);
   for (uint32_t event = 0; event < FATHOM_EVENT_COUNT; ++event) {
     for (const auto& callback : parts_.callbacks) {
       if (callback.wants(event)) listeners_[event].push_back({&callback, callback.order()});
@@ -194,7 +162,8 @@ void Trainer::train_batch(const Values& batch) {
     int64_t window = accumulate_;
     if (options_.scale_partial_accumulation)
       window = std::min(window, training_batches_ - (progress_.batch_idx - in_window));
-    (window > 1 ? loss / static_cast<double>(window) : loss).backward();
+    const at::Tensor mean = window > 1 ? loss / static_cast<double>(window) : loss;
+    (scaler_ ? scaler_->scale_loss(mean) : mean).backward();
     emit(FATHOM_ON_AFTER_BACKWARD);
   }
   optimizer_stepped_ = optimization_ && (in_window + 1 == accumulate_ || last_batch);
@@ -212,8 +181,9 @@ void Trainer::train_batch(const Values& batch) {
 }
 
 void Trainer::step_optimizer() {
+  const bool usable = gradients_usable();
   emit(FATHOM_ON_BEFORE_OPTIMIZER_STEP);
-  if (const double limit = options_.gradient_clip_val.value_or(0); limit > 0) {
+  if (const double limit = options_.gradient_clip_val.value_or(0); usable && limit > 0) {
     const auto& parameters = optimization_->parameters();
     if (options_.gradient_clip_algorithm.value_or("norm") == "norm") {
       if (!gradient_norm_known_) last_gradient_norm_ = gradient_norm(parameters);
@@ -223,9 +193,40 @@ void Trainer::step_optimizer() {
       clip_gradient_value(parameters, limit);
     }
   }
-  optimization_->step();
+  if (usable) {
+    optimization_->step();
+    if (average_) average_->after_step();
+  }
+  // A step that was skipped is counted, as in Lightning; optimizer, schedule and average stand still.
   ++progress_.global_step;
   ++progress_.batches_that_stepped;
+}
+
+bool Trainer::gradients_usable() {
+  if (!scaler_ && !parts_.skip_nan_grad) return true;
+  bool usable = true;
+  if (scaler_) {
+    const double scale = scaler_->scale();
+    usable = scaler_->unscale(optimization_->parameters());
+    scaler_->update(usable);
+    train_metrics_.log(Hook::kTrainStep, "loss_scale", nullptr, scale, FATHOM_METRIC_ON_STEP, 1);
+  }
+  if (usable && parts_.skip_nan_grad) usable = gradients_are_finite(optimization_->parameters());
+  if (!usable) {
+    ++skipped_steps_;
+    log_warning("trainer", "step {}: gradients are not finite; the step is skipped ({} so far)", progress_.global_step,
+                skipped_steps_);
+  }
+  train_metrics_.log(Hook::kTrainStep, "skipped_steps", nullptr, static_cast<double>(skipped_steps_),
+                     FATHOM_METRIC_ON_STEP, 1);
+  return usable;
+}
+
+void Trainer::keep_average(double decay, int64_t every_n_steps) {
+  if (!optimization_)
+    throw Error(Code::kFailed, "an average of weights needs an optimizer that changes them").next("set model.optim");
+  if (average_) throw Error(Code::kFailed, "two callbacks keep an average of the weights").next("remove one of them");
+  average_ = std::make_unique<ExponentialMovingAverage>(decay, every_n_steps, optimization_->parameters());
 }
 
 // Validation when due, then on to the next batch. A checkpoint written meanwhile resumes after the part that was done.
@@ -398,13 +399,8 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
         emit(base + 2);
         const fathom_step step = step_view(stage, index, count);
         {
-          const Autocast autocast(precision_ == Precision::kBf16Mixed);
-          if (precision_ == Precision::k64True)
-            parts_.model.eval_step(to_dtype(*batch, at::kDouble), step);
-          else if (precision_ == Precision::kBf16True)
-            parts_.model.eval_step(to_dtype(*batch, at::kBFloat16), step);
-          else
-            parts_.model.eval_step(*batch, step);
+          const Autocast autocast(options_.precision_plan.precision);
+          parts_.model.eval_step(to_precision(*batch, options_.precision_plan.precision), step);
         }
         emit(base + 3);
         if (progress_.sanity_checking == 0) log_row(eval_metrics_.step_row(), eval_batches_logged_[test]++, false);
@@ -481,10 +477,8 @@ fathom_step Trainer::step_view(Stage stage, int64_t dataloader_idx, int64_t data
 
 at::Tensor Trainer::training_loss(const Values& batch) {
   const fathom_step step = step_view(Stage::kTrain, 0, 1);
-  const Autocast autocast(precision_ == Precision::kBf16Mixed);
-  if (precision_ == Precision::k64True) return parts_.model.training_step(to_dtype(batch, at::kDouble), step);
-  if (precision_ == Precision::kBf16True) return parts_.model.training_step(to_dtype(batch, at::kBFloat16), step);
-  return parts_.model.training_step(batch, step);
+  const Autocast autocast(options_.precision_plan.precision);
+  return parts_.model.training_step(to_precision(batch, options_.precision_plan.precision), step);
 }
 
 // Between steps: a request to stop, or the end of the time allowed.

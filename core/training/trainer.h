@@ -17,8 +17,10 @@
 
 #include "core/data/data_loader.h"
 #include "core/training/batch_limits.h"
+#include "core/training/ema.h"
 #include "core/training/eval_loaders.h"
 #include "core/training/freezing.h"
+#include "core/training/grad_scaler.h"
 #include "core/training/metric_hub.h"
 #include "core/training/optimization.h"
 #include "core/training/trainer_options.h"
@@ -39,6 +41,7 @@ struct TrainerParts {
   Json optim =
       nullptr;  // model.optim, resolved; null: the model is trained without an optimizer only if max_steps is 0
   Json optim_param_groups = nullptr;
+  bool skip_nan_grad = false;       // model.skip_nan_grad: no optimizer step on gradients that are not finite
   Json freeze_updates = nullptr;    // model.freeze_updates: which modules are frozen in which steps
   Json hyper_parameters = nullptr;  // goes into checkpoints as {"cfg": …}
   int64_t seed = 0;
@@ -77,12 +80,14 @@ class Trainer {
   const DynamicFreezing& freezing() const { return freezing_; }
   Optimization* optimization() { return optimization_.get(); }
 
-  void save_checkpoint(const std::string& path, bool weights_only);
+  // `flags`: FATHOM_SAVE_*.
+  void save_checkpoint(const std::string& path, int32_t flags);
   void load_checkpoint(const std::string& path);
   void load_weights(const std::string& path, bool strict = true);
 
  private:
   friend class TrainerTable;
+  void keep_average(double decay, int64_t every_n_steps);
   // Where in the loop a checkpoint was written, hence where a resumed run goes on.
   enum class Phase { kNextBatch, kAfterBatch, kAfterValidation, kAfterEpoch };
 
@@ -108,13 +113,21 @@ class Trainer {
   void finalize_loggers(const char* status);
   fathom_step step_view(Stage stage, int64_t dataloader_idx, int64_t dataloader_count);
   at::Tensor training_loss(const Values& batch);
+  // Of the weights, or of the averages where they are in use.
   checkpoint::PickleValue checkpoint_value(bool weights_only) const;
+  checkpoint::PickleValue optimizer_value() const;
+  void load_optimizer(const checkpoint::PickleValue& file, const std::string& path);
+  void load_average(const checkpoint::PickleValue& file, const std::string& path);
+  // The loss scale undone; false when the gradients are not finite and the step is not to be taken.
+  bool gradients_usable();
 
   TrainerOptions options_;
   TrainerParts parts_;
-  Precision precision_;
   std::shared_ptr<torch::nn::Module> module_;
   std::unique_ptr<Optimization> optimization_;
+  std::unique_ptr<GradScaler> scaler_;                 // 16-mixed only
+  std::unique_ptr<ExponentialMovingAverage> average_;  // when a callback asked for it
+  int64_t skipped_steps_ = 0;
   DynamicFreezing freezing_;
   std::unique_ptr<class TrainerTable> table_;
   struct Listener {

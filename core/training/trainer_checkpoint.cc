@@ -3,6 +3,8 @@
 // progress.
 #include <ATen/ATen.h>
 
+#include <filesystem>
+
 #include "core/base/log.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/training/json_pickle.h"
@@ -118,12 +120,13 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
     dict.set("callbacks", callbacks);
     PickleValue optimizers = PickleValue::list(), schedulers = PickleValue::list();
     if (optimization_) {
-      optimizers.mutable_items().push_back(optimization_->optimizer_state());
+      optimizers.mutable_items().push_back(optimizer_value());
       if (const PickleValue schedule = optimization_->scheduler_state(); !schedule.is_none())
         schedulers.mutable_items().push_back(schedule);
     }
     dict.set("optimizer_states", optimizers);
     dict.set("lr_schedulers", schedulers);
+    if (scaler_) dict.set("MixedPrecision", scaler_->state());
   }
   dict.set("hparams_name", "cfg");
   dict.set("hyper_parameters",
@@ -141,6 +144,7 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
               {"seed", parts_.seed},
               {"should_stop", progress_.should_stop},
               {"stop_reason", stop_reason_},
+              {"skipped_steps", skipped_steps_},
               {"seconds",
                earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count()},
               {"eval_batches_logged", {eval_batches_logged_[0], eval_batches_logged_[1]}},
@@ -155,6 +159,14 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
   PickleValue fathom = json_to_pickle(own);
   fathom.mutable_dict().set("random_state",
                             checkpoint::from_tensor(at::globalContext().defaultGenerator(at::kCPU).get_state()));
+  // The averages are in this file as well as in its twin, so that whenever a run dies between the two it can go on.
+  if (average_ && !average_->is_swapped()) {
+    NamedTensors averages;
+    for (size_t i = 0; i < average_->averages().size(); ++i)
+      averages.emplace_back(optimization_->parameters()[i].first, average_->averages()[i]);
+    fathom.mutable_dict().set("ema", dict_of({{"current_step", average_->current_step()},
+                                              {"averages", checkpoint::state_dict_value(averages)}}));
+  }
   // In the middle of an accumulation window the gradients so far are state too.
   if (optimization_ && batches_in_epoch % accumulate_ != 0 && batches_in_epoch < training_batches_) {
     NamedTensors gradients;
@@ -167,10 +179,28 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
   return out;
 }
 
-void Trainer::save_checkpoint(const std::string& path, bool weights_only) {
+// The optimizer's state as it is; in a file of averages as NeMo's EMA wraps it.
+PickleValue Trainer::optimizer_value() const {
+  PickleValue state = optimization_->optimizer_state();
+  if (!average_ || !average_->is_swapped()) return state;
+  PickleValue averages = PickleValue::list();
+  for (const at::Tensor& average : average_->averages())
+    averages.mutable_items().push_back(checkpoint::from_tensor(average.detach()));
+  return dict_of({{"opt", state},
+                  {"ema", averages},
+                  {"current_step", average_->current_step()},
+                  {"decay", average_->decay()},
+                  {"every_n_steps", average_->every_n_steps()}});
+}
+
+void Trainer::save_checkpoint(const std::string& path, int32_t flags) {
+  const bool of_average = (flags & FATHOM_SAVE_AVERAGE) != 0;
+  if (of_average && !average_)
+    throw Error(Code::kFailed, "this run keeps no average of its weights").at(path).next("set exp_manager.ema.enable");
+  const UseAverages use(average_.get(), of_average);
   // The loggers' files must not be behind the checkpoint that counts their rows.
   for (const auto& logger : parts_.loggers) logger.save();
-  checkpoint::save_torch_file(path, checkpoint_value(weights_only));
+  checkpoint::save_torch_file(path, checkpoint_value((flags & FATHOM_SAVE_WEIGHTS_ONLY) != 0));
   saved_.push_back(path);
 }
 
@@ -192,6 +222,51 @@ void Trainer::load_weights(const std::string& path, bool strict) {
   load_state_dict(*module_, checkpoint::state_dict_tensors(state != nullptr ? *state : file), strict, path);
 }
 
+void Trainer::load_optimizer(const PickleValue& file, const std::string& path) {
+  const auto& optimizers = file.at("optimizer_states").items();
+  if (optimizers.empty()) return;
+  const PickleValue* wrapped = optimizers[0].find("opt");  // in files of averages
+  optimization_->load_optimizer_state(wrapped != nullptr ? *wrapped : optimizers[0], path);
+}
+
+// From the file itself, or, if NeMo wrote it, from its twin. A file of averages is taken for the weights, as in NeMo.
+void Trainer::load_average(const PickleValue& file, const std::string& path) {
+  constexpr std::string_view kEnding = ".ckpt", kTwinEnding = "-EMA.ckpt";
+  const PickleValue* fathom = file.find("fathom");
+  if (const PickleValue* own = fathom != nullptr ? fathom->find("ema") : nullptr) {
+    std::map<std::string, at::Tensor> by_name;
+    for (auto& [name, tensor] : checkpoint::state_dict_tensors(own->at("averages"))) by_name[name] = tensor;
+    std::vector<at::Tensor> averages;
+    for (const auto& [name, parameter] : optimization_->parameters()) {
+      const auto found = by_name.find(name);
+      if (found == by_name.end())
+        throw Error(Code::kBadData, "the file has no average of a parameter of this model").at(path).expected(name);
+      averages.push_back(found->second);
+    }
+    return average_->restore(own->at("current_step").as_int(), averages);
+  }
+  if (path.ends_with(kTwinEnding)) {
+    log_info("restore", "{}: averaged weights; they are the weights now, and a new average starts from them", path);
+    return average_->restart();
+  }
+  const std::string twin =
+      path.ends_with(kEnding) ? path.substr(0, path.size() - kEnding.size()) + std::string(kTwinEnding) : "";
+  if (twin.empty() || !std::filesystem::exists(twin)) {
+    throw Error(Code::kNoInput, "the averaged weights to go on with are not there")
+        .at(path)
+        .expected(twin.empty() ? "a checkpoint of a run with an average" : twin)
+        .next("set exp_manager.ema.enable=false, or start a new run from the weights with init_from_ptl_ckpt");
+  }
+  const PickleValue state = checkpoint::load_torch_file(twin);
+  const auto& optimizers = state.at("optimizer_states").items();
+  if (optimizers.empty() || optimizers[0].find("ema") == nullptr)
+    throw Error(Code::kBadData, "holds no averaged weights").at(twin).expected("optimizer_states[0]['ema']");
+  std::vector<at::Tensor> averages;
+  for (const PickleValue& value : optimizers[0].at("ema").items()) averages.push_back(checkpoint::to_tensor(value));
+  average_->restore(optimizers[0].at("current_step").as_int(), averages);
+  load_optimizer(state, twin);
+}
+
 void Trainer::load_checkpoint(const std::string& path) {
   const PickleValue file = checkpoint::load_torch_file(path);
   const PickleValue* state = file.find("state_dict");
@@ -206,8 +281,8 @@ void Trainer::load_checkpoint(const std::string& path) {
         .at(path);
   }
   load_state_dict(*module_, checkpoint::state_dict_tensors(*state), /*strict=*/true, path);
-  const auto& optimizers = file.at("optimizer_states").items();
-  if (optimization_ && !optimizers.empty()) optimization_->load_optimizer_state(optimizers[0], path);
+  if (optimization_) load_optimizer(file, path);
+  if (average_) load_average(file, path);
   if (const PickleValue* schedules = file.find("lr_schedulers");
       optimization_ && schedules != nullptr && !schedules->items().empty()) {
     optimization_->load_scheduler_state(schedules->items()[0], path);
@@ -222,6 +297,8 @@ void Trainer::load_checkpoint(const std::string& path) {
         log_warning("restore", "{}: no state of callback {}; it starts afresh", path, key);
     }
   }
+  if (const PickleValue* saved = file.find("MixedPrecision"); saved != nullptr && scaler_)
+    scaler_->load_state(*saved, path);
   progress_.epoch = file.at("epoch").as_int();
   progress_.global_step = progress_.resumed_global_step = file.at("global_step").as_int();
   resumed_from_ = path;
@@ -255,6 +332,7 @@ void Trainer::load_checkpoint(const std::string& path) {
   progress_.batch_idx = integer("batch_idx");
   progress_.batches_that_stepped = integer("batches_that_stepped");
   batches_seen_ = integer("batches_seen");
+  if (fathom->find("skipped_steps") != nullptr) skipped_steps_ = integer("skipped_steps");
   progress_.should_stop = static_cast<int32_t>(integer("should_stop"));
   stop_reason_ = fathom->at("stop_reason").as_string();
   earlier_seconds_ = fathom->at("seconds").as_double();

@@ -43,6 +43,7 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("num_nodes", &T::num_nodes, "machines");
   o("strategy", &T::strategy, "auto, single_device, ddp");
   o("precision", &T::precision, "32-true, 64-true, bf16-true, bf16-mixed (and 32, 64, bf16)");
+  o("plugins", &T::plugins, "lightning.pytorch.plugins.MixedPrecision, which sets precision and scaler");
   o("max_epochs", &T::max_epochs, "epochs to train; null with max_steps -1 means 1000; -1 is endless");
   o("min_epochs", &T::min_epochs, "an early stop waits for this many epochs");
   o("max_steps", &T::max_steps, "optimizer steps to train; -1 or null is endless", "steps");
@@ -83,23 +84,10 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("barebones", &T::barebones, "no loggers, callbacks, sanity check or summary: measures the bare loop");
 }
 
-Precision read_precision(const Json& value, const std::string& path) {
-  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-  if (text == "32" || text == "32-true") return Precision::k32True;
-  if (text == "64" || text == "64-true") return Precision::k64True;
-  if (text == "bf16" || text == "bf16-mixed") return Precision::kBf16Mixed;
-  if (text == "bf16-true") return Precision::kBf16True;
-  if (text == "16" || text == "16-mixed") {
-    log_warning("trainer", "{}: float16 autocast is not for the CPU; bf16-mixed is used", path);
-    return Precision::kBf16Mixed;
-  }
-  refuse(path, "this precision is not available", value, "32-true, 64-true, bf16-true or bf16-mixed");
-}
-
 TrainerOptions read_trainer_options(const Json& section, const std::string& path) {
   TrainerOptions o = parse_options<TrainerOptions>(section, path);
   check_device(o, path);
-  read_precision(o.precision, path + ".precision");
+  o.precision_plan = plan_precision(o.precision, o.plugins, path);
   if (o.reload_dataloaders_every_n_epochs != 0) {
     refuse(path + ".reload_dataloaders_every_n_epochs", "not available", o.reload_dataloaders_every_n_epochs, "0");
   }

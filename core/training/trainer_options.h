@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "core/training/precision.h"
 #include "fathom/options.h"
 
 namespace fathom {
@@ -15,6 +16,7 @@ struct TrainerOptions {
   int64_t num_nodes = 1;
   std::string strategy = "auto";
   Json precision = "32-true";
+  Json plugins = nullptr;  // Lightning's precision plugins
 
   std::optional<int64_t> max_epochs, min_epochs;
   std::optional<int64_t> max_steps = -1;
@@ -53,13 +55,12 @@ struct TrainerOptions {
   Json profiler = nullptr;
   bool barebones = false;
 
+  PrecisionPlan precision_plan;  // what `precision` and `plugins` come to; set by read_trainer_options()
+
   static void describe(OptionSet<TrainerOptions>& o);
 };
 
 // Parses and checks a trainer section: every refusal names the key, the value and what to write instead.
 TrainerOptions read_trainer_options(const Json& section, const std::string& config_path);
-
-enum class Precision { k32True, k64True, kBf16True, kBf16Mixed };
-Precision read_precision(const Json& value, const std::string& config_path);
 
 }  // namespace fathom

@@ -96,8 +96,8 @@ TrainerTable::TrainerTable(Trainer& owner) {
     t.progress_.should_stop = 1;
     t.stop_reason_ = to_string(reason);
   };
-  table_.save_checkpoint = [](void* ctx, fathom_str path, int32_t weights_only) {
-    return guard([&] { trainer(ctx).save_checkpoint(to_string(path), weights_only != 0); });
+  table_.save_checkpoint = [](void* ctx, fathom_str path, int32_t flags) {
+    return guard([&] { trainer(ctx).save_checkpoint(to_string(path), flags); });
   };
   table_.save_nemo = [](void* ctx, fathom_str path) {
     return guard([&] {
@@ -141,6 +141,15 @@ TrainerTable::TrainerTable(Trainer& owner) {
     if (const ModelHandle& model = trainer(ctx).model(); !model.wiring().empty())
       summary["wiring"] = typing::wiring_text(training::model_wiring(model));
     write(json, summary.dump());
+  };
+  table_.keep_average = [](void* ctx, double decay, int64_t every_n_steps) {
+    return guard([&] { trainer(ctx).keep_average(decay, every_n_steps); });
+  };
+  table_.has_average = [](void* ctx) -> int32_t { return trainer(ctx).average_ != nullptr; };
+  table_.use_average = [](void* ctx, int32_t on) {
+    return guard([&] {
+      if (trainer(ctx).average_) trainer(ctx).average_->use(on != 0);
+    });
   };
   table_.resumed_from = [](void* ctx) { return to_abi(trainer(ctx).resumed_from_); };
 }

@@ -51,13 +51,16 @@ class FakeTrainer {
       self(ctx).progress.should_stop = 1;
       self(ctx).stop_reason = to_string(reason);
     };
-    table.save_checkpoint = [](void* ctx, fathom_str path, int32_t weights_only) {
-      return guard([&] { self(ctx).save(to_string(path), weights_only != 0); });
+    table.save_checkpoint = [](void* ctx, fathom_str path, int32_t flags) {
+      return guard([&] { self(ctx).save(to_string(path), flags); });
     };
+    table.keep_average = [](void* ctx, double, int64_t) { return guard([&] { self(ctx).averaging = true; }); };
+    table.has_average = [](void* ctx) -> int32_t { return self(ctx).averaging; };
+    table.use_average = [](void* ctx, int32_t on) { return guard([&] { self(ctx).average_in_use = on != 0; }); };
     table.save_nemo = [](void* ctx, fathom_str path) -> fathom_status {
       FakeTrainer& t = self(ctx);
       t.note("save_nemo", to_string(path));
-      std::ofstream(to_string(path)) << t.weights;
+      std::ofstream(to_string(path)) << t.weights << (t.average_in_use ? " average" : "");
       return FATHOM_OK;
     };
     table.load_weights = [](void* ctx, fathom_str path) {
@@ -193,7 +196,7 @@ class FakeTrainer {
   std::vector<std::string> saved;  // in order
   size_t groups = 1, validations = 0, batches = 0;
   int losses_read = 0, weights = 0;
-  bool disk_full = false;
+  bool disk_full = false, averaging = false, average_in_use = false;
   Json summary;
 
  private:
@@ -207,10 +210,11 @@ class FakeTrainer {
     return error;
   }
   void note(const char*, const std::string& path) { saved.push_back(path); }
-  void save(const std::string& path, bool weights_only) {
+  void save(const std::string& path, int32_t flags) {
     if (disk_full) throw Error(Code::kIo, "cannot write: No space left on device").at(path);
     std::filesystem::remove(path);
-    std::ofstream(path) << progress.global_step << (weights_only ? " weights" : " all");
+    std::ofstream(path) << progress.global_step << ((flags & FATHOM_SAVE_WEIGHTS_ONLY) != 0 ? " weights" : " all")
+                        << ((flags & FATHOM_SAVE_AVERAGE) != 0 ? " average" : "");
     saved.push_back(path);
   }
 };

@@ -18,6 +18,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kUnfinished = "-unfinished";
+constexpr std::string_view kEma = "-EMA";
+
+bool is_twin(const std::string& path) { return fs::path(path).stem().string().ends_with(kEma); }
 
 void make_marker(const std::string& path) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -149,7 +152,7 @@ void NeMoModelCheckpoint::rebuild_top_k(const std::string& keep) {
   std::vector<std::pair<std::string, double>> models;
   for (const auto& file : files_below(dirpath_)) {
     const std::string path = file;
-    if (!path.ends_with(".ckpt") || path.ends_with("-last.ckpt")) continue;
+    if (!path.ends_with(".ckpt") || path.ends_with("-last.ckpt") || is_twin(path)) continue;
     const size_t at = path.rfind(*options_.monitor + "=");
     if (at == std::string::npos) continue;
     double value = 0;
@@ -185,8 +188,13 @@ std::string NeMoModelCheckpoint::marker_of(const std::string& path) {
       break;
     }
   }
-  if (out.ends_with("-EMA")) out.resize(out.size() - 4);
+  if (out.ends_with(kEma)) out.resize(out.size() - kEma.size());
   return out + kUnfinished;
+}
+
+std::string NeMoModelCheckpoint::twin_of(const std::string& path) {
+  const fs::path file(path);
+  return file.parent_path() / (file.stem().string() + std::string(kEma) + file.extension().string());
 }
 
 void NeMoModelCheckpoint::write(Trainer& trainer, const std::string& path) {
@@ -195,6 +203,8 @@ void NeMoModelCheckpoint::write(Trainer& trainer, const std::string& path) {
   const std::string marker = fs::exists(path) ? "" : marker_of(path);
   if (!marker.empty()) make_marker(marker);
   try {
+    // The twin first: whoever sees the checkpoint has both.
+    if (trainer.has_average()) trainer.save_average_checkpoint(twin_of(path), options_.save_weights_only);
     ModelCheckpoint::write(trainer, path);
   } catch (...) {
     if (!marker.empty()) ::unlink(marker.c_str());
@@ -204,22 +214,43 @@ void NeMoModelCheckpoint::write(Trainer& trainer, const std::string& path) {
   if (nemo_.always_save_nemo) save_nemo_beside(trainer, path);
 }
 
+void NeMoModelCheckpoint::remove(const std::string& path) {
+  ModelCheckpoint::remove(path);
+  if (const std::string twin = twin_of(path); fs::exists(twin)) ModelCheckpoint::remove(twin);
+}
+
 // The -last that a run was resumed from must go once there is a newer one: a folder with two could not be resumed.
 bool NeMoModelCheckpoint::may_remove(Trainer&, const std::string& previous, const std::string& current) const {
   return previous != current && previous.starts_with(dirpath_ + "/");
 }
 
+void NeMoModelCheckpoint::save_nemo(Trainer& trainer, const std::string& path) {
+  const std::string twin = twin_of(nemo_path());
+  if (!trainer.has_average()) {
+    // nothing to add
+  } else if (path.empty()) {
+    trainer.use_average(true);
+    trainer.save_nemo(twin);
+    trainer.use_average(false);
+  } else if (const std::string averages = twin_of(path); fs::exists(averages)) {
+    trainer.load_weights(averages);
+    trainer.save_nemo(twin);
+    trainer.load_weights(path);
+  }
+  trainer.save_nemo(nemo_path());
+}
+
 // `path` = the checkpoint just written, which has the weights in hand.
 void NeMoModelCheckpoint::save_nemo_beside(Trainer& trainer, const std::string& path) {
-  if (!nemo_.save_best_model) return trainer.save_nemo(nemo_path());
+  if (!nemo_.save_best_model) return save_nemo(trainer);
   if (best_model_path_.empty() || !fs::exists(best_model_path_) || best_model_path_ == best_in_nemo_) return;
   if (best_model_path_ == path) {
     if (keeps_last_) return;  // the -last that follows brings it
-    trainer.save_nemo(nemo_path());
+    save_nemo(trainer);
   } else {
     trainer.load_weights(best_model_path_);
     try {
-      trainer.save_nemo(nemo_path());
+      save_nemo(trainer, best_model_path_);
     } catch (...) {
       trainer.load_weights(path);
       throw;
@@ -252,10 +283,12 @@ void NeMoModelCheckpoint::end_training(Trainer& trainer) {
   if (nemo_.save_best_model) {
     if (best_model_path_.empty())
       log_warning("there is no best checkpoint: the .nemo gets the last weights");
-    else
+    else {
       trainer.load_weights(best_model_path_);
+      return save_nemo(trainer, best_model_path_);
+    }
   }
-  trainer.save_nemo(nemo_path());
+  save_nemo(trainer);
 }
 
 }  // namespace fathom::callbacks

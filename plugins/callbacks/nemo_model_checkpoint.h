@@ -2,7 +2,8 @@
 // {name}--{monitor:.4f}-{epoch}.ckpt, the newest one is the same with -last.ckpt (only one of them is kept), the
 // trained model is <prefix>.nemo at the end. While a checkpoint is written an empty file <name>-unfinished stands
 // beside it; checkpoints that still have one when a run starts are incomplete and are removed. After a resume the list
-// of the best is made anew from what is really there.
+// of the best is made anew from what is really there. A run that keeps an average of its weights (callback EMA) gets a
+// twin of each file, with the averages: x.ckpt and x-EMA.ckpt, x.nemo and x-EMA.nemo.
 #pragma once
 
 #include "plugins/callbacks/model_checkpoint.h"
@@ -32,9 +33,12 @@ class NeMoModelCheckpoint final : public ModelCheckpoint {
   // Path of the marker of an unfinished checkpoint: "a/b.ckpt", "a/b-EMA.ckpt" and "a/b.nemo" -> "a/b-unfinished".
   static std::string marker_of(const std::string& path);
   std::string nemo_path() const { return dirpath_ + "/" + prefix_ + nemo_.postfix; }
+  // Path of the file with averaged weights: "a/b.ckpt" -> "a/b-EMA.ckpt".
+  static std::string twin_of(const std::string& path);
 
  protected:
   void write(Trainer& trainer, const std::string& path) override;
+  void remove(const std::string& path) override;
   bool may_remove(Trainer& trainer, const std::string& previous, const std::string& current) const override;
   bool saves_on_train_epoch_end(const fathom_progress& progress) const override;
 
@@ -44,6 +48,8 @@ class NeMoModelCheckpoint final : public ModelCheckpoint {
   void remove_unfinished(const std::string& keep);
   void drop_missing(const std::string& keep);
   void rebuild_top_k(const std::string& keep);
+  // The weights in hand as the .nemo, and the averages as its twin; of the checkpoint `path` where one is given.
+  void save_nemo(Trainer& trainer, const std::string& path = "");
   void save_nemo_beside(Trainer& trainer, const std::string& path);
   bool last_is_due(const fathom_progress& progress) const;
 

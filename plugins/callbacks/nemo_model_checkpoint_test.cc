@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <fstream>
+
+#include "plugins/callbacks/ema.h"
 #include "plugins/callbacks/fake_trainer.h"
 
 namespace fathom::callbacks {
@@ -49,6 +52,85 @@ TEST_F(NeMoModelCheckpointTest, DefaultsOfARun) {
               ElementsAre("default--val_loss=1.0000-epoch=1.ckpt", "default--val_loss=2.0000-epoch=2.ckpt",
                           "default--val_loss=2.0000-epoch=3-last.ckpt", "default--val_loss=3.0000-epoch=0.ckpt",
                           "default.nemo"));
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+TEST_F(NeMoModelCheckpointTest, AnAverageOfTheWeightsGivesEachFileATwin) {
+  FakeTrainer trainer;
+  trainer.progress.max_epochs = 4;
+  trainer.val_loss = {3, 1, 2, 0.5};
+  Ema average{Ema::Options()};
+  const auto callback = make({{"save_top_k", 2}});
+  trainer.add(average);
+  trainer.add(*callback);
+  bool averages_validated = true;
+  trainer.after = [&](const char* hook) {
+    if (std::string(hook) == "validation_end") averages_validated = averages_validated && !trainer.average_in_use;
+  };
+  trainer.fit();
+  EXPECT_TRUE(trainer.averaging);
+  EXPECT_TRUE(averages_validated) << "after a validation the model has its own weights";
+  // Of the two that were replaced nothing is left.
+  EXPECT_THAT(names_in(folder_),
+              ElementsAre("default--val_loss=0.5000-epoch=3-EMA.ckpt", "default--val_loss=0.5000-epoch=3.ckpt",
+                          "default--val_loss=0.5000-epoch=4-last-EMA.ckpt",
+                          "default--val_loss=0.5000-epoch=4-last.ckpt", "default--val_loss=1.0000-epoch=1-EMA.ckpt",
+                          "default--val_loss=1.0000-epoch=1.ckpt", "default-EMA.nemo", "default.nemo"));
+  EXPECT_EQ(text_of(at("default--val_loss=1.0000-epoch=1.ckpt")), "8 all");
+  EXPECT_EQ(text_of(at("default--val_loss=1.0000-epoch=1-EMA.ckpt")), "8 all average");
+  EXPECT_EQ(text_of(at("default-EMA.nemo")), "0 average");
+  EXPECT_EQ(text_of(at("default.nemo")), "0");
+}
+
+TEST_F(NeMoModelCheckpointTest, TwinsAreNotCountedAmongTheBestAfterAResume) {
+  fs::create_directories(folder_);
+  for (const char* name : {"default--val_loss=1.0000-epoch=1", "default--val_loss=2.0000-epoch=2"}) {
+    std::ofstream(at(std::string(name) + ".ckpt")) << 1;
+    std::ofstream(at(std::string(name) + "-EMA.ckpt")) << 1;
+  }
+  FakeTrainer trainer;
+  trainer.resumed_from = at("default--val_loss=2.0000-epoch=2.ckpt");
+  const auto callback = make({{"save_top_k", 2}});
+  trainer.add(*callback);
+  trainer.emit(Event::kFitStart);
+  trainer.emit(Event::kTrainStart);
+  EXPECT_EQ(callback->save_state()["best_k_models"].size(), 2u);
+  EXPECT_EQ(names_in(folder_).size(), 4u);
+}
+
+TEST_F(NeMoModelCheckpointTest, TheBestOfAnAveragedRunIsSavedTwiceToo) {
+  FakeTrainer trainer;
+  trainer.progress.max_epochs = 2;
+  trainer.val_loss = {1, 2};
+  Ema average{Ema::Options()};
+  const auto callback = make({{"save_best_model", true}});
+  trainer.add(average);
+  trainer.add(*callback);
+  trainer.fit();
+  EXPECT_EQ(text_of(at("default.nemo")), "4") << "the weights of the best checkpoint, which is of step 4";
+  EXPECT_EQ(text_of(at("default-EMA.nemo")), "4");
+  EXPECT_EQ(trainer.saved.back(), at("default.nemo"));
+}
+
+TEST(Ema, RefusesWhatIsNoAverage) {
+  FakeTrainer trainer;  // the host that errors need
+  EXPECT_THROW(Ema(parse_options<Ema::Options>({{"decay", 1.5}}, "exp_manager.ema")), Error);
+  EXPECT_THROW(Ema(parse_options<Ema::Options>({{"decay", -0.5}}, "exp_manager.ema")), Error);
+  EXPECT_THROW(Ema(parse_options<Ema::Options>({{"every_n_steps", 0}}, "exp_manager.ema")), Error);
+}
+
+TEST(Ema, ValidatesTheWeightsThemselvesOnRequest) {
+  FakeTrainer trainer;
+  Ema average(parse_options<Ema::Options>({{"validate_original_weights", true}}, "exp_manager.ema"));
+  trainer.add(average);
+  trainer.emit(Event::kFitStart);
+  trainer.emit(Event::kValidationStart);
+  EXPECT_TRUE(trainer.averaging);
+  EXPECT_FALSE(trainer.average_in_use);
 }
 
 TEST_F(NeMoModelCheckpointTest, InterruptSavesLastAndRemovesTheOlderOne) {

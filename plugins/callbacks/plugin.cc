@@ -1,6 +1,7 @@
 #include "fathom/plugin.h"
 
 #include "plugins/callbacks/early_stopping.h"
+#include "plugins/callbacks/ema.h"
 #include "plugins/callbacks/learning_rate_monitor.h"
 #include "plugins/callbacks/model_checkpoint.h"
 #include "plugins/callbacks/model_summary.h"
@@ -27,6 +28,8 @@ FATHOM_PLUGIN("callbacks", "0.1.0", "Apache-2.0", "fathom", "") {
       "NeMoModelCheckpoint", "ModelCheckpoint with NeMo's names, a -last.ckpt and a .nemo at the end",
       {"nemo.utils.callbacks.NeMoModelCheckpoint", "nemo.utils.callbacks.nemo_model_checkpoint.NeMoModelCheckpoint",
        "nemo.utils.exp_manager.NeMoModelCheckpoint"});
+  r.add<Ema>("EMA", "keeps a moving average of the weights, validates it and saves it beside them",
+             {"nemo.collections.common.callbacks.EMA", "nemo.collections.common.callbacks.ema.EMA"});
   r.add<EarlyStopping>("EarlyStopping", "stops when a metric no longer improves",
                        lightning("early_stopping", "EarlyStopping"));
   r.add<LearningRateMonitor>("LearningRateMonitor", "logs learning rates, and momenta and weight decays on request",

@@ -36,9 +36,12 @@ class Adafactor final : public Optimizer<AdafactorOptions> {
   void validate(const AdafactorOptions& o) const override {
     if (o.lr && o.relative_step) {
       throw Error(Code::kFailed, "a learning rate and relative_step cannot be combined")
+          .at("lr")
+          .seen(text_of(*o.lr))
           .next("set lr to null, or relative_step to false");
     }
-    if (o.warmup_init && !o.relative_step) throw Error(Code::kFailed, "warmup_init needs relative_step: true");
+    if (o.warmup_init && !o.relative_step)
+      throw Error(Code::kFailed, "warmup_init needs relative_step: true").at("warmup_init");
     if (o.eps.size() != 2) invalid("eps", Json(o.eps).dump(), "two numbers");
   }
   std::vector<StateSlot> slots(const AdafactorOptions&) const override {

@@ -40,10 +40,10 @@ class AdamLike : public Optimizer<O> {
  public:
   using Optimizer<O>::Optimizer;
   void validate(const O& o) const override {
-    need_not_negative(o.lr, "learning rate");
-    need_not_negative(o.eps, "epsilon value");
+    need_not_negative(o.lr, "lr");
+    need_not_negative(o.eps, "eps");
     need_betas(o.betas, 2);
-    need_not_negative(o.weight_decay, "weight_decay value");
+    need_not_negative(o.weight_decay, "weight_decay");
     need_switches(o);
   }
   std::vector<StateSlot> slots(const O& o) const override {

@@ -25,12 +25,14 @@ class Adan final : public Optimizer<AdanOptions> {
  public:
   using Optimizer::Optimizer;
   void validate(const AdanOptions& o) const override {
-    need_not_negative(o.max_grad_norm, "max grad norm");
-    need_not_negative(o.lr, "learning rate");
-    need_not_negative(o.eps, "epsilon value");
+    need_not_negative(o.max_grad_norm, "max_grad_norm");
+    need_not_negative(o.lr, "lr");
+    need_not_negative(o.eps, "eps");
     need_betas(o.betas, 3);
     if (o.fused)
-      throw Error(Code::kFailed, "`fused: true` of Adan is a CUDA kernel and not supported").next("leave fused out");
+      throw Error(Code::kFailed, "`fused: true` of Adan is a CUDA kernel and not supported")
+          .at("fused")
+          .next("leave fused out");
   }
   std::vector<StateSlot> slots(const AdanOptions&) const override {
     return {{"exp_avg"}, {"exp_avg_sq"}, {"exp_avg_diff"}, {"neg_pre_grad", StateKind::kOwn}};

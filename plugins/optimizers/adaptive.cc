@@ -25,10 +25,10 @@ class Adadelta final : public Optimizer<AdadeltaOptions> {
  public:
   using Optimizer::Optimizer;
   void validate(const AdadeltaOptions& o) const override {
-    need_not_negative(o.lr, "learning rate");
-    if (!(o.rho >= 0 && o.rho <= 1)) invalid("rho value", text_of(o.rho), "0 to 1");
-    need_not_negative(o.eps, "epsilon value");
-    need_not_negative(o.weight_decay, "weight_decay value");
+    need_not_negative(o.lr, "lr");
+    if (!(o.rho >= 0 && o.rho <= 1)) invalid("rho", text_of(o.rho), "0 to 1");
+    need_not_negative(o.eps, "eps");
+    need_not_negative(o.weight_decay, "weight_decay");
     need_switches(o);
   }
   std::vector<StateSlot> slots(const AdadeltaOptions&) const override {
@@ -63,10 +63,10 @@ class Adamax final : public Optimizer<AdamaxOptions> {
  public:
   using Optimizer::Optimizer;
   void validate(const AdamaxOptions& o) const override {
-    need_not_negative(o.lr, "learning rate");
-    need_not_negative(o.eps, "epsilon value");
+    need_not_negative(o.lr, "lr");
+    need_not_negative(o.eps, "eps");
     need_betas(o.betas, 2);
-    need_not_negative(o.weight_decay, "weight_decay value");
+    need_not_negative(o.weight_decay, "weight_decay");
     need_switches(o);
   }
   std::vector<StateSlot> slots(const AdamaxOptions&) const override {
@@ -102,11 +102,11 @@ class Adagrad final : public Optimizer<AdagradOptions> {
  public:
   using Optimizer::Optimizer;
   void validate(const AdagradOptions& o) const override {
-    need_not_negative(o.lr, "learning rate");
-    need_not_negative(o.lr_decay, "lr_decay value");
-    need_not_negative(o.weight_decay, "weight_decay value");
-    need_not_negative(o.initial_accumulator_value, "initial_accumulator_value value");
-    need_not_negative(o.eps, "epsilon value");
+    need_not_negative(o.lr, "lr");
+    need_not_negative(o.lr_decay, "lr_decay");
+    need_not_negative(o.weight_decay, "weight_decay");
+    need_not_negative(o.initial_accumulator_value, "initial_accumulator_value");
+    need_not_negative(o.eps, "eps");
     need_switches(o);
   }
   std::vector<StateSlot> slots(const AdagradOptions&) const override {
@@ -140,11 +140,11 @@ class RMSprop final : public Optimizer<RmspropOptions> {
  public:
   using Optimizer::Optimizer;
   void validate(const RmspropOptions& o) const override {
-    need_not_negative(o.lr, "learning rate");
-    need_not_negative(o.eps, "epsilon value");
-    need_not_negative(o.momentum, "momentum value");
-    need_not_negative(o.weight_decay, "weight_decay value");
-    need_not_negative(o.alpha, "alpha value");
+    need_not_negative(o.lr, "lr");
+    need_not_negative(o.eps, "eps");
+    need_not_negative(o.momentum, "momentum");
+    need_not_negative(o.weight_decay, "weight_decay");
+    need_not_negative(o.alpha, "alpha");
     need_switches(o);
   }
   // The last two are there when first needed, since a schedule may give a momentum later.
@@ -186,9 +186,9 @@ class Rprop final : public Optimizer<RpropOptions> {
  public:
   using Optimizer::Optimizer;
   void validate(const RpropOptions& o) const override {
-    need_not_negative(o.lr, "learning rate");
+    need_not_negative(o.lr, "lr");
     if (o.etas.size() != 2 || !(o.etas[0] > 0 && o.etas[0] < 1 && o.etas[1] > 1)) {
-      invalid("eta values", Json(o.etas).dump(), "two numbers, one between 0 and 1, one above 1");
+      invalid("etas", Json(o.etas).dump(), "two numbers, one between 0 and 1, one above 1");
     }
     if (o.step_sizes.size() != 2) invalid("step_sizes", Json(o.step_sizes).dump(), "two numbers");
     need_switches(o);

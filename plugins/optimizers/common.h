@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fathom/optimizer.h"
+#include "plugins/optimizers/checks.h"
 
 namespace fathom::optimizers {
 
@@ -30,37 +31,18 @@ void describe_switches(OptionSet<O>& o, unsigned which) {
     "gradients through the update; only false is supported");
 }
 
-inline void invalid(const char* what, const std::string& seen, const char* expected) {
-  throw Error(Code::kFailed, std::string("invalid ") + what).seen(seen).expected(expected);
-}
-inline std::string text_of(double value) { return Json(value).dump(); }
-
-// NaN is refused with the negative ones.
-inline void need_not_negative(double value, const char* what) {
-  if (!(value >= 0)) invalid(what, text_of(value), "0 or more");
-}
-inline void need_betas(const std::vector<double>& betas, size_t count) {
-  if (betas.size() != count) {
-    invalid("betas", std::to_string(betas.size()) + " numbers", count == 2 ? "2 numbers" : "3 numbers");
-  }
-  for (size_t i = 0; i < count; ++i) {
-    if (!(betas[i] >= 0 && betas[i] < 1)) {
-      throw Error(Code::kFailed, "invalid beta parameter at index " + std::to_string(i))
-          .seen(text_of(betas[i]))
-          .expected("0 <= beta < 1");
-    }
-  }
-}
 inline void need_switches(const Switches& o) {
   if (o.foreach.value_or(false) && o.fused.value_or(false)) {
-    throw Error(Code::kFailed, "`fused` and `foreach` cannot be true together");
+    throw Error(Code::kFailed, "`fused` and `foreach` cannot be true together").at("fused");
   }
   if (o.capturable) {
     throw Error(Code::kFailed, "`capturable: true` is not supported: there are no CUDA graphs here")
+        .at("capturable")
         .next("leave capturable out");
   }
   if (o.differentiable) {
     throw Error(Code::kFailed, "`differentiable: true` is not supported: the update is not recorded for autograd")
+        .at("differentiable")
         .next("leave differentiable out");
   }
 }

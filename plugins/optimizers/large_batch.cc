@@ -29,14 +29,15 @@ class Lamb final : public Optimizer<LambOptions> {
  public:
   using Optimizer::Optimizer;
   void validate(const LambOptions& o) const override {
-    need_not_negative(o.lr, "learning rate");
-    need_not_negative(o.eps, "epsilon value");
+    need_not_negative(o.lr, "lr");
+    need_not_negative(o.eps, "eps");
     need_betas(o.betas, 2);
-    need_not_negative(o.weight_decay, "weight_decay value");
+    need_not_negative(o.weight_decay, "weight_decay");
     if (!(o.max_grad_norm > 0)) invalid("max_grad_norm", text_of(o.max_grad_norm), "a positive number");
-    if (o.amsgrad) throw Error(Code::kFailed, "LAMB has no AMSGrad variant").next("leave amsgrad out");
+    if (o.amsgrad) throw Error(Code::kFailed, "LAMB has no AMSGrad variant").at("amsgrad").next("leave amsgrad out");
     if (!o.set_grad_none)
-      throw Error(Code::kFailed, "`set_grad_none: false` is not supported: the trainer owns the gradients");
+      throw Error(Code::kFailed, "`set_grad_none: false` is not supported: the trainer owns the gradients")
+          .at("set_grad_none");
   }
   std::vector<StateSlot> slots(const LambOptions&) const override { return {{"exp_avg"}, {"exp_avg_sq"}}; }
   bool in_param_groups(std::string_view name) const override {

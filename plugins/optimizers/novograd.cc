@@ -26,8 +26,8 @@ class Novograd final : public Optimizer<NovogradOptions> {
  public:
   using Optimizer::Optimizer;
   void validate(const NovogradOptions& o) const override {
-    need_not_negative(o.lr, "learning rate");
-    need_not_negative(o.eps, "epsilon value");
+    need_not_negative(o.lr, "lr");
+    need_not_negative(o.eps, "eps");
     need_betas(o.betas, 2);
   }
   std::vector<StateSlot> slots(const NovogradOptions& o) const override {

@@ -273,5 +273,79 @@ TEST_F(OptimizersTest, LetsNotANumberThrough) {
   }
 }
 
+TEST_F(OptimizersTest, MuonTakesMatricesAndAdamWTheRest) {
+  const Json options = {{"lr", 0.02}, {"weight_decay", 0.1}, {"betas", {0.8, 0.9}}};
+  Json muon_options = options, plain = {{"lr", 0.02}, {"weight_decay", 0.1}, {"adjust_lr_fn", "match_rms_adamw"}};
+  muon_options["name"] = "muon";
+  muon_options["adamw_eps"] = 1e-6;
+  plain["_target_"] = "torch.optim.Muon";
+  Json adamw_options = options;
+  adamw_options["name"] = "adamw";
+  adamw_options["eps"] = 1e-6;
+  const Tensors start = {at::randn({4, 6}), at::randn({5}), at::randn({3, 2, 2}), at::randn({4, 4})};
+  const auto copy = [&](std::initializer_list<size_t> which) {
+    Tensors out;
+    for (const size_t i : which) out.push_back(start[i].clone());
+    return out;
+  };
+  Tensors all = copy({0, 1, 2, 3}), matrices = copy({0, 3}), others = copy({1, 2});
+  OptimizerHandle both = make(muon_options, all), muon = make(plain, matrices), adamw = make(adamw_options, others);
+  for (int step = 0; step < 4; ++step) {
+    const Tensors g = {at::randn({4, 6}), at::randn({5}), at::randn({3, 2, 2}), at::randn({4, 4})};
+    both.step(g);
+    muon.step({g[0], g[3]});
+    adamw.step({g[1], g[2]});
+  }
+  expect_close(all[0], matrices[0], 0);
+  expect_close(all[3], matrices[1], 0);
+  expect_close(all[1], others[0], 0);
+  expect_close(all[2], others[1], 0);
+  // A parameter's state is that of what updates it, and goes round.
+  const auto state = both.save_state();
+  EXPECT_TRUE(state.at(0).find("momentum_buffer") != nullptr && state.at(0).find("exp_avg") == nullptr);
+  EXPECT_TRUE(state.at(1).find("momentum_buffer") == nullptr && state.at(1).find("exp_avg") != nullptr);
+  Tensors again;
+  for (const at::Tensor& p : all) again.push_back(p.clone());
+  OptimizerHandle resumed = make(muon_options, again);
+  for (const auto& [index, values] : state) {
+    for (const auto& [name, value] : values) resumed.load_state(index, name, value);
+  }
+  const Tensors g = {at::randn({4, 6}), at::randn({5}), at::randn({3, 2, 2}), at::randn({4, 4})};
+  both.step(g);
+  resumed.step(g);
+  for (size_t i = 0; i < all.size(); ++i) expect_close(again[i], all[i], 0);
+  // A group may leave its matrices to AdamW.
+  Tensors embedding = copy({0}), twin = copy({0});
+  OptimizerHandle off = make(muon_options, embedding, {{"use_muon", false}}), adam = make(adamw_options, twin);
+  off.step({g[0]});
+  adam.step({g[0]});
+  expect_close(embedding[0], twin[0], 0);
+  EXPECT_NE(error_of([&] { make(plain, {at::zeros({3})}); }).find("muon"), std::string::npos);
+}
+
+TEST_F(OptimizersTest, BadValuesAreToldByTheirKey) {
+  const struct {
+    Json config;
+    const char *key, *seen;
+  } cases[] = {{{{"name", "adam"}, {"lr", -0.5}}, "at: model.optim.lr", "seen: -0.5"},
+               {{{"name", "sgd"}, {"eps", -1}}, "at: model.optim.eps", "seen: -1"},
+               {{{"name", "adamw"}, {"eps", -1e-8}}, "at: model.optim.eps", "seen: -1e-08"},
+               {{{"name", "novograd"}, {"betas", {0.5, 1.0}}}, "at: model.optim.betas[1]", "seen: 1.0"},
+               {{{"name", "adam"}, {"betas", {-0.1, 0.9}}}, "at: model.optim.betas[0]", "seen: -0.1"},
+               {{{"name", "rprop"}, {"etas", {2, 3}}}, "at: model.optim.etas", "seen: [2.0,3.0]"},
+               {{{"name", "sgd"}, {"nesterov", true}}, "at: model.optim.nesterov", "momentum 0.0"},
+               {{{"name", "adam"}, {"weigth_decay", 1}}, "at: model.optim.weigth_decay", "did you mean: weight_decay"}};
+  for (const auto& bad : cases) {
+    const std::string error = error_of([&] { make(bad.config, {at::zeros({2})}); });
+    EXPECT_NE(error.find(bad.key), std::string::npos) << error;
+    EXPECT_NE(error.find(bad.seen), std::string::npos) << error;
+    // The same in a group of its own.
+    Json overrides = bad.config;
+    overrides.erase("name");
+    const std::string in_group = error_of([&] { make({{"name", bad.config["name"]}}, {at::zeros({2})}, overrides); });
+    EXPECT_NE(in_group.find(bad.key), std::string::npos) << in_group;
+  }
+}
+
 }  // namespace
 }  // namespace fathom

@@ -24,11 +24,12 @@ class Sgd final : public Optimizer<SgdOptions> {
  public:
   using Optimizer::Optimizer;
   void validate(const SgdOptions& o) const override {
-    need_not_negative(o.lr, "learning rate");
-    need_not_negative(o.momentum, "momentum value");
-    need_not_negative(o.weight_decay, "weight_decay value");
+    need_not_negative(o.lr, "lr");
+    need_not_negative(o.momentum, "momentum");
+    need_not_negative(o.weight_decay, "weight_decay");
     if (o.nesterov && (o.momentum <= 0 || o.dampening != 0)) {
       throw Error(Code::kFailed, "nesterov needs a momentum and zero dampening")
+          .at("nesterov")
           .seen("momentum " + text_of(o.momentum) + ", dampening " + text_of(o.dampening));
     }
     need_switches(o);

@@ -21,10 +21,10 @@ struct RadamOptions : Switches {
 };
 template <typename O>
 void need_adam_like(const O& o) {
-  need_not_negative(o.lr, "learning rate");
-  need_not_negative(o.eps, "epsilon value");
+  need_not_negative(o.lr, "lr");
+  need_not_negative(o.eps, "eps");
   need_betas(o.betas, 2);
-  need_not_negative(o.weight_decay, "weight_decay value");
+  need_not_negative(o.weight_decay, "weight_decay");
   need_switches(o);
 }
 
@@ -77,7 +77,7 @@ class NAdam final : public Optimizer<NadamOptions> {
   using Optimizer::Optimizer;
   void validate(const NadamOptions& o) const override {
     need_adam_like(o);
-    need_not_negative(o.momentum_decay, "momentum_decay value");
+    need_not_negative(o.momentum_decay, "momentum_decay");
   }
   std::vector<StateSlot> slots(const NadamOptions&) const override {
     return {{"step", StateKind::kStep}, {"mu_product", StateKind::kStep}, {"exp_avg"}, {"exp_avg_sq"}};
@@ -125,8 +125,8 @@ class Asgd final : public Optimizer<AsgdOptions> {
  public:
   using Optimizer::Optimizer;
   void validate(const AsgdOptions& o) const override {
-    need_not_negative(o.lr, "learning rate");
-    need_not_negative(o.weight_decay, "weight_decay value");
+    need_not_negative(o.lr, "lr");
+    need_not_negative(o.weight_decay, "weight_decay");
     need_switches(o);
   }
   std::vector<StateSlot> slots(const AsgdOptions&) const override {

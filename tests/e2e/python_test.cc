@@ -1,4 +1,6 @@
 // What we write, read by the real Python: skipped where FATHOM_PYTHON (default python3) has no torch.
+#include <cmath>
+
 #include "tests/e2e/training.h"
 
 namespace fathom::e2e {
@@ -37,6 +39,60 @@ print(len(weights), "tensors")
 )";
   const Result result = run({python(), "-c", script, folder_ + "/run/checkpoints"});
   EXPECT_EQ(result.status, 0) << result.err;
+}
+
+// NeMo keeps the average in the twin alone. Our files without our own entry are what it writes.
+TEST_F(Python, ResumesAnAveragedRunFromNemosPairOfFiles) {
+  if (run({python(), "-c", "import torch"}).status != 0)
+    GTEST_SKIP() << python() << " has no torch; set FATHOM_PYTHON to one that has";
+  const std::vector<std::string> averaging = {"trainer.max_epochs=1", "++exp_manager.ema.enable=true",
+                                              "++exp_manager.ema.decay=0.5"};
+  ASSERT_EQ(run(words("run", averaging)).status, 0);
+  const std::string script = R"(
+import glob, sys, torch
+twin, = glob.glob(sys.argv[1] + "/*-last-EMA.ckpt")
+main = twin.replace("-EMA", "")
+weights, averages = torch.load(main, weights_only=True), torch.load(twin, weights_only=True)
+state = averages["optimizer_states"][0]
+assert set(state) == {"opt", "ema", "current_step", "decay", "every_n_steps"}, state.keys()
+assert state["current_step"] == 12 and state["decay"] == 0.5
+names = [n for n in averages["state_dict"] if "running" not in n and "num_batches" not in n and "preprocessor" not in n]
+assert len(state["ema"]) == len(names), (len(state["ema"]), len(names))
+assert all(torch.equal(a, averages["state_dict"][n]) for a, n in zip(state["ema"], names))
+assert any(not torch.equal(weights["state_dict"][n], averages["state_dict"][n]) for n in names)
+# Averages that a run could not have come to by itself show where they were read from.
+state["ema"] = tuple(a + 1000 for a in state["ema"])
+for path, file in ((main, weights), (twin, averages)):
+    del file["fathom"]
+    torch.save(file, path)
+print(main)
+)";
+  const Result result = run({python(), "-c", script, folder_ + "/run/checkpoints"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  const std::string checkpoint = result.out.substr(0, result.out.find('\n'));
+
+  std::vector<std::string> again = averaging;
+  again[0] = "trainer.max_epochs=2";
+  again.push_back("++exp_manager.resume_from_checkpoint='" + checkpoint + "'");
+  const Result resumed = run(words("again", again));
+  ASSERT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_NE(resumed.err.find("written by Lightning"), std::string::npos) << resumed.err;
+  // 12 more steps at decay 0.5 leave 1000 / 4096 of what was added.
+  const auto weights = final_weights("again"), averages = final_weights("again", "-EMA.nemo");
+  double largest = 0;
+  for (const auto& [name, bytes] : weights) {
+    if (!name.ends_with("decoder_layers.0.bias")) continue;
+    const auto* a = reinterpret_cast<const float*>(averages.at(name).data());
+    const auto* w = reinterpret_cast<const float*>(bytes.data());
+    for (size_t i = 0; i < bytes.size() / sizeof(float); ++i)
+      largest = std::max(largest, std::abs(double{a[i]} - w[i]));
+  }
+  EXPECT_NEAR(largest, 1000.0 / 4096, 0.05);
+
+  fs::remove(checkpoint.substr(0, checkpoint.size() - 5) + "-EMA.ckpt");
+  const Result missing = run(words("missing", again));
+  EXPECT_EQ(missing.status, 66) << missing.err;
+  EXPECT_NE(missing.err.find("-EMA.ckpt"), std::string::npos) << missing.err;
 }
 
 }  // namespace

@@ -56,13 +56,19 @@ class TrainingTest : public testing::Test {
     out.insert(out.end(), more.begin(), more.end());
     return out;
   }
-  // The weights in the run's .nemo file, as bytes by name.
-  std::map<std::string, std::string> final_weights(const std::string& run) const {
-    std::string nemo;
+  // The file in the run's folder of checkpoints that has this ending; "" and a failure unless there is exactly one.
+  std::string file_of(const std::string& run, const std::string& ending) const {
+    std::vector<std::string> found;
     for (const auto& entry : fs::directory_iterator(folder_ + "/" + run + "/checkpoints")) {
-      if (entry.path().extension() == ".nemo") nemo = entry.path();
+      if (entry.path().string().ends_with(ending)) found.push_back(entry.path());
     }
-    EXPECT_FALSE(nemo.empty()) << "the run wrote no .nemo";
+    EXPECT_EQ(found.size(), 1u) << ending << " in " << run;
+    return found.size() == 1 ? found[0] : "";
+  }
+  // The weights in the run's .nemo file, as bytes by name; with "-EMA.nemo" the averaged ones.
+  std::map<std::string, std::string> final_weights(const std::string& run,
+                                                   const std::string& ending = "quartznet.nemo") const {
+    const std::string nemo = file_of(run, ending);
     std::map<std::string, std::string> weights;
     if (nemo.empty()) return weights;
     const auto archive = checkpoint::NemoArchive::open(nemo);

@@ -138,10 +138,14 @@ TEST_F(Training, ASweepRunsItsJobsInNumberedFoldersAndTellsEveryFailure) {
 }
 
 TEST_F(Training, Kill9InTheMiddleOfAnEpochThenResumeGivesTheSameBits) {
-  // A checkpoint every 5 steps falls inside epochs and beside validations; accumulation leaves pending gradients.
+  // A checkpoint every 5 steps falls inside epochs and beside validations; accumulation leaves pending gradients; the
+  // weights are averaged too.
   const std::vector<std::string> saving = {"++exp_manager.checkpoint_callback_params.every_n_train_steps=5",
                                            "++exp_manager.checkpoint_callback_params.every_n_epochs=null",
-                                           "++trainer.accumulate_grad_batches=2", "++exp_manager.resume_if_exists=true",
+                                           "++trainer.accumulate_grad_batches=2",
+                                           "++exp_manager.resume_if_exists=true",
+                                           "++exp_manager.ema.enable=true",
+                                           "++exp_manager.ema.decay=0.9",
                                            "++exp_manager.resume_ignore_no_checkpoint=true"};
   const Result uninterrupted = run(words("whole", saving));
   ASSERT_EQ(uninterrupted.status, 0) << uninterrupted.err;
@@ -164,9 +168,11 @@ TEST_F(Training, Kill9InTheMiddleOfAnEpochThenResumeGivesTheSameBits) {
   const Result resumed = run(words("cut", saving));
   ASSERT_EQ(resumed.status, 0) << resumed.err;
   EXPECT_NE(resumed.err.find("resumed from"), std::string::npos) << resumed.err;
-  const auto whole = final_weights("whole"), cut = final_weights("cut");
-  ASSERT_EQ(whole.size(), cut.size());
-  for (const auto& [name, bytes] : whole) EXPECT_TRUE(cut.at(name) == bytes) << name << " differs";
+  for (const char* ending : {"quartznet.nemo", "-EMA.nemo"}) {
+    const auto whole = final_weights("whole", ending), cut = final_weights("cut", ending);
+    ASSERT_EQ(whole.size(), cut.size());
+    for (const auto& [name, bytes] : whole) EXPECT_TRUE(cut.at(name) == bytes) << name << " differs in " << ending;
+  }
   // Timing rows differ from run to run; every other column of the log must not.
   const auto without_timing = [](const std::string& csv) {
     std::istringstream stream(csv);

@@ -79,7 +79,12 @@ class Trainer {
   void stop(std::string_view reason) const { t_->stop(t_->ctx, to_abi(reason)); }
 
   void save_checkpoint(const std::string& path, bool weights_only = false) const {
-    check(t_->save_checkpoint(t_->ctx, to_abi(path), weights_only ? 1 : 0));
+    check(t_->save_checkpoint(t_->ctx, to_abi(path), weights_only ? FATHOM_SAVE_WEIGHTS_ONLY : 0));
+  }
+  // The averaged weights, as NeMo's -EMA files hold them.
+  void save_average_checkpoint(const std::string& path, bool weights_only = false) const {
+    check(t_->save_checkpoint(t_->ctx, to_abi(path),
+                              FATHOM_SAVE_AVERAGE | (weights_only ? FATHOM_SAVE_WEIGHTS_ONLY : 0)));
   }
   void save_nemo(const std::string& path) const { check(t_->save_nemo(t_->ctx, to_abi(path))); }
   void load_weights(const std::string& path) const { check(t_->load_weights(t_->ctx, to_abi(path))); }
@@ -110,6 +115,18 @@ class Trainer {
     return Json::parse(text);
   }
   std::string resumed_from() const { return to_string(t_->resumed_from(t_->ctx)); }
+
+  // An exponential moving average of the parameters beside the optimizer, from now on; one per run.
+  void keep_average(double decay, int64_t every_n_steps) const {
+    if (!FATHOM_HAS(t_, keep_average))
+      throw Error(Code::kUnavailable, "this program keeps no average of weights").next("update the program");
+    check(t_->keep_average(t_->ctx, decay, every_n_steps));
+  }
+  bool has_average() const { return FATHOM_HAS(t_, has_average) && t_->has_average(t_->ctx) != 0; }
+  // The model computes with the averages (true) or with its weights (false). Without an average nothing happens.
+  void use_average(bool on) const {
+    if (has_average()) check(t_->use_average(t_->ctx, on ? 1 : 0));
+  }
 
  private:
   static std::vector<std::pair<std::string, double>> collect_from(void (*list)(void*, const fathom_metric_sink*),

@@ -68,6 +68,11 @@ class Error : public std::exception {
       render();
     }
   }
+  // Puts a section's key before the name of an option in it: "decay" becomes "exp_manager.ema.decay".
+  void locate_within(const std::string& section) {
+    where_ = section + "." + where_;
+    render();
+  }
 
  private:
   Error&& set(std::string Error::*part, std::string value) {

@@ -35,8 +35,7 @@
 
 #include <set>
 
-#include "fathom/abi/optimizer.h"
-#include "fathom/plugin.h"
+#include "fathom/optimizer_kind.h"
 #include "fathom/values.h"
 
 namespace fathom {
@@ -80,12 +79,16 @@ struct UpdateBatch {
 };
 
 // Everything but the options' type and the formula. Authors derive from Optimizer<Options>.
-class OptimizerBase {
+class OptimizerBase : public OptimizerInterface {
  public:
-  virtual ~OptimizerBase() = default;
-
   // Fails for tensors that are no leaves of floating point on the CPU, or that are already in a group.
-  void add_group(std::vector<std::string> names, std::vector<at::Tensor> parameters, const Json& overrides) {
+  void add_group(const fathom_parameter* list, size_t count, const Json& overrides) final {
+    std::vector<std::string> names;
+    std::vector<at::Tensor> parameters;
+    for (size_t i = 0; i < count; ++i) {
+      names.push_back(to_string(list[i].name));
+      parameters.push_back(*reinterpret_cast<at::Tensor*>(list[i].tensor));
+    }
     Group group;
     for (size_t i = 0; i < parameters.size(); ++i) {
       const at::Tensor& p = parameters[i];
@@ -97,11 +100,10 @@ class OptimizerBase {
       }
       check_parameter(p, names[i]);
       if (!known_.insert(p.unsafeGetTensorImpl()).second) {
-        throw Error(Code::kFailed, "a parameter appears in more than one parameter group, or twice in one")
-            .at(names[i]);
+        refuse_repeated(names[i]);
       }
     }
-    append_options(overrides);
+    this->append_options(overrides);
     group.slots = group_slots(groups_.size());
     group.all.state.assign(group.slots.size(), std::vector<at::Tensor>(parameters.size()));
     group.names = std::move(names);
@@ -122,11 +124,10 @@ class OptimizerBase {
 
   // gradients[i] belongs to the i-th parameter in order of addition; null or undefined = none, the parameter is
   // skipped.
-  void step(at::Tensor* const* gradients, size_t count) {
-    if (count != parameter_count_) {
-      throw Error(Code::kInternal, "an optimizer got " + std::to_string(count) + " gradients for " +
-                                       std::to_string(parameter_count_) + " parameters");
-    }
+  void step(const fathom_tensor* list, size_t count) final {
+    static_assert(sizeof(fathom_tensor) == sizeof(at::Tensor*));
+    auto* const* gradients = reinterpret_cast<at::Tensor* const*>(list);
+    check_gradient_count(count, parameter_count_);
     const at::NoGradGuard no_grad;
     for (Group& group : groups_) collect(group, gradients);
     std::vector<const at::Tensor*> present;
@@ -141,14 +142,15 @@ class OptimizerBase {
     for (size_t g = 0; g < groups_.size(); ++g) step_group(g);
   }
 
-  size_t group_count() const { return groups_.size(); }
-  virtual double get_option(size_t group, std::string_view name) const = 0;
-  virtual void set_option(size_t group, std::string_view name, double value) = 0;
-  virtual Json group_options(size_t group) const = 0;
-  virtual void load_group(size_t group, const Json& options) = 0;
+  size_t group_count() const final { return groups_.size(); }
 
   // PyTorch's `state`, parameter by parameter; those never updated have none.
-  void save_state(const std::function<void(int64_t, const std::string&, const Value&)>& emit) const {
+  void save_state(const fathom_state_sink& sink) const final {
+    const auto emit = [&](int64_t parameter, const std::string& key, const Value& value) {
+      std::vector<std::vector<fathom_value>> arena;
+      const fathom_named_value named = {to_abi(key), value.to_abi(arena)};
+      check(sink.emit(sink.ctx, parameter, &named));
+    };
     for (const Group& group : groups_) {
       for (size_t i = 0; i < group.all.size(); ++i) {
         for (size_t s = 0; s < group.slots.size() && group.active[i]; ++s) {
@@ -164,7 +166,9 @@ class OptimizerBase {
     }
   }
   // Counts are accepted as tensors and as numbers, since PyTorch changed from one to the other.
-  void load_state(int64_t parameter, const std::string& key, const Value& value) {
+  void load_state(int64_t parameter, const fathom_named_value& named) final {
+    const std::string key = to_string(named.name);
+    const Value value = Value::from_abi(named.value);
     const at::NoGradGuard no_grad;
     for (size_t g = 0; g < groups_.size(); ++g) {
       Group& group = groups_[g];
@@ -175,20 +179,12 @@ class OptimizerBase {
       }
       std::vector<std::string> known;
       for (const StateSlot& slot : group.slots) known.push_back(slot.name);
-      throw Error(Code::kBadData, "the optimizer keeps no state named '" + key + "'")
-          .at(group.names[i])
-          .candidates(known);
+      refuse_state_name(key, group.names[static_cast<size_t>(i)], known);
     }
-    throw Error(Code::kBadData, "optimizer state for parameter " + std::to_string(parameter) + " of " +
-                                    std::to_string(parameter_count_));
+    refuse_state_index(parameter, parameter_count_);
   }
 
-  // The registered name and config key, for messages; set by the adapter.
-  void set_config_path(std::string path) { config_path_ = std::move(path); }
-  const std::string& config_path() const { return config_path_; }
-
  protected:
-  virtual void append_options(const Json& overrides) = 0;
   virtual std::vector<StateSlot> group_slots(size_t group) const = 0;
   virtual at::Tensor initial_state(size_t group, size_t slot, const at::Tensor& parameter) const = 0;
   virtual void update_group(size_t group, UpdateBatch& batch) = 0;
@@ -199,14 +195,8 @@ class OptimizerBase {
   // For optimizers that look at all gradients of all groups first (a global norm).
   virtual bool wants_all_gradients() const { return false; }
   virtual void before_step(const std::vector<const at::Tensor*>& gradients) {}
-  int64_t group_steps(size_t group) const { return groups_[group].all.group_steps; }
-  void set_group_steps(size_t group, int64_t steps) { groups_[group].all.group_steps = steps; }
-  void check_group(size_t group) const {
-    if (group >= groups_.size()) {
-      throw Error(Code::kInternal,
-                  "no parameter group " + std::to_string(group) + " of " + std::to_string(groups_.size()));
-    }
-  }
+  int64_t group_steps(size_t group) const final { return groups_[group].all.group_steps; }
+  void set_group_steps(size_t group, int64_t steps) final { groups_[group].all.group_steps = steps; }
 
  private:
   struct Group {
@@ -236,9 +226,7 @@ class OptimizerBase {
       }
       const at::Tensor& p = group.all.parameters[i];
       if (gradient->layout() != at::kStrided) {
-        throw Error(Code::kFailed, "the optimizer does not support sparse gradients")
-            .at(group.names[i])
-            .next("use a dense gradient (sparse: false on the embedding)");
+        refuse_sparse(group.names[i]);
       }
       if (gradient->sizes() != p.sizes() || !gradient->device().is_cpu()) {
         throw Error(Code::kInternal, "a gradient does not fit its parameter")
@@ -326,10 +314,7 @@ class OptimizerBase {
     at::Tensor& kept = group.all.state[s][i];
     const StateSlot& slot = group.slots[s];
     const auto fail = [&](std::string seen, std::string expected) {
-      throw Error(Code::kBadData, "optimizer state '" + slot.name + "' does not fit")
-          .at(group.names[i])
-          .seen(seen)
-          .expected(expected);
+      refuse_state(slot.name, group.names[i], std::move(seen), std::move(expected));
     };
     at::Tensor loaded;
     if (value.is_tensor()) {
@@ -358,18 +343,14 @@ class OptimizerBase {
   std::vector<Group> groups_;
   std::set<const void*> known_;
   size_t parameter_count_ = 0;
-  std::string config_path_;
 };
 
 template <typename O>
-class Optimizer : public OptimizerBase {
+class Optimizer : public WithOptions<O, OptimizerBase> {
  public:
-  using Options = O;
-  explicit Optimizer(const O& options) : defaults_(options) {}
+  using WithOptions<O, OptimizerBase>::WithOptions;
 
-  // --- the author's part ---
-  // Throws for values that make no sense; called for the defaults and for every group.
-  virtual void validate(const O& options) const {}
+  // --- the author's part, besides that of WithOptions ---
   virtual std::vector<StateSlot> slots(const O& options) const { return {}; }
   // A state's first value, when it is not what its kind says; may stay undefined.
   virtual at::Tensor initial(const O& options, const StateSlot& slot, const at::Tensor& parameter) const {
@@ -382,169 +363,13 @@ class Optimizer : public OptimizerBase {
     return {};
   }
   virtual void update(O& options, UpdateBatch& batch) = 0;
-  // False for options that belong to the whole optimizer and that PyTorch does not put into param_groups.
-  virtual bool in_param_groups(std::string_view name) const { return true; }
-  // What param_groups carry besides the options, always with the same value (AdamW's decoupled_weight_decay).
-  virtual Json fixed_group_entries() const { return Json::object(); }
-  // True where the group's own count of steps is part of param_groups, as "step".
-  virtual bool keeps_group_step() const { return false; }
-
-  const O& defaults() const { return defaults_; }
-
-  double get_option(size_t group, std::string_view name) const final {
-    check_group(group);
-    if (const auto value = set().get_number(options_[group], name)) return *value;
-    if (name == "step" && keeps_group_step()) return static_cast<double>(group_steps(group));
-    unknown(name);
-  }
-  void set_option(size_t group, std::string_view name, double value) final {
-    check_group(group);
-    if (set().set_number(options_[group], name, value)) return;
-    if (name != "step" || !keeps_group_step()) unknown(name);
-    set_group_steps(group, static_cast<int64_t>(value));
-  }
-  Json group_options(size_t group) const final {
-    check_group(group);
-    const Json all = dump_options(options_[group]), fixed = fixed_group_entries();
-    Json out = Json::object();
-    for (const auto& [key, value] : all.items()) {
-      if (in_param_groups(key)) out[key] = value;
-    }
-    for (const auto& [key, value] : fixed.items()) out[key] = value;
-    if (keeps_group_step() && group_steps(group) > 0) out["step"] = group_steps(group);
-    return out;
-  }
-  // Keys that are not this optimizer's options are told in a warning, except PyTorch's own `params` and `initial_lr`.
-  void load_group(size_t group, const Json& options) final {
-    check_group(group);
-    Json merged = dump_options(options_[group]);
-    const Json fixed = fixed_group_entries();
-    for (const auto& [key, value] : options.items()) {
-      if (fixed.contains(key)) continue;
-      if (set().has(key))
-        merged[key] = value;
-      else if (key == "step" && keeps_group_step())
-        set_group_steps(group, value.template get<int64_t>());
-      else if (key != "params" && key != "initial_lr" && key != "param_names" && key != "name")
-        log(FATHOM_LOG_WARNING, config_path(),
-            "the saved optimizer option '" + key + "' is not known here and left out");
-    }
-    // Not validated: what an update itself has set (Adafactor's lr) may contradict what a config may say.
-    options_[group] = parse_options<O>(merged, config_path());
-  }
 
  private:
-  static const OptionSet<O>& set() { return options_detail::set_of<O>(); }
-  [[noreturn]] void unknown(std::string_view name) const {
-    throw Error(Code::kFailed, "the optimizer has no number named '" + std::string(name) + "'")
-        .at(config_path())
-        .candidates(set().names());
-  }
-  void append_options(const Json& overrides) final {
-    Json merged = dump_options(defaults_);
-    for (const auto& [key, value] : overrides.items()) merged[key] = value;
-    O options = parse_options<O>(merged, config_path());
-    validate(options);
-    options_.push_back(std::move(options));
-  }
-  std::vector<StateSlot> group_slots(size_t group) const final { return slots(options_[group]); }
+  std::vector<StateSlot> group_slots(size_t group) const final { return slots(this->options(group)); }
   at::Tensor initial_state(size_t group, size_t slot, const at::Tensor& parameter) const final {
-    return initial(options_[group], slots(options_[group])[slot], parameter);
+    return initial(this->options(group), slots(this->options(group))[slot], parameter);
   }
-  void update_group(size_t group, UpdateBatch& batch) final { update(options_[group], batch); }
-
-  O defaults_;
-  std::vector<O> options_;
-};
-
-// --- the author's class behind the C table --------------------------------------------------------------------------
-
-namespace optimizer_detail {
-
-inline OptimizerBase& base(void* self) { return *static_cast<OptimizerBase*>(self); }
-inline at::Tensor* tensor(fathom_tensor t) { return reinterpret_cast<at::Tensor*>(t); }
-
-inline fathom_status add_group(void* self, const fathom_parameter* parameters, size_t count, fathom_str options) {
-  return guard([&] {
-    std::vector<std::string> names;
-    std::vector<at::Tensor> tensors;
-    for (size_t i = 0; i < count; ++i) {
-      names.push_back(to_string(parameters[i].name));
-      tensors.push_back(*tensor(parameters[i].tensor));
-    }
-    base(self).add_group(std::move(names), std::move(tensors), parse_json(options, "a parameter group's options"));
-  });
-}
-inline fathom_status step(void* self, const fathom_tensor* gradients, size_t count) {
-  static_assert(sizeof(fathom_tensor) == sizeof(at::Tensor*));
-  return guard([&] { base(self).step(reinterpret_cast<at::Tensor* const*>(gradients), count); });
-}
-inline fathom_status group_count(void* self, size_t* count) {
-  return guard([&] { *count = base(self).group_count(); });
-}
-inline fathom_status get_option(void* self, size_t group, fathom_str name, double* value) {
-  return guard([&] { *value = base(self).get_option(group, to_view(name)); });
-}
-inline fathom_status set_option(void* self, size_t group, fathom_str name, double value) {
-  return guard([&] { base(self).set_option(group, to_view(name), value); });
-}
-inline fathom_status group_options(void* self, size_t group, const fathom_text_sink* json) {
-  return guard([&] { write(json, base(self).group_options(group).dump()); });
-}
-inline fathom_status save_state(void* self, const fathom_state_sink* state) {
-  return guard([&] {
-    base(self).save_state([&](int64_t parameter, const std::string& key, const Value& value) {
-      std::vector<std::vector<fathom_value>> arena;
-      const fathom_named_value named = {to_abi(key), value.to_abi(arena)};
-      check(state->emit(state->ctx, parameter, &named));
-    });
-  });
-}
-inline fathom_status load_state(void* self, int64_t parameter, const fathom_named_value* value) {
-  return guard([&] { base(self).load_state(parameter, to_string(value->name), Value::from_abi(value->value)); });
-}
-inline fathom_status load_group(void* self, size_t group, fathom_str options) {
-  return guard([&] { base(self).load_group(group, parse_json(options, "a saved parameter group")); });
-}
-inline const fathom_optimizer_v1* vtable() {
-  static const fathom_optimizer_v1 table = {sizeof(fathom_optimizer_v1),
-                                            &add_group,
-                                            &step,
-                                            &group_count,
-                                            &get_option,
-                                            &set_option,
-                                            &group_options,
-                                            &save_state,
-                                            &load_state,
-                                            &load_group};
-  return &table;
-}
-
-}  // namespace optimizer_detail
-
-template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<OptimizerBase, T>>> {
-  static constexpr fathom_kind kind = FATHOM_KIND_OPTIMIZER;
-  static const void* vtable() { return optimizer_detail::vtable(); }
-  static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, OptimizerBase>(
-        args, self, [](auto options, const Json&, const std::string& path, const Json& context) {
-          std::unique_ptr<T> made(construct_raw<T>(options, context));
-          made->set_config_path(path);
-          made->validate(options);
-          return static_cast<OptimizerBase*>(made.release());
-        });
-  }
-  static void destroy(void* self) { delete static_cast<OptimizerBase*>(self); }
-  // The state of a parameter under the default options, as PyTorch's state_dict names it.
-  static void describe(Json& schema) {
-    if constexpr (std::is_constructible_v<T, const typename T::Options&>) {
-      const typename T::Options defaults{};
-      std::string names;
-      for (const StateSlot& slot : T(defaults).slots(defaults)) names += (names.empty() ? "" : ", ") + slot.name;
-      if (!names.empty()) schema["state"] = names;
-    }
-  }
+  void update_group(size_t group, UpdateBatch& batch) final { update(this->options(group), batch); }
 };
 
 // --- the caller's side

@@ -38,7 +38,7 @@ constexpr const char* build_cxx_tag() {
 #endif
 }
 // What a plugin's descriptor says: nothing where it shares no C++ objects.
-constexpr const char* cxx_tag() { return FATHOM_TORCH_USE == 0 ? "" : build_cxx_tag(); }
+constexpr const char* cxx_tag() { return FATHOM_TORCH_USE == 2 ? build_cxx_tag() : ""; }
 
 // Each kind specialises this for classes derived from its base: `kind`, `vtable()`, `create(args)`, `destroy(self)`,
 // and `describe(Json& schema)` for what the kind adds to the description (a module its ports).
@@ -91,7 +91,18 @@ class Registry {
   const fathom_registrar* registrar_;
 };
 
-// Shared by the kinds: creation from options and destruction.
+// True where an error's place is the bare name of a declared option: "betas", "betas[1]".
+template <typename Options>
+bool names_option(const std::string& where) {
+  const std::string name = where.substr(0, where.find_first_of(".["));
+  const Json schema = options_schema<Options>();
+  for (const auto& option : schema["options"]) {
+    if (option["name"] == name) return true;
+  }
+  return false;
+}
+
+// Shared by the kinds: creation from options and destruction. A constructor's errors may name an option by itself.
 template <typename T, typename Stored, typename Make>
 fathom_status create_component(const fathom_create_args* args, void** self, Make&& make) {
   return guard([&] {
@@ -102,6 +113,7 @@ fathom_status create_component(const fathom_create_args* args, void** self, Make
       *self = make(std::move(options), config, path, parse_json(args->context, "a component's context"));
     } catch (Error& error) {
       error.locate(path);
+      if (!path.empty() && names_option<typename OptionsOf<T>::type>(error.where())) error.locate_within(path);
       throw;
     }
   });

@@ -76,6 +76,12 @@ typedef struct fathom_metric_sink {
   void (*emit)(void* ctx, fathom_str name, double value);
 } fathom_metric_sink;
 
+/* Flags of save_checkpoint. */
+enum {
+  FATHOM_SAVE_WEIGHTS_ONLY = 1, /* no optimizers, callbacks and loops */
+  FATHOM_SAVE_AVERAGE = 2       /* the averaged weights in place of the weights, in the layout of NeMo's -EMA files */
+};
+
 /* What a callback may ask of the trainer; valid as long as the callback. */
 typedef struct fathom_trainer {
   uint32_t struct_size;
@@ -87,8 +93,9 @@ typedef struct fathom_trainer {
   void (*progress_bar_metrics)(void* ctx, const fathom_metric_sink* out);
   fathom_status (*log)(void* ctx, fathom_str name, double value, uint32_t flags);
   void (*stop)(void* ctx, fathom_str reason);
-  /* Writes atomically; weights_only leaves out optimizers, callbacks and loops. */
-  fathom_status (*save_checkpoint)(void* ctx, fathom_str path, int32_t weights_only);
+  /* Writes atomically. `flags`: FATHOM_SAVE_*. Without FATHOM_SAVE_AVERAGE it is the weights that are saved, also while
+     the model computes with averages. */
+  fathom_status (*save_checkpoint)(void* ctx, fathom_str path, int32_t flags);
   fathom_status (*save_nemo)(void* ctx, fathom_str path);
   /* Loads weights only, e.g. of the best checkpoint before the final .nemo. */
   fathom_status (*load_weights)(void* ctx, fathom_str path);
@@ -104,6 +111,12 @@ typedef struct fathom_trainer {
    * "non_trainable"}. */
   void (*model_summary)(void* ctx, int32_t depth, const fathom_text_sink* json);
   fathom_str (*resumed_from)(void* ctx); /* checkpoint path of this run's start, or empty */
+  /* Keeps an exponential moving average of the parameters from now on, beside the optimizer: after an optimizer step
+     average = decay * average + (1 - decay) * weight. One per run; it is part of every checkpoint. */
+  fathom_status (*keep_average)(void* ctx, double decay, int64_t every_n_steps);
+  int32_t (*has_average)(void* ctx);
+  /* on = 1: the model computes with the averages from now on; 0: with its weights again. Nothing without an average. */
+  fathom_status (*use_average)(void* ctx, int32_t on);
 } fathom_trainer;
 
 typedef struct fathom_callback_v1 {

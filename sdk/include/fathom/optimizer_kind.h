@@ -1,0 +1,244 @@
+// Kind `optimizer`, the part that needs no torch: options per group, and the C table. Authors include optimizer.h (the
+// C++ interface of libtorch) or stable_optimizer.h (its stable ABI).
+#pragma once
+
+#include "fathom/abi/optimizer.h"
+#include "fathom/plugin.h"
+
+namespace fathom {
+
+// What the boundary asks of an optimizer, in C++.
+class OptimizerInterface {
+ public:
+  virtual ~OptimizerInterface() = default;
+
+  virtual void add_group(const fathom_parameter* parameters, size_t count, const Json& overrides) = 0;
+  // gradients[i] belongs to the i-th parameter in order of addition; null = none, the parameter is skipped.
+  virtual void step(const fathom_tensor* gradients, size_t count) = 0;
+  virtual size_t group_count() const = 0;
+  virtual double get_option(size_t group, std::string_view name) const = 0;
+  virtual void set_option(size_t group, std::string_view name, double value) = 0;
+  virtual Json group_options(size_t group) const = 0;
+  virtual void load_group(size_t group, const Json& options) = 0;
+  // PyTorch's `state`, parameter by parameter; those never updated have none.
+  virtual void save_state(const fathom_state_sink& sink) const = 0;
+  virtual void load_state(int64_t parameter, const fathom_named_value& value) = 0;
+
+  // The registered name and config key, for messages; set at creation.
+  void set_config_path(std::string path) { config_path_ = std::move(path); }
+  const std::string& config_path() const { return config_path_; }
+
+ protected:
+  // Keeps the options of one more group: the optimizer's own, with these above them.
+  virtual void append_options(const Json& overrides) = 0;
+  // The step() calls a group has seen.
+  virtual int64_t group_steps(size_t group) const = 0;
+  virtual void set_group_steps(size_t group, int64_t steps) = 0;
+
+  void check_group(size_t group) const {
+    if (group >= group_count()) {
+      throw Error(Code::kInternal,
+                  "no parameter group " + std::to_string(group) + " of " + std::to_string(group_count()));
+    }
+  }
+  void check_gradient_count(size_t given, size_t parameters) const {
+    if (given != parameters) {
+      throw Error(Code::kInternal, "an optimizer got " + std::to_string(given) + " gradients for " +
+                                       std::to_string(parameters) + " parameters");
+    }
+  }
+  [[noreturn]] static void refuse_sparse(const std::string& parameter) {
+    throw Error(Code::kFailed, "the optimizer does not support sparse gradients")
+        .at(parameter)
+        .next("use a dense gradient (sparse: false on the embedding)");
+  }
+  [[noreturn]] static void refuse_repeated(const std::string& parameter) {
+    throw Error(Code::kFailed, "a parameter appears in more than one parameter group, or twice in one").at(parameter);
+  }
+  [[noreturn]] static void refuse_state(const std::string& key, const std::string& parameter, std::string seen,
+                                        std::string expected) {
+    throw Error(Code::kBadData, "optimizer state '" + key + "' does not fit")
+        .at(parameter)
+        .seen(std::move(seen))
+        .expected(std::move(expected));
+  }
+  [[noreturn]] static void refuse_state_name(const std::string& key, const std::string& parameter,
+                                             const std::vector<std::string>& known) {
+    throw Error(Code::kBadData, "the optimizer keeps no state named '" + key + "'").at(parameter).candidates(known);
+  }
+  [[noreturn]] static void refuse_state_index(int64_t parameter, size_t count) {
+    throw Error(Code::kBadData, "optimizer state for parameter " + std::to_string(parameter) + " of " +
+                                    std::to_string(count));
+  }
+
+ private:
+  std::string config_path_;
+};
+
+// Adds an options struct O per group to `Base`, an OptimizerInterface that lacks just that.
+template <typename O, typename Base>
+class WithOptions : public Base {
+ public:
+  using Options = O;
+  explicit WithOptions(const O& options) : defaults_(options) {}
+
+  // --- the author's part ---
+  // Throws for values that make no sense; called for the defaults and for every group.
+  virtual void validate(const O& options) const {}
+  // False for options that belong to the whole optimizer and that PyTorch does not put into param_groups.
+  virtual bool in_param_groups(std::string_view name) const { return true; }
+  // What param_groups carry besides the options, always with the same value (AdamW's decoupled_weight_decay).
+  virtual Json fixed_group_entries() const { return Json::object(); }
+  // True where the group's own count of steps is part of param_groups, as "step".
+  virtual bool keeps_group_step() const { return false; }
+
+  const O& defaults() const { return defaults_; }
+
+  double get_option(size_t group, std::string_view name) const final {
+    this->check_group(group);
+    if (const auto value = set().get_number(options_[group], name)) return *value;
+    if (name == "step" && keeps_group_step()) return static_cast<double>(this->group_steps(group));
+    unknown(name);
+  }
+  void set_option(size_t group, std::string_view name, double value) final {
+    this->check_group(group);
+    if (set().set_number(options_[group], name, value)) return;
+    if (name != "step" || !keeps_group_step()) unknown(name);
+    this->set_group_steps(group, static_cast<int64_t>(value));
+  }
+  Json group_options(size_t group) const final {
+    this->check_group(group);
+    const Json all = dump_options(options_[group]), fixed = fixed_group_entries();
+    Json out = Json::object();
+    for (const auto& [key, value] : all.items()) {
+      if (in_param_groups(key)) out[key] = value;
+    }
+    for (const auto& [key, value] : fixed.items()) out[key] = value;
+    if (keeps_group_step() && this->group_steps(group) > 0) out["step"] = this->group_steps(group);
+    return out;
+  }
+  // Keys that are not this optimizer's options are told in a warning, except PyTorch's own `params` and `initial_lr`.
+  void load_group(size_t group, const Json& options) final {
+    this->check_group(group);
+    Json merged = dump_options(options_[group]);
+    const Json fixed = fixed_group_entries();
+    for (const auto& [key, value] : options.items()) {
+      if (fixed.contains(key)) continue;
+      if (set().has(key))
+        merged[key] = value;
+      else if (key == "step" && keeps_group_step())
+        this->set_group_steps(group, value.template get<int64_t>());
+      else if (key != "params" && key != "initial_lr" && key != "param_names" && key != "name")
+        log(FATHOM_LOG_WARNING, this->config_path(),
+            "the saved optimizer option '" + key + "' is not known here and left out");
+    }
+    // Not validated: what an update itself has set (Adafactor's lr) may contradict what a config may say.
+    options_[group] = parse_options<O>(merged, this->config_path());
+  }
+
+ protected:
+  O& options(size_t group) { return options_[group]; }
+  const O& options(size_t group) const { return options_[group]; }
+
+ private:
+  static const OptionSet<O>& set() { return options_detail::set_of<O>(); }
+  [[noreturn]] void unknown(std::string_view name) const {
+    throw Error(Code::kFailed, "the optimizer has no number named '" + std::string(name) + "'")
+        .at(this->config_path())
+        .candidates(set().names());
+  }
+  void append_options(const Json& overrides) final {
+    Json merged = dump_options(defaults_);
+    for (const auto& [key, value] : overrides.items()) merged[key] = value;
+    O options = parse_options<O>(merged, this->config_path());
+    try {
+      validate(options);
+    } catch (Error& error) {
+      error.locate(this->config_path());
+      if (names_option<O>(error.where())) error.locate_within(this->config_path());
+      throw;
+    }
+    options_.push_back(std::move(options));
+  }
+
+  O defaults_;
+  std::vector<O> options_;
+};
+
+// --- the author's class behind the C table --------------------------------------------------------------------------
+
+namespace optimizer_detail {
+
+inline OptimizerInterface& optimizer(void* self) { return *static_cast<OptimizerInterface*>(self); }
+
+inline fathom_status add_group(void* self, const fathom_parameter* parameters, size_t count, fathom_str options) {
+  return guard(
+      [&] { optimizer(self).add_group(parameters, count, parse_json(options, "a parameter group's options")); });
+}
+inline fathom_status step(void* self, const fathom_tensor* gradients, size_t count) {
+  return guard([&] { optimizer(self).step(gradients, count); });
+}
+inline fathom_status group_count(void* self, size_t* count) {
+  return guard([&] { *count = optimizer(self).group_count(); });
+}
+inline fathom_status get_option(void* self, size_t group, fathom_str name, double* value) {
+  return guard([&] { *value = optimizer(self).get_option(group, to_view(name)); });
+}
+inline fathom_status set_option(void* self, size_t group, fathom_str name, double value) {
+  return guard([&] { optimizer(self).set_option(group, to_view(name), value); });
+}
+inline fathom_status group_options(void* self, size_t group, const fathom_text_sink* json) {
+  return guard([&] { write(json, optimizer(self).group_options(group).dump()); });
+}
+inline fathom_status save_state(void* self, const fathom_state_sink* state) {
+  return guard([&] { optimizer(self).save_state(*state); });
+}
+inline fathom_status load_state(void* self, int64_t parameter, const fathom_named_value* value) {
+  return guard([&] { optimizer(self).load_state(parameter, *value); });
+}
+inline fathom_status load_group(void* self, size_t group, fathom_str options) {
+  return guard([&] { optimizer(self).load_group(group, parse_json(options, "a saved parameter group")); });
+}
+inline const fathom_optimizer_v1* vtable() {
+  static const fathom_optimizer_v1 table = {sizeof(fathom_optimizer_v1),
+                                            &add_group,
+                                            &step,
+                                            &group_count,
+                                            &get_option,
+                                            &set_option,
+                                            &group_options,
+                                            &save_state,
+                                            &load_state,
+                                            &load_group};
+  return &table;
+}
+
+}  // namespace optimizer_detail
+
+template <typename T>
+struct KindOf<T, std::enable_if_t<std::is_base_of_v<OptimizerInterface, T>>> {
+  static constexpr fathom_kind kind = FATHOM_KIND_OPTIMIZER;
+  static const void* vtable() { return optimizer_detail::vtable(); }
+  static fathom_status create(const fathom_create_args* args, void** self) {
+    return create_component<T, OptimizerInterface>(
+        args, self, [](auto options, const Json&, const std::string& path, const Json& context) {
+          std::unique_ptr<T> made(construct_raw<T>(options, context));
+          made->set_config_path(path);
+          made->validate(options);
+          return static_cast<OptimizerInterface*>(made.release());
+        });
+  }
+  static void destroy(void* self) { delete static_cast<OptimizerInterface*>(self); }
+  // The state of a parameter under the default options, as PyTorch's state_dict names it.
+  static void describe(Json& schema) {
+    if constexpr (std::is_constructible_v<T, const typename T::Options&>) {
+      const typename T::Options defaults{};
+      const auto slots = T(defaults).slots(defaults);
+      std::string names;
+      for (const auto& slot : slots) names += (names.empty() ? "" : ", ") + slot.name;
+      if (!names.empty()) schema["state"] = names;
+    }
+  }
+};
+
+}  // namespace fathom
