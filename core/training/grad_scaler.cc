@@ -13,9 +13,7 @@ GradScaler::GradScaler(const GradScalerOptions& options)
       scale_(at::full({}, options.init_scale, at::kFloat)),
       growth_tracker_(at::zeros({}, at::kInt)) {}
 
-at::Tensor GradScaler::scale_loss(const at::Tensor& loss) const {
-  return options_.enabled ? loss * scale_ : loss;
-}
+at::Tensor GradScaler::scale_loss(const at::Tensor& loss) const { return options_.enabled ? loss * scale_ : loss; }
 
 bool GradScaler::unscale(const NamedTensors& parameters) const {
   if (!options_.enabled) return true;

@@ -1,6 +1,6 @@
 // Dynamic scaling of a float16 loss, as torch.amp.GradScaler does it: the loss is multiplied so that small gradients do
-// not vanish; a step whose gradients are not all finite is skipped and shrinks the scale, a row of finite ones grows it.
-// Micikevicius et al., "Mixed Precision Training", 2018, section 3.2.
+// not vanish; a step whose gradients are not all finite is skipped and shrinks the scale, a row of finite ones grows
+// it. Micikevicius et al., "Mixed Precision Training", 2018, section 3.2.
 //
 // Used by the training thread only.
 #pragma once

@@ -32,7 +32,7 @@ TEST(GradScaler, ScalesUnscalesGrowsAndBacksOff) {
     double scale_after;
   };
   constexpr float inf = std::numeric_limits<float>::infinity();
-  const Step steps[] = {{24, true, 8},   {24, true, 16},  {32, true, 16}, {inf, false, 8},
+  const Step steps[] = {{24, true, 8},    {24, true, 16},  {32, true, 16}, {inf, false, 8},
                         {-inf, false, 4}, {NAN, false, 2}, {6, true, 2},   {6, true, 4}};
   for (const Step& step : steps) {
     const double scale = scaler.scale();

@@ -16,9 +16,9 @@ struct ParameterGroup {
 
 // `param_groups` = model.optim_param_groups, {module name: {options}}: one group each, after a first one of all
 // parameters that belong to none. `no_decay` = model.optim.no_decay: the parameters that one of these patterns names
-// leave their group for one of their own with weight_decay 0, right after it. Patterns: "bias" (the last part of a name),
-// "norm" (parameters of normalization modules, whatever they are called), or a shell pattern over whole names, such as
-// "encoder.*.scale". Null = none. Groups without members are left out.
+// leave their group for one of their own with weight_decay 0, right after it. Patterns: "bias" (the last part of a
+// name), "norm" (parameters of normalization modules, whatever they are called), or a shell pattern over whole names,
+// such as "encoder.*.scale". Null = none. Groups without members are left out.
 //
 // Throws Error(kFailed) for a module that is not there or has no parameters, for a pattern over names that names none,
 // and for a no_decay that is no text or list of texts.

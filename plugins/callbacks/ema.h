@@ -1,6 +1,6 @@
 // EMA: an exponential moving average of the weights, kept beside them while training (Polyak averaging). Validation and
-// test use the averages; checkpoints get a twin with them (NeMoModelCheckpoint). Parameters are averaged, buffers such as
-// batch norm statistics are those of the trained weights, as in NeMo.
+// test use the averages; checkpoints get a twin with them (NeMoModelCheckpoint). Parameters are averaged, buffers such
+// as batch norm statistics are those of the trained weights, as in NeMo.
 #pragma once
 
 #include "fathom/callback.h"

@@ -81,25 +81,40 @@ class Adafactor final : public Optimizer<AdafactorOptions> {
   void update_fused(const AdafactorOptions& o, UpdateBatch& b, size_t i, double beta2, double lr) {
     at::Tensor& p = b.parameters[i];
     const int64_t count = p.numel();
-    // One buffer for all directions of this type: its content lives during one update only.
-    if (!direction_.defined() || direction_.scalar_type() != p.scalar_type() || direction_.numel() < count)
-      direction_ = at::empty({count}, p.options().requires_grad(false));
     dispatch(p, [&](auto zero) {
       using T = decltype(zero);
-      T* direction = data<T>(direction_);
       const T* g = values<T>(b.gradients[i]);
+      // The update's root mean square is clipped before the step is taken.
+      const auto step_of = [&](double sum_of_squares) {
+        const double excess = std::sqrt(sum_of_squares / static_cast<double>(count)) / o.clip_threshold;
+        return lr / (excess > 1 || std::isnan(excess) ? excess : 1);  // not a number stays none
+      };
+      const auto decay = [&] {
+        if (o.weight_decay != 0) p.mul_(1 - o.weight_decay * lr);
+      };
       if (p.dim() >= 2) {
         const int64_t rows = p.size(-2), columns = p.size(-1);
-        run(FactoredMoments<T>{direction, data<T>(b.state[2][i]), data<T>(b.state[3][i]), g, count / (rows * columns),
-                               rows, columns, beta2, o.eps[0]});
-      } else {
-        run(AdafactorKernel<T>{direction, data<T>(b.state[4][i]), g, Decay<T>(beta2), T(o.eps[0])}, count);
+        const FactoredMoments<T> moments{data<T>(p),
+                                         data<T>(b.state[2][i]),
+                                         data<T>(b.state[3][i]),
+                                         g,
+                                         count / (rows * columns),
+                                         rows,
+                                         columns,
+                                         beta2,
+                                         o.eps[0]};
+        const double step = step_of(update_moments(moments));
+        decay();
+        return apply_direction(moments, step);
       }
-      const double size = std::sqrt(sum_of_squares(direction, count) / static_cast<double>(count));
-      const double excess = size / o.clip_threshold;
-      const double scale = lr / (excess > 1 || std::isnan(excess) ? excess : 1);  // not a number stays none
-      if (o.weight_decay != 0) p.mul_(1 - o.weight_decay * lr);
-      run(AxpyKernel<T>{data<T>(p), direction, T(scale)}, count);
+      // One buffer for all directions of this type: its content lives during one update only.
+      if (!direction_.defined() || direction_.scalar_type() != p.scalar_type() || direction_.numel() < count)
+        direction_ = at::empty({count}, p.options().requires_grad(false));
+      T* direction = data<T>(direction_);
+      run(AdafactorKernel<T>{direction, data<T>(b.state[4][i]), g, Decay<T>(beta2), T(o.eps[0])}, count);
+      const double step = step_of(sum_of_squares(direction, count));
+      decay();
+      run(AxpyKernel<T>{data<T>(p), direction, T(step)}, count);
     });
   }
 

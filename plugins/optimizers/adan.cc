@@ -60,9 +60,9 @@ class Adan final : public Optimizer<AdanOptions> {
         using T = decltype(zero);
         run(AdanKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[0][i]), data<T>(b.state[1][i]),
                           data<T>(b.state[2][i]), data<T>(before), values<T>(b.gradients[i]), T(clip),
-                          Decay<T>(o.betas[0]), Decay<T>(o.betas[1]), Decay<T>(o.betas[2]), T(o.eps), T(correction3),
-                          T(o.lr / correction1), T(o.lr * o.betas[1] / correction2), T(o.no_prox ? 1 - decay : 1.0),
-                          T(o.no_prox ? 1.0 : 1 + decay)},
+                          Decay<T>(o.betas[0]), Decay<T>(o.betas[1]), Decay<T>(o.betas[2]), T(o.eps),
+                          T(1 / correction3), T(o.lr / correction1), T(o.lr * o.betas[1] / correction2),
+                          T(o.no_prox ? 1 - decay : 1.0), T(o.no_prox ? 1.0 : 1 / (1 + decay))},
             b.parameters[i].numel());
       });
     }

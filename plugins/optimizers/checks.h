@@ -1,5 +1,5 @@
-// Checks of options that optimizers share. No torch. An error's place is the option's name, which its section's key is put
-// before: "lr" becomes "model.optim.lr".
+// Checks of options that optimizers share. No torch. An error's place is the option's name, which its section's key is
+// put before: "lr" becomes "model.optim.lr".
 #pragma once
 
 #include "fathom/options.h"

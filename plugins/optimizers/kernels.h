@@ -22,9 +22,9 @@ template <typename T>
 struct NovogradKernel {  // g / denominator (+ decay * p) (* scale) goes into the momentum
   T *p, *exp_avg;
   const T* g;
-  T denominator, weight_decay, scale, beta1, lr;  // lr 0: the momentum only
+  T inverse, weight_decay, scale, beta1, lr;  // inverse = 1 / denominator; lr 0: the momentum only
   FATHOM_ELEMENT {
-    const T gradient = (g[i] / denominator + weight_decay * p[i]) * scale;
+    const T gradient = (g[i] * inverse + weight_decay * p[i]) * scale;
     exp_avg[i] = beta1 * exp_avg[i] + gradient;
     p[i] -= lr * exp_avg[i];
   }
@@ -106,16 +106,15 @@ struct AdanKernel {
   const T* g;
   T clip;
   Decay<T> beta1, beta2, beta3;
-  T eps, sqrt_correction3, step_size, step_size_diff, before, after;  // factors on p
+  T eps, inverse_root3, step_size, step_size_diff, before, after;  // the last two are factors on p
   FATHOM_ELEMENT {
     const T gradient = clip * g[i], difference = neg_pre_grad[i] + gradient;
     exp_avg[i] = beta1.keep * exp_avg[i] + beta1.take * gradient;
     exp_avg_diff[i] = beta2.keep * exp_avg_diff[i] + beta2.take * difference;
     const T ahead = beta2.keep * difference + gradient;
     exp_avg_sq[i] = beta3.keep * exp_avg_sq[i] + beta3.take * ahead * ahead;
-    const T denominator = std::sqrt(exp_avg_sq[i]) / sqrt_correction3 + eps;
-    p[i] =
-        (p[i] * before - step_size * exp_avg[i] / denominator - step_size_diff * exp_avg_diff[i] / denominator) / after;
+    const T denominator = std::sqrt(exp_avg_sq[i]) * inverse_root3 + eps;
+    p[i] = (p[i] * before - (step_size * exp_avg[i] + step_size_diff * exp_avg_diff[i]) / denominator) * after;
     neg_pre_grad[i] = -gradient;
   }
 };
@@ -172,13 +171,21 @@ struct LambKernel {  // writes the direction; its norm decides the step
   const T *p, *g;
   T clip, l2_decay, decoupled_decay, beta1, beta3;
   Decay<T> beta2;
-  T eps, correction1, correction2;
-  FATHOM_ELEMENT {
-    const T gradient = g[i] / clip + l2_decay * p[i];
+  T eps, inverse1, inverse2;  // of the bias corrections
+  __attribute__((always_inline)) inline T direction_of(int64_t i) const {
+    const T gradient = g[i] * clip + l2_decay * p[i];
     exp_avg[i] = beta1 * exp_avg[i] + beta3 * gradient;
     exp_avg_sq[i] = beta2.keep * exp_avg_sq[i] + beta2.take * gradient * gradient;
-    direction[i] = exp_avg[i] / correction1 / (std::sqrt(exp_avg_sq[i] / correction2) + eps) + decoupled_decay * p[i];
+    return exp_avg[i] * inverse1 / (std::sqrt(exp_avg_sq[i] * inverse2) + eps) + decoupled_decay * p[i];
   }
+  FATHOM_ELEMENT { direction[i] = direction_of(i); }
+};
+
+template <typename T>
+struct LambStepKernel {  // where the step is the same for all elements, the direction is taken at once
+  LambKernel<T> lamb;
+  T *p, scale;
+  FATHOM_ELEMENT { p[i] -= scale * lamb.direction_of(i); }
 };
 
 template <typename T>
@@ -220,17 +227,28 @@ struct AdafactorKernel {  // the second moment of every element; writes the dire
 
 #undef FATHOM_ELEMENT
 
-// Adafactor's second moments of `matrices` contiguous matrices rows x columns as one row and one column each, and the
-// direction g / sqrt(row * column / mean(row)).
+// The sums of squares of parameter and direction, taken while their blocks are in the cache.
+struct LambSums {
+  double parameter, direction;
+};
+LambSums run_with_sums(const LambKernel<float>& kernel, int64_t count);
+LambSums run_with_sums(const LambKernel<double>& kernel, int64_t count);
+
+// Adafactor's second moments of `matrices` contiguous matrices rows x columns as one row and one column each. The
+// direction is g / sqrt(row * column / mean(row)); it is computed twice rather than stored.
 template <typename T>
 struct FactoredMoments {
-  T *direction, *row, *column;  // (matrices, rows, columns), (matrices, rows), (matrices, columns)
+  T *p, *row, *column;  // (matrices, rows, columns), (matrices, rows), (matrices, columns)
   const T* g;
   int64_t matrices, rows, columns;
   double beta2, eps;
 };
-void run(const FactoredMoments<float>& moments);
-void run(const FactoredMoments<double>& moments);
+// Moves the moments on; the sum of squares of the direction.
+double update_moments(const FactoredMoments<float>& moments);
+double update_moments(const FactoredMoments<double>& moments);
+// p -= scale * direction.
+void apply_direction(const FactoredMoments<float>& moments, double scale);
+void apply_direction(const FactoredMoments<double>& moments, double scale);
 
 // Applies a formula to elements 0 … count - 1. Defined for the structs above.
 template <template <typename> class Kernel, typename T>

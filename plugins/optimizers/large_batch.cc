@@ -54,30 +54,45 @@ class Lamb final : public Optimizer<LambOptions> {
     const auto step = static_cast<double>(b.group_steps);
     const double clip = norm_ > o.max_grad_norm ? norm_ / o.max_grad_norm : 1.0;
     const bool beside = defaults().adam_w_mode;
+    // A step per tensor, in proportion to its weights, or one for all.
+    const bool adapts = defaults().use_nvlamb || o.weight_decay != 0;
     for (size_t i = 0; i < b.size(); ++i) {
-      at::Tensor direction = at::empty_like(b.parameters[i]);
-      const int64_t count = b.parameters[i].numel();
-      dispatch(b.parameters[i], [&](auto zero) {
+      at::Tensor& p = b.parameters[i];
+      const int64_t count = p.numel();
+      dispatch(p, [&](auto zero) {
         using T = decltype(zero);
-        run(LambKernel<T>{data<T>(direction), data<T>(b.state[0][i]), data<T>(b.state[1][i]),
-                          values<T>(b.parameters[i]), values<T>(b.gradients[i]), T(clip),
-                          T(beside ? 0 : o.weight_decay), T(beside ? o.weight_decay : 0), T(o.betas[0]),
-                          T(o.grad_averaging ? 1 - o.betas[0] : 1.0), Decay<T>(o.betas[1]), T(o.eps),
-                          T(o.bias_correction ? 1 - std::pow(o.betas[0], step) : 1.0),
-                          T(o.bias_correction ? 1 - std::pow(o.betas[1], step) : 1.0)},
-            count);
-        double scale = o.lr;
-        if (defaults().use_nvlamb || o.weight_decay != 0) {
-          const double weights = std::sqrt(sum_of_squares(b.parameters[i])),
-                       size = std::sqrt(sum_of_squares(direction));
-          if (weights != 0 && size != 0) scale *= weights / size;
-        }
-        run(AxpyKernel<T>{data<T>(b.parameters[i]), values<T>(direction), T(scale)}, count);
+        const LambKernel<T> kernel{adapts ? scratch<T>(p) : nullptr,
+                                   data<T>(b.state[0][i]),
+                                   data<T>(b.state[1][i]),
+                                   values<T>(p),
+                                   values<T>(b.gradients[i]),
+                                   T(1 / clip),
+                                   T(beside ? 0 : o.weight_decay),
+                                   T(beside ? o.weight_decay : 0),
+                                   T(o.betas[0]),
+                                   T(o.grad_averaging ? 1 - o.betas[0] : 1.0),
+                                   Decay<T>(o.betas[1]),
+                                   T(o.eps),
+                                   T(o.bias_correction ? 1 / (1 - std::pow(o.betas[0], step)) : 1.0),
+                                   T(o.bias_correction ? 1 / (1 - std::pow(o.betas[1], step)) : 1.0)};
+        if (!adapts) return run(LambStepKernel<T>{kernel, data<T>(p), T(o.lr)}, count);
+        const LambSums sums = run_with_sums(kernel, count);
+        const double weights = std::sqrt(sums.parameter), size = std::sqrt(sums.direction);
+        const double scale = weights != 0 && size != 0 ? o.lr * weights / size : o.lr;
+        run(AxpyKernel<T>{data<T>(p), kernel.direction, T(scale)}, count);
       });
     }
   }
 
  private:
+  // One buffer for all directions of a type: its content lives during one tensor's update only.
+  template <typename T>
+  T* scratch(const at::Tensor& p) {
+    if (!scratch_.defined() || scratch_.scalar_type() != p.scalar_type() || scratch_.numel() < p.numel())
+      scratch_ = at::empty({p.numel()}, p.options().requires_grad(false));
+    return data<T>(scratch_);
+  }
+  at::Tensor scratch_;
   double norm_ = 0;
 };
 

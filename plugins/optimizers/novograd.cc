@@ -56,7 +56,7 @@ class Novograd final : public Optimizer<NovogradOptions> {
         NovogradKernel<T> kernel{data<T>(b.parameters[i]),
                                  data<T>(b.state[1][i]),
                                  values<T>(b.gradients[i]),
-                                 T(denominator),
+                                 T(1) / T(denominator),
                                  T(o.weight_decay),
                                  T(o.grad_averaging ? 1 - o.betas[0] : 1.0),
                                  T(o.betas[0]),

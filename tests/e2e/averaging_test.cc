@@ -94,7 +94,8 @@ TEST_F(Averaging, BadOptionsAreToldByTheirKey) {
 // A scale far above what float16 holds: steps are skipped and the scale halves until gradients are finite.
 TEST_F(Scaling, Float16FindsItsScaleAndGoesOnFromItAfterAResume) {
   const std::vector<std::string> half = {
-      "+trainer.plugins=[{_target_: lightning.pytorch.plugins.MixedPrecision, precision: 16-mixed, device: cpu, scaler: "
+      "+trainer.plugins=[{_target_: lightning.pytorch.plugins.MixedPrecision, precision: 16-mixed, device: cpu, "
+      "scaler: "
       "{growth_interval: 5}}]",
       "++trainer.limit_train_batches=10", "++trainer.val_check_interval=1.0", "model.train_ds.batch_size=4"};
   std::vector<std::string> one = half, two = half;

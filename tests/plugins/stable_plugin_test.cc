@@ -69,8 +69,8 @@ TEST_F(StablePlugin, TakesTheStepsOfItsTwin) {
       OptimizerHandle stable = make("stable_adamw", options, ours), cxx = make("adamw", options, theirs);
       for (int step = 0; step < 7; ++step) {
         auto gradients = tensors(type);
-        if (step % 2 == 1) gradients[1] = at::Tensor();                           // none in this step
-        gradients[2] = at::randn({5, 3}, type).t();                               // not contiguous
+        if (step % 2 == 1) gradients[1] = at::Tensor();                                // none in this step
+        gradients[2] = at::randn({5, 3}, type).t();                                    // not contiguous
         if (step == 3) stable.set_option(0, "lr", 0.5), cxx.set_option(0, "lr", 0.5);  // as a schedule does
         stable.step(gradients);
         cxx.step(gradients);
@@ -117,7 +117,8 @@ TEST_F(StablePlugin, RefusesWhatItsTwinRefuses) {
               HasSubstr("at: model.optim.betas[1]"));
   EXPECT_THAT(error_of([&] { make("stable_adamw", {{"momentum", 1}}, {p}); }), HasSubstr("momentum"));
   EXPECT_THAT(error_of([&] { make("stable_adamw", Json::object(), {p, p}); }), HasSubstr("more than one"));
-  EXPECT_THAT(error_of([&] { make("stable_adamw", Json::object(), {at::zeros({2, 3}).t()}); }), HasSubstr("contiguous"));
+  EXPECT_THAT(error_of([&] { make("stable_adamw", Json::object(), {at::zeros({2, 3}).t()}); }),
+              HasSubstr("contiguous"));
   EXPECT_THAT(error_of([&] { make("stable_adamw", Json::object(), {p.to(at::kBFloat16)}); }), HasSubstr("float32"));
   OptimizerHandle optimizer = make("stable_adamw", Json::object(), {p});
   EXPECT_THAT(error_of([&] { optimizer.step({p.to_sparse()}); }), HasSubstr("sparse"));

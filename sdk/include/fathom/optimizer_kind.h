@@ -67,8 +67,8 @@ class OptimizerInterface {
     throw Error(Code::kBadData, "the optimizer keeps no state named '" + key + "'").at(parameter).candidates(known);
   }
   [[noreturn]] static void refuse_state_index(int64_t parameter, size_t count) {
-    throw Error(Code::kBadData, "optimizer state for parameter " + std::to_string(parameter) + " of " +
-                                    std::to_string(count));
+    throw Error(Code::kBadData,
+                "optimizer state for parameter " + std::to_string(parameter) + " of " + std::to_string(count));
   }
 
  private:

@@ -1,5 +1,5 @@
-// Optimizers on libtorch's stable ABI: a plugin built with `fathom_add_plugin(… TORCH stable …)` works with every libtorch
-// from the one it was built for on, while optimizer.h binds a plugin to one version.
+// Optimizers on libtorch's stable ABI: a plugin built with `fathom_add_plugin(… TORCH stable …)` works with every
+// libtorch from the one it was built for on, while optimizer.h binds a plugin to one version.
 //
 //   class SignSgd final : public fathom::stable::Optimizer<SignSgdOptions> {
 //    public:
@@ -14,9 +14,9 @@
 //     }
 //   };
 //
-// Groups, overrides, missing gradients, state and errors are the base class's work, as in optimizer.h. Parameters must be
-// contiguous float32 or float64 CPU tensors. Operations of libtorch are called through torch/csrc/stable/ops.h; those with
-// Scalar arguments cannot be. One thread per object.
+// Groups, overrides, missing gradients, state and errors are the base class's work, as in optimizer.h. Parameters must
+// be contiguous float32 or float64 CPU tensors. Operations of libtorch are called through torch/csrc/stable/ops.h;
+// those with Scalar arguments cannot be. One thread per object.
 #pragma once
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
@@ -58,8 +58,8 @@ struct StateSlot {
   StateKind kind = StateKind::kLikeParameter;
 };
 
-// What one update sees: the parameters of a group that have a gradient in this step, in parallel vectors, all contiguous
-// and of one type per parameter. Gradients must not be changed.
+// What one update sees: the parameters of a group that have a gradient in this step, in parallel vectors, all
+// contiguous and of one type per parameter. Gradients must not be changed.
 struct UpdateBatch {
   std::vector<Tensor> parameters, gradients;
   std::vector<std::vector<Tensor>> state;  // [slot][i], in the order of slots()
@@ -215,7 +215,8 @@ class OptimizerBase : public OptimizerInterface {
       refuse_state(slot.name, group.names[i], std::move(seen), std::move(expected));
     };
     if (slot.kind == StateKind::kStep && (value.kind == FATHOM_VALUE_INT || value.kind == FATHOM_VALUE_REAL)) {
-      torch::stable::fill_(kept, value.kind == FATHOM_VALUE_INT ? static_cast<double>(value.as.integer) : value.as.real);
+      torch::stable::fill_(kept,
+                           value.kind == FATHOM_VALUE_INT ? static_cast<double>(value.as.integer) : value.as.real);
       return;
     }
     if (value.kind != FATHOM_VALUE_TENSOR) fail("a value of another kind", "a tensor");
