@@ -115,7 +115,7 @@ std::vector<Error> find_problems(const config::Node& job, const config::Resolver
                       [](const Json& section, const std::string& key) { parse_options<TrainerOptions>(section, key); });
   checker.own_section("exp_manager",
                       [](const Json& section, const std::string& key) { read_exp_manager_options(section, key); });
-  checker.section(1u << FATHOM_KIND_OPTIMIZER, "model.optim", {"sched", "args"});
+  checker.section(1u << FATHOM_KIND_OPTIMIZER, "model.optim", {"sched", "args", "no_decay"});
   checker.section(1u << FATHOM_KIND_SCHEDULER, "model.optim.sched",
                   {"args", "monitor", "reduce_on_plateau", "max_steps", "interval", "frequency", "iters_per_batch",
                    "t_max_epochs", "t_accumulate_grad_batches", "t_limit_train_batches", "t_num_workers"});

@@ -120,6 +120,7 @@ void Optimization::make_scheduler(const Json& section, const std::string& path, 
     return text;
   }());
   scheduler_ = Handle<fathom_scheduler_v1>(create_object(1u << FATHOM_KIND_SCHEDULER, plan.section, path, context));
+  schedule_path_ = path;
   interval_ = plan.interval ? *plan.interval : to_string(scheduler_.vtable().interval(scheduler_.self()));
   frequency_ = plan.frequency;
   monitor_ = plan.monitor;
@@ -130,7 +131,12 @@ void Optimization::make_scheduler(const Json& section, const std::string& path, 
 void Optimization::apply_rates(const double* monitor) {
   const fathom_schedule_step at = {
       sizeof(fathom_schedule_step), schedule_step_, base_rates_.data(), rates_.data(), group_count_, monitor};
-  check(scheduler_.vtable().rates(scheduler_.self(), &at, next_rates_.data()));
+  try {
+    check(scheduler_.vtable().rates(scheduler_.self(), &at, next_rates_.data()));
+  } catch (Error& error) {
+    error.locate(schedule_path_);
+    throw;
+  }
   for (size_t group = 0; group < group_count_; ++group) {
     check(optimizer_.vtable().set_option(optimizer_.self(), group, to_abi("lr"), next_rates_[group]));
   }
@@ -258,9 +264,15 @@ void Optimization::load_optimizer_state(const PickleValue& saved, const std::str
       const fathom_named_value named = {to_abi(name.as_string()), item.to_abi(arena)};
       try {
         check(optimizer_.vtable().load_state(optimizer_.self(), target->second, &named));
-      } catch (Error& error) {
-        error.locate(source + ": optimizer_states");
-        throw;
+      } catch (const Error& error) {
+        throw Error(error.code(), error.message() + " (" + class_name_ + ", parameter " + error.where() + ")")
+            .at(source)
+            .seen(error.seen())
+            .expected(error.expected())
+            .candidates(error.candidates())
+            .next(
+                "resume with the optimizer and model the checkpoint was saved with, or start from its weights with "
+                "init_from_ptl_ckpt");
       }
     }
   }

@@ -66,7 +66,7 @@ class Optimization {
   Handle<fathom_optimizer_v1> optimizer_;
 
   Handle<fathom_scheduler_v1> scheduler_;
-  std::string interval_ = "step", monitor_ = "val_loss";
+  std::string schedule_path_, interval_ = "step", monitor_ = "val_loss";
   int64_t frequency_ = 1;
   bool needs_monitor_ = false;
   int64_t schedule_step_ = 0;  // PyTorch's last_epoch

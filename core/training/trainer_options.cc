@@ -66,7 +66,7 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("gradient_clip_val", &T::gradient_clip_val, "largest gradient norm (or value); null or 0 is off");
   o("gradient_clip_algorithm", &T::gradient_clip_algorithm, "norm or value");
   o("scale_partial_accumulation", &T::scale_partial_accumulation,
-    "scale the last, shorter window of an epoch by its own length (Lightning divides by the full length)");
+    "the last, shorter window of an epoch is scaled by its own length; false: by the full one, as in Lightning");
   o("logger", &T::logger, "true, false, or logger sections");
   o("callbacks", &T::callbacks, "list of callback sections");
   o("enable_checkpointing", &T::enable_checkpointing, "add a ModelCheckpoint when none is configured");

@@ -36,7 +36,7 @@ struct TrainerOptions {
   std::optional<std::string> gradient_clip_algorithm;
   // True scales the last, shorter accumulation window of an epoch by its own length; false divides by
   // accumulate_grad_batches always, as Lightning does.
-  bool scale_partial_accumulation = false;
+  bool scale_partial_accumulation = true;
 
   Json logger = true;
   Json callbacks = nullptr;

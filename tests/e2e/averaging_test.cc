@@ -123,6 +123,69 @@ TEST_F(Scaling, Float16FindsItsScaleAndGoesOnFromItAfterAResume) {
   EXPECT_TRUE(final_weights("resumed") == final_weights("whole"));
 }
 
+TEST_F(Scaling, AShortAccumulationWindowCountsByItsOwnLengthUnlessLightningsRuleIsAsked) {
+  const auto weights_of = [&](const char* name, const std::vector<std::string>& more) {
+    std::vector<std::string> all = {"model.optim.name=sgd",
+                                    "~model.optim.betas",
+                                    "~model.optim.sched",
+                                    "++trainer.limit_train_batches=1",
+                                    "++trainer.val_check_interval=1.0",
+                                    "trainer.max_epochs=1"};
+    all.insert(all.end(), more.begin(), more.end());
+    const Result result = run(words(name, all));
+    EXPECT_EQ(result.status, 0) << result.err;
+    return final_weights(name);
+  };
+  const auto one = weights_of("one", {});
+  EXPECT_TRUE(weights_of("short", {"++trainer.accumulate_grad_batches=4"}) == one);
+  EXPECT_FALSE(weights_of("lightning", {"++trainer.accumulate_grad_batches=4",
+                                        "++trainer.scale_partial_accumulation=false"}) == one);
+}
+
+TEST_F(Scaling, BiasesAndNormsGoWithoutDecayOnRequest) {
+  // With a rate of zero for all but the decay nothing but the decay could change a weight: lr * decay = 0.5.
+  const auto norms_of = [&](const char* name, const std::vector<std::string>& more) {
+    std::vector<std::string> all = {"model.optim.name=adamw",
+                                    "model.optim.lr=1e-6",
+                                    "model.optim.weight_decay=5e5",
+                                    "~model.optim.sched",
+                                    "++trainer.limit_train_batches=1",
+                                    "++trainer.val_check_interval=1.0",
+                                    "trainer.max_epochs=1"};
+    all.insert(all.end(), more.begin(), more.end());
+    const Result result = run(words(name, all));
+    EXPECT_EQ(result.status, 0) << result.err;
+    std::map<std::string, float> first;
+    for (const auto& [key, bytes] : final_weights(name)) {
+      if (bytes.size() >= sizeof(float)) first[key] = *reinterpret_cast<const float*>(bytes.data());
+    }
+    return first;
+  };
+  const std::string norm = "encoder.encoder.0.mconv.2.weight";
+  const auto all = norms_of("all", {});
+  ASSERT_TRUE(all.contains(norm)) << all.begin()->first;
+  EXPECT_NEAR(all.at(norm), 0.5, 1e-3) << "a norm's weight starts at 1";
+  const auto some = norms_of("some", {"+model.optim.no_decay=[bias, norm]"});
+  EXPECT_NEAR(some.at(norm), 1, 1e-3);
+  for (const auto& [key, value] : all) {
+    if (key.ends_with("conv.weight")) EXPECT_EQ(some.at(key), value) << key;
+  }
+}
+
+TEST_F(Scaling, StateOfAnotherOptimizerIsRefusedWithFileParameterAndShapes) {
+  ASSERT_EQ(run(words("run", {"trainer.max_epochs=1"})).status, 0);
+  const std::string checkpoint = file_of("run", "-last.ckpt");
+  const Result adam = run(words("adam", {"+ckpt_path='" + checkpoint + "'", "model.optim.name=adam"}));
+  EXPECT_EQ(adam.status, 65) << adam.err;
+  for (const std::string& part : {std::string("exp_avg_sq"), std::string("mconv.0.conv.weight"), checkpoint,
+                                  std::string("seen: shape []"), std::string("init_from_ptl_ckpt")})
+    EXPECT_NE(adam.err.find(part), std::string::npos) << part << " not in\n" << adam.err;
+  const Result sgd =
+      run(words("sgd", {"+ckpt_path='" + checkpoint + "'", "model.optim.name=sgd", "~model.optim.betas"}));
+  EXPECT_EQ(sgd.status, 65) << sgd.err;
+  EXPECT_NE(sgd.err.find("momentum_buffer"), std::string::npos) << "the names it does keep\n" << sgd.err;
+}
+
 TEST_F(Scaling, StepsWithNonFiniteGradientsAreLeftOutOnRequest) {
   // One step of this size and every gradient after it is infinite or none.
   const std::vector<std::string> wild = {"trainer.max_epochs=1", "++model.optim.lr=1e30", "~model.optim.sched",
