@@ -229,9 +229,28 @@ void Trainer::load_optimizer(const PickleValue& file, const std::string& path) {
   optimization_->load_optimizer_state(wrapped != nullptr ? *wrapped : optimizers[0], path);
 }
 
-// From the file itself, or, if NeMo wrote it, from its twin. A file of averages is taken for the weights, as in NeMo.
+// From our entry in the file, or where NeMo keeps it: in the optimizer's state of the file, or of its twin. A file of
+// averages is taken for the weights, as in NeMo.
 void Trainer::load_average(const PickleValue& file, const std::string& path) {
   constexpr std::string_view kEnding = ".ckpt", kTwinEnding = "-EMA.ckpt";
+  const auto wrapped = [](const PickleValue& checkpoint) -> const PickleValue* {
+    const auto& optimizers = checkpoint.at("optimizer_states").items();
+    return !optimizers.empty() && optimizers[0].find("ema") != nullptr ? &optimizers[0] : nullptr;
+  };
+  const auto restore = [&](int64_t step, const std::vector<at::Tensor>& averages, const std::string& source) {
+    try {
+      average_->restore(step, averages);
+    } catch (Error& error) {
+      error.locate(source);
+      throw;
+    }
+  };
+  const auto restore_wrapped = [&](const PickleValue& state, const std::string& source) {
+    std::vector<at::Tensor> averages;
+    for (const PickleValue& value : state.at("ema").items()) averages.push_back(checkpoint::to_tensor(value));
+    restore(state.at("current_step").as_int(), averages, source);
+  };
+
   const PickleValue* fathom = file.find("fathom");
   if (const PickleValue* own = fathom != nullptr ? fathom->find("ema") : nullptr) {
     std::map<std::string, at::Tensor> by_name;
@@ -243,12 +262,13 @@ void Trainer::load_average(const PickleValue& file, const std::string& path) {
         throw Error(Code::kBadData, "the file has no average of a parameter of this model").at(path).expected(name);
       averages.push_back(found->second);
     }
-    return average_->restore(own->at("current_step").as_int(), averages);
+    return restore(own->at("current_step").as_int(), averages, path);
   }
   if (path.ends_with(kTwinEnding)) {
     log_info("restore", "{}: averaged weights; they are the weights now, and a new average starts from them", path);
     return average_->restart();
   }
+  if (const PickleValue* state = wrapped(file)) return restore_wrapped(*state, path);
   const std::string twin =
       path.ends_with(kEnding) ? path.substr(0, path.size() - kEnding.size()) + std::string(kTwinEnding) : "";
   if (twin.empty() || !std::filesystem::exists(twin)) {
@@ -257,14 +277,12 @@ void Trainer::load_average(const PickleValue& file, const std::string& path) {
         .expected(twin.empty() ? "a checkpoint of a run with an average" : twin)
         .next("set exp_manager.ema.enable=false, or start a new run from the weights with init_from_ptl_ckpt");
   }
-  const PickleValue state = checkpoint::load_torch_file(twin);
-  const auto& optimizers = state.at("optimizer_states").items();
-  if (optimizers.empty() || optimizers[0].find("ema") == nullptr)
+  const PickleValue averaged = checkpoint::load_torch_file(twin);
+  const PickleValue* state = wrapped(averaged);
+  if (state == nullptr)
     throw Error(Code::kBadData, "holds no averaged weights").at(twin).expected("optimizer_states[0]['ema']");
-  std::vector<at::Tensor> averages;
-  for (const PickleValue& value : optimizers[0].at("ema").items()) averages.push_back(checkpoint::to_tensor(value));
-  average_->restore(optimizers[0].at("current_step").as_int(), averages);
-  load_optimizer(state, twin);
+  restore_wrapped(*state, twin);
+  load_optimizer(averaged, twin);
 }
 
 void Trainer::load_checkpoint(const std::string& path) {
