@@ -19,17 +19,29 @@ class Checker {
   Checker(const config::Node& job, const config::Node& resolved, const config::ResolverRegistry& resolvers)
       : job_(job), resolved_(resolved), resolvers_(resolvers) {}
 
-  // `own`: keys that the trainer reads, not the component.
-  void section(uint32_t kinds, const std::string& key, const std::vector<std::string>& own) {
+  // `own`: keys that the trainer reads, not the component. `implied`: the component of a section that names none.
+  void section(uint32_t kinds, const std::string& key, const std::vector<std::string>& own,
+               const std::string& implied = "") {
     const config::Node* node = config::find_path(resolved_, key);
     if (node == nullptr || !node->is_map()) return;
-    config::Node given = *node;
-    for (const auto& name : own) given.erase(config::Key(name));
+    Json given(config::to_json(*node));
+    for (const auto& name : own) given.erase(name);
+    if (!implied.empty() && !given.contains("_target_") && !given.contains("name")) given["name"] = implied;
     component(kinds, given, key);
   }
-  void component(uint32_t kinds, const config::Node& node, const std::string& key) {
-    for (auto& error : plugins::registry().validate_section(kinds, Json(config::to_json(node)), key, locate()))
-      add(std::move(error));
+  void component(uint32_t kinds, const Json& given, const std::string& key) {
+    for (auto& error : plugins::registry().validate_section(kinds, given, key, locate())) add(std::move(error));
+  }
+  // A list or map of sections, each of which names its component.
+  void sections(uint32_t kinds, const std::string& key) {
+    const config::Node* node = config::find_path(resolved_, key);
+    if (node == nullptr) return;
+    const Json given(config::to_json(*node));
+    if (given.is_array()) {
+      for (size_t i = 0; i < given.size(); ++i) component(kinds, given[i], key + "[" + std::to_string(i) + "]");
+    } else if (given.is_object()) {
+      for (const auto& [name, one] : given.items()) component(kinds, one, key + "." + name);
+    }
   }
   template <typename Read>
   void own_section(const std::string& key, Read&& read) {
@@ -48,7 +60,7 @@ class Checker {
       const std::string path = config::join_full_key(key, name);
       if (!child.is_map()) continue;
       if (child.find("_target_") != nullptr && path != "model.optim")
-        component(kAnyModule, child, path);
+        component(kAnyModule, Json(config::to_json(child)), path);
       else
         children(child, path);
     }
@@ -115,6 +127,14 @@ std::vector<Error> find_problems(const config::Node& job, const config::Resolver
                       [](const Json& section, const std::string& key) { parse_options<TrainerOptions>(section, key); });
   checker.own_section("exp_manager",
                       [](const Json& section, const std::string& key) { read_exp_manager_options(section, key); });
+  constexpr uint32_t kCallback = 1u << FATHOM_KIND_CALLBACK;
+  const config::Node* averaged = config::find_path(resolved, "exp_manager.ema.enable");
+  if (averaged != nullptr && Json(config::to_json(*averaged)) == true)
+    checker.section(kCallback, "exp_manager.ema", {"enable"}, "EMA");
+  checker.section(kCallback, "exp_manager.checkpoint_callback_params", {}, "NeMoModelCheckpoint");
+  checker.section(kCallback, "exp_manager.early_stopping_callback_params", {}, "EarlyStopping");
+  checker.section(kCallback, "exp_manager.step_timing_kwargs", {}, "TimingCallback");
+  checker.sections(kCallback, "trainer.callbacks");
   checker.section(1u << FATHOM_KIND_OPTIMIZER, "model.optim", {"sched", "args", "no_decay"});
   checker.section(1u << FATHOM_KIND_SCHEDULER, "model.optim.sched",
                   {"args", "monitor", "reduce_on_plateau", "max_steps", "interval", "frequency", "iters_per_batch",

@@ -198,7 +198,7 @@ std::string find_resume_checkpoint(const ExpManagerOptions& o, const std::string
   return "";
 }
 
-RunFolder open_run_folder(const ExpManagerOptions& o, const std::string& now) {
+RunFolder plan_run_folder(const ExpManagerOptions& o, const std::string& now) {
   RunFolder run;
   run.name = o.name.value_or("default");
   if (o.explicit_log_dir) {
@@ -233,23 +233,31 @@ RunFolder open_run_folder(const ExpManagerOptions& o, const std::string& now) {
   } else if (o.resume_if_exists) {
     run.resume_from = find_resume_checkpoint(o, run.checkpoint_dir);
   }
+  return run;
+}
+
+void make_run_folder(const ExpManagerOptions& o, const RunFolder& run) {
   create_directories(run.log_dir);
   set_aside_earlier_files(run.log_dir);
   if (o.files_to_copy) {
     for (const auto& file : *o.files_to_copy)
       write_file_atomically(run.log_dir + "/" + fs::path(file).filename().string(), read_file(file));
   }
+}
+
+RunFolder open_run_folder(const ExpManagerOptions& o, const std::string& now) {
+  const RunFolder run = plan_run_folder(o, now);
+  make_run_folder(o, run);
   return run;
 }
 
-RunFolder open_lightning_folder(const std::string& root) {
+RunFolder plan_lightning_folder(const std::string& root) {
   RunFolder run;
   run.name = "lightning_logs";
   const fs::path base = fs::absolute(fs::path(root) / run.name).lexically_normal();
   run.version = "version_" + std::to_string(next_number(base, "version_"));
   run.log_dir = base / run.version;
   run.checkpoint_dir = run.log_dir + "/checkpoints";
-  create_directories(run.log_dir);
   return run;
 }
 

@@ -50,12 +50,16 @@ struct RunFolder {
   std::string resume_from;  // checkpoint to go on from, or ""
 };
 
-// Decides the folder, makes it, looks for what to resume from, and moves the plain files of an earlier run in the same
-// folder into run_N (metrics and events, which a resumed run continues, stay). `now` = "%Y-%m-%d_%H-%M-%S".
+// Decides the folder and what to resume from; writes nothing. `now` = "%Y-%m-%d_%H-%M-%S".
+RunFolder plan_run_folder(const ExpManagerOptions& options, const std::string& now);
+// Makes it, with files_to_copy, and moves the plain files of an earlier run in the same folder into run_N (metrics and
+// events, which a resumed run continues, stay).
+void make_run_folder(const ExpManagerOptions& options, const RunFolder& run);
+// Both.
 RunFolder open_run_folder(const ExpManagerOptions& options, const std::string& now);
 
-// Without an exp_manager section: Lightning's <root>/lightning_logs/version_N.
-RunFolder open_lightning_folder(const std::string& root);
+// Without an exp_manager section: Lightning's <root>/lightning_logs/version_N, which is not made yet.
+RunFolder plan_lightning_folder(const std::string& root);
 
 // The checkpoint a resumed run takes: `*end.ckpt` and `*last.ckpt` below `folder`, by NeMo's rules; unfinished ones
 // (with an -unfinished marker beside them) are passed over.

@@ -327,15 +327,20 @@ void run_training(const RunRequest& request, RunSummary& summary) {
 
   parts.skip_nan_grad = skip_nan_grad(model_config);
 
-  // Everything that can be wrong with the input has been said: from here on files are written.
-  const RunFolder run = manager ? open_run_folder(*manager, timestamp())
-                                : open_lightning_folder(trainer_options.default_root_dir.value_or("."));
+  const RunFolder run = manager ? plan_run_folder(*manager, timestamp())
+                                : plan_lightning_folder(trainer_options.default_root_dir.value_or("."));
+  parts.callbacks = make_callbacks(trainer_options, manager ? &*manager : nullptr, run, !parts.validation.empty());
+
+  // What can be wrong with the input has been said: from here on files are written.
+  if (manager)
+    make_run_folder(*manager, run);
+  else
+    create_directories(run.log_dir);
   note_run(request, run);
   summary.log_dir = run.log_dir;
   log_info("experiment", "run folder {}", run.log_dir);
 
   parts.loggers = make_loggers(config, parts, trainer_options, manager ? &*manager : nullptr, run);
-  parts.callbacks = make_callbacks(trainer_options, manager ? &*manager : nullptr, run, !parts.validation.empty());
   parts.optim = model_config.contains("optim") ? model_config["optim"] : Json(nullptr);
   parts.optim_param_groups =
       model_config.contains("optim_param_groups") ? model_config["optim_param_groups"] : Json(nullptr);

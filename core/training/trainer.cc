@@ -208,6 +208,7 @@ bool Trainer::gradients_usable() {
   if (scaler_) {
     const double scale = scaler_->scale();
     usable = scaler_->unscale(optimization_->parameters());
+    gradient_norm_known_ = false;  // what was asked for after the backward pass is of scaled gradients
     scaler_->update(usable);
     train_metrics_.log(Hook::kTrainStep, "loss_scale", nullptr, scale, FATHOM_METRIC_ON_STEP, 1);
   }

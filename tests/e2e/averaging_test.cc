@@ -88,6 +88,7 @@ TEST_F(Averaging, BadOptionsAreToldByTheirKey) {
     EXPECT_NE(result.status, 0) << bad.word;
     EXPECT_NE(result.err.find(bad.key), std::string::npos) << bad.word << "\n" << result.err;
     EXPECT_NE(result.err.find(bad.says), std::string::npos) << bad.word << "\n" << result.err;
+    EXPECT_FALSE(fs::exists(folder_ + "/run")) << bad.word << ": a refused run leaves nothing behind";
   }
 }
 
