@@ -226,14 +226,12 @@ bool NeMoModelCheckpoint::may_remove(Trainer&, const std::string& previous, cons
 
 void NeMoModelCheckpoint::save_nemo(Trainer& trainer, const std::string& path) {
   const std::string twin = twin_of(nemo_path());
-  if (!trainer.has_average()) {
-    // nothing to add
-  } else if (path.empty()) {
+  if (trainer.has_average() && path.empty()) {
     trainer.use_average(true);
     trainer.save_nemo(twin);
     trainer.use_average(false);
-  } else if (const std::string averages = twin_of(path); fs::exists(averages)) {
-    trainer.load_weights(averages);
+  } else if (trainer.has_average() && fs::exists(twin_of(path))) {
+    trainer.load_weights(twin_of(path));
     trainer.save_nemo(twin);
     trainer.load_weights(path);
   }
