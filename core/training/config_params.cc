@@ -130,11 +130,6 @@ Json params_with(const ParamsClass& params, const Json& overrides) {
     }
     out[key] = value;
   }
-  for (const auto& [key, value] : out.items()) {
-    if (value == "???")
-      throw Error(Code::kFailed, "'" + key + "' of " + params.class_name + " is mandatory")
-          .next("give a value for " + key);
-  }
   return out;
 }
 

@@ -14,8 +14,9 @@ namespace fathom::training {
 struct ParamsClass {
   std::string registered;  // "adam_params", "CosineAnnealingParams"; empty when it has a class path only
   std::string class_name;  // "AdamParams"
-  Json fields;             // name -> default; the text "???" for a field without one
+  Json fields;             // name -> default; kMissing for a field without one
 };
+inline constexpr const char* kMissing = "???";  // OmegaConf's mandatory value
 
 // In NeMo's order of registration.
 const std::vector<ParamsClass>& optimizer_params();
@@ -26,7 +27,7 @@ const ParamsClass& find_params(const std::vector<ParamsClass>& list, const std::
 // By class path ("nemo.core.config.AdamParams", also with a module between); null when it is none of them.
 const ParamsClass* find_params_by_path(const std::vector<ParamsClass>& list, std::string_view path);
 
-// The fields with overrides; an override that is no field, or a field left without a value, is an Error (kFailed).
+// The fields with overrides; an override that is no field is an Error (kFailed). A field may stay kMissing.
 Json params_with(const ParamsClass& params, const Json& overrides);
 
 }  // namespace fathom::training

@@ -41,12 +41,37 @@ Json without(Json section, std::initializer_list<const char*> keys) {
 
 bool given(const Json& section, const char* key) { return section.contains(key) && !section[key].is_null(); }
 
+// NeMo's maybe_update_config_version: `cls` is an old spelling of `_target_`, and what stands below `params` belongs
+// beside it.
+Json updated(Json section) {
+  if (!section.is_object()) return section;
+  if (section.contains("cls") && !section.contains("_target_")) {
+    section["_target_"] = Json(section["cls"]);
+    section.erase("cls");
+  }
+  if (section.contains("params") && (section["params"].is_object() || section["params"].is_null())) {
+    const Json params = section["params"];
+    section.erase("params");
+    for (const auto& [key, value] : params.items()) section[key] = value;
+  }
+  for (const auto& [key, value] : section.items()) value = updated(value);
+  return section;
+}
+
+void need_values(const Json& options, const std::string& where) {
+  for (const auto& [key, value] : options.items()) {
+    if (value == kMissing)
+      throw Error(Code::kFailed, "'" + key + "' is mandatory").at(where).next("give a value for " + key);
+  }
+}
+
 }  // namespace
 
-Json parse_optimizer_args(const std::string& optimizer_name, const Json& args) {
-  if (args.is_null()) return Json::object();
-  if (!args.is_object())
-    throw Error(Code::kFailed, "the optimizer's args must be a map").at("optim.args").seen(args.dump());
+Json parse_optimizer_args(const std::string& optimizer_name, const Json& given_args) {
+  if (given_args.is_null()) return Json::object();
+  if (!given_args.is_object())
+    throw Error(Code::kFailed, "the optimizer's args must be a map").at("optim.args").seen(given_args.dump());
+  const Json args = updated(given_args);
   if (args.contains("_target_")) {
     const std::string path = text_of(args["_target_"], "_target_");
     const ParamsClass* params = find_params_by_path(optimizer_params(), path);
@@ -61,12 +86,13 @@ Json parse_optimizer_args(const std::string& optimizer_name, const Json& args) {
   const std::string name = text_of(args["name"], "name");
   const ParamsClass& params =
       find_params(optimizer_params(), name == "auto" ? optimizer_name + "_params" : name, "optimizer");
-  if (!args.contains("params")) return params_with(params, without(args, {"name"}));
-  return params_with(params, args["params"].is_null() ? Json::object() : args["params"]);
+  return params_with(params, without(args, {"name"}));
 }
 
-OptimizerPlan plan_optimizer(const Json& optim) {
-  if (!optim.is_object()) throw Error(Code::kFailed, "the optim section must be a map").at("optim").seen(optim.dump());
+OptimizerPlan plan_optimizer(const Json& section) {
+  if (!section.is_object())
+    throw Error(Code::kFailed, "the optim section must be a map").at("optim").seen(section.dump());
+  const Json optim = updated(section);
   OptimizerPlan plan;
   plan.sched = optim.contains("sched") ? optim["sched"] : Json(nullptr);
   std::string short_name;  // what `name: auto` looks up
@@ -81,6 +107,7 @@ OptimizerPlan plan_optimizer(const Json& optim) {
   plan.options = optim.contains("args") ? parse_optimizer_args(short_name, optim["args"])
                                         : without(optim, {"name", "cls", "_target_", "lr", "sched", "no_decay"});
   if (given(optim, "lr")) plan.options["lr"] = optim["lr"];
+  need_values(plan.options, "optim");
   return plan;
 }
 
@@ -110,16 +137,17 @@ int64_t compute_max_steps(int64_t max_epochs, int64_t accumulate_grad_batches, c
   return static_cast<int64_t>(std::ceil(steps / static_cast<double>(accumulate_grad_batches))) * max_epochs;
 }
 
-SchedulePlan plan_lr_scheduler(const Json& sched, const std::optional<TrainLoaderSize>& loader,
+SchedulePlan plan_lr_scheduler(const Json& section, const std::optional<TrainLoaderSize>& loader,
                                const std::string& config_path) {
   SchedulePlan plan;
   const auto none = [&](const char* reason) {
     plan.reason = reason;
     return plan;
   };
-  if (sched.is_null()) return none("there is no sched section");
-  if (!sched.is_object())
-    throw Error(Code::kFailed, "the sched section must be a map").at(config_path).seen(sched.dump());
+  if (section.is_null()) return none("there is no sched section");
+  if (!section.is_object())
+    throw Error(Code::kFailed, "the sched section must be a map").at(config_path).seen(section.dump());
+  const Json sched = updated(section);
 
   Json args = sched.contains("args")
                   ? sched["args"]
@@ -136,6 +164,10 @@ SchedulePlan plan_lr_scheduler(const Json& sched, const std::optional<TrainLoade
     if (const ParamsClass* params = find_params_by_path(scheduler_params(), name)) {
       args = params_with(*params, args);
       name = params->class_name.substr(0, params->class_name.find("Params"));
+    } else if (name.starts_with("nemo.core.config.")) {
+      throw Error(Code::kFailed, "'" + name + "' is no parameter class of a scheduler")
+          .at(config_path + ".args._target_")
+          .expected("one such as nemo.core.config.CosineAnnealingParams");
     }  // else a scheduler's own class path
   } else if (given(sched, "name")) {
     name = text_of(sched["name"], "name");
@@ -144,15 +176,17 @@ SchedulePlan plan_lr_scheduler(const Json& sched, const std::optional<TrainLoade
   }
   if (args.contains("name")) {
     const std::string params = text_of(args["name"], "name");
-    if (args.contains("params")) {
+    if (args.size() > 1) {
       log_warning("training",
-                  "{}.args.params has no effect, as in NeMo: write the scheduler's options into the section itself",
+                  "what stands beside {}.args.name has no effect, as in NeMo: write the scheduler's options into the "
+                  "section itself",
                   config_path);
     }
     args = find_params(scheduler_params(), params == "auto" ? name + "Params" : params, "scheduler").fields;
   }
   plan.section = {{"name", name}};
   args.erase("max_steps");
+  need_values(args, config_path);
   for (const auto& [key, value] : args.items()) plan.section[key] = value;
   if (given(sched, "monitor")) plan.monitor = text_of(sched["monitor"], "monitor");
 

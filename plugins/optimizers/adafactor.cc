@@ -70,7 +70,8 @@ class Adafactor final : public Optimizer<AdafactorOptions> {
       const double lr = rate(o, step, size);
       o.lr = lr;
       const double beta2 = 1 - std::pow(step, o.decay_rate);
-      if (o.beta1 || !p.is_contiguous() || !b.gradients[i].is_contiguous() || p.numel() == 0)
+      // With a positive decay_rate the moments can be negative, and their roots NaN: the plain way tells which.
+      if (o.beta1 || beta2 < 0 || !p.is_contiguous() || !b.gradients[i].is_contiguous() || p.numel() == 0)
         update_plain(o, b, i, beta2, lr);
       else
         update_fused(o, b, i, beta2, lr);

@@ -38,28 +38,27 @@ class Adan final : public Optimizer<AdanOptions> {
     return {{"exp_avg"}, {"exp_avg_sq"}, {"exp_avg_diff"}, {"neg_pre_grad", StateKind::kOwn}};
   }
   bool keeps_group_step() const override { return true; }
-  // The norm is that of all groups, and the limit that of the optimizer. NeMo sums it in float32.
+  // The norm is that of all groups, the limit that of the optimizer, and eps the last group's, as in NeMo, which sums
+  // in float32. The root is libtorch's, whose last bit is not always that of std::sqrt.
   bool wants_all_gradients() const override { return defaults().max_grad_norm > 0; }
   void before_step(const std::vector<const at::Tensor*>& gradients) override {
     float squares = 0;
     for (const at::Tensor* gradient : gradients) squares += static_cast<float>(sum_of_squares(*gradient));
-    norm_ = std::sqrt(squares);
+    const float norm = at::full({1}, squares, at::kFloat).sqrt_().item<float>();
+    const auto limit = static_cast<float>(defaults().max_grad_norm);
+    clip_ = std::min(1.0f, limit / (norm + static_cast<float>(options(group_count() - 1).eps)));
   }
   void update(AdanOptions& o, UpdateBatch& b) override {
     const auto step = static_cast<double>(b.group_steps);
-    float clip = 1;
-    if (wants_all_gradients()) {
-      clip = std::min(1.0f, static_cast<float>(defaults().max_grad_norm) / (norm_ + static_cast<float>(o.eps)));
-    }
     const double correction1 = 1 - std::pow(o.betas[0], step), correction2 = 1 - std::pow(o.betas[1], step);
     const double correction3 = std::sqrt(1 - std::pow(o.betas[2], step)), decay = o.lr * o.weight_decay;
     for (size_t i = 0; i < b.size(); ++i) {
       at::Tensor& before = b.state[3][i];
-      if (!before.defined() || b.group_steps == 1) before = b.gradients[i].mul(-static_cast<double>(clip));
+      if (!before.defined() || b.group_steps == 1) before = b.gradients[i].mul(-static_cast<double>(clip_));
       dispatch(b.parameters[i], [&](auto zero) {
         using T = decltype(zero);
         run(AdanKernel<T>{data<T>(b.parameters[i]), data<T>(b.state[0][i]), data<T>(b.state[1][i]),
-                          data<T>(b.state[2][i]), data<T>(before), values<T>(b.gradients[i]), T(clip),
+                          data<T>(b.state[2][i]), data<T>(before), values<T>(b.gradients[i]), T(clip_),
                           Decay<T>(o.betas[0]), Decay<T>(o.betas[1]), Decay<T>(o.betas[2]), T(o.eps),
                           T(1 / correction3), T(o.lr / correction1), T(o.lr * o.betas[1] / correction2),
                           T(o.no_prox ? 1 - decay : 1.0), T(o.no_prox ? 1.0 : 1 / (1 + decay))},
@@ -69,7 +68,7 @@ class Adan final : public Optimizer<AdanOptions> {
   }
 
  private:
-  float norm_ = 0;
+  float clip_ = 1;
 };
 
 }  // namespace

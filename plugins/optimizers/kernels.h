@@ -16,6 +16,12 @@ struct Decay {
   explicit Decay(double factor) : keep(static_cast<T>(factor)), take(static_cast<T>(1 - factor)) {}
 };
 
+// As in PyTorch, no decay does not read the parameter: one that is infinite or NaN stays out of the state.
+template <typename T>
+__attribute__((always_inline)) inline T with_decay(T gradient, T weight_decay, T p) {
+  return weight_decay == 0 ? gradient : gradient + weight_decay * p;
+}
+
 #define FATHOM_ELEMENT __attribute__((always_inline)) inline void operator()(int64_t i) const
 
 template <typename T>
@@ -24,7 +30,7 @@ struct NovogradKernel {  // g / denominator (+ decay * p) (* scale) goes into th
   const T* g;
   T inverse, weight_decay, scale, beta1, lr;  // inverse = 1 / denominator; lr 0: the momentum only
   FATHOM_ELEMENT {
-    const T gradient = (g[i] * inverse + weight_decay * p[i]) * scale;
+    const T gradient = with_decay(g[i] * inverse, weight_decay, p[i]) * scale;
     exp_avg[i] = beta1 * exp_avg[i] + gradient;
     p[i] -= lr * exp_avg[i];
   }
@@ -38,7 +44,7 @@ struct AdadeltaKernel {
   Decay<T> rho;
   T eps, lr;
   FATHOM_ELEMENT {
-    const T gradient = sign * g[i] + weight_decay * p[i];
+    const T gradient = with_decay(sign * g[i], weight_decay, p[i]);
     square_avg[i] = rho.keep * square_avg[i] + rho.take * gradient * gradient;
     const T delta = std::sqrt(acc_delta[i] + eps) / std::sqrt(square_avg[i] + eps) * gradient;
     acc_delta[i] = rho.keep * acc_delta[i] + rho.take * delta * delta;
@@ -54,7 +60,7 @@ struct AdamaxKernel {
   Decay<T> beta1;
   T beta2, eps, step_size;
   FATHOM_ELEMENT {
-    const T gradient = sign * g[i] + weight_decay * p[i];
+    const T gradient = with_decay(sign * g[i], weight_decay, p[i]);
     exp_avg[i] += beta1.take * (gradient - exp_avg[i]);
     const T decayed = beta2 * exp_inf[i], size = std::abs(gradient) + eps;
     exp_inf[i] = decayed > size || decayed != decayed ? decayed : size;  // a NaN on either side stays one
@@ -70,7 +76,7 @@ struct RmspropKernel {
   Decay<T> alpha;
   T eps, momentum, lr;
   FATHOM_ELEMENT {
-    const T gradient = sign * g[i] + weight_decay * p[i];
+    const T gradient = with_decay(sign * g[i], weight_decay, p[i]);
     square_avg[i] = alpha.keep * square_avg[i] + alpha.take * gradient * gradient;
     T mean_square = square_avg[i];
     if (grad_avg != nullptr) {
@@ -128,7 +134,7 @@ struct RadamKernel {
   T eps, step_size, sqrt_correction2;
   bool rectified;  // the variance is tractable
   FATHOM_ELEMENT {
-    const T value = shrink * p[i], gradient = sign * g[i] + weight_decay * value;
+    const T value = shrink * p[i], gradient = with_decay(sign * g[i], weight_decay, value);
     exp_avg[i] += beta1.take * (gradient - exp_avg[i]);
     exp_avg_sq[i] = beta2.keep * exp_avg_sq[i] + beta2.take * gradient * gradient;
     const T adaptive = rectified ? sqrt_correction2 / (std::sqrt(exp_avg_sq[i]) + eps) : T(1);
@@ -144,7 +150,7 @@ struct NadamKernel {
   Decay<T> beta1, beta2;
   T eps, correction2, gradient_size, momentum_size;
   FATHOM_ELEMENT {
-    const T value = shrink * p[i], gradient = sign * g[i] + weight_decay * value;
+    const T value = shrink * p[i], gradient = with_decay(sign * g[i], weight_decay, value);
     exp_avg[i] += beta1.take * (gradient - exp_avg[i]);
     exp_avg_sq[i] = beta2.keep * exp_avg_sq[i] + beta2.take * gradient * gradient;
     const T denominator = std::sqrt(exp_avg_sq[i] / correction2) + eps;
@@ -158,7 +164,7 @@ struct AsgdKernel {
   const T* g;
   T sign, weight_decay, shrink, eta, mu;  // mu 1: the average is the parameter
   FATHOM_ELEMENT {
-    const T gradient = sign * g[i] + weight_decay * p[i];
+    const T gradient = with_decay(sign * g[i], weight_decay, p[i]);
     const T value = shrink * p[i] - eta * gradient;
     p[i] = value;
     ax[i] = mu == 1 ? value : ax[i] + (value - ax[i]) * mu;
@@ -203,7 +209,7 @@ struct SgdKernel {
   T sign, weight_decay, keep, take, momentum, lr;  // buffer = keep * buffer + take * gradient
   bool nesterov;
   FATHOM_ELEMENT {
-    const T gradient = sign * g[i] + weight_decay * p[i];
+    const T gradient = with_decay(sign * g[i], weight_decay, p[i]);
     T update = gradient;
     if (buffer != nullptr) {
       buffer[i] = keep * buffer[i] + take * gradient;

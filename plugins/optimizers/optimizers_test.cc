@@ -273,6 +273,48 @@ TEST_F(OptimizersTest, LetsNotANumberThrough) {
   }
 }
 
+// Without decay the parameter is not read, as in PyTorch: one that is no number stays out of the state.
+TEST_F(OptimizersTest, KeepsTheParameterOutOfTheStateWithoutDecay) {
+  for (const char* name : {"sgd", "adam", "adamax", "novograd", "adadelta", "rmsprop", "torch.optim.RAdam",
+                           "torch.optim.NAdam", "torch.optim.ASGD"}) {
+    at::Tensor p = at::ones({33});
+    p[20] = std::nan("");
+    Json config = {{"name", name}};
+    if (std::string(name) == "sgd") config["momentum"] = 0.9;
+    OptimizerHandle optimizer = make(config, {p});
+    optimizer.step({at::ones({33})});
+    for (const auto& [key, value] : optimizer.save_state().at(0)) {
+      if (key == "ax" || !value.is_tensor()) continue;  // ax averages the parameter
+      EXPECT_FALSE(at::isnan(value.tensor()).any().item<bool>()) << name << ' ' << key;
+    }
+  }
+}
+
+// With a positive decay_rate the second moment may be negative; the root is not a number, and must not be hidden.
+TEST_F(OptimizersTest, AdafactorTellsANegativeMoment) {
+  at::Tensor p = at::zeros({2, 3}, at::kDouble);
+  OptimizerHandle optimizer =
+      make({{"name", "adafactor"}, {"lr", 0.01}, {"relative_step", false}, {"decay_rate", 0.8}}, {p});
+  optimizer.step({at::ones({2, 3}, at::kDouble)});
+  EXPECT_FALSE(at::isnan(p).any().item<bool>());
+  optimizer.step({at::full({2, 3}, 1e-3, at::kDouble)});
+  EXPECT_TRUE(at::isnan(p).all().item<bool>());
+}
+
+// One norm over both groups, summed and rooted in float32, with the eps of the last group.
+TEST_F(OptimizersTest, AdanClipsAsNemoDoes) {
+  at::Tensor p = at::zeros({40}, at::kDouble), q = at::zeros({3}, at::kDouble);
+  OptimizerHandle optimizer = make({{"name", "adan"}, {"max_grad_norm", 0.5}}, {p}, {{"eps", 1e-8}});
+  optimizer.add_group({{"q", q}}, {{"eps", 0.25}});
+  const at::Tensor g = at::randn({40}, at::kDouble), h = at::randn({3}, at::kDouble);
+  optimizer.step({g, h});
+  const at::Tensor norm = at::zeros({1}).add_(g.pow(2).sum()).add_(h.pow(2).sum()).sqrt();
+  const double clip = (at::scalar_tensor(0.5, at::kFloat) / (norm + 0.25)).clamp_max(1.0).item<double>();
+  const auto state = optimizer.save_state();
+  expect_close(state.at(0).find("exp_avg")->tensor(), g * clip * (1 - 0.98), 1e-16);
+  expect_close(state.at(1).find("exp_avg")->tensor(), h * clip * (1 - 0.98), 1e-16);
+}
+
 TEST_F(OptimizersTest, MuonTakesMatricesAndAdamWTheRest) {
   const Json options = {{"lr", 0.02}, {"weight_decay", 0.1}, {"betas", {0.8, 0.9}}};
   Json muon_options = options, plain = {{"lr", 0.02}, {"weight_decay", 0.1}, {"adjust_lr_fn", "match_rms_adamw"}};

@@ -57,6 +57,8 @@ class T5InverseSquareRootAnnealing final : public Scheduler {
   using Options = T5Options;
   explicit T5InverseSquareRootAnnealing(const Options& o) : max_steps_(o.max_steps), min_lr_(o.min_lr) {
     need_fresh(o);
+    if (!max_steps_)
+      throw Error(Code::kFailed, "the scheduler needs max_steps").next("set sched.max_steps or trainer.max_steps");
     constant_steps_ = steps_or_ratio(o.constant_steps, o.constant_ratio, o.max_steps, "constant");
     if (!o.constant_steps)
       throw Error(Code::kFailed, "T5InverseSquareRootAnnealing needs constant_steps").next("set constant_steps");
@@ -65,11 +67,7 @@ class T5InverseSquareRootAnnealing final : public Scheduler {
   std::vector<double> rates(const ScheduleStep& at) override {
     const auto step = static_cast<double>(at.step);
     double lr = constant_lr_;
-    if (step > constant_steps_) {
-      if (!max_steps_)
-        throw Error(Code::kFailed, "the scheduler needs max_steps").next("set sched.max_steps or trainer.max_steps");
-      lr = step > *max_steps_ ? min_lr_ : 1 / std::pow(step, 0.5);
-    }
+    if (step > constant_steps_) lr = step > *max_steps_ ? min_lr_ : 1 / std::pow(step, 0.5);
     return std::vector<double>(at.base_lrs.size(), lr);
   }
   void state(StateFields& s) override {
