@@ -26,8 +26,7 @@ TEST(PlanOptimizer, ArgsTakeTheRateFromTheSection) {
   EXPECT_EQ(plan.options["betas"], Json::array({0.8, 0.5}));
   EXPECT_EQ(plan.options["weight_decay"], 0.001);
   EXPECT_EQ(plan.options["eps"], 1e-8);
-  const std::string error =
-      error_of([] { plan_optimizer({{"name", "novograd"}, {"args", {{"name", "auto"}}}}); });
+  const std::string error = error_of([] { plan_optimizer({{"name", "novograd"}, {"args", {{"name", "auto"}}}}); });
   EXPECT_NE(error.find("'lr' is mandatory"), std::string::npos) << error;
   EXPECT_NE(error.find("at: optim"), std::string::npos) << error;
 }
@@ -39,8 +38,9 @@ TEST(PlanOptimizer, ReadsHydrasOldSpellings) {
   EXPECT_EQ(parsed["lr"], 0.1);
   EXPECT_EQ(parsed["nesterov"], true);
   EXPECT_EQ(parsed["momentum"], 0);
-  EXPECT_NE(error_of([&] { parse_optimizer_args("sgd", {{"cls", "nemo.core.config.SGDParams"}, {"betas", 1}}); })
-                .find("'betas' is no parameter of SGDParams"),
+  EXPECT_NE(error_of([&] {
+              parse_optimizer_args("sgd", {{"cls", "nemo.core.config.SGDParams"}, {"betas", 1}});
+            }).find("'betas' is no parameter of SGDParams"),
             std::string::npos);
 }
 

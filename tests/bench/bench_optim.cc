@@ -1,5 +1,6 @@
-// Microseconds of one optimizer step: ours through the plugin's table, torch::optim, the plain loop over tensors, and,
-// where FATHOM_PYTHON (default python3) has torch, torch.optim with fused=True and with foreach=True. One thread.
+// Microseconds of one optimizer step, one thread, measured in turn: ours through the plugin's table, torch::optim or
+// the plain loop over tensors, the least the memory allows, and, where FATHOM_PYTHON (default python3) has torch,
+// torch.optim with fused=True and with foreach=True.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/optim/adagrad.h>
@@ -8,14 +9,14 @@
 #include <torch/optim/rmsprop.h>
 #include <torch/optim/sgd.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <map>
-#include <set>
 
 #include "core/plugins/host_table.h"
 #include "fathom/optimizer.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/python_peer.h"
 
 namespace {
 
@@ -220,77 +221,54 @@ std::vector<Contest> contests() {
   };
 }
 
-// Microseconds a step: enough of them for 20 ms, the median of 7 such runs.
-int repeats_for(const Step& step) {
+// Microseconds of a step, over as many as take 20 ms.
+std::function<double()> timed(const Step& step) {
   step();
   step();
-  const double once = bench::seconds_of(step);
-  return std::max(1, static_cast<int>(0.02 / std::max(once, 1e-7)));
+  const int repeats = std::max(1, static_cast<int>(0.02 / std::max(bench::seconds_of(step), 1e-7)));
+  return [step, repeats] {
+    return bench::seconds_of([&] {
+             for (int i = 0; i < repeats; ++i) step();
+           }) /
+           repeats * 1e6;
+  };
 }
 
-// {"adam fused": {"100 x 64": microseconds}, …} from the real torch.optim; empty where there is none.
-Json python_times() {
-  const char* chosen = std::getenv("FATHOM_PYTHON");
-  const std::string python = chosen != nullptr && *chosen != '\0' ? chosen : "python3";
-  const std::string command = python + " " FATHOM_SOURCE_DIR "/tests/bench/bench_optim.py 2>/dev/null";
-  std::string text;
-  if (FILE* pipe = ::popen(command.c_str(), "r")) {
-    char part[4096];
-    while (const size_t count = std::fread(part, 1, sizeof part, pipe)) text.append(part, count);
-    if (::pclose(pipe) != 0) text.clear();
-  }
-  if (text.empty()) {
-    std::fprintf(stderr, "bench optim: %s has no torch (set FATHOM_PYTHON): torch.optim is left out\n", python.c_str());
-    return Json::object();
-  }
-  return Json::parse(text);
-}
-
-void run(const Contest& contest, const Problem& problem, const Json& python) {
-  const Tensors mine = make(problem, true), theirs = make(problem, true);
+void run(const Contest& contest, const Problem& problem, bench::PythonPeer& python, const Json& python_has) {
+  const Tensors mine = make(problem, true);
   Json section = contest.options;
   section["name"] = contest.name;
-  const OptimizerHandle optimizer = make_optimizer(section, "optim");
+  OptimizerHandle optimizer = make_optimizer(section, "optim");
   std::vector<std::pair<std::string, at::Tensor>> named;
   Tensors gradients;
   for (const auto& p : mine) {
     named.emplace_back("p" + std::to_string(named.size()), p);
     gradients.push_back(p.grad());
   }
-  OptimizerHandle handle = optimizer;
-  handle.add_group(named, Json::object());
-  const Step ours = [&] { handle.step(gradients); };
-  const Step peer = contest.peer(theirs);
-  const int our_repeats = repeats_for(ours), peer_repeats = repeats_for(peer);
-  const auto timed = bench::alternate(
-      [&] {
-        for (int i = 0; i < our_repeats; ++i) ours();
-      },
-      [&] {
-        for (int i = 0; i < peer_repeats; ++i) peer();
-      });
-  const double us = timed.ours / our_repeats * 1e6;
-  nlohmann::ordered_json extra = nlohmann::ordered_json::object();
+  optimizer.add_group(named, Json::object());
+
+  std::vector<std::string> names = {"ours", "peer"};
+  std::vector<std::function<double()>> runs = {timed([&] { optimizer.step(gradients); }),
+                                               timed(contest.peer(make(problem, true)))};
   if (contest.states > 0) {
-    const Step floor = memory_floor(make(problem, true), contest.states);
-    const int repeats = repeats_for(floor);
-    const auto again = bench::alternate(
-        [&] {
-          for (int i = 0; i < repeats; ++i) floor();
-        },
-        [] {});
-    extra["memory floor"] = again.ours / repeats * 1e6;
+    names.emplace_back("memory floor");
+    runs.push_back(timed(memory_floor(make(problem, true), contest.states)));
   }
   for (const char* way : {"fused", "foreach"}) {
-    const std::string key = std::string(contest.name) + " " + way;
-    if (python.contains(key) && python[key].contains(problem.name)) {
-      const double seen = python[key][problem.name];
-      extra[std::string("torch.optim ") + way] = seen;
-      extra[std::string("ratio ") + way] = seen / us;
-    }
+    if (std::find(python_has.begin(), python_has.end(), Json::array({contest.name, way})) == python_has.end()) continue;
+    names.push_back(std::string("torch.optim ") + way);
+    const std::string question = Json::array({contest.name, way, problem.name}).dump();
+    runs.emplace_back([&python, question] { return std::stod(python.ask(question)); });
   }
-  bench::report("optim", std::string(contest.name) + ", " + problem.name, us, timed.peer / peer_repeats * 1e6,
-                contest.peer_name, "us/step", true, extra);
+  const std::vector<double> us = bench::in_turn(runs);
+  nlohmann::ordered_json extra = nlohmann::ordered_json::object();
+  for (size_t i = 2; i < us.size(); ++i) {
+    extra[names[i]] = us[i];
+    if (const size_t space = names[i].find("optim "); space != std::string::npos)
+      extra["ratio " + names[i].substr(space + 6)] = us[i] / us[0];
+  }
+  bench::report("optim", std::string(contest.name) + ", " + problem.name, us[0], us[1], contest.peer_name, "us/step",
+                true, extra);
 }
 
 // What the boundary costs: a step of one number through the plugin's table, and the same kernel called directly.
@@ -324,9 +302,14 @@ int main() {
                                          {"100 x 64", std::vector<std::vector<int64_t>>(100, {64})},
                                          {"QuartzNet 15x5", quartznet_shapes()}};
   run_boundary();
-  const Json python = python_times();
+  bench::PythonPeer python(FATHOM_SOURCE_DIR "/tests/bench/bench_optim.py");
+  if (!python.answers()) {
+    std::fprintf(stderr, "bench optim: %s has no torch (set FATHOM_PYTHON): torch.optim is left out\n",
+                 python.python().c_str());
+  }
+  const Json python_has = python.answers() ? Json::parse(python.greeting()) : Json::array();
   for (const auto& contest : contests()) {
-    for (const auto& problem : problems) run(contest, problem, python);
+    for (const auto& problem : problems) run(contest, problem, python, python_has);
   }
   return 0;
 }

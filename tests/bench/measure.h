@@ -39,6 +39,21 @@ inline Timed alternate(const std::function<void()>& ours, const std::function<vo
   return {median(a), median(b)};
 }
 
+// The median of what each gives, asked in turn `rounds` times after one round to warm up: what the machine does besides
+// meets all alike.
+inline std::vector<double> in_turn(const std::vector<std::function<double()>>& runs, int rounds = 7) {
+  std::vector<std::vector<double>> seen(runs.size());
+  for (int round = -1; round < rounds; ++round) {
+    for (size_t i = 0; i < runs.size(); ++i) {
+      const double value = runs[i]();
+      if (round >= 0) seen[i].push_back(value);
+    }
+  }
+  std::vector<double> out;
+  for (auto& values : seen) out.push_back(median(std::move(values)));
+  return out;
+}
+
 inline void report(const std::string& bench, const std::string& name, double ours, double peer,
                    const std::string& peer_name, const std::string& unit, bool lower_is_better,
                    nlohmann::ordered_json extra = nlohmann::ordered_json::object()) {
