@@ -14,6 +14,7 @@ namespace {
 
 // Enough for any real config; far from exhausting the stack.
 constexpr size_t kDeepestChain = 200;
+constexpr size_t kDeepestCopy = 250;  // a resolver may make containers that ask for themselves without an end
 
 std::string type_name(const Node& node) {
   if (node.is_map()) return "DictConfig";
@@ -351,7 +352,8 @@ Node Evaluation::resolved_copy(const Place* place, const CopyOptions& options) {
     ~Copying() { stack.pop_back(); }
     std::vector<const Node*>& stack;
   };
-  if (!node.is_scalar() && std::find(copying_.begin(), copying_.end(), &node) != copying_.end()) {
+  if (!node.is_scalar() &&
+      (copying_.size() > kDeepestCopy || std::find(copying_.begin(), copying_.end(), &node) != copying_.end())) {
     throw ConfigError("InterpolationResolutionError", "Recursive interpolation detected", place->full_key())
         .with_where(place->node->origin());
   }

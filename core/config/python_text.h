@@ -12,8 +12,8 @@ namespace fathom::config {
 // repr(float): the shortest text that reads back, "1e-05", "1000.0", "1e+16", "inf", "nan".
 std::string python_float_text(double value);
 
-// int(text), base 10: blanks around, a sign, digits with single underscores. Empty where Python raises ValueError, or
-// where the number does not fit in 64 bits.
+// int(text), base 10: blanks around, a sign, digits of any script with single underscores. Empty where Python raises
+// ValueError, or where the number does not fit in 64 bits.
 std::optional<int64_t> python_int(std::string_view text);
 
 // float(text): blanks around, inf, infinity and nan in any case, underscores between digits.

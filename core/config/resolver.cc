@@ -278,7 +278,8 @@ bool ResolverContext::select_unresolved(std::string_view key, Node* value, std::
   try {
     found = evaluation_.select(start, key, Evaluation::Missing::kReturn);
   } catch (const ConfigError& problem) {
-    if (problem.kind() != "ConfigTypeError") throw;
+    // A path through a scalar leads nowhere; an index that is no number is a mistake.
+    if (problem.kind() != "ConfigTypeError" || problem.bare_message().starts_with("Index")) throw;
     return false;
   }
   if (found == nullptr) return false;

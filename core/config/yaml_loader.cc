@@ -1,6 +1,8 @@
 #include "core/config/yaml_loader.h"
 
+#include <algorithm>
 #include <map>
+#include <optional>
 
 #include "core/base/file.h"
 #include "core/config/access.h"
@@ -31,10 +33,12 @@ size_t count_nodes(const Node& node) {
   return count;
 }
 
-std::string decode_base64(std::string_view text) {
+// As Python's decoder: what is no base64 character is skipped, and padding that ends a group ends the text. None when
+// the last group is not whole.
+std::optional<std::string> decode_base64(std::string_view text) {
   std::string out;
   uint32_t buffer = 0;
-  int bits = 0;
+  int place = 0, pads = 0;  // characters of the group at hand, padding behind them
   for (const char c : text) {
     int value = -1;
     if (c >= 'A' && c <= 'Z') value = c - 'A';
@@ -42,15 +46,17 @@ std::string decode_base64(std::string_view text) {
     if (c >= '0' && c <= '9') value = c - '0' + 52;
     if (c == '+') value = 62;
     if (c == '/') value = 63;
-    if (c == '=') break;
-    if (value < 0) continue;  // as Python's decoder: anything else is skipped
-    buffer = (buffer << 6) | static_cast<uint32_t>(value);
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      out += static_cast<char>((buffer >> bits) & 0xFF);
+    if (c == '=') {
+      if (place >= 2 && place + ++pads >= 4) return out;
+      continue;
     }
+    if (value < 0) continue;
+    pads = 0;
+    buffer = (buffer << 6) | static_cast<uint32_t>(value);
+    place = (place + 1) % 4;
+    if (place != 1) out += static_cast<char>((buffer >> (place == 0 ? 0 : 8 - 2 * place)) & 0xFF);
   }
+  if (place != 0) return std::nullopt;
   return out;
 }
 
@@ -63,7 +69,7 @@ class Loader {
   Node load() {
     std::map<std::string, std::string> declared;
     bool directives = false;
-    while (scanner_.next_is(Kind::kDocumentEnd)) scanner_.take();
+    if (scanner_.next_is(Kind::kDocumentEnd)) throw unexpected("expected a document before its end");
     while (scanner_.next_is(Kind::kDirective)) {
       const YamlToken token = scanner_.take();
       directives = true;
@@ -196,6 +202,9 @@ class Loader {
           *is_merge = true;
           return Node::scalar(std::move(token.text), origin(token.start));
         }
+        // PyYAML knows the lone '=' of YAML 1.1 as a key only.
+        if (is_merge != nullptr && plain && token.text == "=")
+          return Node::scalar(std::move(token.text), origin(token.start));
         return make_scalar(std::move(token.text), plain, properties, token.start);
       }
       case Kind::kBlockEntry:
@@ -297,7 +306,12 @@ class Loader {
     };
     if (name == "str") return text;
     if (name == "null") return std::monostate{};
-    if (name == "binary") return Bytes{decode_base64(text)};
+    if (name == "binary") {
+      const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) >= 0; });
+      std::optional<std::string> bytes = ascii ? decode_base64(text) : std::nullopt;
+      if (!bytes) throw bad("ConstructorError", "base64 text");
+      return Bytes{std::move(*bytes)};
+    }
     if (name == "bool") {
       std::string lower;
       for (const char c : text) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);

@@ -283,7 +283,8 @@ TEST_F(OptimizersTest, KeepsTheParameterOutOfTheStateWithoutDecay) {
     if (std::string(name) == "sgd") config["momentum"] = 0.9;
     OptimizerHandle optimizer = make(config, {p});
     optimizer.step({at::ones({33})});
-    for (const auto& [key, value] : optimizer.save_state().at(0)) {
+    const auto state = optimizer.save_state();
+    for (const auto& [key, value] : state.at(0)) {
       if (key == "ax" || !value.is_tensor()) continue;  // ax averages the parameter
       EXPECT_FALSE(at::isnan(value.tensor()).any().item<bool>()) << name << ' ' << key;
     }
