@@ -71,6 +71,18 @@ TEST_F(Composer, GroupChoices) {
   EXPECT_NE(failure({"~db=pg"}).find("No match"), std::string::npos);
 }
 
+// As in Hydra, `+group=option` is looked for beside the config that was named.
+TEST_F(Composer, AddedGroupsAreRelativeToTheConfigsFolder) {
+  write("exp/a.yaml", "x: 1\n");
+  write("exp/act/tanh.yaml", "act: tanh\n");
+  ComposeRequest wanted = request({"+act=tanh"});
+  wanted.config_name = "exp/a";
+  EXPECT_EQ(show_config(compose(wanted), ConfigPart::kJob, std::nullopt, true),
+            "exp:\n  x: 1\n  act:\n    act: tanh\n");
+  wanted.overrides = {"+db=pg"};
+  EXPECT_THROW(compose(wanted), ConfigError);
+}
+
 TEST_F(Composer, EveryLeafKnowsWhereItWasWritten) {
   const Composed composed = compose(request({"name=x"}));
   EXPECT_NE(find_path(composed.job, "db.port")->origin().text().find("db/mysql.yaml:1:"), std::string::npos);

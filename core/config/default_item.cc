@@ -147,7 +147,7 @@ bool DefaultItem::is_interpolation() const {
 }
 
 std::string DefaultItem::group_path() const {
-  const bool absolute = kind == Kind::kConfig ? path.starts_with('/') : group.starts_with('/') || external_append;
+  const bool absolute = kind == Kind::kConfig ? path.starts_with('/') : group.starts_with('/');
   const std::string own = kind == Kind::kConfig ? folder_of(strip_slash(path)) : strip_slash(group);
   return absolute ? own : join_path(parent_base_dir, own);
 }
@@ -169,8 +169,7 @@ std::string DefaultItem::final_package(VersionBase version, bool use_header) con
     own = with_dots(kind == Kind::kConfig ? folder_of(strip_slash(path)) : strip_slash(group));
   }
   if (const auto option = name(); option && !version.at_least(2)) replace_all(own, "_name_", *option);
-  const std::string& above = external_append ? std::string() : parent_package;
-  std::string full = above;
+  std::string full = parent_package;
   if (!own.empty()) full += (full.empty() ? "" : ".") + own;
   const size_t global = full.rfind("_global_");
   if (global == std::string::npos) return full;

@@ -320,7 +320,7 @@ class Builder {
                item.origin);
         }
         DefaultItem file;
-        file.path = (item.external_append ? "/" : "") + item.group + "/" + *option;
+        file.path = item.group + "/" + *option;
         file.package = item.package;
         file.optional = item.optional;
         file.origin = item.origin;

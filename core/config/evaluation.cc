@@ -314,9 +314,8 @@ const Place* Evaluation::call_resolver(const std::string& name, const Interpolat
 
 const Place* Evaluation::convert_result(const Place* result, const Place* place) {
   const SchemaPtr& schema = place->node->schema;
-  if (!schema || schema->type == Schema::Type::kAny) return result;
-  const bool scalar_type = schema->type < Schema::Type::kList;
-  if (!scalar_type && !result->temporary) return result;  // containers elsewhere in the tree were checked there
+  // As in OmegaConf, what a typed list, map, class or union is an interpolation for is not checked.
+  if (!schema || schema->type == Schema::Type::kAny || schema->type >= Schema::Type::kUnion) return result;
   try {
     Node plain = *result->node;
     if (plain.is_scalar()) plain.schema = nullptr;

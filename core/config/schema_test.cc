@@ -67,6 +67,9 @@ TEST(SchemaTest, InterpolationsAreConvertedWhenRead) {
   EXPECT_EQ(get(merged, "optim.name").value(), Scalar(std::string("3")));
   const Node broken = merge(instantiate(optim_class()), load("optim: {lr: '${optim.name}'}\n"));
   EXPECT_EQ(kind_of([&] { get(broken, "optim.lr"); }), "InterpolationValidationError optim.lr");
+  // OmegaConf checks the fields that hold one value, no lists.
+  const Node list = merge(instantiate(optim_class()), load("optim: {betas: '${optim.name}', name: b}\n"));
+  EXPECT_EQ(get(list, "optim.betas").value(), Scalar(std::string("b")));
 }
 
 }  // namespace

@@ -96,6 +96,17 @@ TEST(YamlLoaderTest, MergeKeysAndAnchors) {
   EXPECT_EQ(to_yaml(*root.find("other")), "x: 1\n'y': 3\n");
 }
 
+TEST(YamlLoaderTest, CornersOfPyYaml) {
+  EXPECT_EQ(to_yaml(load("=: 1\n")), "'=': 1\n");
+  EXPECT_THAT(error_of([] { load("a: =\n"); }).what(), HasSubstr("'='"));
+  EXPECT_EQ(load("a: !!binary aGVsbG8=\n").find("a")->value(), Scalar(Bytes{"hello"}));
+  EXPECT_EQ(load("a: !!binary aG,VsbG8=\n").find("a")->value(), Scalar(Bytes{"hello"}));
+  for (const char* text : {"a: !!binary aGVsG8=\n", "a: !!binary a\n", "a: !!binary aGé=\n"})
+    EXPECT_THAT(error_of([&] { load(text); }).what(), HasSubstr("base64")) << text;
+  EXPECT_EQ(error_of([] { load("...\na: 1\n"); }).kind(), "ParserError");
+  EXPECT_EQ(to_yaml(load("a: 1\n...\n...\n")), "a: 1\n");
+}
+
 TEST(YamlLoaderTest, WarnsOfWhatIsSurelyNotMeant) {
   std::vector<std::string> warnings;
   LoadOptions options;
@@ -134,6 +145,16 @@ TEST(AccessTest, ErrorsOfReading) {
 TEST(AccessTest, CyclesThroughContainersEnd) {
   const Node root = load("a: {x: '${b}'}\nb: {y: '${a}'}\n");
   EXPECT_EQ(error_of([&] { to_container(root); }).kind(), "InterpolationResolutionError");
+  // The root copied into itself: every copy asks for the next.
+  const Node endless = load("a: '${oc.select:,9}'\nb: '${oc.select:,9}'\n");
+  EXPECT_EQ(error_of([&] { to_container(endless); }).kind(), "InterpolationResolutionError");
+}
+
+TEST(AccessTest, IndicesOfLists) {
+  const Node root = load("l: [10, 20]\na: '${oc.select:l.9,none}'\nb: '${oc.select:l.x,none}'\n");
+  EXPECT_EQ(get(root, "a").value(), Scalar(std::string("none")));
+  EXPECT_THAT(error_of([&] { get(root, "b"); }).what(), HasSubstr("'x' (str) is not an int"));
+  EXPECT_EQ(get(load("l: [10, 20]\nc: '${oc.select:\"l.١\"}'\n"), "c").value(), Scalar(int64_t{20}));
 }
 
 TEST(AccessTest, CustomResolversSeeArgumentsAndTree) {
@@ -163,6 +184,13 @@ TEST(MergeTest, RightWinsLeftOrderStays) {
   EXPECT_EQ(to_yaml(merged),
             "b: 1\na:\n  x: 1\n  l:\n  - 3\n  z: 2\nr:\n  x: 1\n  l:\n  - 3\n  z: 2\n  'n': 1\nc: 4\n");
   EXPECT_EQ(error_of([] { merge(load("a: [1]\n"), load("a: {b: 1}\n")); }).kind(), "ConfigTypeError");
+}
+
+// What Python would read as a number is quoted, whatever the script.
+TEST(PrinterTest, QuotesNumeralsOfAllScripts) {
+  Node list = Node::list();
+  for (const char* text : {"٣", "\u00a01.5", "１_０", "٣x", "é"}) list.append(Node::scalar(std::string(text)));
+  EXPECT_EQ(to_yaml(list), "- '٣'\n- '\u00a01.5'\n- '１_０'\n- ٣x\n- é\n");
 }
 
 TEST(PrinterTest, QuotesFoldsAndComesBack) {
