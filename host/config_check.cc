@@ -59,10 +59,13 @@ class Checker {
     for (const auto& [name, child] : node.entries()) {
       const std::string path = config::join_full_key(key, name);
       if (!child.is_map()) continue;
-      if (child.find("_target_") != nullptr && path != "model.optim")
-        component(kAnyModule, Json(config::to_json(child)), path);
-      else
+      if (child.find("_target_") == nullptr || path == "model.optim") {
         children(child, path);
+        continue;
+      }
+      Json given(config::to_json(child));
+      if (key == "model.adapters") given.erase("enabled");  // read by the module that takes the adapter
+      component(kAnyModule, given, path);
     }
   }
   // Every mandatory value that is missing and every interpolation that cannot be followed, not only the first. False

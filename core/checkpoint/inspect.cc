@@ -56,15 +56,20 @@ void add_tensors(Inspection& out, const std::vector<NamedTensor>& tensors) {
   }
 }
 
+// Tensors below dicts, and below lists by their index (an adapters file holds a state per module).
 void collect(const PickleValue& state, const std::string& prefix, std::vector<NamedTensor>& out) {
-  if (!state.plain().is_dict()) return;
-  for (const auto& [key, value] : state.plain().as_dict()) {
-    const std::string name = prefix + (key.is_string() ? key.as_string() : to_json(key).dump());
-    if (value.is_tensor()) {
+  const auto visit = [&](const std::string& name, const PickleValue& value) {
+    if (value.is_tensor())
       out.push_back({name, &value.as_tensor()});
-    } else {
+    else
       collect(value, name + ".", out);
-    }
+  };
+  const PickleValue& plain = state.plain();
+  if (plain.is_dict()) {
+    for (const auto& [key, value] : plain.as_dict())
+      visit(prefix + (key.is_string() ? key.as_string() : to_json(key).dump()), value);
+  } else if (plain.is_sequence()) {
+    for (size_t i = 0; i < plain.items().size(); ++i) visit(prefix + std::to_string(i), plain.items()[i]);
   }
 }
 

@@ -152,12 +152,12 @@ int64_t run_seed(const Json& config) {
 
 namespace {
 
-// NeMo's model.skip_nan_grad: a step whose gradients are not all finite is left out.
-bool skip_nan_grad(const Json& model) {
-  const auto found = model.find("skip_nan_grad");
-  if (found == model.end() || found->is_null()) return false;
+// A switch that may be absent or null: then off.
+bool flag(const Json& section, const char* key, const std::string& path) {
+  const auto found = section.find(key);
+  if (found == section.end() || found->is_null()) return false;
   if (!found->is_boolean())
-    throw Error(Code::kFailed, "is no switch").at("model.skip_nan_grad").seen(found->dump()).expected("true or false");
+    throw Error(Code::kFailed, "is no switch").at(path + "." + key).seen(found->dump()).expected("true or false");
   return found->get<bool>();
 }
 
@@ -314,7 +314,8 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   const Json model_config = parts.model.config();
   if (const auto file = adapters_file(config)) load_adapters(*parts.model.torch_module(), *file);
   const Json adapters = section(model_config, "adapters");
-  const bool adapters_only = section(adapters, AdapterModuleMixin::kGlobalConfigKey).value("train_only", false);
+  const bool adapters_only =
+      flag(section(adapters, AdapterModuleMixin::kGlobalConfigKey), "train_only", "model.adapters.global_cfg");
   if (adapters_only) train_adapters_only(*parts.model.torch_module());
   if (const Json& train = section(model_config, "train_ds"); !train.empty())
     parts.train = make_loader(parts.model, Stage::kTrain, train, "model.train_ds", static_cast<uint64_t>(seed));
@@ -325,7 +326,8 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   const Json& freeze_updates = section(model_config, "freeze_updates");
   training::check_freeze_updates(freeze_updates, *parts.model.torch_module(), "model.freeze_updates");
 
-  parts.skip_nan_grad = skip_nan_grad(model_config);
+  // NeMo's: a step whose gradients are not all finite is left out.
+  parts.skip_nan_grad = flag(model_config, "skip_nan_grad", "model");
 
   const RunFolder run = manager ? plan_run_folder(*manager, timestamp())
                                 : plan_lightning_folder(trainer_options.default_root_dir.value_or("."));

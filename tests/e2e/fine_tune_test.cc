@@ -88,11 +88,21 @@ TEST_F(FineTune, AdaptersAloneAreTrainedSavedAndTakenUpAgain) {
   EXPECT_GT(added, 4u);
   EXPECT_LT(fs::file_size(file), fs::file_size(nemo) / 2);
 
+  const Result listed = fathom({"inspect", file, "--tensors"});
+  EXPECT_EQ(listed.status, 0) << listed.err;
+  EXPECT_TRUE(contains(listed.out, "one.0.one.")) << listed.out;
+
   // The file alone brings the adapters into the model they were trained for: nothing is trained, so nothing differs.
   const Result again = run(words("again", {"++init_from_nemo_model=" + base(), "++init_from_adapters=" + file,
                                            "trainer.max_epochs=1", "model.optim.lr=0", "~model.optim.sched"}));
   ASSERT_EQ(again.status, 0) << again.err;
   EXPECT_EQ(weights_of(folder_ + "/again/checkpoints/digits_quartznet.nemo"), after);
+
+  // One that is switched off may be given.
+  const Result off =
+      run(words("off", {"++init_from_nemo_model=" + base(), adapters, "++model.adapters.one.enabled=false",
+                        "++model.adapters.global_cfg.train_only=false", "trainer.max_epochs=1"}));
+  EXPECT_EQ(off.status, 0) << off.err;
 
   // A restored model has its adapters.
   const Result graph = fathom({"inspect", nemo, "--graph", "--json"});
@@ -104,7 +114,8 @@ TEST_F(FineTune, AdaptersAloneAreTrainedSavedAndTakenUpAgain) {
     if (module["name"] == "encoder") base_parameters = module["params"];
   }
   for (const auto& module : document["modules"]) {
-    if (module["name"] == "encoder") EXPECT_GT(module["params"], base_parameters);
+    if (module["name"] != "encoder") continue;
+    EXPECT_GT(module["params"], base_parameters);
   }
 
   const Result absent = run(words("absent", {"++init_from_adapters=" + folder_ + "/no.pt"}));
@@ -112,6 +123,16 @@ TEST_F(FineTune, AdaptersAloneAreTrainedSavedAndTakenUpAgain) {
   const Result foreign = run(words("foreign", {"++init_from_adapters=" + nemo}));
   EXPECT_EQ(foreign.status, 65) << foreign.err;
   EXPECT_FALSE(fs::exists(folder_ + "/absent") || fs::exists(folder_ + "/foreign"));
+
+  for (const char* key : {"one.enabled", "global_cfg.train_only"}) {
+    const Result unclear = run(words(
+        "unclear", {"++init_from_nemo_model=" + base(), adapters, "++model.adapters." + std::string(key) + "=maybe"}));
+    EXPECT_EQ(unclear.status, 1) << unclear.err;
+    for (const std::string& part :
+         {"adapters." + std::string(key), std::string("\"maybe\""), std::string("true or false")})
+      EXPECT_TRUE(contains(unclear.err, part)) << unclear.err;
+  }
+  EXPECT_FALSE(fs::exists(folder_ + "/unclear"));
 }
 
 TEST_F(FineTune, APretrainedModelIsFoundInNeMosCache) {
@@ -128,7 +149,8 @@ TEST_F(FineTune, APretrainedModelIsFoundInNeMosCache) {
   ASSERT_EQ(whole.status, 0) << whole.err;
   const auto before = weights_of(base());
   for (const auto& [name, bytes] : final_weights("whole")) {
-    if (!contains(name, "running_") && !contains(name, "num_batches")) EXPECT_EQ(bytes, before.at(name)) << name;
+    if (contains(name, "running_") || contains(name, "num_batches")) continue;
+    EXPECT_EQ(bytes, before.at(name)) << name;
   }
   const Result part = train("part", "{a: {name: my_model, include: [encoder]}}");
   ASSERT_EQ(part.status, 0) << part.err;

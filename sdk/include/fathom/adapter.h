@@ -64,7 +64,14 @@ class AdapterModuleMixin : public AdapterHost {
     const std::string name = AdapterName::parse(given).name;
     check_name(name);
     Json section = config;
-    const bool enabled = section.value("enabled", true);
+    const Json given_enabled = section.value("enabled", Json(true));
+    if (!given_enabled.is_boolean()) {
+      throw Error(Code::kFailed, "is no switch")
+          .at("adapters." + name + ".enabled")
+          .seen(given_enabled.dump())
+          .expected("true or false");
+    }
+    const bool enabled = given_enabled.get<bool>();
     section.erase("enabled");
     const Json strategy = section.value("adapter_strategy", Json());
     Adapter adapter{name, make_module(section, "adapters." + name), strategy_of(strategy, name), enabled, {}};
