@@ -13,6 +13,7 @@ void one_input(std::string_view bytes) {
   config::Node tree = config::load_yaml_text("a: 1\nb: {c: [1, two, null], d: ???}\ne: ${a}\nf: ${f}\n", "fuzz.yaml");
   tree.set("x", config::Node::scalar(std::string(bytes)));
   config::get(tree, "x");
+  config::get_resolved(tree, {"x"});  // and what stands below it
 }
 
 }  // namespace
