@@ -3,6 +3,7 @@
 #include <cmath>
 #include <optional>
 
+#include "core/config/base64.h"
 #include "core/config/errors.h"
 #include "core/config/python_text.h"
 #include "core/config/utf8.h"
@@ -103,22 +104,6 @@ bool is_bool_like(std::string_view text) {
     if (text == word) return true;
   }
   return false;
-}
-
-std::string encode_base64(std::string_view data) {
-  static constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t line = 0; line < data.size(); line += 57) {
-    const std::string_view part = data.substr(line, 57);
-    for (size_t i = 0; i < part.size(); i += 3) {
-      uint32_t bits = 0;
-      const size_t count = std::min<size_t>(3, part.size() - i);
-      for (size_t k = 0; k < 3; ++k) bits = (bits << 8) | (k < count ? static_cast<unsigned char>(part[i + k]) : 0u);
-      for (size_t k = 0; k < 4; ++k) out += k <= count ? kAlphabet[(bits >> (18 - 6 * k)) & 63] : '=';
-    }
-    out += '\n';
-  }
-  return out;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "core/base/file.h"
 #include "core/config/access.h"
+#include "core/config/base64.h"
 #include "core/config/errors.h"
 #include "core/config/interpolation.h"
 #include "core/config/python_text.h"
@@ -31,33 +32,6 @@ size_t count_nodes(const Node& node) {
   for (const auto& item : node.items()) count += count_nodes(item);
   for (const auto& [key, value] : node.entries()) count += count_nodes(value);
   return count;
-}
-
-// As Python's decoder: what is no base64 character is skipped, and padding that ends a group ends the text. None when
-// the last group is not whole.
-std::optional<std::string> decode_base64(std::string_view text) {
-  std::string out;
-  uint32_t buffer = 0;
-  int place = 0, pads = 0;  // characters of the group at hand, padding behind them
-  for (const char c : text) {
-    int value = -1;
-    if (c >= 'A' && c <= 'Z') value = c - 'A';
-    if (c >= 'a' && c <= 'z') value = c - 'a' + 26;
-    if (c >= '0' && c <= '9') value = c - '0' + 52;
-    if (c == '+') value = 62;
-    if (c == '/') value = 63;
-    if (c == '=') {
-      if (place >= 2 && place + ++pads >= 4) return out;
-      continue;
-    }
-    if (value < 0) continue;
-    pads = 0;
-    buffer = (buffer << 6) | static_cast<uint32_t>(value);
-    place = (place + 1) % 4;
-    if (place != 1) out += static_cast<char>((buffer >> (place == 0 ? 0 : 8 - 2 * place)) & 0xFF);
-  }
-  if (place != 0) return std::nullopt;
-  return out;
 }
 
 class Loader {
