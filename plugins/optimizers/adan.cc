@@ -46,7 +46,8 @@ class Adan final : public Optimizer<AdanOptions> {
     for (const at::Tensor* gradient : gradients) squares += static_cast<float>(sum_of_squares(*gradient));
     const float norm = at::full({1}, squares, at::kFloat).sqrt_().item<float>();
     const auto limit = static_cast<float>(defaults().max_grad_norm);
-    clip_ = std::min(1.0f, limit / (norm + static_cast<float>(options(group_count() - 1).eps)));
+    const float factor = limit / (norm + static_cast<float>(options(group_count() - 1).eps));
+    clip_ = factor > 1 ? 1 : factor;  // not a number stays none
   }
   void update(AdanOptions& o, UpdateBatch& b) override {
     const auto step = static_cast<double>(b.group_steps);

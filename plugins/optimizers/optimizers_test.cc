@@ -314,6 +314,9 @@ TEST_F(OptimizersTest, AdanClipsAsNemoDoes) {
   const auto state = optimizer.save_state();
   expect_close(state.at(0).find("exp_avg")->tensor(), g * clip * (1 - 0.98), 1e-16);
   expect_close(state.at(1).find("exp_avg")->tensor(), h * clip * (1 - 0.98), 1e-16);
+  // A norm that is no number leaves nothing to take a step with.
+  optimizer.step({g, h * std::nan("")});
+  EXPECT_TRUE(at::isnan(p).all().item<bool>() && at::isnan(q).all().item<bool>());
 }
 
 TEST_F(OptimizersTest, MuonTakesMatricesAndAdamWTheRest) {
