@@ -6,6 +6,7 @@
 #include "core/experiment/exp_manager.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
+#include "core/training/schedule_plan.h"
 #include "core/training/trainer_options.h"
 
 namespace fathom::cli {
@@ -138,6 +139,8 @@ std::vector<Error> find_problems(const config::Node& job, const config::Resolver
   checker.section(kCallback, "exp_manager.early_stopping_callback_params", {}, "EarlyStopping");
   checker.section(kCallback, "exp_manager.step_timing_kwargs", {}, "TimingCallback");
   checker.sections(kCallback, "trainer.callbacks");
+  checker.own_section("model.optim",
+                      [](const Json& section, const std::string& key) { training::plan_optimizer(section, key); });
   checker.section(1u << FATHOM_KIND_OPTIMIZER, "model.optim", {"sched", "args", "no_decay"});
   checker.section(1u << FATHOM_KIND_SCHEDULER, "model.optim.sched",
                   {"args", "monitor", "reduce_on_plateau", "max_steps", "interval", "frequency", "iters_per_batch",

@@ -228,8 +228,7 @@ void upgrade_component(Node& section, const std::string& key, UpgradeNotes& note
     notes.push_back(key + ".cls=" + python_str(old) + place(old) + " is read as " + key + "._target_");
   }
   const Node* params = section.find("params");
-  // optim.args.params are overrides of their own: flattened, as NeMo does, they would be lost.
-  if (params != nullptr && params->is_map() && !key.ends_with(".args")) {
+  if (params != nullptr && params->is_map()) {
     const Node old = *params;
     section.erase("params");
     for (const Node::Entry& entry : old.entries()) section.set(entry.first, entry.second);

@@ -245,12 +245,6 @@ void make_run_folder(const ExpManagerOptions& o, const RunFolder& run) {
   }
 }
 
-RunFolder open_run_folder(const ExpManagerOptions& o, const std::string& now) {
-  const RunFolder run = plan_run_folder(o, now);
-  make_run_folder(o, run);
-  return run;
-}
-
 RunFolder plan_lightning_folder(const std::string& root) {
   RunFolder run;
   run.name = "lightning_logs";

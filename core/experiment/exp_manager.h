@@ -55,8 +55,6 @@ RunFolder plan_run_folder(const ExpManagerOptions& options, const std::string& n
 // Makes it, with files_to_copy, and moves the plain files of an earlier run in the same folder into run_N (metrics and
 // events, which a resumed run continues, stay).
 void make_run_folder(const ExpManagerOptions& options, const RunFolder& run);
-// Both.
-RunFolder open_run_folder(const ExpManagerOptions& options, const std::string& now);
 
 // Without an exp_manager section: Lightning's <root>/lightning_logs/version_N, which is not made yet.
 RunFolder plan_lightning_folder(const std::string& root);

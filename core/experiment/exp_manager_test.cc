@@ -24,6 +24,11 @@ class ExpManagerTest : public testing::Test {
     if (!section.contains("exp_dir") && !section.contains("explicit_log_dir")) section["exp_dir"] = root_;
     return read_exp_manager_options(section, "exp_manager");
   }
+  static RunFolder open_run_folder(const ExpManagerOptions& o, const std::string& now) {
+    const RunFolder run = plan_run_folder(o, now);
+    make_run_folder(o, run);
+    return run;
+  }
   void touch(const std::string& file) const {
     fs::create_directories(fs::path(file).parent_path());
     write_file_atomically(file, "x");

@@ -35,7 +35,7 @@ Optimization::Optimization(const Json& section, const std::string& path, const t
                            const Json& groups, const TrainingFacts& facts) {
   if (!section.is_object())
     throw Error(Code::kFailed, "the optimizer's section is no map").at(path).seen(section.dump());
-  const OptimizerPlan plan = plan_optimizer(section);
+  const OptimizerPlan plan = plan_optimizer(section, path);
   Json optimizer = plan.options;
   optimizer[plan.name.find('.') == std::string::npos ? "name" : "_target_"] = plan.name;
   const Json& schedule = plan.sched;

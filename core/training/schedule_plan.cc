@@ -67,17 +67,17 @@ void need_values(const Json& options, const std::string& where) {
 
 }  // namespace
 
-Json parse_optimizer_args(const std::string& optimizer_name, const Json& given_args) {
+Json parse_optimizer_args(const std::string& optimizer_name, const Json& given_args, const std::string& config_path) {
   if (given_args.is_null()) return Json::object();
   if (!given_args.is_object())
-    throw Error(Code::kFailed, "the optimizer's args must be a map").at("optim.args").seen(given_args.dump());
+    throw Error(Code::kFailed, "the optimizer's args must be a map").at(config_path).seen(given_args.dump());
   const Json args = updated(given_args);
   if (args.contains("_target_")) {
     const std::string path = text_of(args["_target_"], "_target_");
     const ParamsClass* params = find_params_by_path(optimizer_params(), path);
     if (params == nullptr) {
       throw Error(Code::kFailed, "'" + path + "' is no parameter class of an optimizer")
-          .at("optim.args._target_")
+          .at(config_path + "._target_")
           .expected("one of nemo.core.config, such as nemo.core.config.AdamParams");
     }
     return params_with(*params, without(args, {"_target_"}));
@@ -89,9 +89,9 @@ Json parse_optimizer_args(const std::string& optimizer_name, const Json& given_a
   return params_with(params, without(args, {"name"}));
 }
 
-OptimizerPlan plan_optimizer(const Json& section) {
+OptimizerPlan plan_optimizer(const Json& section, const std::string& config_path) {
   if (!section.is_object())
-    throw Error(Code::kFailed, "the optim section must be a map").at("optim").seen(section.dump());
+    throw Error(Code::kFailed, "the optim section must be a map").at(config_path).seen(section.dump());
   const Json optim = updated(section);
   OptimizerPlan plan;
   plan.sched = optim.contains("sched") ? optim["sched"] : Json(nullptr);
@@ -104,10 +104,18 @@ OptimizerPlan plan_optimizer(const Json& section) {
   } else {
     plan.name = short_name = given(optim, "name") ? text_of(optim["name"], "name") : "adam";
   }
-  plan.options = optim.contains("args") ? parse_optimizer_args(short_name, optim["args"])
-                                        : without(optim, {"name", "cls", "_target_", "lr", "sched", "no_decay"});
+  if (!optim.contains("args")) {
+    plan.options = without(optim, {"name", "cls", "_target_", "lr", "sched", "no_decay"});
+  } else {
+    try {
+      plan.options = parse_optimizer_args(short_name, optim["args"], config_path + ".args");
+    } catch (Error& error) {
+      error.locate(config_path + ".args");
+      throw;
+    }
+  }
   if (given(optim, "lr")) plan.options["lr"] = optim["lr"];
-  need_values(plan.options, "optim");
+  need_values(plan.options, config_path);
   return plan;
 }
 

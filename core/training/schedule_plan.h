@@ -14,14 +14,17 @@ namespace fathom::training {
 // Options of an optimizer from the `args` of the section: null -> {}; a map as it is; {name: auto, …} or {name:
 // adam_params, params: {…}} -> NeMo's parameter class with overrides; {_target_: nemo.core.config.AdamParams, …} ->
 // that class.
-Json parse_optimizer_args(const std::string& optimizer_name, const Json& args);
+// `config_path` names the section in messages.
+Json parse_optimizer_args(const std::string& optimizer_name, const Json& args,
+                          const std::string& config_path = "optim.args");
 
 struct OptimizerPlan {
   std::string name;  // registered name or class path; "adam" when the section names none
   Json options;
   Json sched;  // the `sched` section; null when there is none
 };
-OptimizerPlan plan_optimizer(const Json& optim);
+// Hydra's old spellings `cls` and `params` are read, here and in plan_lr_scheduler.
+OptimizerPlan plan_optimizer(const Json& optim, const std::string& config_path = "optim");
 
 // Steps of a training run. `limit_train_batches` is an int (that many batches) or a float (a share of them; exactly 0.0
 // is none): 1 and 1.0 differ. batch_size and accumulate_grad_batches of 0 fail.

@@ -57,8 +57,7 @@ class T5InverseSquareRootAnnealing final : public Scheduler {
   using Options = T5Options;
   explicit T5InverseSquareRootAnnealing(const Options& o) : max_steps_(o.max_steps), min_lr_(o.min_lr) {
     need_fresh(o);
-    if (!max_steps_)
-      throw Error(Code::kFailed, "the scheduler needs max_steps").next("set sched.max_steps or trainer.max_steps");
+    need_max_steps(max_steps_);
     constant_steps_ = steps_or_ratio(o.constant_steps, o.constant_ratio, o.max_steps, "constant");
     if (!o.constant_steps)
       throw Error(Code::kFailed, "T5InverseSquareRootAnnealing needs constant_steps").next("set constant_steps");

@@ -33,6 +33,12 @@ inline double steps_or_ratio(const std::optional<double>& steps, const std::opti
   return ratio ? std::trunc(*ratio * *max_steps) : otherwise;
 }
 
+inline double need_max_steps(const std::optional<double>& max_steps) {
+  if (!max_steps)
+    throw Error(Code::kFailed, "the scheduler needs max_steps").next("set sched.max_steps or trainer.max_steps");
+  return *max_steps;
+}
+
 enum class MaxSteps { kOptional, kNeeded };
 
 class WarmupBase : public Scheduler {
@@ -64,11 +70,7 @@ class WarmupBase : public Scheduler {
   std::vector<double> floor_rates(const std::vector<double>& base) const {
     return std::vector<double>(base.size(), min_lr_);
   }
-  double max_steps() const {
-    if (!max_steps_)
-      throw Error(Code::kFailed, "the scheduler needs max_steps").next("set sched.max_steps or trainer.max_steps");
-    return *max_steps_;
-  }
+  double max_steps() const { return need_max_steps(max_steps_); }
   template <typename F>
   static std::vector<double> each(std::vector<double> base, F&& f) {
     for (double& lr : base) lr = f(lr);

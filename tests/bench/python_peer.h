@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 
 namespace fathom::bench {
@@ -51,7 +52,9 @@ class PythonPeer {
   std::string ask(const std::string& question) {
     std::fprintf(to_, "%s\n", question.c_str());
     std::fflush(to_);
-    return line();
+    std::string answer = line();
+    if (answer.empty()) throw std::runtime_error(python_ + " gave no answer to " + question);
+    return answer;
   }
 
  private:

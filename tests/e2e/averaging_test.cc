@@ -25,7 +25,20 @@ class Averaging : public TrainingTest {
   }
 };
 
-class Scaling : public Averaging {};
+class Scaling : public Averaging {
+ protected:
+  // A run of one batch without a schedule.
+  std::map<std::string, std::string> after_one_batch(const char* name, const std::vector<std::string>& optimizer,
+                                                     const std::vector<std::string>& more = {}) {
+    std::vector<std::string> all = {"~model.optim.sched", "++trainer.limit_train_batches=1",
+                                    "++trainer.val_check_interval=1.0", "trainer.max_epochs=1"};
+    all.insert(all.end(), optimizer.begin(), optimizer.end());
+    all.insert(all.end(), more.begin(), more.end());
+    const Result result = run(words(name, all));
+    EXPECT_EQ(result.status, 0) << result.err;
+    return final_weights(name);
+  }
+};
 
 TEST_F(Averaging, ValidatesTheAveragedWeightsAndSavesThemBesideTheOthers) {
   const Result trained = run(words("run", {"--json-summary", folder_ + "/summary.json", "++exp_manager.ema.enable=true",
@@ -77,6 +90,8 @@ TEST_F(Averaging, BadOptionsAreToldByTheirKey) {
   } cases[] = {{"++exp_manager.ema.decay=2", "at: exp_manager.ema.decay", "between 0 and 1"},
                {"++exp_manager.ema.every_n_steps=0", "at: exp_manager.ema.every_n_steps", "1 or more"},
                {"++exp_manager.ema.decy=0.9", "at: exp_manager.ema.decy", "did you mean: decay"},
+               {"++model.optim={lr: null, args: {name: auto}}", "at: model.optim", "'lr' is mandatory"},
+               {"++model.optim.args={name: nothing}", "at: model.optim.args", "novograd_params"},
                {"++model.skip_nan_grad=maybe", "at: model.skip_nan_grad", "true or false"},
                {"+trainer.plugins=[{_target_: lightning.pytorch.plugins.MixedPrecision, precision: 16-mixed, scaler: "
                 "{growth_factor: 1}}]",
@@ -125,39 +140,21 @@ TEST_F(Scaling, Float16FindsItsScaleAndGoesOnFromItAfterAResume) {
 }
 
 TEST_F(Scaling, AShortAccumulationWindowCountsByItsOwnLengthUnlessLightningsRuleIsAsked) {
-  const auto weights_of = [&](const char* name, const std::vector<std::string>& more) {
-    std::vector<std::string> all = {"model.optim.name=sgd",
-                                    "~model.optim.betas",
-                                    "~model.optim.sched",
-                                    "++trainer.limit_train_batches=1",
-                                    "++trainer.val_check_interval=1.0",
-                                    "trainer.max_epochs=1"};
-    all.insert(all.end(), more.begin(), more.end());
-    const Result result = run(words(name, all));
-    EXPECT_EQ(result.status, 0) << result.err;
-    return final_weights(name);
-  };
-  const auto one = weights_of("one", {});
-  EXPECT_TRUE(weights_of("short", {"++trainer.accumulate_grad_batches=4"}) == one);
-  EXPECT_FALSE(weights_of("lightning", {"++trainer.accumulate_grad_batches=4",
-                                        "++trainer.scale_partial_accumulation=false"}) == one);
+  const std::vector<std::string> sgd = {"model.optim.name=sgd", "~model.optim.betas"};
+  const auto one = after_one_batch("one", sgd);
+  EXPECT_TRUE(after_one_batch("short", sgd, {"++trainer.accumulate_grad_batches=4"}) == one);
+  EXPECT_FALSE(after_one_batch("lightning", sgd,
+                               {"++trainer.accumulate_grad_batches=4", "++trainer.scale_partial_accumulation=false"}) ==
+               one);
 }
 
 TEST_F(Scaling, BiasesAndNormsGoWithoutDecayOnRequest) {
-  // With a rate of zero for all but the decay nothing but the decay could change a weight: lr * decay = 0.5.
+  // The step itself is at most 1e-6; the decay takes lr * weight_decay = one half.
+  const std::vector<std::string> adamw = {"model.optim.name=adamw", "model.optim.lr=1e-6",
+                                          "model.optim.weight_decay=5e5"};
   const auto norms_of = [&](const char* name, const std::vector<std::string>& more) {
-    std::vector<std::string> all = {"model.optim.name=adamw",
-                                    "model.optim.lr=1e-6",
-                                    "model.optim.weight_decay=5e5",
-                                    "~model.optim.sched",
-                                    "++trainer.limit_train_batches=1",
-                                    "++trainer.val_check_interval=1.0",
-                                    "trainer.max_epochs=1"};
-    all.insert(all.end(), more.begin(), more.end());
-    const Result result = run(words(name, all));
-    EXPECT_EQ(result.status, 0) << result.err;
     std::map<std::string, float> first;
-    for (const auto& [key, bytes] : final_weights(name)) {
+    for (const auto& [key, bytes] : after_one_batch(name, adamw, more)) {
       if (bytes.size() >= sizeof(float)) first[key] = *reinterpret_cast<const float*>(bytes.data());
     }
     return first;
@@ -169,7 +166,8 @@ TEST_F(Scaling, BiasesAndNormsGoWithoutDecayOnRequest) {
   const auto some = norms_of("some", {"+model.optim.no_decay=[bias, norm]"});
   EXPECT_NEAR(some.at(norm), 1, 1e-3);
   for (const auto& [key, value] : all) {
-    if (key.ends_with("conv.weight")) EXPECT_EQ(some.at(key), value) << key;
+    if (!key.ends_with("conv.weight")) continue;
+    EXPECT_EQ(some.at(key), value) << key;
   }
 }
 
