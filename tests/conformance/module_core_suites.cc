@@ -107,7 +107,7 @@ Outcome run_access(const Case& c) {
     const json got = tree.apply(c.body["ops"][i]), &expected = c.body.at("results").at(i);
     const bool same =
         expected.contains("error")
-            ? got.value("error", "") == expected["error"] &&
+            ? expected["error"] == got.value("error", "") &&
                   expected["message"].get<std::string>().find(got.value("available", "?")) != std::string::npos
             : got == expected;
     if (!same) return fail(fmt::format("operation {}: expected {}, got {}", i, expected.dump(), got.dump()));
@@ -234,7 +234,7 @@ Outcome run_adapters(const Case& c) {
       got = {{"error", python_class(op.at(0), message)}};
     }
     bool same = got == expected;
-    if (expected.contains("error")) same = got.value("error", "") == expected["error"];
+    if (expected.contains("error")) same = expected["error"] == got.value("error", "");
     if (expected.contains("output") && got.contains("output")) {
       same = expected["output"].size() == got["output"].size();
       for (size_t k = 0; same && k < expected["output"].size(); ++k)
