@@ -7,6 +7,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 suite=$1 root=$2 kept=$3 libtorch=$4
 debs=$kept/debs-$suite ccache=$kept/ccache-$suite
+trap 'exit 130' INT   # the first process of a namespace hears only the signals that it handles
+trap 'exit 143' TERM
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 
 # --- what the host uses to reach Debian's mirrors and PyPI, and the root must use too -----------------------------
@@ -35,7 +37,7 @@ carry_settings() {
   for file in "${environment[@]#*=}" $(sed -n 's/^[^ ]*::CaInfo "\(.*\)";$/\1/Ip' <<<"$apt_settings"); do
     [[ $file == /* && -e $file && ! -e $root$file ]] && cp -rL --parents "$file" "$root"
   done
-  inside update-ca-certificates >/dev/null
+  inside update-ca-certificates &>/dev/null
 }
 
 # --- the root ----------------------------------------------------------------------------------------------------
@@ -68,7 +70,7 @@ say "$suite in $root${mirror:+, from $mirror}"
 make_root
 carry_settings
 git bundle create -q "$root/root/tree.bundle" HEAD
-inside git clone -q /root/tree.bundle /root/fathom
+inside git -c init.defaultBranch=main -c advice.detachedHead=false clone -q /root/tree.bundle /root/fathom
 say "cloned $(git log -1 --format='%h %s')"
 [ -z "$(git status --porcelain)" ] || say "changes that are not committed are not in it"
 
