@@ -23,9 +23,9 @@ constexpr uint32_t kAnyModule = 1u << FATHOM_KIND_MODULE | 1u << FATHOM_KIND_LOS
                                 1u << FATHOM_KIND_DATASET | 1u << FATHOM_KIND_TOKENIZER;
 
 // Keys of a model's section that the host and the engine read, whatever the model.
-constexpr std::array kHostKeys = {"_target_",  "target",    "nemo_version", "train_ds",           "validation_ds",
-                                  "test_ds",   "optim",     "adapters",     "optim_param_groups", "freeze_updates",
-                                  "char_labels", "skip_nan_grad"};
+constexpr std::array kHostKeys = {"_target_",           "target",         "nemo_version", "train_ds",
+                                  "validation_ds",      "test_ds",        "optim",        "adapters",
+                                  "optim_param_groups", "freeze_updates", "char_labels",  "skip_nan_grad"};
 
 class Checker {
  public:
@@ -100,7 +100,8 @@ class Checker {
     if (model == nullptr || !model->is_map()) return;
     const Json section(config::to_json(*model));
     const Json target = section.value("_target_", section.value("target", Json()));
-    if (!target.is_string() || !plugins::registry().contains(1u << FATHOM_KIND_MODEL, target.get<std::string>())) return;
+    if (!target.is_string() || !plugins::registry().contains(1u << FATHOM_KIND_MODEL, target.get<std::string>()))
+      return;
     const auto found = plugins::registry().find(1u << FATHOM_KIND_MODEL, target.get<std::string>());
     if (!found.component->schema.value("refuses_unreferenced", false)) return;
     std::vector<std::string> known(kHostKeys.begin(), kHostKeys.end());

@@ -10,7 +10,6 @@
 #include <mutex>
 #include <thread>
 
-
 namespace fathom {
 // Threads that make batches ahead of the consumer. A generation counter makes work for an abandoned epoch harmless.
 class DataLoader::Workers {
@@ -111,7 +110,8 @@ DataLoader::DataLoader(DatasetHandle dataset, LoaderOptions options, uint64_t se
     for (int64_t i = 0; i < dataset_size_; ++i) {
       lengths_.push_back(dataset_.length_hint(i));
       if (lengths_.back() >= 0) continue;
-      throw Error(Code::kFailed, "use_bucketing needs the length of every item beforehand, which the dataset does not know")
+      throw Error(Code::kFailed,
+                  "use_bucketing needs the length of every item beforehand, which the dataset does not know")
           .seen("item " + std::to_string(i) + " of '" + dataset_.name() + "'")
           .next("give every item a duration, or set use_bucketing=false");
     }
@@ -143,9 +143,9 @@ BatchList DataLoader::plan(int64_t epoch) const {
     BatchList batches;
     int64_t size;
   } made{{}, dataset_size_};
-  const fathom_batch_request request = {sizeof(fathom_batch_request), seed_,
-                                        epoch,                        options_.batch_size,
-                                        options_.shuffle ? 1 : 0,     options_.drop_last ? 1 : 0};
+  const fathom_batch_request request = {
+      sizeof(fathom_batch_request), seed_, epoch, options_.batch_size, options_.shuffle ? 1 : 0,
+      options_.drop_last ? 1 : 0};
   const fathom_batch_sink sink = {&made, [](void* ctx, const int64_t* indices, size_t count) {
                                     return guard([&] {
                                       auto& out = *static_cast<Plan*>(ctx);

@@ -1,8 +1,8 @@
 // Batches of a dataset, in a deterministic order, prefetched by worker threads.
 //
 // One consumer thread. The order and the content of batches depend on (seed, epoch) only, never on the workers. Which
-// items share a batch is said by the dataset where it plans batches itself ("fathom.batch_plan/1"), by their lengths with
-// use_bucketing, and else by the order. The items of an iterable dataset ("fathom.iterable/1") come as they come.
+// items share a batch is said by the dataset where it plans batches itself ("fathom.batch_plan/1"), by their lengths
+// with use_bucketing, and else by the order. The items of an iterable dataset ("fathom.iterable/1") come as they come.
 #pragma once
 
 #include <cstdint>

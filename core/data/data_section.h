@@ -1,8 +1,9 @@
 // A data section (train_ds, validation_ds, test_ds) split into what the loader and what the dataset reads. No torch.
 //
-//   train_ds: {_target_: my.Clips, folder: clips, batch_size: 8, shuffle: true}                     // told apart by schema
-//   train_ds: {dataset: {_target_: my.Clips, folder: clips}, dataloader_params: {batch_size: 8}}    // NeMo's other form
-//   train_ds: {manifest_filepath: train.json, batch_size: 8}                                        // the model's dataset
+//   train_ds: {_target_: my.Clips, folder: clips, batch_size: 8, shuffle: true}                     // told apart by
+//   schema train_ds: {dataset: {_target_: my.Clips, folder: clips}, dataloader_params: {batch_size: 8}}    // NeMo's
+//   other form train_ds: {manifest_filepath: train.json, batch_size: 8}                                        // the
+//   model's dataset
 #pragma once
 
 #include <string>

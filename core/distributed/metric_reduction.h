@@ -12,8 +12,8 @@ namespace fathom {
 
 using NamedMetrics = std::vector<std::pair<std::string, MetricHandle>>;
 
-// Adds up each metric's sums over the processes of `group`; alone, nothing changes. All processes call it together. Throws
-// Error(kFailed) for a metric that lists no sums where there are several.
+// Adds up each metric's sums over the processes of `group`; alone, nothing changes. All processes call it together.
+// Throws Error(kFailed) for a metric that lists no sums where there are several.
 void reduce_metrics(const NamedMetrics& metrics, const fathom_distributed_v1& group);
 
 }  // namespace fathom

@@ -21,13 +21,12 @@ fathom_status check_operation(uint32_t op) {
 
 // Alone, every sum, mean, minimum and maximum over processes is the number itself.
 const fathom_distributed_v1& process_group() {
-  static const fathom_distributed_v1 alone = {
-      sizeof(fathom_distributed_v1),
-      [] { return int32_t{0}; },
-      [] { return int32_t{1}; },
-      [] { return fathom_status{FATHOM_OK}; },
-      [](double*, size_t, uint32_t op) { return check_operation(op); },
-      [](fathom_tensor, uint32_t op) { return check_operation(op); }};
+  static const fathom_distributed_v1 alone = {sizeof(fathom_distributed_v1),
+                                              [] { return int32_t{0}; },
+                                              [] { return int32_t{1}; },
+                                              [] { return fathom_status{FATHOM_OK}; },
+                                              [](double*, size_t, uint32_t op) { return check_operation(op); },
+                                              [](fathom_tensor, uint32_t op) { return check_operation(op); }};
   return alone;
 }
 

@@ -271,9 +271,8 @@ std::unique_ptr<DataLoader> make_loader(const ModelHandle& model, Stage stage, c
                                         const std::string& path, uint64_t seed) {
   DataSection data = read_data_section(section, path);
   // What a model makes itself comes straight from its plugin.
-  DatasetHandle dataset(data.names_dataset
-                            ? create_object(1u << FATHOM_KIND_DATASET, data.dataset, data.dataset_path)
-                            : plugins::adopt(model.make_dataset(stage, section, path).release()));
+  DatasetHandle dataset(data.names_dataset ? create_object(1u << FATHOM_KIND_DATASET, data.dataset, data.dataset_path)
+                                           : plugins::adopt(model.make_dataset(stage, section, path).release()));
   if (!dataset) return nullptr;
   training::check_model_wiring(model, &dataset, path);
   return std::make_unique<DataLoader>(std::move(dataset), LoaderOptions::from_section(data.loader, data.loader_path),

@@ -99,9 +99,7 @@ const fathom_host kHost = {
     &thread_budget,      &cancelled,       &intern_source,         &get_extension};
 
 fathom_status add(void*, const fathom_component* component) {
-  return fathom::guard([&] {
-    recorded().components.push_back(fathom::plugins::checked_component(*component));
-  });
+  return fathom::guard([&] { recorded().components.push_back(fathom::plugins::checked_component(*component)); });
 }
 
 // A config of the required options alone: the examples that the author gave (OptionSet::example), else ones and empty

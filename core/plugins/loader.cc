@@ -97,9 +97,8 @@ std::optional<Refusal> bundled_libtorch(const std::string& file) {
 }
 
 fathom_status add(void* ctx, const fathom_component* component) {
-  return guard([&] {
-    static_cast<std::vector<const fathom_component*>*>(ctx)->push_back(checked_component(*component));
-  });
+  return guard(
+      [&] { static_cast<std::vector<const fathom_component*>*>(ctx)->push_back(checked_component(*component)); });
 }
 
 }  // namespace

@@ -1,8 +1,7 @@
 #include "core/plugins/plugin_info.h"
 
-#include <set>
-
 #include <cstdlib>
+#include <set>
 #include <utility>
 
 #include "core/plugins/kind.h"

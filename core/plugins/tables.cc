@@ -134,8 +134,8 @@ const fathom_component* make_copy(const fathom_component& given) {
   copy->vtable = copy_table(known.vtable, shape, owner);
   if (known.kind == FATHOM_KIND_MODEL) {
     auto* model = static_cast<fathom_model_v1*>(const_cast<void*>(copy->vtable));
-    model->module = static_cast<const fathom_module_v1*>(
-        copy_table(model->module, module_shape(), owner + ", as a module,"));
+    model->module =
+        static_cast<const fathom_module_v1*>(copy_table(model->module, module_shape(), owner + ", as a module,"));
   }
   return copy;
 }

@@ -1,6 +1,6 @@
-// Descriptors and tables of functions as plugins give them, brought into this program's version: a plugin of an older SDK
-// gives shorter ones, one of a newer SDK longer ones. Everything past registration sees copies that are as long as this
-// program's structs, with null where the plugin has nothing, so that a call needs at most a null test.
+// Descriptors and tables of functions as plugins give them, brought into this program's version: a plugin of an older
+// SDK gives shorter ones, one of a newer SDK longer ones. Everything past registration sees copies that are as long as
+// this program's structs, with null where the plugin has nothing, so that a call needs at most a null test.
 // Thread-safe. No torch.
 #pragma once
 

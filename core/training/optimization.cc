@@ -121,7 +121,7 @@ void Optimization::make_scheduler(const Json& section, const std::string& path, 
 
 void Optimization::apply_rates(const double* monitor) {
   ScheduleStep at{schedule_step_, base_rates_, rates_,
-                        monitor == nullptr ? std::nullopt : std::optional<double>(*monitor)};
+                  monitor == nullptr ? std::nullopt : std::optional<double>(*monitor)};
   try {
     rates_ = scheduler_.rates(at);
   } catch (Error& error) {

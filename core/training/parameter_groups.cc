@@ -29,7 +29,8 @@ NamedTensors parameters_of(const torch::nn::Module& model, const std::vector<std
     if (found[i] > 0) continue;
     std::vector<std::string> children;
     for (const auto& child : model.named_children()) children.push_back(child.key());
-    throw Error(Code::kFailed, "an optimizer is given a module that is not there, has no parameters, or was given twice")
+    throw Error(Code::kFailed,
+                "an optimizer is given a module that is not there, has no parameters, or was given twice")
         .at(where)
         .seen(paths[i])
         .candidates(children);

@@ -135,8 +135,8 @@ class Trainer {
   std::vector<std::unique_ptr<Optimization>> optimizations_;
   Optimization* optimization_ = nullptr;  // the one that the loop itself drives; null where the model optimizes by hand
   bool manual_ = false;
-  std::vector<std::pair<at::Tensor, bool>> toggled_;  // requires_grad of the parameters before toggle()
-  NamedMetrics metrics_;                              // the model's, by the names of its children
+  std::vector<std::pair<at::Tensor, bool>> toggled_;   // requires_grad of the parameters before toggle()
+  NamedMetrics metrics_;                               // the model's, by the names of its children
   std::unique_ptr<GradScaler> scaler_;                 // 16-mixed only
   std::unique_ptr<ExponentialMovingAverage> average_;  // when a callback asked for it
   int64_t skipped_steps_ = 0;

@@ -57,7 +57,8 @@ PickleValue lightning_loops(const fathom_progress& p, int64_t batches_seen, int6
   zero_total.mutable_dict().set("started", loop_steps);
   zero_current.mutable_dict().set("started", loop_current);
   const int64_t own_steps = manual ? p.global_step : 0;
-  const PickleValue manual_steps = progress(counters(own_steps, own_steps, false), counters(own_steps, own_steps, false));
+  const PickleValue manual_steps =
+      progress(counters(own_steps, own_steps, false), counters(own_steps, own_steps, false));
   PickleValue val = eval_loop_state();
   const int64_t epochs_done = p.epoch + (epoch_done ? 1 : 0);
   PickleValue epoch_counters = counters(p.epoch + 1, p.epoch);
@@ -315,8 +316,7 @@ void Trainer::load_checkpoint(const std::string& path) {
   load_state_dict(*module_, checkpoint::state_dict_tensors(*state), /*strict=*/true, path);
   load_optimizers(file, path);
   if (average_) load_average(file, path);
-  if (const PickleValue* schedules = file.find("lr_schedulers");
-      schedules != nullptr) {
+  if (const PickleValue* schedules = file.find("lr_schedulers"); schedules != nullptr) {
     // One for each optimizer that has a schedule, in their order.
     size_t next = 0;
     for (const auto& optimization : optimizations_) {

@@ -107,9 +107,7 @@ void TensorBoardLogger::finalize(std::string_view) {
 }
 
 // Comes after save(), as of any logger.
-Json TensorBoardLogger::save_state() const {
-  return {{"file", name_}, {"bytes", file_.size()}};
-}
+Json TensorBoardLogger::save_state() const { return {{"file", name_}, {"bytes", file_.size()}}; }
 
 void TensorBoardLogger::load_state(const Json& state) {
   name_ = state.at("file").get<std::string>();

@@ -345,8 +345,8 @@ TEST_P(Abi, ATableCutAfterEveryFieldWorksOrIsRefusedInASentence) {
       ++accepted;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::kBadData) << error.what();
-      EXPECT_THAT(error.message(), ::testing::AnyOf(HasSubstr("before which its table ends"),
-                                                    HasSubstr("does not say its size")))
+      EXPECT_THAT(error.message(),
+                  ::testing::AnyOf(HasSubstr("before which its table ends"), HasSubstr("does not say its size")))
           << size << " of " << full;
       EXPECT_THAT(error.message(), HasSubstr(to_string(c.name)));
       EXPECT_EQ(error.message().find('\n'), std::string::npos);
@@ -411,14 +411,24 @@ TEST(AbiEntry, AnEntryWithoutItsLastFunctionsRegisters) {
 
 TEST(AbiEntry, TwoComponentsOfOneNameInOnePluginAreRefused) {
   static const fathom_component* twin = components()[5];
-  static const fathom_plugin_entry entry = {FATHOM_PLUGIN_MAGIC, sizeof(fathom_plugin_entry), FATHOM_ABI_MAJOR,
-                                            FATHOM_ABI_MINOR, to_abi("twins"), to_abi("1"), to_abi(""), to_abi(""),
-                                            to_abi(""), FATHOM_TORCH_NONE, to_abi(""), to_abi(""),
+  static const fathom_plugin_entry entry = {FATHOM_PLUGIN_MAGIC,
+                                            sizeof(fathom_plugin_entry),
+                                            FATHOM_ABI_MAJOR,
+                                            FATHOM_ABI_MINOR,
+                                            to_abi("twins"),
+                                            to_abi("1"),
+                                            to_abi(""),
+                                            to_abi(""),
+                                            to_abi(""),
+                                            FATHOM_TORCH_NONE,
+                                            to_abi(""),
+                                            to_abi(""),
                                             [](const fathom_host*, const fathom_registrar* r) {
                                               r->add(r->ctx, twin);
                                               return r->add(r->ctx, new fathom_component(*twin));
                                             },
-                                            nullptr, nullptr};
+                                            nullptr,
+                                            nullptr};
   const auto result = plugins::register_plugin(&entry);
   ASSERT_TRUE(std::holds_alternative<plugins::Refusal>(result));
   EXPECT_THAT(std::get<plugins::Refusal>(result).reason, HasSubstr("'a.Tokenizer' twice"));
@@ -436,7 +446,8 @@ TEST(AbiHost, AHostCutAfterEveryFunctionIsServedOrToldInWords) {
     for (size_t size = offsetof(fathom_host, log); size <= sizeof(fathom_host); size += sizeof(void*)) {
       const auto* host = static_cast<const fathom_host*>(cut_copy(plugins::host_table(), sizeof(fathom_host), size));
       std::vector<const fathom_component*> registered;
-      const fathom_registrar registrar = {sizeof(fathom_registrar), &registered, [](void* ctx, const fathom_component* c) {
+      const fathom_registrar registrar = {sizeof(fathom_registrar), &registered,
+                                          [](void* ctx, const fathom_component* c) {
                                             static_cast<std::vector<const fathom_component*>*>(ctx)->push_back(c);
                                             return fathom_status{FATHOM_OK};
                                           }};
@@ -471,9 +482,9 @@ TEST(AbiHost, AHostCutAfterEveryFunctionIsServedOrToldInWords) {
       }
     }
     check(entry->register_all(plugins::host_table(), new fathom_registrar{sizeof(fathom_registrar), nullptr,
-                                                                         [](void*, const fathom_component*) {
-                                                                           return fathom_status{FATHOM_OK};
-                                                                         }}));
+                                                                          [](void*, const fathom_component*) {
+                                                                            return fathom_status{FATHOM_OK};
+                                                                          }}));
   }
 }
 

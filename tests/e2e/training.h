@@ -5,8 +5,8 @@
 
 #include <filesystem>
 #include <map>
-#include <sstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/base/file.h"
 #include "core/checkpoint/inspect.h"

@@ -56,9 +56,13 @@ fathom_status create(const fathom_create_args*, void** self) {
 void destroy(void* self) { delete static_cast<int*>(self); }
 
 fathom_status register_all(const fathom_host* host, const fathom_registrar* registrar) {
-  static const fathom_logger_v1 vtable = {sizeof(fathom_logger_v1),
-                                          [](void*, const fathom_metric_values*, int64_t) { return fathom_status{FATHOM_OK}; },
-                                          nullptr, nullptr, nullptr, nullptr};
+  static const fathom_logger_v1 vtable = {
+      sizeof(fathom_logger_v1),
+      [](void*, const fathom_metric_values*, int64_t) { return fathom_status{FATHOM_OK}; },
+      nullptr,
+      nullptr,
+      nullptr,
+      nullptr};
   [[maybe_unused]] static const fathom_component component = {sizeof(fathom_component),
                                                               FATHOM_KIND_LOGGER,
                                                               to_abi(ODD_COMPONENT),

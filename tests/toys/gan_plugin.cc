@@ -1,5 +1,5 @@
-// A GAN of two small networks on points of a circle: two optimizers that the model steps itself, one schedule each, and a
-// dataset that a config names. Written with the SDK alone, as a third party would.
+// A GAN of two small networks on points of a circle: two optimizers that the model steps itself, one schedule each, and
+// a dataset that a config names. Written with the SDK alone, as a third party would.
 #include <ATen/ATen.h>
 #include <torch/nn/modules/linear.h>
 
@@ -46,7 +46,8 @@ class Gan final : public Model, public ManualOptimization {
     const at::Tensor& real = batch.tensor("real");
     const at::Tensor fake = generator_(at::randn({real.size(0), 3}));
     step.toggle(1);
-    const at::Tensor loss_d = at::softplus(-discriminator_(real)).mean() + at::softplus(discriminator_(fake.detach())).mean();
+    const at::Tensor loss_d =
+        at::softplus(-discriminator_(real)).mean() + at::softplus(discriminator_(fake.detach())).mean();
     step.zero_grad(1);
     step.backward(loss_d);
     step.clip_gradient_norm(1.0, 1);

@@ -1,5 +1,5 @@
-// A decoder that goes step by step: a GRU cell's arithmetic with one weight, its state a named value. And a module with a
-// required option and properties.
+// A decoder that goes step by step: a GRU cell's arithmetic with one weight, its state a named value. And a module with
+// a required option and properties.
 #include <ATen/ATen.h>
 #include <torch/nn/modules/embedding.h>
 
@@ -14,9 +14,7 @@ class Predictor final : public NeuralModule, public Recurrent, public HasPropert
  public:
   struct Options {
     int64_t vocabulary = 0;
-    static void describe(OptionSet<Options>& o) {
-      o.required("vocabulary", &Options::vocabulary, "labels").example(5);
-    }
+    static void describe(OptionSet<Options>& o) { o.required("vocabulary", &Options::vocabulary, "labels").example(5); }
   };
   explicit Predictor(const Options& o)
       : vocabulary_(o.vocabulary), embed_(register_module("embed", torch::nn::Embedding(o.vocabulary, 4))) {}

@@ -1,5 +1,5 @@
-// A model that hears while one speaks: it reports the mean of every four samples as soon as it has them, and a stream can
-// be saved and taken up again. It also gives a tensor and numbers per item from predict_step, lists a metric and a
+// A model that hears while one speaks: it reports the mean of every four samples as soon as it has them, and a stream
+// can be saved and taken up again. It also gives a tensor and numbers per item from predict_step, lists a metric and a
 // tokenizer among its children, and answers for an extension of its own.
 #include <ATen/ATen.h>
 

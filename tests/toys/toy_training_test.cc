@@ -13,7 +13,8 @@ using ::testing::HasSubstr;
 class ToyTraining : public TrainingTest {
  protected:
   void write_config(const std::string& model) {
-    std::ofstream(folder_ + "/toy.yaml") << "name: toy\n" << model << R"(
+    std::ofstream(folder_ + "/toy.yaml") << "name: toy\n"
+                                         << model << R"(
 trainer: {max_epochs: 4, num_sanity_val_steps: 0, log_every_n_steps: 1, enable_model_summary: false}
 exp_manager:
   resume_if_exists: true
@@ -22,11 +23,22 @@ exp_manager:
   checkpoint_callback_params: {every_n_train_steps: 4, monitor: null, save_top_k: 1, save_last: true}
 )";
   }
-  Result train(const std::string& run_name, const std::vector<std::string>& more = {}) { return run(toy(run_name, more)); }
+  Result train(const std::string& run_name, const std::vector<std::string>& more = {}) {
+    return run(toy(run_name, more));
+  }
   std::vector<std::string> toy(const std::string& run_name, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> out = {fathom_program(), "--plugin-dir", FATHOM_BINARY_DIR "/tests/toys/plugins",
-                                    "train", "-cp", folder_, "-cn", "toy", "++seed=5",
-                                    "++exp_manager.explicit_log_dir=" + folder_ + "/" + run_name, "--threads", "1"};
+    std::vector<std::string> out = {fathom_program(),
+                                    "--plugin-dir",
+                                    FATHOM_BINARY_DIR "/tests/toys/plugins",
+                                    "train",
+                                    "-cp",
+                                    folder_,
+                                    "-cn",
+                                    "toy",
+                                    "++seed=5",
+                                    "++exp_manager.explicit_log_dir=" + folder_ + "/" + run_name,
+                                    "--threads",
+                                    "1"};
     out.insert(out.end(), more.begin(), more.end());
     return out;
   }
@@ -35,8 +47,9 @@ exp_manager:
     const Result whole = train("whole");
     ASSERT_EQ(whole.status, 0) << whole.err;
     Process killed(toy("cut"));
-    ASSERT_TRUE(killed.read([&](const Result&) { return file_exists(folder_ + "/cut/checkpoints/toy--last.ckpt") ||
-                                                        has_checkpoint("cut"); }));
+    ASSERT_TRUE(killed.read([&](const Result&) {
+      return file_exists(folder_ + "/cut/checkpoints/toy--last.ckpt") || has_checkpoint("cut");
+    }));
     killed.kill(SIGKILL);
     killed.wait();
     const Result resumed = train("cut");
@@ -70,7 +83,8 @@ TEST_F(ToyTraining, AGanWithTwoOptimizersResumesToTheBitAfterAKill) {
 
 TEST_F(ToyTraining, EveryStepOfEachOptimizerCounts) {
   write_config(kGan);
-  const Result result = train("run", {"--json-summary", folder_ + "/summary.json", "trainer.callbacks=[{_target_: LearningRateMonitor}]"});
+  const Result result = train(
+      "run", {"--json-summary", folder_ + "/summary.json", "trainer.callbacks=[{_target_: LearningRateMonitor}]"});
   ASSERT_EQ(result.status, 0) << result.err;
   const auto summary = nlohmann::json::parse(read_file(folder_ + "/summary.json"));
   EXPECT_EQ(summary["global_step"], 2 * 4 * 8);  // two optimizers, four epochs, eight batches
@@ -108,7 +122,8 @@ TEST_F(ToyTraining, KeysThatNobodyReadsAreRefusedWithTheNearestName) {
   EXPECT_EQ(data.status, 1);
   EXPECT_THAT(data.err, HasSubstr("unknown key 'point'"));
   EXPECT_THAT(data.err, HasSubstr("did you mean: points"));
-  write_config("model: {_target_: toy.Line, targt: 0.7, train_ds: {_target_: toy.Endless}, optim: {name: sgd, lr: 0.1}}\n");
+  write_config(
+      "model: {_target_: toy.Line, targt: 0.7, train_ds: {_target_: toy.Endless}, optim: {name: sgd, lr: 0.1}}\n");
   const Result model = train("bad");
   EXPECT_EQ(model.status, 1);
   EXPECT_THAT(model.err, HasSubstr("unknown key 'targt'"));

@@ -136,12 +136,13 @@ TEST_F(Toys, AnIterableDatasetIsReadToItsEndAndTakenUpInTheMiddle) {
 
 TEST_F(Toys, BatchesOfLikeLength) {
   DataLoader plain(dataset("toy.Lengths", 64), {.batch_size = 4, .shuffle = true}, 5);
-  DataLoader loader(dataset("toy.Lengths", 64), {.batch_size = 4, .shuffle = true, .use_bucketing = true, .num_buckets = 4},
-                    5);
+  DataLoader loader(dataset("toy.Lengths", 64),
+                    {.batch_size = 4, .shuffle = true, .use_bucketing = true, .num_buckets = 4}, 5);
   const auto spread = [](const std::vector<std::vector<double>>& batches) {
     double worst = 0;
     for (const auto& batch : batches)
-      worst = std::max(worst, *std::max_element(batch.begin(), batch.end()) - *std::min_element(batch.begin(), batch.end()));
+      worst = std::max(worst,
+                       *std::max_element(batch.begin(), batch.end()) - *std::min_element(batch.begin(), batch.end()));
     return worst;
   };
   const auto batches = epoch(loader, 0);
@@ -172,8 +173,8 @@ TEST_F(Toys, ADatasetPlansItsOwnBatches) {
 }
 
 TEST_F(Toys, ADataSectionIsSplitBySchema) {
-  const DataSection flat =
-      read_data_section({{"_target_", "toy.Lengths"}, {"items", 8}, {"batch_size", 2}, {"shuffle", true}}, "model.train_ds");
+  const DataSection flat = read_data_section(
+      {{"_target_", "toy.Lengths"}, {"items", 8}, {"batch_size", 2}, {"shuffle", true}}, "model.train_ds");
   EXPECT_TRUE(flat.names_dataset);
   EXPECT_EQ(flat.dataset, (Json{{"_target_", "toy.Lengths"}, {"items", 8}}));
   EXPECT_EQ(flat.loader, (Json{{"batch_size", 2}, {"shuffle", true}}));

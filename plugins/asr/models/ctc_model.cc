@@ -23,9 +23,8 @@ bool is_before_2_5(const std::string& version) {
 
 // Keys of a data section that belong to the loader, or that say nothing about maps of clips.
 constexpr std::array kLoaderKeys = {
-    "batch_size",         "shuffle", "num_workers", "pin_memory", "drop_last", "prefetch_factor",
-    "persistent_workers", "name",    "_target_",    "cls",        "ds_item",
-    "use_bucketing",      "num_buckets"};
+    "batch_size", "shuffle",  "num_workers", "pin_memory", "drop_last",     "prefetch_factor", "persistent_workers",
+    "name",       "_target_", "cls",         "ds_item",    "use_bucketing", "num_buckets"};
 // NeMo's ways of feeding data that are not here: accepted where they are switched off.
 constexpr std::array kOffKeys = {"is_tarred",
                                  "tarred_audio_filepaths",
@@ -339,8 +338,7 @@ AudioToCharDataset::Options EncDecCTCModel::dataset_options(const Json& section,
   return options;
 }
 
-MadeDataset EncDecCTCModel::make_dataset(Stage stage, const Json& section,
-                                                      const std::string& config_path) {
+MadeDataset EncDecCTCModel::make_dataset(Stage stage, const Json& section, const std::string& config_path) {
   if (section.is_null() || section.empty()) return nullptr;
   if (stage == Stage::kPredict) return make_predict_dataset(section, config_path);
   if (!section.contains("manifest_filepath") || section["manifest_filepath"].is_null()) {

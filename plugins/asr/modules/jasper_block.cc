@@ -42,7 +42,8 @@ std::pair<int64_t, int64_t> conv_padding(int64_t kernel, int64_t stride, int64_t
   return {kernel - 1 - future_context, future_context};
 }
 
-JasperBlock::JasperBlock(const JasperBlockOptions& options) : AdapterModuleMixin(this), AccessMixin(this), options_(options) {
+JasperBlock::JasperBlock(const JasperBlockOptions& options)
+    : AdapterModuleMixin(this), AccessMixin(this), options_(options) {
   const JasperBlockOptions& o = options_;
   if (o.repeat < 1) throw Error(Code::kFailed, "a block needs repeat >= 1").seen(std::to_string(o.repeat));
   if (o.residual_mode != "add" && o.residual_mode != "stride_add" && o.residual_mode != "max") {

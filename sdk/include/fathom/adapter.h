@@ -35,8 +35,8 @@ struct AdapterName {
   }
 };
 
-// What adapters can be added to ("fathom.adapters/1" of modules). A component that is built of such modules derives from
-// it too and hands every call on to them; holders of components ask by AdaptersHandle.
+// What adapters can be added to ("fathom.adapters/1" of modules). A component that is built of such modules derives
+// from it too and hands every call on to them; holders of components ask by AdaptersHandle.
 class AdapterHost {
  public:
   virtual ~AdapterHost() = default;
@@ -59,7 +59,8 @@ struct Capability<AdapterHost> {
     static const fathom_adapters_v1 table = {
         sizeof(fathom_adapters_v1),
         [](void* self, fathom_str name, fathom_str config) {
-          return guard([&] { Get::get(self).add_adapter(to_string(name), parse_json(config, "an adapter's section")); });
+          return guard(
+              [&] { Get::get(self).add_adapter(to_string(name), parse_json(config, "an adapter's section")); });
         },
         [](void* self, int32_t enabled_only, const fathom_text_sink* out) {
           return guard([&] {

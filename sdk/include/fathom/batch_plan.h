@@ -1,5 +1,5 @@
-// Datasets that choose which items share a batch ("fathom.batch_plan/1"), where the loader's own ways (in order, shuffled,
-// or bucketed by length_hint with use_bucketing) do not do.
+// Datasets that choose which items share a batch ("fathom.batch_plan/1"), where the loader's own ways (in order,
+// shuffled, or bucketed by length_hint with use_bucketing) do not do.
 #pragma once
 
 #include <vector>

@@ -9,8 +9,8 @@
 //     void look(fathom::Trainer& trainer) { if (trainer.loss() < options_.loss) trainer.stop("loss reached"); }
 //   };
 //
-// A callback is called only for the events it has handlers for; an event without any costs the loop nothing. One that is
-// also fathom::Stateful keeps its state in checkpoints, under state_key().
+// A callback is called only for the events it has handlers for; an event without any costs the loop nothing. One that
+// is also fathom::Stateful keeps its state in checkpoints, under state_key().
 #pragma once
 
 #include <array>
@@ -76,22 +76,26 @@ class Trainer {
     return value;
   }
   std::vector<std::pair<std::string, double>> metrics() const { return collect(need(&fathom_trainer::metrics)); }
-  std::vector<std::pair<std::string, double>> progress_bar_metrics() const { return collect(need(&fathom_trainer::progress_bar_metrics)); }
+  std::vector<std::pair<std::string, double>> progress_bar_metrics() const {
+    return collect(need(&fathom_trainer::progress_bar_metrics));
+  }
   void log(std::string_view name, double value, uint32_t flags = 0) const {
     check(need(&fathom_trainer::log)(t_->ctx, to_abi(name), value, flags));
   }
-  void stop(std::string_view reason) const { need(&fathom_trainer::stop)(t_->ctx, to_abi(reason)); }
+  void stop(std::string_view reason) const { need (&fathom_trainer::stop)(t_->ctx, to_abi(reason)); }
 
   void save_checkpoint(const std::string& path, bool weights_only = false) const {
     check(need(&fathom_trainer::save_checkpoint)(t_->ctx, to_abi(path), weights_only ? FATHOM_SAVE_WEIGHTS_ONLY : 0));
   }
   // The averaged weights, as NeMo's -EMA files hold them.
   void save_average_checkpoint(const std::string& path, bool weights_only = false) const {
-    check(need(&fathom_trainer::save_checkpoint)(
-        t_->ctx, to_abi(path), FATHOM_SAVE_AVERAGE | (weights_only ? FATHOM_SAVE_WEIGHTS_ONLY : 0)));
+    check(need(&fathom_trainer::save_checkpoint)(t_->ctx, to_abi(path),
+                                                 FATHOM_SAVE_AVERAGE | (weights_only ? FATHOM_SAVE_WEIGHTS_ONLY : 0)));
   }
   void save_nemo(const std::string& path) const { check(need(&fathom_trainer::save_nemo)(t_->ctx, to_abi(path))); }
-  void load_weights(const std::string& path) const { check(need(&fathom_trainer::load_weights)(t_->ctx, to_abi(path))); }
+  void load_weights(const std::string& path) const {
+    check(need(&fathom_trainer::load_weights)(t_->ctx, to_abi(path)));
+  }
 
   // Optimizers by index: one, unless the model optimizes by hand. None before training and in an evaluation.
   size_t optimizer_count() const { return need(&fathom_trainer::optimizer_count)(t_->ctx); }
@@ -119,7 +123,7 @@ class Trainer {
   Json model_summary(int depth) const {
     std::string text;
     const fathom_text_sink sink = text_sink(text);
-    need(&fathom_trainer::model_summary)(t_->ctx, depth, &sink);
+    need (&fathom_trainer::model_summary)(t_->ctx, depth, &sink);
     return Json::parse(text);
   }
   std::string resumed_from() const { return to_string(need(&fathom_trainer::resumed_from)(t_->ctx)); }
@@ -195,8 +199,7 @@ inline Callback& callback(void* self) { return *static_cast<Callback*>(self); }
 
 inline const void* table() {
   static const fathom_callback_v1 table = {
-      sizeof(fathom_callback_v1),
-      [](void* self) { return callback(self).events(); },
+      sizeof(fathom_callback_v1), [](void* self) { return callback(self).events(); },
       [](void* self, uint32_t event, const fathom_trainer* trainer) {
         return guard([&] {
           Trainer view(trainer);

@@ -62,7 +62,7 @@ const void* find(std::string_view id, List<Interfaces...>) {
 class Stateful {
  public:
   virtual ~Stateful() = default;
-  virtual Json save_state() const = 0;              // null: nothing at the moment
+  virtual Json save_state() const = 0;             // null: nothing at the moment
   virtual void load_state(const Json& state) = 0;  // what save_state gave, before the first step
 };
 
@@ -89,7 +89,8 @@ inline bool has_state(const fathom_object& object) {
 }
 inline Json save_state(const fathom_object& object) {  // null without the capability
   const auto state = query<fathom_state_v1>(object, FATHOM_STATE_EXTENSION);
-  return state ? read_json([&](const fathom_text_sink* sink) { return state->save(state.self(), sink); }) : Json(nullptr);
+  return state ? read_json([&](const fathom_text_sink* sink) { return state->save(state.self(), sink); })
+               : Json(nullptr);
 }
 inline void load_state(const fathom_object& object, const Json& saved) {
   const auto state = query<fathom_state_v1>(object, FATHOM_STATE_EXTENSION);

@@ -106,7 +106,7 @@ const fathom_component* anonymous() {
 // A dataset that a model made itself (Model::make_dataset): what crosses knows the capabilities of its class.
 class MadeDataset {
  public:
-  MadeDataset() = default;  // none
+  MadeDataset() = default;        // none
   MadeDataset(std::nullptr_t) {}  // NOLINT
   template <std::derived_from<Dataset> T>
   MadeDataset(std::shared_ptr<T> dataset)  // NOLINT: conversion is the point

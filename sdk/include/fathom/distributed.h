@@ -1,5 +1,5 @@
-// The processes of one run, as a plugin sees them ("fathom.distributed/1" of the host). A program without the engine, and
-// one that runs alone, is a single process: rank 0 of 1. Functions but rank() and world_size() are called by all
+// The processes of one run, as a plugin sees them ("fathom.distributed/1" of the host). A program without the engine,
+// and one that runs alone, is a single process: rank 0 of 1. Functions but rank() and world_size() are called by all
 // processes together, in the same order, on the training thread.
 #pragma once
 

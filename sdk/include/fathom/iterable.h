@@ -28,9 +28,7 @@ struct Capability<Iterable> {
   static const void* table() {
     static const fathom_iterable_v1 table = {
         sizeof(fathom_iterable_v1),
-        [](void* self, uint64_t seed, int64_t skip) {
-          return guard([&] { Get::get(self).start_epoch(seed, skip); });
-        },
+        [](void* self, uint64_t seed, int64_t skip) { return guard([&] { Get::get(self).start_epoch(seed, skip); }); },
         [](void* self, void** sample) { return guard([&] { *sample = Get::get(self).next_sample(); }); }};
     return &table;
   }

@@ -63,8 +63,8 @@ struct SimpleKind {
   template <typename T>
   static fathom_status create(const fathom_create_args* given, void** self) {
     using Options = typename OptionsOf<T>::type;
-    static_assert(std::is_constructible_v<T, const Options&, const Json&> || std::is_constructible_v<T, const Options&> ||
-                      std::is_default_constructible_v<T>,
+    static_assert(std::is_constructible_v<T, const Options&, const Json&> ||
+                      std::is_constructible_v<T, const Options&> || std::is_default_constructible_v<T>,
                   "a component's class needs a public constructor: T(const Options&), T(const Options&, const Json& "
                   "context), or T() where it has no options; and no pure virtual function may be left");
     return guard([&] {
@@ -72,7 +72,8 @@ struct SimpleKind {
       const std::string path = to_string(args.config_path);
       Json config = parse_json(args.config, "a component's config");
       const Json context = parse_json(args.context, "a component's context");
-      if constexpr (requires { Base::template prepare<T>(config, context); }) Base::template prepare<T>(config, context);
+      if constexpr (requires { Base::template prepare<T>(config, context); })
+        Base::template prepare<T>(config, context);
       const Options options = parse_options<Options>(config, path);
       void* object = nullptr;
       try {

@@ -3,7 +3,8 @@
 //
 //   class Gan final : public fathom::Model, public fathom::ManualOptimization {
 //     std::vector<OptimizerSpec> configure_optimizers() const override {
-//       return {{{"generator"}, config()["optim"], "model.optim"}, {{"discriminator"}, config()["optim"], "model.optim"}};
+//       return {{{"generator"}, config()["optim"], "model.optim"}, {{"discriminator"}, config()["optim"],
+//       "model.optim"}};
 //     }
 //     at::Tensor training_step(const Values& batch, const Step& step) override {
 //       step.toggle(1); step.zero_grad(1); step.backward(loss_d); step.optimizer_step(1); step.untoggle(1); …

@@ -1,9 +1,10 @@
 // Kind `model`: a NeuralModule that also makes datasets and has training, validation, test and predict steps.
 //
-// Its Options, if it declares any, are the keys of its section besides those that the host reads (train_ds, optim, …): in
-// an experiment's config others are refused unless something refers to them. Without Options every key is accepted. A model that trains
-// with several optimizers derives from ManualOptimization too, one whose labels can change from HasVocabulary, one that
-// hears while one speaks from Streaming, and one with state of its own beside weights and metrics from Stateful.
+// Its Options, if it declares any, are the keys of its section besides those that the host reads (train_ds, optim, …):
+// in an experiment's config others are refused unless something refers to them. Without Options every key is accepted.
+// A model that trains with several optimizers derives from ManualOptimization too, one whose labels can change from
+// HasVocabulary, one that hears while one speaks from Streaming, and one with state of its own beside weights and
+// metrics from Stateful.
 //
 // A model's constructor takes (const Json& config, const ModelContext&): the config is its whole section, resolved, and
 // children are made from it by name (make_module). NeMo's conventions hold: sections preprocessor, encoder, decoder,
@@ -102,17 +103,18 @@ struct ModelKind : SimpleKind<NeuralModule, FATHOM_KIND_MODEL, &model_detail::ta
   template <typename T>
   static Json schema() {
     Json schema = SimpleKind::template schema<T>();
-    // A restored model's section may hold what its author kept there. In an experiment's config, a key that the options do
-    // not declare and that nothing refers to is a mistake.
+    // A restored model's section may hold what its author kept there. In an experiment's config, a key that the options
+    // do not declare and that nothing refers to is a mistake.
     schema["extra"] = true;
     if constexpr (!std::is_same_v<typename OptionsOf<T>::type, NoOptions>) schema["refuses_unreferenced"] = true;
     return schema;
   }
   template <typename T>
   static fathom_status create(const fathom_create_args* given, void** self) {
-    static_assert(std::is_constructible_v<T, Json, ModelContext>,
-                  "a model's class needs a public constructor T(fathom::Json config, fathom::ModelContext context), and "
-                  "no pure virtual function may be left");
+    static_assert(
+        std::is_constructible_v<T, Json, ModelContext>,
+        "a model's class needs a public constructor T(fathom::Json config, fathom::ModelContext context), and "
+        "no pure virtual function may be left");
     return guard([&] {
       const fathom_create_args args = filled(given);
       const Json context = parse_json(args.context, "a model's context");
@@ -211,10 +213,10 @@ inline const void* table() {
       [](void* self, uint32_t stage, fathom_str config, fathom_str path, fathom_object* dataset) {
         return guard([&] {
           *dataset = {nullptr, nullptr};
-          *dataset = model(self)
-                         .make_dataset(static_cast<Stage>(stage), parse_json(config, "a dataset section"),
-                                       to_string(path))
-                         .object();
+          *dataset =
+              model(self)
+                  .make_dataset(static_cast<Stage>(stage), parse_json(config, "a dataset section"), to_string(path))
+                  .object();
         });
       },
       [](void* self, const fathom_named_value* batch, size_t count, const fathom_step* step, const fathom_sink* loss) {
@@ -372,8 +374,7 @@ class ModelHandle {
   ModuleHandle::PortLists ports() const { return ModuleHandle::read_ports(module_, handle_.self()); }
   std::vector<std::pair<std::string, std::string>> artifacts() const {
     if (table().artifacts == nullptr) return {};
-    const Values files =
-        collect_values([&](const fathom_sink* out) { return table().artifacts(handle_.self(), out); });
+    const Values files = collect_values([&](const fathom_sink* out) { return table().artifacts(handle_.self(), out); });
     std::vector<std::pair<std::string, std::string>> out;
     for (const auto& [key, path] : files) out.emplace_back(key, path.text());
     return out;

@@ -89,8 +89,8 @@ class NeuralModule : public torch::nn::Module {
     if (ports.outputs.size() > 0) {
       const AbiValues abi(out);
       const fathom_ports declared = ports.outputs.abi();
-      check(
-          host_function(&fathom_host::check_ports)(flags | FATHOM_CHECK_OUTPUTS, to_abi(owner_name_), &declared, abi.data(), abi.size()));
+      check(host_function(&fathom_host::check_ports)(flags | FATHOM_CHECK_OUTPUTS, to_abi(owner_name_), &declared,
+                                                     abi.data(), abi.size()));
       for (auto& [name, value] : out) {
         if (const fathom_port* port = ports.outputs.find(name)) {
           value.set_type(port->type);
@@ -153,10 +153,10 @@ struct Capability<HasProperties> {
   static constexpr std::string_view id = FATHOM_PROPERTIES_EXTENSION;
   template <typename Get>
   static const void* table() {
-    static const fathom_properties_v1 table = {
-        sizeof(fathom_properties_v1), [](void* self, const fathom_text_sink* json) {
-          return guard([&] { write(json, Get::get(self).properties().dump()); });
-        }};
+    static const fathom_properties_v1 table = {sizeof(fathom_properties_v1),
+                                               [](void* self, const fathom_text_sink* json) {
+                                                 return guard([&] { write(json, Get::get(self).properties().dump()); });
+                                               }};
     return &table;
   }
 };

@@ -120,7 +120,8 @@ class PortTable {
     for (const auto& port : ports) names_.push_back(port.name);
     for (size_t i = 0; i < ports.size(); ++i) {
       uint32_t source = 0;
-      if (!producer.empty()) check(host_function(&fathom_host::intern_source)(to_abi(producer), to_abi(names_[i]), &source));
+      if (!producer.empty())
+        check(host_function(&fathom_host::intern_source)(to_abi(producer), to_abi(names_[i]), &source));
       table_.push_back(
           {to_abi(names_[i]), ports[i].type.id(), ports[i].optional ? 1u : 0u, ports[i].list_depth, source});
     }

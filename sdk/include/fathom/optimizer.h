@@ -53,8 +53,8 @@ struct StateSlot {
 
 // What one update sees: the parameters of a group that have a gradient in this step, in parallel vectors. They are
 // dense float32 or float64 tensors (others are worked on as such copies and written back) on the parameter's device; a
-// parameter and its gradient and kLikeParameter state have the same strides, so that kernels may walk their memory, where
-// check_parameter() has made sure that it is memory they can reach. Gradients must not be changed.
+// parameter and its gradient and kLikeParameter state have the same strides, so that kernels may walk their memory,
+// where check_parameter() has made sure that it is memory they can reach. Gradients must not be changed.
 struct UpdateBatch {
   std::vector<at::Tensor> parameters, gradients;
   std::vector<std::vector<at::Tensor>> state;  // [slot][i], in the order of slots()

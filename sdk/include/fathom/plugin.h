@@ -5,8 +5,8 @@
 //     r.add<Lion>("lion", "evolved sign momentum", {"lion_pytorch.Lion"});
 //   }
 //
-// Include the kinds' headers you use before or after; `add` finds a class's kind by its base class. Besides, the body may
-// say `r.on_shutdown(function)` and `r.extension("my.extension/1", &table)`, which the host's query finds.
+// Include the kinds' headers you use before or after; `add` finds a class's kind by its base class. Besides, the body
+// may say `r.on_shutdown(function)` and `r.extension("my.extension/1", &table)`, which the host's query finds.
 // fathom_add_plugin() defines FATHOM_TORCH_USE (0 none, 1 stable, 2 cxx) and, for the latter two, the libtorch it
 // builds with.
 #pragma once
@@ -49,10 +49,11 @@ class Registry {
 
   template <typename T>
   void add(std::string name, std::string doc, std::vector<std::string> aliases = {}) {
-    static_assert(requires { typename T::ComponentKind; },
-                  "add<T>: T derives publicly from no kind's base class: NeuralModule, Loss, Model, Dataset, EpochMetric, "
-                  "Tokenizer, Optimizer, Scheduler, Logger, Callback, Resolver, Exporter or Accelerator; include the "
-                  "kind's header");
+    static_assert(
+        requires { typename T::ComponentKind; },
+        "add<T>: T derives publicly from no kind's base class: NeuralModule, Loss, Model, Dataset, EpochMetric, "
+        "Tokenizer, Optimizer, Scheduler, Logger, Callback, Resolver, Exporter or Accelerator; include the "
+        "kind's header");
     using Kind = typename T::ComponentKind;
     Entry& entry = keep(std::move(name), std::move(doc), std::move(aliases), Kind::template schema<T>().dump());
     fathom_component& c = entry.component;
@@ -116,7 +117,8 @@ class Registry {
 
 namespace plugin_detail {
 
-inline fathom_status register_all(const fathom_host* host, const fathom_registrar* given, void (*components)(Registry&)) {
+inline fathom_status register_all(const fathom_host* host, const fathom_registrar* given,
+                                  void (*components)(Registry&)) {
   use_host(host);
   return guard([&] {
     const fathom_registrar registrar = filled(given);

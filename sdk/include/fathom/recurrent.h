@@ -1,7 +1,7 @@
 // Modules that go one step at a time with a state of named values ("fathom.recurrent/1"): prediction networks, language
-// models, decoders with a cache. A search keeps states, extends them and chooses among them; states are values, so going
-// back to an earlier one is fine. Tensors of a state have the hypotheses in their first dimension unless select() knows
-// better.
+// models, decoders with a cache. A search keeps states, extends them and chooses among them; states are values, so
+// going back to an earlier one is fine. Tensors of a state have the hypotheses in their first dimension unless select()
+// knows better.
 //
 //   class Counter final : public fathom::NeuralModule, public fathom::Recurrent {
 //     Values initial_state(int64_t batch) override { return {{"count", at::zeros({batch})}}; }

@@ -15,8 +15,8 @@
 //   };
 //
 // Groups, overrides, missing gradients, state and errors are the base class's work, as in optimizer.h. Parameters must
-// be contiguous float32 or float64 tensors, on the CPU unless needs_cpu() says otherwise. Operations of libtorch are called through torch/csrc/stable/ops.h;
-// those with Scalar arguments cannot be. One thread per object.
+// be contiguous float32 or float64 tensors, on the CPU unless needs_cpu() says otherwise. Operations of libtorch are
+// called through torch/csrc/stable/ops.h; those with Scalar arguments cannot be. One thread per object.
 #pragma once
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>

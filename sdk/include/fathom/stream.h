@@ -83,13 +83,11 @@ class StreamHandle {
 
   std::vector<Values> push(const Values& input) {
     const AbiValues abi(input);
-    return results(collect_values([&](const fathom_sink* out) {
-      return table_->push(table_.self(), stream_, abi.data(), abi.size(), out);
-    }));
+    return results(collect_values(
+        [&](const fathom_sink* out) { return table_->push(table_.self(), stream_, abi.data(), abi.size(), out); }));
   }
   std::vector<Values> finish() {
-    return results(
-        collect_values([&](const fathom_sink* out) { return table_->finish(table_.self(), stream_, out); }));
+    return results(collect_values([&](const fathom_sink* out) { return table_->finish(table_.self(), stream_, out); }));
   }
   Values save() const {
     if (table_->save == nullptr) throw Error(Code::kUnavailable, "this stream cannot be saved");

@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <new>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -29,9 +29,11 @@ inline std::string to_string(fathom_str text) {
   return text.len == 0 ? std::string() : std::string(text.ptr, text.len);
 }
 
-// --- structs and arrays of another version ----------------------------------------------------------------------------
+// --- structs and arrays of another version
+// ----------------------------------------------------------------------------
 
-// A struct as this binary knows it: what the writer filled, the rest zero. So an older writer's missing fields are null.
+// A struct as this binary knows it: what the writer filled, the rest zero. So an older writer's missing fields are
+// null.
 template <typename T>
 T filled(const T* given) {
   T out{};
@@ -264,7 +266,8 @@ inline fathom_object create_object(uint32_t kinds, const Json& config, const std
                                    const Json& context = Json::object()) {
   fathom_object object{nullptr, nullptr};
   const std::string config_text = config.dump(), context_text = context.dump();
-  check(host_function(&fathom_host::create)(kinds, to_abi(config_text), to_abi(config_path), to_abi(context_text), &object));
+  check(host_function(&fathom_host::create)(kinds, to_abi(config_text), to_abi(config_path), to_abi(context_text),
+                                            &object));
   return object;
 }
 

@@ -1,5 +1,5 @@
-// Values: named tensors (and lists, maps, texts, numbers, switches, opaque objects) that flow through ports and batches,
-// and that a model's predict_step gives. Not thread-safe beyond reading.
+// Values: named tensors (and lists, maps, texts, numbers, switches, opaque objects) that flow through ports and
+// batches, and that a model's predict_step gives. Not thread-safe beyond reading.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -27,7 +27,10 @@ class Opaque {
       std::shared_ptr<void> data;
       std::atomic<int> holders;
     };
-    abi_ = {sizeof(fathom_opaque), to_abi(type_), data_.get(), new Count{data_, 1},
+    abi_ = {sizeof(fathom_opaque),
+            to_abi(type_),
+            data_.get(),
+            new Count{data_, 1},
             [](void* ctx) { ++static_cast<Count*>(ctx)->holders; },
             [](void* ctx) {
               if (--static_cast<Count*>(ctx)->holders == 0) delete static_cast<Count*>(ctx);
@@ -42,6 +45,7 @@ class Opaque {
   const std::string& type() const { return type_; }
   const std::shared_ptr<void>& data() const { return data_; }
   const fathom_opaque& abi() const { return abi_; }
+
  private:
   static std::shared_ptr<void> shared(const fathom_opaque& given) {
     if (given.retain == nullptr || given.release == nullptr)
@@ -60,15 +64,15 @@ class Value {
   using Map = std::vector<std::pair<std::string, Value>>;  // in order
 
   Value() = default;
-  Value(at::Tensor tensor) : data_(std::move(tensor)) {}          // NOLINT: conversions are the point
-  Value(List list) : data_(std::move(list)) {}                    // NOLINT
-  Value(Map map) : data_(std::move(map)) {}                       // NOLINT
-  inline Value(Values map);                                       // NOLINT
-  Value(std::string text) : data_(std::move(text)) {}             // NOLINT
-  Value(std::string_view text) : data_(std::string(text)) {}      // NOLINT
-  Value(const char* text) : data_(std::string(text)) {}           // NOLINT
-  Value(std::same_as<bool> auto on) : data_(on) {}                // NOLINT
-  Value(std::floating_point auto real) : data_(double{real}) {}   // NOLINT
+  Value(at::Tensor tensor) : data_(std::move(tensor)) {}         // NOLINT: conversions are the point
+  Value(List list) : data_(std::move(list)) {}                   // NOLINT
+  Value(Map map) : data_(std::move(map)) {}                      // NOLINT
+  inline Value(Values map);                                      // NOLINT
+  Value(std::string text) : data_(std::move(text)) {}            // NOLINT
+  Value(std::string_view text) : data_(std::string(text)) {}     // NOLINT
+  Value(const char* text) : data_(std::string(text)) {}          // NOLINT
+  Value(std::same_as<bool> auto on) : data_(on) {}               // NOLINT
+  Value(std::floating_point auto real) : data_(double{real}) {}  // NOLINT
   // Every integer type but bool; throws for one that int64_t cannot hold.
   template <std::integral I>
     requires(!std::same_as<I, bool>)
@@ -109,7 +113,7 @@ class Value {
     return held->data();
   }
   const char* kind_name() const {
-    constexpr const char* kNames[] = {"nothing", "a tensor",      "a list", "a map",           "a text",
+    constexpr const char* kNames[] = {"nothing",    "a tensor", "a list",        "a map",           "a text",
                                       "an integer", "a number", "true or false", "an opaque object"};
     return kNames[data_.index()];
   }
@@ -203,7 +207,8 @@ class Value {
     if (const T* value = std::get_if<T>(&data_)) return *value;
     throw Error(Code::kFailed, std::string("a value holds ") + kind_name() + " where " + wanted + " is needed");
   }
-  std::variant<std::monostate, at::Tensor, List, Map, std::string, int64_t, double, bool, std::shared_ptr<Opaque>> data_;
+  std::variant<std::monostate, at::Tensor, List, Map, std::string, int64_t, double, bool, std::shared_ptr<Opaque>>
+      data_;
   fathom_type_id type_ = 0;
   uint32_t source_ = 0;
 };
@@ -303,7 +308,8 @@ inline fathom_tensor borrow(const at::Tensor& tensor) {
   return reinterpret_cast<fathom_tensor>(const_cast<at::Tensor*>(&tensor));
 }
 
-// --- JSON --------------------------------------------------------------------------------------------------------------
+// --- JSON
+// --------------------------------------------------------------------------------------------------------------
 
 inline Value value_of(const Json& json) {
   switch (json.type()) {

@@ -1,5 +1,5 @@
-// Models whose vocabulary can change ("fathom.vocabulary/1"): what depends on it (a decoder, a loss) is rebuilt with new
-// weights, and the model's config changes. NeMo's change_vocabulary.
+// Models whose vocabulary can change ("fathom.vocabulary/1"): what depends on it (a decoder, a loss) is rebuilt with
+// new weights, and the model's config changes. NeMo's change_vocabulary.
 #pragma once
 
 #include <vector>

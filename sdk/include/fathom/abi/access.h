@@ -1,5 +1,5 @@
-/* Inner tensors that modules hand out without returning them through their ports (fathom/access.h): a host extension for
- * whether they do, and a capability of modules for what they have handed out.
+/* Inner tensors that modules hand out without returning them through their ports (fathom/access.h): a host extension
+ * for whether they do, and a capability of modules for what they have handed out.
  */
 #ifndef FATHOM_ABI_ACCESS_H_
 #define FATHOM_ABI_ACCESS_H_
@@ -30,8 +30,8 @@ typedef struct fathom_tensor_access_v1 {
   uint32_t struct_size;
   /* Emits one list of tensors per name, called "PATH:NAME"; the path is empty for the module itself. */
   fathom_status (*registry)(void* self, const fathom_sink* tensors);
-  fathom_status (*reset)(void* self);                    /* forgets everything */
-  fathom_status (*forget)(void* self, fathom_str name);  /* forgets one name */
+  fathom_status (*reset)(void* self);                     /* forgets everything */
+  fathom_status (*forget)(void* self, fathom_str name);   /* forgets one name */
   fathom_status (*set_guid)(void* self, fathom_str guid); /* whose settings hold from now on */
 } fathom_tensor_access_v1;
 

@@ -124,7 +124,8 @@ typedef struct fathom_callback_v1 {
   uint32_t struct_size;
   uint64_t (*events)(void* self);
   fathom_status (*on_event)(void* self, uint32_t event, const fathom_trainer* trainer);
-  /* Key of this callback's state in a checkpoint (Lightning's state_key); the state is the capability fathom.state/1. */
+  /* Key of this callback's state in a checkpoint (Lightning's state_key); the state is the capability fathom.state/1.
+   */
   void (*state_key)(void* self, const fathom_text_sink* key);
   /* FATHOM_ORDER_*: who is called after whom at one event. */
   int32_t (*order)(void* self);

@@ -1,4 +1,5 @@
-/* Kind `scheduler`: learning rates from the step. Uses no torch. One thread. Its state is the capability fathom.state/1.
+/* Kind `scheduler`: learning rates from the step. Uses no torch. One thread. Its state is the capability
+ * fathom.state/1.
  *
  * Context given to create: {"max_steps": int or null, "base_lrs": [..], "optimizer": {option: value of group 0}}.
  */
