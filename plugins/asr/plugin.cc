@@ -1,15 +1,16 @@
 // The collection's registered names.
 #include "fathom/plugin.h"
 
-#include "audio_preprocessor.h"
-#include "audio_to_char_dataset.h"
-#include "conv_asr_decoder.h"
-#include "conv_asr_encoder.h"
-#include "ctc_loss.h"
-#include "ctc_model.h"
-#include "mfcc_preprocessor.h"
-#include "spec_augment.h"
-#include "text_components.h"
+#include "plugins/asr/data/audio_to_char_dataset.h"
+#include "plugins/asr/data/char_tokenizer_component.h"
+#include "plugins/asr/losses/ctc_loss.h"
+#include "plugins/asr/metrics/wer_metric.h"
+#include "plugins/asr/models/ctc_model.h"
+#include "plugins/asr/modules/audio_preprocessor.h"
+#include "plugins/asr/modules/conv_asr_decoder.h"
+#include "plugins/asr/modules/conv_asr_encoder.h"
+#include "plugins/asr/modules/mfcc_preprocessor.h"
+#include "plugins/asr/modules/spec_augment.h"
 
 FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
   using namespace fathom::asr;  // NOLINT

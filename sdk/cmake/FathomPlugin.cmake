@@ -4,6 +4,11 @@
 # without loading it. OPENMP names sources that use at::parallel_for (serial without -fopenmp).
 # Works in this tree and from the installed package alike: Fathom::sdk, Fathom::describe and, unless TORCH is none,
 # LibTorch::torch_cpu must be there. NAME_objects holds the objects, for unit tests. Installs to lib/fathom/plugins.
+#
+# fathom_add_library(NAME TORCH none|cxx SOURCES file... [LINK target...] [OPENMP file...])
+#
+# A static library that several plugins share, named in their LINK: no entry symbol, nothing exported, so every plugin
+# carries a copy of its own. Not installed.
 set(FATHOM_CMAKE_DIR ${CMAKE_CURRENT_LIST_DIR})
 
 function(fathom_add_plugin name)
@@ -12,11 +17,7 @@ function(fathom_add_plugin name)
     message(FATAL_ERROR "fathom_add_plugin(${name}): TORCH must be none, stable or cxx, not '${P_TORCH}'")
   endif()
 
-  if(P_TORCH STREQUAL "cxx" AND Fathom_cxx_UNAVAILABLE)
-    message(FATAL_ERROR "fathom_add_plugin(${name} TORCH cxx): ${Fathom_cxx_UNAVAILABLE}.")
-  elseif(NOT P_TORCH STREQUAL "none" AND NOT TARGET LibTorch::torch_cpu)
-    message(FATAL_ERROR "fathom_add_plugin(${name} TORCH ${P_TORCH}): libtorch was not found; set FATHOM_LIBTORCH.")
-  endif()
+  fathom_need_torch_(fathom_add_plugin ${name} ${P_TORCH})
   fathom_refuse_flags_()
   if(NOT CMAKE_OBJCOPY)
     message(FATAL_ERROR "fathom_add_plugin(${name}): objcopy (binutils) is needed to embed the plugin's description")
@@ -24,28 +25,7 @@ function(fathom_add_plugin name)
 
   # The objects are a target of their own so that unit tests can link them.
   add_library(${name}_objects OBJECT ${P_SOURCES})
-  target_link_libraries(${name}_objects PUBLIC Fathom::sdk ${P_LINK})
-  set_target_properties(${name}_objects PROPERTIES
-    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
-  if(P_TORCH STREQUAL "none")
-    target_compile_definitions(${name}_objects PRIVATE FATHOM_TORCH_USE=0)
-  else()
-    target_link_libraries(${name}_objects PUBLIC LibTorch::torch_cpu)
-    target_compile_definitions(${name}_objects PRIVATE FATHOM_LIBTORCH_VERSION="${LibTorch_VERSION}")
-    if(P_TORCH STREQUAL "stable")
-      target_compile_definitions(${name}_objects PRIVATE FATHOM_TORCH_USE=1 TORCH_TARGET_VERSION=0x020b000000000000ULL)
-    else()
-      target_compile_definitions(${name}_objects PRIVATE FATHOM_TORCH_USE=2)
-      if(TARGET fathom_plugin_pch)
-        target_precompile_headers(${name}_objects REUSE_FROM fathom_plugin_pch)
-      endif()
-    endif()
-  endif()
-  if(P_OPENMP)
-    set_source_files_properties(${P_OPENMP} PROPERTIES COMPILE_OPTIONS "-fopenmp" SKIP_PRECOMPILE_HEADERS ON)
-    # Names libgomp.so.1, which is the copy that libtorch has mapped: one pool of threads in the process.
-    target_link_options(${name}_objects PUBLIC -fopenmp)
-  endif()
+  fathom_plugin_code_(${name}_objects "${P_TORCH}" "${P_LINK}" "${P_OPENMP}")
 
   add_library(${name} MODULE $<TARGET_OBJECTS:${name}_objects>)
   target_link_libraries(${name} PRIVATE ${name}_objects)
@@ -76,6 +56,52 @@ function(fathom_add_plugin name)
     COMMAND ${CMAKE_COMMAND} -E env "LD_LIBRARY_PATH=${library_path}" $<TARGET_FILE:Fathom::describe> $<TARGET_FILE:${name}> -o ${description}
     COMMAND ${CMAKE_OBJCOPY} --remove-section .fathom.plugin --add-section .fathom.plugin=${description} $<TARGET_FILE:${name}>
     BYPRODUCTS ${description} VERBATIM)
+endfunction()
+
+function(fathom_add_library name)
+  cmake_parse_arguments(P "" "TORCH" "SOURCES;LINK;OPENMP" ${ARGN})
+  if(NOT P_TORCH MATCHES "^(none|cxx)$")
+    message(FATAL_ERROR "fathom_add_library(${name}): TORCH must be none or cxx, not '${P_TORCH}'")
+  endif()
+  fathom_need_torch_(fathom_add_library ${name} ${P_TORCH})
+  fathom_refuse_flags_()
+  add_library(${name} STATIC ${P_SOURCES})
+  fathom_plugin_code_(${name} "${P_TORCH}" "${P_LINK}" "${P_OPENMP}")
+endfunction()
+
+function(fathom_need_torch_ function name torch)
+  if(torch STREQUAL "cxx" AND Fathom_cxx_UNAVAILABLE)
+    message(FATAL_ERROR "${function}(${name} TORCH cxx): ${Fathom_cxx_UNAVAILABLE}.")
+  elseif(NOT torch STREQUAL "none" AND NOT TARGET LibTorch::torch_cpu)
+    message(FATAL_ERROR "${function}(${name} TORCH ${torch}): libtorch was not found; set FATHOM_LIBTORCH.")
+  endif()
+endfunction()
+
+# How code that ends up in a plugin is compiled.
+function(fathom_plugin_code_ target torch link openmp)
+  set_property(GLOBAL APPEND PROPERTY FATHOM_PLUGIN_CODE ${target})
+  target_link_libraries(${target} PUBLIC Fathom::sdk ${link})
+  set_target_properties(${target} PROPERTIES
+    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
+  if(torch STREQUAL "none")
+    target_compile_definitions(${target} PRIVATE FATHOM_TORCH_USE=0)
+  else()
+    target_link_libraries(${target} PUBLIC LibTorch::torch_cpu)
+    target_compile_definitions(${target} PRIVATE FATHOM_LIBTORCH_VERSION="${LibTorch_VERSION}")
+    if(torch STREQUAL "stable")
+      target_compile_definitions(${target} PRIVATE FATHOM_TORCH_USE=1 TORCH_TARGET_VERSION=0x020b000000000000ULL)
+    else()
+      target_compile_definitions(${target} PRIVATE FATHOM_TORCH_USE=2)
+      if(TARGET fathom_plugin_pch)
+        target_precompile_headers(${target} REUSE_FROM fathom_plugin_pch)
+      endif()
+    endif()
+  endif()
+  if(openmp)
+    set_source_files_properties(${openmp} PROPERTIES COMPILE_OPTIONS "-fopenmp" SKIP_PRECOMPILE_HEADERS ON)
+    # Names libgomp.so.1, which is the copy that libtorch has mapped: one pool of threads in the process.
+    target_link_options(${target} PUBLIC -fopenmp)
+  endif()
 endfunction()
 
 # Exceptions, type information and the C++ library are shared between the program and its plugins.

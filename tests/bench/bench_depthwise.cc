@@ -3,7 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/base/allocator.h"
-#include "depthwise_conv.h"
+#include "plugins/lib/nn/depthwise_conv.h"
 #include "tests/bench/measure.h"
 
 int main() {
@@ -16,7 +16,7 @@ int main() {
     const at::Tensor x = at::randn({16, 256, 200}).requires_grad_(true);
     const at::Tensor weight = at::randn({256, 1, kernel}).mul_(0.1).requires_grad_(true);
     const at::Tensor probe = at::randn({16, 256, 200});
-    asr::DepthwiseOptions options;
+    nn::DepthwiseOptions options;
     options.pad_left = options.pad_right = kernel / 2;
     const auto run = [&](const std::function<at::Tensor()>& forward) {
       for (int i = 0; i < kSteps; ++i) {
@@ -25,7 +25,7 @@ int main() {
         forward().backward(probe);
       }
     };
-    const auto ours = [&] { return asr::depthwise_conv1d(x, weight, at::Tensor(), options); };
+    const auto ours = [&] { return nn::depthwise_conv1d(x, weight, at::Tensor(), options); };
     const auto peer = [&] { return at::conv1d(x, weight, {}, 1, kernel / 2, 1, 256); };
     run(ours);
     const at::Tensor y = ours().detach(), grad_x = x.grad().clone(), grad_w = weight.grad().clone();

@@ -6,10 +6,10 @@
 #include <limits>
 
 #include "core/checkpoint/torch_file.h"
-#include "plugins/asr/char_parser.h"
-#include "plugins/asr/char_tokenizer.h"
-#include "plugins/asr/ctc_decoding.h"
-#include "plugins/asr/wer.h"
+#include "plugins/asr/decoding/ctc_decoding.h"
+#include "plugins/asr/metrics/wer.h"
+#include "plugins/lib/text/char_parser.h"
+#include "plugins/lib/text/char_tokenizer.h"
 #include "tests/conformance/suite.h"
 
 namespace fathom::conformance {
@@ -86,7 +86,7 @@ Outcome run_error_rates(const Case& c) {
 }
 
 Outcome run_char_tokenizer(const Case& c) {
-  const asr::CharTokenizer tokenizer(c.folder + "/vocab.txt");
+  const text::CharTokenizer tokenizer(c.folder + "/vocab.txt");
   if (tokenizer.vocab_size() != c.body["vocab_size"].get<int64_t>())
     return fail(fmt::format("vocab_size: got {}", tokenizer.vocab_size()));
   for (const auto& [name, token] : std::initializer_list<std::pair<const char*, const char*>>{
@@ -112,10 +112,10 @@ Outcome run_parser(const Case& c) {
   if (c.body.value("kind", "") != "char_parser") {
     return fail("no tokenizer of kind '" + c.body.value("kind", std::string("?")) + "' is in the asr collection");
   }
-  asr::CharParser::Config config;
+  text::CharParser::Config config;
   config.labels = c.body["labels"].get<std::vector<std::string>>();
-  config.language = asr::CharParser::language_of(c.body["name"]);
-  const asr::CharParser parser(std::move(config));
+  config.language = text::CharParser::language_of(c.body["name"]);
+  const text::CharParser parser(std::move(config));
   size_t wrong = 0;
   std::string first;
   for (const auto& row : c.body["rows"]) {
@@ -174,7 +174,7 @@ std::string compare_hypothesis(const asr::Hypothesis& got, const json& want, dou
   return "";
 }
 
-std::string run_decoding_case(const json& one, const asr::Vocabulary& vocabulary, const at::Tensor& log_probs,
+std::string run_decoding_case(const json& one, const text::Vocabulary& vocabulary, const at::Tensor& log_probs,
                               const at::Tensor& lengths, double score_tolerance) {
   auto config = parse_options<asr::CtcDecodingConfig>(Json::parse(one["config"].dump()), "decoding");
   config.beam.padding_counts = true;  // recorded that way; by default results do not depend on the batch
@@ -211,8 +211,9 @@ Outcome run_decoding(const Case& c) {
     if (name == "lengths") lengths = tensor;
   }
   const bool pieces = c.body.contains("tokenizer") && !c.body["tokenizer"].is_null();
-  const asr::Vocabulary vocabulary(c.body["vocabulary"].get<std::vector<std::string>>(),
-                                   pieces ? asr::Vocabulary::Kind::kSentencePiece : asr::Vocabulary::Kind::kCharacters);
+  const text::Vocabulary vocabulary(
+      c.body["vocabulary"].get<std::vector<std::string>>(),
+      pieces ? text::Vocabulary::Kind::kSentencePiece : text::Vocabulary::Kind::kCharacters);
   const double tolerance = c.body.contains("tolerance") ? c.body["tolerance"].value("score_abs", 1e-3) : 1e-3;
   std::string failures;
   for (const auto& [name, one] : c.body["cases"].items()) {

@@ -1,0 +1,112 @@
+#include "plugins/asr/data/audio_to_char_dataset.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/plugins/host_table.h"
+#include "plugins/lib/recorded_test_data.h"
+
+namespace fathom::asr {
+namespace {
+
+class DatasetTest : public ::testing::Test {
+ protected:
+  DatasetTest() : folder_(::testing::TempDir() + "/dataset_test_" + std::to_string(::getpid())) {
+    host_slot() = plugins::host_table();
+    std::filesystem::create_directories(folder_);
+  }
+  ~DatasetTest() override { std::filesystem::remove_all(folder_); }
+  AudioToCharDataset::Options options(const std::string& manifest = test_data::digits("test.json")) const {
+    AudioToCharDataset::Options o;
+    o.manifest_filepath = manifest;
+    o.labels = {" ", "e", "f", "g", "h", "i", "n", "o", "r", "s", "t", "u", "v", "w", "x", "z"};
+    o.sample_rate = 8000;
+    return o;
+  }
+  std::string folder_;
+};
+
+TEST_F(DatasetTest, CollatesClipsOfDifferentLength) {
+  auto o = options();
+  o.return_sample_id = true;
+  o.pad_id = 9;
+  const AudioToCharDataset data(o);
+  ASSERT_EQ(data.size(), 250);
+  EXPECT_DOUBLE_EQ(data.length_hint(0), 0.298);
+  const SpeechSample zero = data.get(0, 0), six = data.get(125, 0);
+  const Values batch = data.collate({&zero, &six});
+  EXPECT_EQ(batch.tensor("audio_signal").sizes(),
+            (at::IntArrayRef{2, std::max(zero.audio.size(0), six.audio.size(0))}));
+  EXPECT_EQ(batch.tensor("a_sig_length")[0].item<int64_t>(), 2384);
+  EXPECT_EQ(batch.tensor("audio_signal")[0].slice(0, 2384).abs().sum().item<float>(), 0);
+  EXPECT_EQ(batch.tensor("transcripts")[0].slice(0, 0, 4).equal(at::tensor({15, 1, 8, 7}, at::kLong)), true);
+  EXPECT_EQ(batch.tensor("transcript_length")[0].item<int64_t>(), 4);
+  EXPECT_EQ(batch.tensor("sample_id").equal(at::tensor({0, 125}, at::kLong)), true);
+  const auto longest = batch.tensor("transcript_length").max().item<int64_t>();
+  EXPECT_EQ(batch.tensor("transcripts").size(1), longest);
+}
+
+TEST_F(DatasetTest, FiltersAreCountedAndNothingElseIsDropped) {
+  auto o = options();
+  o.max_duration = 0.5;
+  o.min_duration = 0.3;
+  const AudioToCharDataset data(o);
+  EXPECT_LT(data.size(), 250);
+  for (int64_t i = 0; i < data.size(); ++i) EXPECT_TRUE(data.length_hint(i) >= 0.3 && data.length_hint(i) <= 0.5);
+  o = options();
+  o.max_utts = 7;
+  EXPECT_EQ(AudioToCharDataset(o).size(), 7);
+}
+
+TEST_F(DatasetTest, UnreadableAudioIsAnErrorWithFileAndLine) {
+  const std::string manifest = folder_ + "/m.json";
+  std::ofstream(manifest) << "{\"audio_filepath\": \"" << test_data::digits("flac/0_george_0.flac")
+                          << "\", \"duration\": 0.298, \"text\": \"zero\"}\n"
+                          << "{\"audio_filepath\": \"missing.wav\", \"duration\": 1, \"text\": \"one\"}\n";
+  const AudioToCharDataset data(options(manifest));
+  ASSERT_EQ(data.size(), 2);
+  try {
+    data.get(1, 0);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where(), manifest + ":2");
+    EXPECT_EQ(error.code(), Code::kNoInput);
+  }
+}
+
+TEST_F(DatasetTest, AugmentationDependsOnTheSeedOnly) {
+  auto o = options();
+  o.augmentor = Json::parse(R"({"white_noise": {"prob": 1.0, "min_level": -60, "max_level": -50}})");
+  const AudioToCharDataset data(o);
+  EXPECT_TRUE(data.get(3, 5).audio.equal(data.get(3, 5).audio));
+  EXPECT_FALSE(data.get(3, 5).audio.equal(data.get(3, 6).audio));
+}
+
+TEST_F(DatasetTest, SeveralChannelsNeedAChoice) {
+  audio::AudioSegment stereo = audio::load_audio(test_data::digits("flac/0_george_0.flac"));
+  stereo.channels = 2;
+  audio::save_audio(folder_ + "/stereo.wav", stereo);
+  std::ofstream(folder_ + "/m.json") << "{\"audio_filepath\": \"stereo.wav\", \"duration\": 0.1, \"text\": \"zero\"}\n";
+  auto o = options(folder_ + "/m.json");
+  EXPECT_THROW(AudioToCharDataset(o).get(0, 0), Error);
+  o.channel_selector = "average";
+  EXPECT_EQ(AudioToCharDataset(o).get(0, 0).audio.size(0), 800);
+  o.channel_selector = "left";
+  EXPECT_THROW(AudioToCharDataset{o}, Error);
+}
+
+TEST_F(DatasetTest, InferenceCarriesTheEntries) {
+  auto entries = audio::read_manifests({test_data::digits("test.json")}, false);
+  const auto data = AudioToCharDataset::for_inference(options(), std::move(entries));
+  const SpeechSample clip = data->get(2, 0);
+  const Values batch = data->collate({&clip});
+  const Json entry = Json::parse(batch["entries"].list().at(0).text());
+  EXPECT_EQ(entry["audio_filepath"], "flac/0_george_2.flac");
+  EXPECT_EQ(entry["text"], "zero");
+  EXPECT_GT(entry["duration"].get<double>(), 0.1);
+}
+
+}  // namespace
+}  // namespace fathom::asr

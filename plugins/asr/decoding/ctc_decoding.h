@@ -1,0 +1,104 @@
+// CTC decoding, as NeMo's CTCDecoding. Strategies: greedy (and greedy_batch): the best class of every frame, repeats
+// joined, blanks dropped, with timestamps and confidences; beam_batch: beam search without a language model
+// (ctc_beam.h).
+//
+// The blank is the class after the last token. Thread-safe: decode keeps no state.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "fathom/options.h"
+#include "plugins/asr/decoding/ctc_beam.h"
+#include "plugins/lib/text/vocabulary.h"
+
+namespace fathom::asr {
+
+// How sure the model is of a frame: max_prob, or an entropy of its distribution, scaled to [0, 1].
+struct ConfidenceMethod {
+  std::string name = "entropy";          // max_prob or entropy
+  std::string entropy_type = "tsallis";  // gibbs, tsallis or renyi
+  double alpha = 0.33;
+  std::string entropy_norm = "exp";  // lin or exp
+  static void describe(OptionSet<ConfidenceMethod>& o);
+};
+
+struct ConfidenceConfig {
+  bool preserve_frame_confidence = false;
+  bool preserve_token_confidence = false;
+  bool preserve_word_confidence = false;
+  bool exclude_blank = true;
+  std::string aggregation = "min";  // mean, min, max or prod
+  ConfidenceMethod method_cfg;
+  static void describe(OptionSet<ConfidenceConfig>& o);
+  bool wanted() const { return preserve_frame_confidence || preserve_token_confidence || preserve_word_confidence; }
+};
+
+struct CtcBeamConfig {
+  bool return_best_hypothesis = true;
+  int64_t beam_size = 4;
+  double beam_beta = 1.0, beam_threshold = 20.0;
+  bool padding_counts = false;
+  static void describe(OptionSet<CtcBeamConfig>& o);
+};
+
+struct CtcDecodingConfig {
+  std::string strategy = "greedy";
+  std::optional<bool> preserve_alignments, compute_timestamps;
+  std::string word_seperator = " ";  // NeMo's spelling
+  std::vector<std::string> segment_seperators = {".", "!", "?"};
+  std::optional<int64_t> segment_gap_threshold;  // frames
+  std::string ctc_timestamp_type = "all";        // char, word, segment or all
+  ConfidenceConfig confidence_cfg;
+  CtcBeamConfig beam;
+  static void describe(OptionSet<CtcDecodingConfig>& o);
+};
+
+// A stretch of text with encoder frames: it starts where the one before ends, and ends at its own first frame.
+struct Offset {
+  std::string text;
+  int64_t start = 0, end = 0;
+};
+
+struct Hypothesis {
+  std::string text;
+  double score = 0;                 // sum of the best log-probabilities over frames that are not blank
+  std::vector<int64_t> y_sequence;  // best class of every frame, blanks included; of a beam: its tokens
+  bool has_timestamps = false;
+  std::vector<int64_t> timestep;  // frames that are not blank
+  std::vector<Offset> chars, words, segments;
+  std::vector<double> frame_confidence, token_confidence, word_confidence;
+};
+
+class CtcDecoding {
+ public:
+  CtcDecoding() = default;
+  // Throws kUnavailable for another strategy.
+  CtcDecoding(const CtcDecodingConfig& config, text::Vocabulary vocabulary);
+
+  // The best hypothesis of every item. log_probs (B,T,V+1) on any device, lengths (B) in frames.
+  std::vector<Hypothesis> decode(const at::Tensor& log_probs, const at::Tensor& lengths,
+                                 bool compute_timestamps = false) const;
+  // The n best of every item; one of each for the greedy strategies. A beam's y_sequence holds its tokens, its timestep
+  // their frames.
+  std::vector<std::vector<Hypothesis>> decode_nbest(const at::Tensor& log_probs, const at::Tensor& lengths) const;
+  bool is_greedy() const { return config_.strategy != "beam_batch"; }
+  // Greedy, texts only, from the best classes (B,T).
+  std::vector<std::string> decode_predictions(const at::Tensor& predictions, const at::Tensor& lengths) const;
+  // Text of reference ids (B,U).
+  std::vector<std::string> decode_references(const at::Tensor& targets, const at::Tensor& lengths) const;
+  const text::Vocabulary& vocabulary() const { return vocabulary_; }
+
+ private:
+  void check_shape(const at::Tensor& log_probs) const;
+  void add_timestamps(Hypothesis& hypothesis) const;
+  void add_confidence(Hypothesis& hypothesis, const float* log_probs) const;
+
+  CtcDecodingConfig config_;
+  text::Vocabulary vocabulary_;
+};
+
+// NeMo's timestamp object: {"char": [{"char", "start_offset", "end_offset", "start", "end"}], "word": …, "segment": …};
+// `seconds_per_frame` turns offsets into start and end.
+Json timestamps_json(const Hypothesis& hypothesis, double seconds_per_frame);
+
+}  // namespace fathom::asr

@@ -1,0 +1,324 @@
+#include "plugins/lib/nn/depthwise_kernel.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+namespace fathom::nn {
+namespace {
+
+// Sums live in registers only when the loops over them are unrolled, which -O2 alone does not do.
+#define FATHOM_UNROLL _Pragma("GCC unroll 8")
+#define FATHOM_INLINE __attribute__((always_inline)) static inline
+
+// A vector of the instruction set's own width, so that the sums of a block stay in registers. aligned(): loads need
+// only the element's alignment.
+template <typename T, int Bytes>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(Bytes), aligned(sizeof(T)), may_alias));
+  static constexpr int64_t kLanes = Bytes / sizeof(T);
+};
+// Buffers are padded to the widest one's.
+template <typename T>
+constexpr int64_t kWidestLanes = 64 / sizeof(T);
+
+// y[t0 .. t0 + N * lanes) = start + sum_k w[k] * x[off[k] + t]
+template <typename T, int Bytes, int N>
+FATHOM_INLINE void correlate_block(const T* x, const int64_t* off, const T* w, int64_t kernel, T start, T* y) {
+  using V = typename VectorOf<T, Bytes>::type;
+  constexpr int64_t kLanes = VectorOf<T, Bytes>::kLanes;
+  V acc[N] = {};
+  FATHOM_UNROLL for (int n = 0; n < N; ++n) acc[n] += start;
+  for (int64_t k = 0; k < kernel; ++k) {
+    const T weight = w[k];
+    const T* p = x + off[k];
+    FATHOM_UNROLL for (int n = 0; n < N; ++n) acc[n] += weight * *reinterpret_cast<const V*>(p + n * kLanes);
+  }
+  FATHOM_UNROLL for (int n = 0; n < N; ++n) * reinterpret_cast<V*>(y + n * kLanes) = acc[n];
+}
+
+// Writes exactly `count` values. x is read up to `count` rounded up to whole vectors beyond its largest offset.
+template <typename T, int Bytes>
+FATHOM_INLINE void correlate_body(const T* x, const int64_t* off, const T* w, int64_t kernel, T start, T* y,
+                                  int64_t count) {
+  constexpr int64_t kLanes = VectorOf<T, Bytes>::kLanes;
+  int64_t left = count / kLanes;
+  while (left > 0) {
+    int64_t done;
+    if (left >= 16 || left == 8) {
+      correlate_block<T, Bytes, 8>(x, off, w, kernel, start, y);
+      done = 8;
+    } else if (left >= 12 || left == 6 || left == 7) {
+      correlate_block<T, Bytes, 6>(x, off, w, kernel, start, y);
+      done = 6;
+    } else if (left >= 4) {
+      correlate_block<T, Bytes, 4>(x, off, w, kernel, start, y);
+      done = 4;
+    } else if (left >= 2) {
+      correlate_block<T, Bytes, 2>(x, off, w, kernel, start, y);
+      done = 2;
+    } else {
+      correlate_block<T, Bytes, 1>(x, off, w, kernel, start, y);
+      done = 1;
+    }
+    x += done * kLanes;
+    y += done * kLanes;
+    left -= done;
+  }
+  if (count % kLanes != 0) {
+    T tail[kLanes];
+    correlate_block<T, Bytes, 1>(x, off, w, kernel, start, tail);
+    std::memcpy(y, tail, count % kLanes * sizeof(T));
+  }
+}
+
+// acc[k] (kWidestLanes sums per tap, of which the vector's lanes are used) += dy[t] * x[off[k] + t], summed over t in
+// steps of a vector. dy is zero beyond its end.
+template <typename T, int Bytes, int N>
+FATHOM_INLINE void taps_block(const T* x, const int64_t* off, const T* dy, int64_t count, T* acc_out) {
+  using V = typename VectorOf<T, Bytes>::type;
+  V acc[N] = {};
+  const T* p[N];
+  FATHOM_UNROLL for (int n = 0; n < N; ++n) {
+    acc[n] = *reinterpret_cast<const V*>(acc_out + n * kWidestLanes<T>);
+    p[n] = x + off[n];
+  }
+  for (int64_t i = 0; i < count; i += VectorOf<T, Bytes>::kLanes) {
+    const V grad = *reinterpret_cast<const V*>(dy + i);
+    FATHOM_UNROLL for (int n = 0; n < N; ++n) acc[n] += grad * *reinterpret_cast<const V*>(p[n] + i);
+  }
+  FATHOM_UNROLL for (int n = 0; n < N; ++n) * reinterpret_cast<V*>(acc_out + n * kWidestLanes<T>) = acc[n];
+}
+
+template <typename T, int Bytes>
+FATHOM_INLINE void taps_body(const T* x, const int64_t* off, const T* dy, int64_t count, int64_t kernel, T* acc) {
+  int64_t k = 0;
+  for (; k + 8 <= kernel; k += 8) taps_block<T, Bytes, 8>(x, off + k, dy, count, acc + k * kWidestLanes<T>);
+  off += k;
+  acc += k * kWidestLanes<T>;
+  switch (kernel - k) {
+    case 7: return taps_block<T, Bytes, 7>(x, off, dy, count, acc);
+    case 6: return taps_block<T, Bytes, 6>(x, off, dy, count, acc);
+    case 5: return taps_block<T, Bytes, 5>(x, off, dy, count, acc);
+    case 4: return taps_block<T, Bytes, 4>(x, off, dy, count, acc);
+    case 3: return taps_block<T, Bytes, 3>(x, off, dy, count, acc);
+    case 2: return taps_block<T, Bytes, 2>(x, off, dy, count, acc);
+    case 1: return taps_block<T, Bytes, 1>(x, off, dy, count, acc);
+    default: return;
+  }
+}
+
+// The two loops for one instruction set.
+template <typename T>
+struct Loops {
+  void (*correlate)(const T* x, const int64_t* off, const T* w, int64_t kernel, T start, T* y, int64_t count);
+  void (*taps)(const T* x, const int64_t* off, const T* dy, int64_t count, int64_t kernel, T* acc);
+};
+
+#define FATHOM_LOOPS(NAME, BYTES, TARGET)                                                                         \
+  template <typename T>                                                                                           \
+  struct NAME {                                                                                                   \
+    TARGET static void correlate(const T* x, const int64_t* off, const T* w, int64_t kernel, T start, T* y,       \
+                                 int64_t count) {                                                                 \
+      correlate_body<T, BYTES>(x, off, w, kernel, start, y, count);                                               \
+    }                                                                                                             \
+    TARGET static void taps(const T* x, const int64_t* off, const T* dy, int64_t count, int64_t kernel, T* acc) { \
+      taps_body<T, BYTES>(x, off, dy, count, kernel, acc);                                                        \
+    }                                                                                                             \
+  };
+FATHOM_LOOPS(Plain, 16, )
+#if defined(__x86_64__)
+FATHOM_LOOPS(Avx2, 32, __attribute__((target("arch=x86-64-v3"))))
+FATHOM_LOOPS(Avx512, 64, __attribute__((target("arch=x86-64-v4"))))
+#endif
+#undef FATHOM_LOOPS
+
+template <typename T>
+const Loops<T>& loops() {
+  static const Loops<T> best = [] {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd")) {
+      return Loops<T>{Avx512<T>::correlate, Avx512<T>::taps};
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+        __builtin_cpu_supports("bmi2")) {
+      return Loops<T>{Avx2<T>::correlate, Avx2<T>::taps};
+    }
+#endif
+    return Loops<T>{Plain<T>::correlate, Plain<T>::taps};
+  }();
+  return best;
+}
+
+// Asks for the cache lines of a row that is wanted soon. Rows lie in memory whose first touch costs more than their
+// sums.
+template <typename T>
+FATHOM_INLINE void prefetch_row(const T* row, int64_t length) {
+  for (int64_t i = 0; i < length; i += 64 / sizeof(T)) __builtin_prefetch(row + i);
+}
+
+int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+int64_t valid(const int64_t* lengths, int64_t item, int64_t limit) {
+  return lengths == nullptr ? limit : std::clamp<int64_t>(lengths[item], 0, limit);
+}
+
+// Where tap k finds its samples. A row of x is split into `stride` phases (phase p holds padded samples p, p + stride,
+// …), so that every tap reads consecutive samples: padded sample t * stride + k * dilation is number t + j of phase p,
+// where k * dilation = j * stride + p.
+template <typename T>
+struct Layout {
+  explicit Layout(const DepthwiseShape& s) : off(s.kernel) {
+    lanes = kWidestLanes<T>;
+    t_vectors = round_up(s.t_out, lanes);
+    const int64_t reach = (s.kernel - 1) * s.dilation / s.stride;  // samples a tap may look ahead within its phase
+    phase_size = round_up(t_vectors + reach, lanes);
+    for (int64_t k = 0; k < s.kernel; ++k) {
+      const int64_t at = k * s.dilation;
+      off[k] = at % s.stride * phase_size + at / s.stride;
+    }
+    buffer_size = phase_size * s.stride;
+  }
+  int64_t lanes, t_vectors, phase_size, buffer_size;
+  std::vector<int64_t> off;
+};
+
+// Fills `buffer` with the phases of one row; everything outside the row is 0.
+template <typename T>
+void load_row(const DepthwiseShape& s, const Layout<T>& layout, const T* row, int64_t length, T* buffer) {
+  if (s.stride == 1) {
+    const int64_t begin = std::min(s.pad_left, layout.phase_size);
+    const int64_t count = std::clamp<int64_t>(length, 0, layout.phase_size - begin);
+    std::fill(buffer, buffer + begin, T(0));
+    if (count > 0) std::memcpy(buffer + begin, row, count * sizeof(T));
+    std::fill(buffer + begin + count, buffer + layout.phase_size, T(0));
+    return;
+  }
+  for (int64_t p = 0; p < s.stride; ++p) {
+    T* phase = buffer + p * layout.phase_size;
+    for (int64_t j = 0; j < layout.phase_size; ++j) {
+      const int64_t t = j * s.stride + p - s.pad_left;
+      phase[j] = t >= 0 && t < length ? row[t] : T(0);
+    }
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void depthwise_forward(const DepthwiseShape& s, const T* x, const T* w, const T* bias, T* y) {
+  const Layout<T> layout(s);
+  const Loops<T>& loop = loops<T>();
+  at::parallel_for(0, s.items * s.rows, 8, [&](int64_t begin, int64_t end) {
+    std::vector<T> buffer(layout.buffer_size);
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t item = r / s.rows, filter = r % s.rows % s.filters;
+      const int64_t out_length = valid(s.out_lengths, item, s.t_out);
+      load_row(s, layout, x + r * s.t_in, valid(s.lengths, item, s.t_in), buffer.data());
+      if (r + 1 < end) {
+        prefetch_row(x + (r + 1) * s.t_in, s.t_in);
+        prefetch_row(y + (r + 1) * s.t_out, s.t_out);
+      }
+      T* out = y + r * s.t_out;
+      loop.correlate(buffer.data(), layout.off.data(), w + filter * s.kernel, s.kernel,
+                     bias != nullptr ? bias[filter] : T(0), out, out_length);
+      std::fill(out + out_length, out + s.t_out, T(0));
+    }
+  });
+}
+
+template <typename T>
+void depthwise_backward(const DepthwiseShape& s, const T* x, const T* w, const T* dy, T* dx, T* dw) {
+  const Layout<T> layout(s);
+  const Loops<T>& loop = loops<T>();
+  const int64_t lanes = layout.lanes;
+
+  // dx, phase by phase: phase p at i is the sum over its taps of w[k] * dy[i - off_k], a correlation of dy (with
+  // `front` zeros before it) with the taps' offsets turned round.
+  const int64_t front = round_up((s.kernel - 1) * s.dilation / s.stride, lanes);
+  const int64_t phase_vectors = round_up((s.t_in + s.pad_left + s.stride - 1) / s.stride, lanes);
+  const int64_t grad_size = front + std::max(phase_vectors, layout.t_vectors) + lanes;
+  std::vector<std::vector<int64_t>> phase_taps(s.stride), phase_off(s.stride);
+  for (int64_t k = 0; k < s.kernel; ++k) {
+    const int64_t at = k * s.dilation;
+    phase_taps[at % s.stride].push_back(k);
+    phase_off[at % s.stride].push_back(front - at / s.stride);
+  }
+
+  // One filter is one thread's: items are added in order, so the sums do not depend on the number of threads. Several
+  // filters take turns within an item because their rows are neighbours in memory.
+  constexpr int64_t kTogether = 8;
+  at::parallel_for(0, s.filters, kTogether, [&](int64_t begin, int64_t end) {
+    std::vector<T> buffer(layout.buffer_size), grad(grad_size, T(0)), phase(phase_vectors), picked(s.kernel);
+    std::vector<T> acc(kTogether * s.kernel * lanes);
+
+    const auto row_backward = [&](int64_t item, int64_t row, int64_t f, int64_t next, T* sums) {
+      const int64_t length = valid(s.lengths, item, s.t_in), out_length = valid(s.out_lengths, item, s.t_out);
+      const int64_t r = item * s.rows + row;
+      std::memcpy(grad.data() + front, dy + r * s.t_out, out_length * sizeof(T));
+      std::fill(grad.begin() + front + out_length, grad.end(), T(0));
+      if (dw != nullptr) {
+        load_row(s, layout, x + r * s.t_in, length, buffer.data());
+        loop.taps(buffer.data(), layout.off.data(), grad.data() + front, out_length, s.kernel, sums);
+      }
+      if (next >= 0) {
+        prefetch_row(dy + next * s.t_out, s.t_out);
+        if (dw != nullptr) prefetch_row(x + next * s.t_in, s.t_in);
+        if (dx != nullptr) prefetch_row(dx + next * s.t_in, s.t_in);
+      }
+      if (dx == nullptr) return;
+      T* out = dx + r * s.t_in;
+      for (int64_t p = 0; p < s.stride; ++p) {
+        const int64_t count = static_cast<int64_t>(phase_taps[p].size());
+        for (int64_t k = 0; k < count; ++k) picked[k] = w[f * s.kernel + phase_taps[p][k]];
+        // Sample t of the row is number j of phase p: t + pad_left = j * stride + p.
+        const int64_t samples = (length + s.pad_left - p + s.stride - 1) / s.stride;
+        if (samples <= 0) continue;
+        if (s.stride == 1) {  // the one phase is the row itself, behind its padding
+          loop.correlate(grad.data() + s.pad_left, phase_off[p].data(), picked.data(), count, T(0), out, length);
+          continue;
+        }
+        loop.correlate(grad.data(), phase_off[p].data(), picked.data(), count, T(0), phase.data(), samples);
+        for (int64_t j = 0; j < samples; ++j) {
+          const int64_t t = j * s.stride + p - s.pad_left;
+          if (t >= 0 && t < length) out[t] = phase[j];
+        }
+      }
+      std::fill(out + length, out + s.t_in, T(0));
+    };
+
+    for (int64_t first = begin; first < end; first += kTogether) {
+      const int64_t last = std::min(first + kTogether, end);
+      std::fill(acc.begin(), acc.end(), T(0));
+      for (int64_t item = 0; item < s.items; ++item) {
+        for (int64_t base = 0; base < s.rows; base += s.filters) {
+          for (int64_t f = first; f < last; ++f) {
+            const int64_t next = f + 1 < last         ? item * s.rows + base + f + 1
+                                 : item + 1 < s.items ? (item + 1) * s.rows + first
+                                                      : -1;
+            row_backward(item, base + f, f, next, acc.data() + (f - first) * s.kernel * lanes);
+          }
+        }
+      }
+      for (int64_t f = first; f < last && dw != nullptr; ++f) {
+        for (int64_t k = 0; k < s.kernel; ++k) {
+          const T* sums = acc.data() + ((f - first) * s.kernel + k) * lanes;
+          double sum = 0;
+          for (int64_t lane = 0; lane < lanes; ++lane) sum += sums[lane];
+          dw[f * s.kernel + k] = static_cast<T>(sum);
+        }
+      }
+    }
+  });
+}
+
+template void depthwise_forward<float>(const DepthwiseShape&, const float*, const float*, const float*, float*);
+template void depthwise_forward<double>(const DepthwiseShape&, const double*, const double*, const double*, double*);
+template void depthwise_backward<float>(const DepthwiseShape&, const float*, const float*, const float*, float*,
+                                        float*);
+template void depthwise_backward<double>(const DepthwiseShape&, const double*, const double*, const double*, double*,
+                                         double*);
+
+}  // namespace fathom::nn

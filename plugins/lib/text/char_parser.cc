@@ -1,0 +1,166 @@
+#include "plugins/lib/text/char_parser.h"
+
+#include <algorithm>
+#include <array>
+
+#include "fathom/error.h"
+#include "plugins/lib/text/latin_text.h"
+
+namespace fathom::text {
+namespace {
+
+struct Replacement {
+  std::string_view from, to;
+};
+
+// Followed by a full stop, at a word's start. What English text normalisers for speech commonly spell out.
+constexpr std::array kAbbreviations = {
+    Replacement{"ms", "miss"},         Replacement{"mrs", "misess"},       Replacement{"mr", "mister"},
+    Replacement{"messrs", "messeurs"}, Replacement{"dr", "doctor"},        Replacement{"drs", "doctors"},
+    Replacement{"st", "saint"},        Replacement{"co", "company"},       Replacement{"jr", "junior"},
+    Replacement{"sr", "senior"},       Replacement{"rev", "reverend"},     Replacement{"hon", "honorable"},
+    Replacement{"sgt", "sergeant"},    Replacement{"capt", "captain"},     Replacement{"maj", "major"},
+    Replacement{"col", "colonel"},     Replacement{"lt", "lieutenant"},    Replacement{"gen", "general"},
+    Replacement{"prof", "professor"},  Replacement{"lb", "pounds"},        Replacement{"rep", "representative"},
+    Replacement{"ave", "avenue"},      Replacement{"etc", "et cetera"},    Replacement{"jan", "january"},
+    Replacement{"feb", "february"},    Replacement{"mar", "march"},        Replacement{"apr", "april"},
+    Replacement{"jun", "june"},        Replacement{"jul", "july"},         Replacement{"aug", "august"},
+    Replacement{"sep", "september"},   Replacement{"oct", "october"},      Replacement{"nov", "november"},
+    Replacement{"dec", "december"},    Replacement{"ltd", "limited"},      Replacement{"fig", "figure"},
+    Replacement{"figs", "figures"},    Replacement{"gent", "gentlemen"},   Replacement{"ft", "fort"},
+    Replacement{"esq", "esquire"},     Replacement{"prep", "preperation"}, Replacement{"bros", "brothers"},
+    Replacement{"ind", "independent"}, Replacement{"mme", "madame"},       Replacement{"pro", "professional"},
+    Replacement{"vs", "versus"},       Replacement{"inc", "include"}};
+
+bool is_word_byte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (static_cast<unsigned char>(c) & 0x80) != 0;
+}
+bool is_ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool is_ascii_punctuation(char c) {
+  return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+}
+
+std::string expand_abbreviations(const std::string& text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    if (!is_word_byte(text[at])) {
+      out += text[at++];
+      continue;
+    }
+    size_t end = at;
+    while (end < text.size() && is_word_byte(text[end])) ++end;
+    const std::string_view word = std::string_view(text).substr(at, end - at);
+    const auto known =
+        std::find_if(kAbbreviations.begin(), kAbbreviations.end(), [&](const auto& a) { return a.from == word; });
+    if (known != kAbbreviations.end() && end < text.size() && text[end] == '.') {
+      out += known->to;
+      ++end;
+    } else {
+      out += word;
+    }
+    at = end;
+  }
+  return out;
+}
+
+std::string join_white_space(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (!is_ascii_space(c))
+      out += c;
+    else if (!out.empty() && out.back() != ' ')
+      out += ' ';
+  }
+  if (!out.empty() && out.back() == ' ') out.pop_back();
+  return out;
+}
+
+}  // namespace
+
+CharParser::Language CharParser::language_of(const std::string& name) {
+  if (name == "base") return Language::kBase;
+  if (name == "en") return Language::kEnglish;
+  throw Error(Code::kFailed, "there is no text parser of that name").seen(name).expected("base or en");
+}
+
+CharParser::CharParser(Config config) : config_(std::move(config)) {
+  if (config_.labels.empty()) {
+    throw Error(Code::kFailed, "a character parser needs labels")
+        .expected("labels: the list of characters, blank excluded");
+  }
+  for (size_t i = 0; i < config_.labels.size(); ++i) {
+    const auto& label = config_.labels[i];
+    ids_[label] = static_cast<int64_t>(i);  // of two equal labels the later one counts
+    if (utf8_length(label) > 1) has_long_labels_ = true;
+  }
+}
+
+std::string CharParser::normalize_base(std::string_view text) const {
+  const std::string_view stripped = strip_white_space(text);
+  return config_.do_lowercase ? lower_case(stripped) : std::string(stripped);
+}
+
+std::optional<std::string> CharParser::normalize_english(std::string_view text) const {
+  std::string ascii = lower_case(to_ascii(text));
+  if (std::any_of(ascii.begin(), ascii.end(), [](char c) { return c >= '0' && c <= '9'; })) return std::nullopt;
+  const std::string expanded = expand_abbreviations(join_white_space(ascii));
+  std::string out;
+  for (const char c : expanded) {
+    if (c == '+')
+      out += "plus";
+    else if (c == '&')
+      out += "and";
+    else if (c == '%')
+      out += "percent";
+    else if (is_ascii_punctuation(c) && ids_.count(std::string(1, c)) == 0)
+      out += ' ';
+    else
+      out += c;
+  }
+  return join_white_space(out);
+}
+
+std::optional<std::string> CharParser::normalize(std::string_view text) const {
+  if (!config_.do_normalize) return std::string(text);
+  if (config_.language == Language::kEnglish) return normalize_english(text);
+  return normalize_base(text);
+}
+
+std::optional<CharParser::Parsed> CharParser::parse(std::string_view text) const {
+  const std::optional<std::string> normal = normalize(text);
+  if (!normal) return std::nullopt;
+  Parsed out;
+  const auto put = [&](const std::string& label) {
+    const auto found = ids_.find(label);
+    const int64_t id = found == ids_.end() ? config_.unk_id : found->second;
+    if (found == ids_.end()) ++out.unknown;
+    if (id != config_.blank_id) out.ids.push_back(id);
+  };
+  const std::string& s = *normal;
+  for (size_t start = 0; start <= s.size();) {
+    const size_t end = std::min(s.find(' ', start), s.size());
+    const std::string_view word = std::string_view(s).substr(start, end - start);
+    if (start > 0) put(" ");
+    if (has_long_labels_ && utf8_length(word) > 1 && ids_.count(std::string(word)) != 0) {
+      put(std::string(word));
+    } else {
+      for (size_t at = 0; at < word.size();) {
+        const size_t length = utf8_step(word, at);
+        put(std::string(word.substr(at, length)));
+        at += length;
+      }
+    }
+    start = end + 1;
+  }
+  return out;
+}
+
+std::string CharParser::decode(const std::vector<int64_t>& ids) const {
+  std::string out;
+  for (const int64_t id : ids) {
+    if (id >= 0 && id < static_cast<int64_t>(config_.labels.size())) out += config_.labels[id];
+  }
+  return out;
+}
+
+}  // namespace fathom::text

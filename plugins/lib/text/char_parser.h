@@ -1,0 +1,58 @@
+// Text to character ids, as NeMo's CharParser ("base") and ENCharParser ("en"). Uses no torch; thread-safe after
+// construction.
+//
+// base: strip, lower-case; words that are themselves a label of several characters become that label, every other
+// character is looked up on its own. en: first transliterates Latin letters to ASCII, lower-cases, expands
+// abbreviations
+// ("mr." -> "mister"), replaces + & % by words and other punctuation that is no label by a space, and joins white
+// space. A text that holds digits cannot be parsed by "en" (NeMo's number expansion fails on it and the item is
+// dropped).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace fathom::text {
+
+class CharParser {
+ public:
+  enum class Language { kBase, kEnglish };
+  struct Config {
+    std::vector<std::string> labels;
+    Language language = Language::kEnglish;
+    bool do_normalize = true;
+    bool do_lowercase = true;
+    int64_t unk_id = -1;
+    int64_t blank_id = -1;  // ids equal to this one are removed; by default unknown characters are
+  };
+  struct Parsed {
+    std::vector<int64_t> ids;
+    int64_t unknown = 0;  // characters that are no label
+  };
+
+  // "base" or "en"; anything else is an error that names them.
+  static Language language_of(const std::string& name);
+
+  explicit CharParser(Config config);
+
+  // Nothing when the text cannot be parsed.
+  std::optional<Parsed> parse(std::string_view text) const;
+  std::optional<std::string> normalize(std::string_view text) const;
+  // Labels of the ids, joined. An id that is no label (blank or padding) is skipped.
+  std::string decode(const std::vector<int64_t>& ids) const;
+  const std::vector<std::string>& labels() const { return config_.labels; }
+
+ private:
+  std::string normalize_base(std::string_view text) const;
+  std::optional<std::string> normalize_english(std::string_view text) const;
+
+  Config config_;
+  std::unordered_map<std::string, int64_t> ids_;
+  bool has_long_labels_ = false;
+};
+
+}  // namespace fathom::text

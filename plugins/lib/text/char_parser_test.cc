@@ -1,0 +1,91 @@
+#include "plugins/lib/text/char_parser.h"
+
+#include <gtest/gtest.h>
+
+#include "fathom/error.h"
+#include "plugins/lib/recorded_test_data.h"
+#include "plugins/lib/text/latin_text.h"
+
+namespace fathom::text {
+namespace {
+
+CharParser parser(std::vector<std::string> labels, CharParser::Language language, bool normalize = true) {
+  CharParser::Config config;
+  config.labels = std::move(labels);
+  config.language = language;
+  config.do_normalize = normalize;
+  return CharParser(config);
+}
+using Ids = std::vector<int64_t>;
+
+TEST(CharParser, DropsAndCountsCharactersOutsideTheLabels) {
+  const auto base = parser({" ", "a", "b"}, CharParser::Language::kBase);
+  const auto parsed = base.parse("  Ab c?b ");
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->ids, (Ids{1, 2, 0, 2}));
+  EXPECT_EQ(parsed->unknown, 2);
+  EXPECT_EQ(base.decode(parsed->ids), "ab b");
+}
+
+TEST(CharParser, KeepsUnknownIdsThatAreNotTheBlank) {
+  CharParser::Config config;
+  config.labels = {" ", "a"};
+  config.language = CharParser::Language::kBase;
+  config.unk_id = 7;
+  EXPECT_EQ(CharParser(config).parse("axa")->ids, (Ids{1, 7, 1}));
+}
+
+TEST(CharParser, TakesLongLabelsAsWholeWords) {
+  const auto base = parser({" ", "a", "b", "ab"}, CharParser::Language::kBase);
+  EXPECT_EQ(base.parse("ab abb")->ids, (Ids{3, 0, 1, 2, 2}));
+}
+
+TEST(CharParser, LeavesTextAloneWithoutNormalisation) {
+  const auto raw = parser({" ", "a", "A"}, CharParser::Language::kEnglish, false);
+  EXPECT_EQ(raw.parse(" aA1")->ids, (Ids{0, 1, 2}));
+}
+
+TEST(CharParser, EnglishTransliteratesAndSpellsOut) {
+  const auto english = parser({" ", "a", "'"}, CharParser::Language::kEnglish);
+  EXPECT_EQ(english.normalize("Number 50"), std::nullopt);
+  EXPECT_EQ(*english.normalize(" Mr. Smith & Cie,\tnaïve café—‘x’ %"), "mister smith and cie naive cafe 'x' percent");
+}
+
+TEST(CharParser, NamesTheParsersItHas) {
+  try {
+    CharParser::language_of("ru");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.seen(), "ru");
+    EXPECT_NE(error.expected().find("base"), std::string::npos);
+  }
+  EXPECT_THROW(parser({}, CharParser::Language::kBase), Error);
+}
+
+TEST(LatinText, LowersAndTransliterates) {
+  EXPECT_EQ(lower_case("ÅÄÖŸŽŁ ΑΒ ЖЯ\xff"), "åäöÿžł αβ жя\xff");
+  EXPECT_EQ(to_ascii("Łódź Ŋß œuvre “ok” …"), "Lodz NGss oeuvre \"ok\" ...");
+  EXPECT_EQ(utf8_length("añ語"), 3u);
+}
+
+TEST(CharParser, AgreesWithNemosRecordings) {
+  for (const std::string name : {"base", "en"}) {
+    const std::string path = test_data::shared_path("golden/nemo_models/tokenizers/parser_" + name + "/cases.json");
+    NEEDS_RECORDING(path);
+    const auto recording = test_data::read_recording(path);
+    const auto subject = parser(recording["labels"], CharParser::language_of(name));
+    for (const auto& row : recording["rows"]) {
+      if (row["text"] == "日本語" && name == "en") continue;  // other scripts are not romanised here
+      const auto parsed = subject.parse(row["text"].get<std::string>());
+      if (row["ids"].is_null()) {
+        EXPECT_FALSE(parsed) << row["text"];
+      } else {
+        ASSERT_TRUE(parsed) << row["text"];
+        EXPECT_EQ(parsed->ids, row["ids"].get<Ids>()) << row["text"];
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fathom::text

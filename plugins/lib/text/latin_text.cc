@@ -1,0 +1,177 @@
+#include "plugins/lib/text/latin_text.h"
+
+#include <array>
+
+namespace fathom::text {
+namespace {
+
+char32_t decode_at(std::string_view text, size_t at, size_t length) {
+  if (length == 1) return static_cast<unsigned char>(text[at]);
+  char32_t value = static_cast<unsigned char>(text[at]) & (0xff >> (length + 1));
+  for (size_t i = 1; i < length; ++i) value = value << 6 | (static_cast<unsigned char>(text[at + i]) & 0x3f);
+  return value;
+}
+
+void append_utf8(std::string& out, char32_t c) {
+  if (c < 0x80) {
+    out += static_cast<char>(c);
+  } else if (c < 0x800) {
+    out += static_cast<char>(0xc0 | c >> 6);
+    out += static_cast<char>(0x80 | (c & 0x3f));
+  } else if (c < 0x10000) {
+    out += static_cast<char>(0xe0 | c >> 12);
+    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
+    out += static_cast<char>(0x80 | (c & 0x3f));
+  } else {
+    out += static_cast<char>(0xf0 | c >> 18);
+    out += static_cast<char>(0x80 | (c >> 12 & 0x3f));
+    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
+    out += static_cast<char>(0x80 | (c & 0x3f));
+  }
+}
+
+char32_t lower(char32_t c) {
+  if (c < 0x80) return c >= 'A' && c <= 'Z' ? c + 32 : c;
+  if (c >= 0xc0 && c <= 0xde) return c == 0xd7 ? c : c + 32;
+  if (c == 0x130) return 'i';
+  if (c == 0x178) return 0xff;
+  if ((c >= 0x100 && c <= 0x137) || (c >= 0x14a && c <= 0x177)) return c | 1;
+  if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e)) return c % 2 == 1 ? c + 1 : c;
+  if (c >= 0x391 && c <= 0x3a9 && c != 0x3a2) return c + 32;
+  if (c >= 0x410 && c <= 0x42f) return c + 32;
+  if (c >= 0x400 && c <= 0x40f) return c + 80;
+  if (c >= 0x1e00 && c <= 0x1e95) return c | 1;
+  if (c >= 0x1ea0 && c <= 0x1eff) return c | 1;
+  return c;
+}
+
+// U+00A0 to U+00FF.
+constexpr std::array<std::string_view, 96> kLatin1 = {
+    " ",   "!",  "C/", "PS", "$?", "Y=", "|",  "SS", "\"", "(c)", "a", "<<", "!",     "",      "(r)",   "-",
+    "deg", "+-", "2",  "3",  "'",  "u",  "P",  "*",  ",",  "1",   "o", ">>", " 1/4 ", " 1/2 ", " 3/4 ", "?",
+    "A",   "A",  "A",  "A",  "A",  "A",  "AE", "C",  "E",  "E",   "E", "E",  "I",     "I",     "I",     "I",
+    "D",   "N",  "O",  "O",  "O",  "O",  "O",  "x",  "O",  "U",   "U", "U",  "U",     "Y",     "Th",    "ss",
+    "a",   "a",  "a",  "a",  "a",  "a",  "ae", "c",  "e",  "e",   "e", "e",  "i",     "i",     "i",     "i",
+    "d",   "n",  "o",  "o",  "o",  "o",  "o",  "/",  "o",  "u",   "u", "u",  "u",     "y",     "th",    "y"};
+// U+0100 to U+017F.
+constexpr std::array<std::string_view, 128> kLatinA = {
+    "A", "a", "A", "a", "A", "a", "C",  "c",  "C",  "c",  "C", "c", "C", "c", "D", "d", "D",  "d",  "E", "e", "E", "e",
+    "E", "e", "E", "e", "E", "e", "G",  "g",  "G",  "g",  "G", "g", "G", "g", "H", "h", "H",  "h",  "I", "i", "I", "i",
+    "I", "i", "I", "i", "I", "i", "IJ", "ij", "J",  "j",  "K", "k", "k", "L", "l", "L", "l",  "L",  "l", "L", "l", "L",
+    "l", "N", "n", "N", "n", "N", "n",  "'n", "NG", "ng", "O", "o", "O", "o", "O", "o", "OE", "oe", "R", "r", "R", "r",
+    "R", "r", "S", "s", "S", "s", "S",  "s",  "S",  "s",  "T", "t", "T", "t", "T", "t", "U",  "u",  "U", "u", "U", "u",
+    "U", "u", "U", "u", "U", "u", "W",  "w",  "Y",  "y",  "Y", "Z", "z", "Z", "z", "Z", "z",  "s"};
+
+std::string_view transliterate(char32_t c) {
+  if (c >= 0xa0 && c <= 0xff) return kLatin1[c - 0xa0];
+  if (c >= 0x100 && c <= 0x17f) return kLatinA[c - 0x100];
+  if ((c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f) return " ";
+  switch (c) {
+    case 0x2010:
+    case 0x2011:
+    case 0x2012:
+    case 0x2013: return "-";
+    case 0x2014:
+    case 0x2015: return "--";
+    case 0x2018:
+    case 0x2019:
+    case 0x201b:
+    case 0x2032: return "'";
+    case 0x201a: return ",";
+    case 0x201c:
+    case 0x201d:
+    case 0x201f:
+    case 0x2033: return "\"";
+    case 0x201e: return ",,";
+    case 0x2022: return "*";
+    case 0x2026: return "...";
+    case 0x2039: return "<";
+    case 0x203a: return ">";
+    case 0x20ac: return "EUR";
+    case 0x2122: return "tm";
+    case 0x3000: return " ";
+    case 0x200b:
+    case 0x200c:
+    case 0x200d:
+    case 0xfeff: return "";
+    default: return {};
+  }
+}
+bool is_transliterated(char32_t c) { return transliterate(c).data() != nullptr; }
+
+}  // namespace
+
+size_t utf8_step(std::string_view text, size_t at) {
+  const unsigned char lead = static_cast<unsigned char>(text[at]);
+  const size_t length = lead < 0xc2 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 1;
+  if (at + length > text.size()) return 1;
+  for (size_t i = 1; i < length; ++i) {
+    if ((static_cast<unsigned char>(text[at + i]) & 0xc0) != 0x80) return 1;
+  }
+  return length;
+}
+
+size_t utf8_length(std::string_view text) {
+  size_t count = 0;
+  for (size_t at = 0; at < text.size(); at += utf8_step(text, at)) ++count;
+  return count;
+}
+
+std::string to_utf8(char32_t c) {
+  std::string out;
+  append_utf8(out, c);
+  return out;
+}
+
+std::string lower_case(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = utf8_step(text, at);
+    const char32_t c = decode_at(text, at, length);
+    if (length == 1 && c >= 0x80)
+      out += text[at];  // a byte that is no UTF-8 stays as it is
+    else
+      append_utf8(out, lower(c));
+    at += length;
+  }
+  return out;
+}
+
+std::string to_ascii(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = utf8_step(text, at);
+    const char32_t c = decode_at(text, at, length);
+    if (length > 1 && is_transliterated(c))
+      out += transliterate(c);
+    else
+      out += text.substr(at, length);
+    at += length;
+  }
+  return out;
+}
+
+std::string_view strip_white_space(std::string_view text) {
+  const auto space = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f); };
+  while (!text.empty() && space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+bool is_punctuation(char32_t c) {
+  if (c < 0x80) {
+    const bool symbol =
+        c == '$' || c == '+' || c == '<' || c == '=' || c == '>' || c == '^' || c == '`' || c == '|' || c == '~';
+    return !symbol &&
+           ((c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~'));
+  }
+  return c == 0xa1 || c == 0xa7 || c == 0xab || c == 0xb6 || c == 0xb7 || c == 0xbb || c == 0xbf ||
+         (c >= 0x2010 && c <= 0x2027) || (c >= 0x2030 && c <= 0x205e && c != 0x2044 && c != 0x2052) ||
+         (c >= 0x3001 && c <= 0x3003) || (c >= 0x3008 && c <= 0x3011) || (c >= 0x3014 && c <= 0x301f) || c == 0x30fb ||
+         (c >= 0xff01 && c <= 0xff0f && c != 0xff04 && c != 0xff0b) || c == 0xff1a || c == 0xff1b || c == 0xff1f ||
+         c == 0x964 || c == 0x965 || c == 0x61f || c == 0x60c;
+}
+
+}  // namespace fathom::text

@@ -1,0 +1,38 @@
+// Token ids to text for CTC: characters, or sentencepiece pieces. Uses no torch; thread-safe after construction.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace fathom::text {
+
+class Vocabulary {
+ public:
+  enum class Kind { kCharacters, kSentencePiece };
+  Vocabulary() = default;
+  Vocabulary(std::vector<std::string> tokens, Kind kind);
+
+  int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
+  int64_t blank() const { return size(); }  // the class after the last token
+  Kind kind() const { return kind_; }
+  const std::string& token(int64_t id) const { return tokens_.at(id); }
+
+  // Text of a sequence without blanks. kCharacters: the tokens joined. kSentencePiece: pieces joined, U+2581 is a blank
+  // (none at the start), <unk> is " ⁇ ".
+  std::string decode(const std::vector<int64_t>& ids) const;
+  // decode, then no white space before . , and ? where the vocabulary holds punctuation.
+  std::string decode_text(const std::vector<int64_t>& ids) const;
+  std::string token_text(int64_t id) const { return decode({id}); }
+  // Whether a word begins at this token. kCharacters: never (words lie between delimiters).
+  bool starts_word(int64_t id) const;
+  bool is_punctuation_token(int64_t id) const;
+
+ private:
+  std::vector<std::string> tokens_;
+  Kind kind_ = Kind::kCharacters;
+  std::set<char32_t> punctuation_;  // of category P anywhere in the tokens
+};
+
+}  // namespace fathom::text
