@@ -17,8 +17,8 @@ int64_t first_of(const Json& value, const char* name, size_t layer) {
   return item.get<int64_t>();
 }
 
-Ports input_ports() { return {{"audio_signal", {"B D T", SpectrogramType{}}}, {"length", {"B", LengthsType{}}}}; }
-Ports output_ports() {
+Ports encoder_inputs() { return {{"audio_signal", {"B D T", SpectrogramType{}}}, {"length", {"B", LengthsType{}}}}; }
+Ports encoder_outputs() {
   return {{"outputs", {"B D T", AcousticEncodedRepresentation{}}}, {"encoded_lengths", {"B", LengthsType{}}}};
 }
 
@@ -120,11 +120,11 @@ ConvASREncoder::ConvASREncoder(const Options& o) : AccessMixin(this) {
   nn::init_weights(*this, o.init_mode.value_or(""));
 }
 
-Ports ConvASREncoder::inputs() const { return input_ports(); }
-Ports ConvASREncoder::outputs() const { return output_ports(); }
+Ports ConvASREncoder::inputs() const { return encoder_inputs(); }
+Ports ConvASREncoder::outputs() const { return encoder_outputs(); }
 void ConvASREncoder::describe_ports(Json& schema) {
-  schema["inputs"] = ports_json(input_ports());
-  schema["outputs"] = ports_json(output_ports());
+  schema["inputs"] = ports_json(encoder_inputs());
+  schema["outputs"] = ports_json(encoder_outputs());
 }
 
 Values ConvASREncoder::forward(const Values& in) {
