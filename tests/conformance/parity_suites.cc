@@ -42,7 +42,7 @@ class Recorder final : public Callback {
 
  private:
   void before_step(fathom::Trainer& trainer) {
-    recording.lr = trainer.optimizer_option(0, "lr");
+    recording.lr = trainer.optimizer_option(0, 0, "lr");
     recording.gradient_norm = trainer.gradient_norm();
   }
   void batch_end(fathom::Trainer& trainer) {
