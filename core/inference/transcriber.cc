@@ -10,6 +10,7 @@
 #include "core/experiment/nemo_file.h"
 #include "core/inference/word_errors.h"
 #include "core/plugins/host_table.h"
+#include "core/plugins/tables.h"
 
 namespace fathom {
 
@@ -26,7 +27,7 @@ TranscribeTotals run_transcription(const TranscribeRequest& request,
     section["paths"] = request.files;
   else
     section["manifest_filepath"] = request.manifest;
-  DatasetHandle dataset = restored.model.make_dataset(Stage::kPredict, section, "transcribe");
+  DatasetHandle dataset(plugins::adopt(restored.model.make_dataset(Stage::kPredict, section, "transcribe").release()));
   if (!dataset) throw Error(Code::kUnavailable, "this model does not transcribe").at(request.model);
   LoaderOptions options;
   options.batch_size = request.batch_size;
@@ -38,7 +39,8 @@ TranscribeTotals run_transcription(const TranscribeRequest& request,
   const auto started = std::chrono::steady_clock::now();
   loader.start_epoch(0);
   while (const auto batch = loader.next()) {
-    for (const Json& item : restored.model.predict_step(*batch, {{"timestamps", request.timestamps}})) {
+    for (const Values& values : restored.model.predict_step(*batch, {{"timestamps", request.timestamps}})) {
+      const Json item = json_of(values.items());
       ++totals.items;
       totals.audio_seconds += item.value("duration", 0.0);
       if (item.contains("text") && item["text"].is_string()) {

@@ -182,7 +182,7 @@ class Tiny final : public Model {
   Values forward(const Values& in) override {
     return {{"y", plain_->forward(decoder_->apply(encoder_->apply(in.tensor("x"))))}};
   }
-  std::shared_ptr<Dataset> make_dataset(Stage, const Json&, const std::string&) override { return nullptr; }
+  MadeDataset make_dataset(Stage, const Json&, const std::string&) override { return nullptr; }
   at::Tensor training_step(const Values& batch, const Step& step) override {
     add_row(*this, "step", step.epoch(), step.batch_idx(), step.global_step());
     return forward(batch).tensor("y").pow(2).mean();
@@ -208,7 +208,7 @@ class Ones final : public DatasetOf<at::Tensor> {
 };
 
 std::unique_ptr<DataLoader> loader(int64_t batches) {
-  return std::make_unique<DataLoader>(DatasetHandle(DatasetHandle::wrap(std::make_shared<Ones>(batches))),
+  return std::make_unique<DataLoader>(DatasetHandle(MadeDataset(std::make_shared<Ones>(batches)).object()),
                                       LoaderOptions{}, 0);
 }
 

@@ -25,7 +25,10 @@ using optim::ordered;
 
 // --- access
 
-class Accessible final : public torch::nn::Module, public AccessMixin {};
+class Accessible final : public torch::nn::Module, public AccessMixin {
+ public:
+  Accessible() : AccessMixin(this) {}
+};
 
 // A root with two accessible children and a plain one.
 class AccessTree {
@@ -200,7 +203,12 @@ json apply_adapter(AdapterTree& tree, const json& op) {
   }
   if (what == "freeze" || what == "unfreeze_adapters") {
     training::freeze(tree);
-    if (what == "unfreeze_adapters") unfreeze_enabled_adapters(tree);
+    if (what == "unfreeze_adapters") {
+      freeze_batch_norms(tree);
+      for (const auto& module : tree.modules()) {
+        if (auto* host = dynamic_cast<AdapterTree*>(module.get())) host->unfreeze_enabled_adapters();
+      }
+    }
     std::vector<std::string> trainable, modes;
     for (const auto& item : tree.named_parameters()) {
       if (item.value().requires_grad()) trainable.push_back(item.key());

@@ -12,7 +12,7 @@
 namespace fathom::asr {
 namespace {
 
-constexpr int kInfo = 2, kWarning = 3;
+constexpr auto kInfo = LogLevel::kInfo, kWarning = LogLevel::kWarning;
 constexpr const char* kComponent = "asr.EncDecCTCModel";
 
 // The convention of NeMo before 2.5: reflected edges, one frame more.
@@ -23,8 +23,8 @@ bool is_before_2_5(const std::string& version) {
 
 // Keys of a data section that belong to the loader, or that say nothing about maps of clips.
 constexpr std::array kLoaderKeys = {
-    "batch_size",         "shuffle", "num_workers", "pin_memory", "drop_last", "prefetch_factor",
-    "persistent_workers", "name",    "_target_",    "cls",        "ds_item"};
+    "batch_size", "shuffle",  "num_workers", "pin_memory", "drop_last",     "prefetch_factor", "persistent_workers",
+    "name",       "_target_", "cls",         "ds_item",    "use_bucketing", "num_buckets"};
 // NeMo's ways of feeding data that are not here: accepted where they are switched off.
 constexpr std::array kOffKeys = {"is_tarred",
                                  "tarred_audio_filepaths",
@@ -338,8 +338,7 @@ AudioToCharDataset::Options EncDecCTCModel::dataset_options(const Json& section,
   return options;
 }
 
-std::shared_ptr<Dataset> EncDecCTCModel::make_dataset(Stage stage, const Json& section,
-                                                      const std::string& config_path) {
+MadeDataset EncDecCTCModel::make_dataset(Stage stage, const Json& section, const std::string& config_path) {
   if (section.is_null() || section.empty()) return nullptr;
   if (stage == Stage::kPredict) return make_predict_dataset(section, config_path);
   if (!section.contains("manifest_filepath") || section["manifest_filepath"].is_null()) {
@@ -427,23 +426,10 @@ double EncDecCTCModel::seconds_per_frame() const {
   } else if (front.contains("window_stride") && front["window_stride"].is_number()) {
     stride = front["window_stride"].get<double>();
   }
-  const Json& encoder = config_["encoder"];
-  int64_t subsampling = 1;
-  if (encoder.contains("subsampling_factor") && encoder["subsampling_factor"].is_number_integer()) {
-    subsampling = encoder["subsampling_factor"].get<int64_t>();
-  } else if (encoder.contains("jasper") && encoder["jasper"].is_array()) {
-    for (const auto& block : encoder["jasper"]) {
-      if (!block.contains("stride")) continue;
-      const Json& value = block["stride"];
-      const int64_t one = value.is_array() ? value.at(0).get<int64_t>() : value.get<int64_t>();
-      const int64_t times = block.value("stride_last", false) ? 1 : block.value("repeat", int64_t{1});
-      for (int64_t i = 0; i < times; ++i) subsampling *= one;
-    }
-  }
-  return stride * static_cast<double>(subsampling);
+  return stride * encoder_.properties().value("subsampling_factor", 1.0);
 }
 
-std::vector<Json> EncDecCTCModel::predict_step(const Values& batch, const Json& options) {
+std::vector<Values> EncDecCTCModel::predict_step(const Values& batch, const Json& options) {
   bool timestamps = false;
   for (const auto& [key, value] : options.items()) {
     if (key != "timestamps")
@@ -463,16 +449,16 @@ std::vector<Json> EncDecCTCModel::predict_step(const Values& batch, const Json& 
   }
   const auto hypotheses = decoding_.decode(encoded.log_probs, encoded.lengths, timestamps);
   const Value* entries = batch.find("entries");
-  std::vector<Json> out;
+  std::vector<Values> out;
   for (size_t i = 0; i < hypotheses.size(); ++i) {
     const Json entry = entries != nullptr ? Json::parse(entries->list().at(i).text()) : Json::object();
-    Json item = Json::object();
-    if (entry.contains("audio_filepath")) item["audio_filepath"] = entry["audio_filepath"];
-    item["pred_text"] = hypotheses[i].text;
+    Values item;
+    if (entry.contains("audio_filepath")) item.add("audio_filepath", value_of(entry["audio_filepath"]));
+    item.add("pred_text", hypotheses[i].text);
     for (const char* key : {"text", "duration", "offset"}) {
-      if (entry.contains(key)) item[key] = entry[key];
+      if (entry.contains(key)) item.add(key, value_of(entry[key]));
     }
-    if (timestamps) item["timestamps"] = timestamps_json(hypotheses[i], seconds_per_frame());
+    if (timestamps) item.add("timestamps", value_of(timestamps_json(hypotheses[i], seconds_per_frame())));
     out.push_back(std::move(item));
   }
   return out;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fathom/model.h"
+#include "fathom/vocabulary.h"
 #include "plugins/asr/data/audio_to_char_dataset.h"
 #include "plugins/asr/decoding/ctc_decoding.h"
 #include "plugins/asr/metrics/wer.h"
@@ -15,7 +16,7 @@ namespace fathom::asr {
 // processed_signal_length (B), and gives log_probs (B,T',V+1), encoded_lengths (B) and greedy_predictions (B,T').
 // A batch of a training or evaluation step holds audio_signal and a_sig_length (or processed_signal and
 // processed_signal_length), transcripts (B,U) and transcript_length (B).
-class EncDecCTCModel final : public Model {
+class EncDecCTCModel final : public Model, public HasVocabulary {
  public:
   EncDecCTCModel(Json config, ModelContext context);
 
@@ -24,7 +25,7 @@ class EncDecCTCModel final : public Model {
   Values forward(const Values& in) override;
   Values input_example() const override;
 
-  std::shared_ptr<Dataset> make_dataset(Stage stage, const Json& section, const std::string& config_path) override;
+  MadeDataset make_dataset(Stage stage, const Json& section, const std::string& config_path) override;
   // Logs train_loss, global_step and, every log_every_n_steps, training_batch_wer.
   at::Tensor training_step(const Values& batch, const Step& step) override;
   void validation_step(const Values& batch, const Step& step) override;
@@ -32,7 +33,7 @@ class EncDecCTCModel final : public Model {
   void eval_epoch_end(const Step& step) override;
   // {audio_filepath, pred_text, text?, duration, offset?, timestamps?}. Option: timestamps (bool). The front-end runs
   // without dither and without padding to a multiple of frames, as NeMo's transcribe.
-  std::vector<Json> predict_step(const Values& batch, const Json& options) override;
+  std::vector<Values> predict_step(const Values& batch, const Json& options) override;
   std::vector<std::pair<std::string, std::string>> wiring() const override;
 
   // A new decoder, loss and decoding for other labels; the labels of the data sections follow. The same labels change

@@ -65,7 +65,7 @@ void ConvASREncoder::Options::describe(OptionSet<Options>& o) {
   o("quantize", &Options::quantize, "quantisation-aware training; only false is supported");
 }
 
-ConvASREncoder::ConvASREncoder(const Options& o) {
+ConvASREncoder::ConvASREncoder(const Options& o) : AccessMixin(this) {
   if (o.quantize)
     throw Error(Code::kFailed, "quantisation-aware training is not supported").at("quantize").expected("false");
   if (o.jasper.empty()) throw Error(Code::kFailed, "the encoder has no blocks").at("jasper");
@@ -153,6 +153,14 @@ void ConvASREncoder::set_enabled_adapters(const std::optional<std::string>& name
 }
 std::vector<std::string> ConvASREncoder::get_enabled_adapters() const {
   return blocks_.front()->get_enabled_adapters();
+}
+std::vector<std::string> ConvASREncoder::get_adapters() const { return blocks_.front()->get_adapters(); }
+void ConvASREncoder::unfreeze_enabled_adapters() {
+  for (const auto& block : blocks_) block->unfreeze_enabled_adapters();
+}
+
+Json ConvASREncoder::properties() const {
+  return {{"feat_in", feat_in_}, {"feat_out", feat_out_}, {"subsampling_factor", subsampling_factor_}};
 }
 
 Values ConvASREncoder::input_example() const {
