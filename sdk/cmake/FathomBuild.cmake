@@ -55,7 +55,7 @@ function(fathom_reuse_pch target owner)
   target_compile_definitions(${target} PRIVATE $<TARGET_PROPERTY:${owner},COMPILE_DEFINITIONS>)
 endfunction()
 
-# fathom_unity(TARGET): compiles about ten sources of TARGET in one run of the compiler. What a file includes and instantiates
+# fathom_unity(TARGET): compiles about a dozen sources of TARGET in one run of the compiler. What a file includes and instantiates
 # (the SDK, JSON, libtorch) takes several times as long as the file itself. A file's own name picks its run, so a new file
 # recompiles one run and moves no other (until their number doubles). Files with flags of their own stay apart, those without the
 # precompiled header share runs of their own. Paths are relative to the tree: clones share the compiler cache.
@@ -65,10 +65,10 @@ function(fathom_unity target)
   get_target_property(folder ${target} SOURCE_DIR)
   list(LENGTH sources length)
   set(runs 1)
-  set(room 12)
+  set(room 14)
   while(room LESS length)
     math(EXPR runs "2 * ${runs}")
-    math(EXPR room "12 * ${runs}")
+    math(EXPR room "14 * ${runs}")
   endwhile()
   if(NOT FATHOM_UNITY OR length EQUAL 1)
     return()

@@ -279,7 +279,7 @@ Outcome run_dynamic_freezing(const Case& c) {
 
 // What no recorded case should meet is a failure with its reason, not the end of the run.
 template <typename Run>
-auto guarded(Run run) {
+auto guarded_run(Run run) {
   return [run](const Case& c) {
     try {
       return run(c);
@@ -292,8 +292,8 @@ auto guarded(Run run) {
 }  // namespace
 
 void add_freezing_suites(std::vector<Suite>& suites) {
-  suites.push_back({"module_semantics/freeze", guarded(run_freeze)});
-  suites.push_back({"module_semantics/dynamic_freezing", guarded(run_dynamic_freezing)});
+  suites.push_back({"module_semantics/freeze", guarded_run(run_freeze)});
+  suites.push_back({"module_semantics/dynamic_freezing", guarded_run(run_dynamic_freezing)});
 }
 
 }  // namespace fathom::conformance

@@ -1,5 +1,5 @@
-// A tokenizer on plugins/lib/text, built twice: once on the library as it is, once on an older version of it. It also counts
-// how often the library was asked in this plugin, in a static of the library's own namespace.
+// A tokenizer on plugins/lib/text, built twice: once on the library as it is, once on an older version of it. It also
+// counts how often the library was asked in this plugin, in a static of the library's own namespace.
 #include "fathom/tokenizer.h"
 #include "plugins/lib/text/words.h"
 
@@ -25,4 +25,6 @@ class Words final : public fathom::Tokenizer {
 
 }  // namespace
 
-FATHOM_PLUGIN(WORDS_NAME, "1.0", "Apache-2.0", "the tests", "") { r.add<Words>(WORDS_NAME ".Words", "lengths of words"); }
+FATHOM_PLUGIN(WORDS_NAME, "1.0", "Apache-2.0", "the tests", "") {
+  r.add<Words>(WORDS_NAME ".Words", "lengths of words");
+}
