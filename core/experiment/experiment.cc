@@ -331,9 +331,8 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   parts.test = make_eval_loaders(parts.model, Stage::kTest, model_config, static_cast<uint64_t>(seed), parts.test_plan);
 
   const Json& freeze_updates = section(model_config, "freeze_updates");
-  std::vector<std::string> freezable;
-  for (const auto& [name, module] : parts.model.modules()) freezable.push_back(name);
-  training::check_freeze_updates(freeze_updates, *parts.model.torch_module(), freezable, "model.freeze_updates");
+  training::check_freeze_updates(freeze_updates, *parts.model.torch_module(), parts.model.typed_children(),
+                                 "model.freeze_updates");
 
   // NeMo's: a step whose gradients are not all finite is left out.
   parts.skip_nan_grad = flag(model_config, "skip_nan_grad", "model");

@@ -62,7 +62,7 @@ class DynamicFreezing {
  public:
   DynamicFreezing() = default;  // freezes nothing
   // `section` null: freezes nothing. `config_path`: "model.freeze_updates". `freezable`: the children that are typed
-  // modules, of any plugin (ModelHandle::modules); others cannot be frozen by name, as in NeMo.
+  // modules, of any plugin (ModelHandle::typed_children); others cannot be frozen by name, as in NeMo.
   DynamicFreezing(Json section, std::string config_path, std::vector<std::string> freezable);
 
   // When training starts. Keeps what an earlier training that failed has left. Throws Error (kFailed) if the section is

@@ -39,12 +39,6 @@ void warn_of_eval_mode(const torch::nn::Module& module) {
   if (count > 0) log_warning("trainer", "{} of {} modules start training in eval mode", count, modules.size());
 }
 
-std::vector<std::string> typed_children(const ModelHandle& model) {
-  std::vector<std::string> names;
-  for (const auto& [name, module] : model.modules()) names.push_back(name);
-  return names;
-}
-
 // Batches of an epoch that nobody can count beforehand.
 constexpr int64_t kUnknown = std::numeric_limits<int64_t>::max();
 
@@ -72,7 +66,7 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
     : options_(std::move(options)),
       parts_(std::move(parts)),
       module_(parts_.model.torch_module()),
-      freezing_(parts_.freeze_updates, "model.freeze_updates", typed_children(parts_.model)),
+      freezing_(parts_.freeze_updates, "model.freeze_updates", parts_.model.typed_children()),
       table_(std::make_unique<TrainerTable>(*this)),
       metrics_(parts_.model.metrics()) {
   const PrecisionPlan& plan = options_.precision_plan;
@@ -263,7 +257,7 @@ bool Trainer::gradients_usable(Optimization& optimization) {
 
 void Trainer::keep_average(double decay, int64_t every_n_steps) {
   if (manual_) {
-    throw Error(Code::kUnavailable, "an average of weights is not kept of a model that optimizes by hand")
+    throw Error(Code::kFailed, "an average of weights is not kept of a model that optimizes by hand")
         .next("set exp_manager.ema.enable=false");
   }
   if (!optimization_)

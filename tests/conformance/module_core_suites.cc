@@ -205,7 +205,8 @@ json apply_adapter(AdapterTree& tree, const json& op) {
     training::freeze(tree);
     if (what == "unfreeze_adapters") {
       freeze_batch_norms(tree);
-      for (const auto& module : tree.modules()) {
+      tree.unfreeze_enabled_adapters();
+      for (const auto& module : tree.modules(/*include_self=*/false)) {
         if (auto* host = dynamic_cast<AdapterTree*>(module.get())) host->unfreeze_enabled_adapters();
       }
     }

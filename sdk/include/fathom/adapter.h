@@ -314,10 +314,12 @@ class AdapterModuleMixin : public AdapterHost {
 
 // Every batch norm below `root` keeps the statistics it has and trains nothing, as where adapters alone are trained.
 inline void freeze_batch_norms(torch::nn::Module& root) {
-  for (const auto& module : root.modules()) {  // the classes are libtorch's, which all plugins share
-    const bool is_norm = dynamic_cast<torch::nn::BatchNorm1dImpl*>(module.get()) != nullptr ||
-                         dynamic_cast<torch::nn::BatchNorm2dImpl*>(module.get()) != nullptr ||
-                         dynamic_cast<torch::nn::BatchNorm3dImpl*>(module.get()) != nullptr;
+  std::vector<torch::nn::Module*> modules{&root};
+  for (const auto& module : root.modules(/*include_self=*/false)) modules.push_back(module.get());
+  for (torch::nn::Module* module : modules) {  // the classes are libtorch's, which all plugins share
+    const bool is_norm = dynamic_cast<torch::nn::BatchNorm1dImpl*>(module) != nullptr ||
+                         dynamic_cast<torch::nn::BatchNorm2dImpl*>(module) != nullptr ||
+                         dynamic_cast<torch::nn::BatchNorm3dImpl*>(module) != nullptr;
     if (!is_norm) continue;
     module->eval();
     for (auto& parameter : module->parameters()) parameter.set_requires_grad(false);
@@ -336,10 +338,10 @@ inline void setup_adapters(const Model& model, const Json& config, const std::st
     for (const auto& known : model.children_by_name()) {
       if (known.name == wanted) child = &known;
     }
-    if (child == nullptr) {
+    if (child == nullptr && model.named_children().find(wanted) == nullptr) {
       throw Error(Code::kFailed, "the model has no module '" + wanted + "' to add an adapter to").at(where);
     }
-    const AdaptersHandle adapters(child->object);
+    const AdaptersHandle adapters(child == nullptr ? fathom_object{} : child->object);
     if (!adapters) {
       throw Error(Code::kFailed, "module '" + wanted + "' takes no adapters")
           .at(where)

@@ -111,7 +111,10 @@ class MadeDataset {
   template <std::derived_from<Dataset> T>
   MadeDataset(std::shared_ptr<T> dataset)  // NOLINT: conversion is the point
       : component_(dataset == nullptr ? nullptr : dataset_detail::anonymous<T>()), dataset_(std::move(dataset)) {}
+  explicit operator bool() const { return dataset_ != nullptr; }
   const std::shared_ptr<Dataset>& get() const { return dataset_; }
+  Dataset& operator*() const { return *dataset_; }
+  Dataset* operator->() const { return dataset_.get(); }
   // The object for the boundary, which owns a share of the dataset; empty for none.
   fathom_object object() const {
     if (dataset_ == nullptr) return {nullptr, nullptr};

@@ -67,7 +67,7 @@ inline const void* table() {
 }
 }  // namespace logger_detail
 
-// A logger on the host's side.
+// A logger on the host's side. What a logger has no function for is not told to it.
 class LoggerHandle {
  public:
   explicit LoggerHandle(fathom_object object) : handle_(object) {}
@@ -77,14 +77,19 @@ class LoggerHandle {
     check(handle_.vtable().log_metrics(handle_.self(), &array, step));
   }
   void log_hyperparams(const Json& json) const {
+    if (handle_.vtable().log_hyperparams == nullptr) return;
     const std::string text = json.dump();
     check(handle_.vtable().log_hyperparams(handle_.self(), to_abi(text)));
   }
   void log_text(std::string_view name, std::string_view text, int64_t step) const {
-    check(handle_.vtable().log_text(handle_.self(), to_abi(name), to_abi(text), step));
+    if (handle_.vtable().log_text != nullptr) check(handle_.vtable().log_text(handle_.self(), to_abi(name), to_abi(text), step));
   }
-  void save() const { check(handle_.vtable().save(handle_.self())); }
-  void finalize(std::string_view status) const { check(handle_.vtable().finalize(handle_.self(), to_abi(status))); }
+  void save() const {
+    if (handle_.vtable().save != nullptr) check(handle_.vtable().save(handle_.self()));
+  }
+  void finalize(std::string_view status) const {
+    if (handle_.vtable().finalize != nullptr) check(handle_.vtable().finalize(handle_.self(), to_abi(status)));
+  }
   Json save_state() const { return fathom::save_state(handle_.object()); }
   void load_state(const Json& state) const { fathom::load_state(handle_.object(), state); }
 

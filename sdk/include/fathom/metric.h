@@ -86,12 +86,15 @@ class MetricHandle {
     return out;
   }
   void reset() const { check(table().reset(handle_->self())); }
+  // Empty where the metric lists none; set_sums() then fails.
   std::map<std::string, double> sums() const {
+    if (table().sums == nullptr) return {};
     const Json sums = read_json([&](const fathom_text_sink* sink) { return table().sums(handle_->self(), sink); });
     return options_detail::read<std::map<std::string, double>>(sums, "sums");
   }
   void set_sums(const std::map<std::string, double>& sums) const {
     const std::string text = options_detail::dump(sums).dump();
+    if (table().set_sums == nullptr) throw Error(Code::kUnavailable, "the metric '" + name() + "' takes no sums");
     check(table().set_sums(handle_->self(), to_abi(text)));
   }
 

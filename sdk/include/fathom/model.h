@@ -159,6 +159,13 @@ class Model : public NeuralModule {
     std::shared_ptr<const void> owner;  // keeps the object
   };
   const std::vector<Child>& children_by_name() const { return children_; }
+  // Whether a child of the torch module is a typed one: made by name, of any plugin, or a class of this plugin's own.
+  bool is_typed_child(const std::string& name, const torch::nn::Module& module) const {
+    for (const Child& child : children_) {
+      if (child.name == name) return true;
+    }
+    return dynamic_cast<const NeuralModule*>(&module) != nullptr;
+  }
   const ModelContext& context() const { return context_; }
 
  protected:
@@ -266,6 +273,13 @@ inline const void* table() {
           for (auto& [from, to] : model(self).wiring()) edges.push_back({{"from", from}, {"to", to}});
           write(json, edges.dump());
         });
+      },
+      [](void* self, const fathom_text_sink* name) {
+        return guard([&] {
+          for (const auto& child : model(self).named_children()) {
+            if (model(self).is_typed_child(child.key(), *child.value())) write(name, child.key());
+          }
+        });
       }};
   return &table;
 }
@@ -369,6 +383,18 @@ class ModelHandle {
     for (const auto& [child, object] : children(1u << FATHOM_KIND_METRIC))
       out.emplace_back(child, MetricHandle::borrow(object));
     return out;
+  }
+  std::vector<std::string> typed_children() const {
+    std::vector<std::string> names;
+    if (table().typed_children == nullptr) {
+      for (const auto& [name, module] : modules()) names.push_back(name);
+      return names;
+    }
+    const fathom_text_sink sink = {&names, [](void* ctx, fathom_str name) {
+                                     static_cast<std::vector<std::string>*>(ctx)->push_back(to_string(name));
+                                   }};
+    check(table().typed_children(handle_.self(), &sink));
+    return names;
   }
   // The model's own ports.
   ModuleHandle::PortLists ports() const { return ModuleHandle::read_ports(module_, handle_.self()); }

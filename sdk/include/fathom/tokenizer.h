@@ -75,6 +75,8 @@ class TokenizerHandle {
     return text;
   }
   std::string piece(int64_t id) const {
+    if (handle_->vtable().piece == nullptr)
+      throw Error(Code::kUnavailable, "the tokenizer '" + name() + "' does not show its pieces");
     std::string text;
     const fathom_text_sink sink = text_sink(text);
     check(handle_->vtable().piece(handle_->self(), id, &sink));

@@ -83,6 +83,9 @@ typedef struct fathom_model_v1 {
   /* How the child modules are wired: JSON [{"from": "preprocessor.processed_signal", "to": "encoder.audio_signal"}…].
      A name without a dot is a port of the model itself. May be null, and the list may be empty: not told. */
   fathom_status (*wiring)(void* self, const fathom_text_sink* json);
+  /* The names of the torch module's children that are typed modules (NeMo's NeuralModule), of this plugin or another,
+     one write each: what can be frozen by name. May be null: those of child(). */
+  fathom_status (*typed_children)(void* self, const fathom_text_sink* name);
 } fathom_model_v1;
 
 #ifdef __cplusplus
