@@ -4,6 +4,7 @@
 #include <array>
 
 #include "fathom/error.h"
+#include "plugins/lib/text/english_numbers.h"
 #include "plugins/lib/text/latin_text.h"
 
 namespace fathom::text {
@@ -101,17 +102,18 @@ std::string CharParser::normalize_base(std::string_view text) const {
 }
 
 std::optional<std::string> CharParser::normalize_english(std::string_view text) const {
-  std::string ascii = lower_case(to_ascii(text));
-  if (std::any_of(ascii.begin(), ascii.end(), [](char c) { return c >= '0' && c <= '9'; })) return std::nullopt;
-  const std::string expanded = expand_abbreviations(join_white_space(ascii));
+  const std::string ascii = lower_case(to_ascii(text));
+  const std::optional<std::string> spelled = spell_out_numbers(join_white_space(ascii));
+  if (!spelled) return std::nullopt;
+  const std::string expanded = expand_abbreviations(*spelled);
   std::string out;
   for (const char c : expanded) {
     if (c == '+')
-      out += "plus";
+      out += " plus ";
     else if (c == '&')
-      out += "and";
+      out += " and ";
     else if (c == '%')
-      out += "percent";
+      out += " percent ";
     else if (is_ascii_punctuation(c) && ids_.count(std::string(1, c)) == 0)
       out += ' ';
     else

@@ -2,11 +2,10 @@
 // construction.
 //
 // base: strip, lower-case; words that are themselves a label of several characters become that label, every other
-// character is looked up on its own. en: first transliterates Latin letters to ASCII, lower-cases, expands
-// abbreviations
-// ("mr." -> "mister"), replaces + & % by words and other punctuation that is no label by a space, and joins white
-// space. A text that holds digits cannot be parsed by "en" (NeMo's number expansion fails on it and the item is
-// dropped).
+// character is looked up on its own. en: first transliterates Latin letters to ASCII, lower-cases, spells out numbers
+// (english_numbers.h), expands abbreviations ("mr." -> "mister"), replaces + & % by words and other punctuation that is
+// no label by a space, and joins white space. A text with a number that cannot be spelled out (more than 36 digits)
+// cannot be parsed by "en", as in NeMo, which drops such an item.
 #pragma once
 
 #include <cstdint>

@@ -47,8 +47,23 @@ TEST(CharParser, LeavesTextAloneWithoutNormalisation) {
 
 TEST(CharParser, EnglishTransliteratesAndSpellsOut) {
   const auto english = parser({" ", "a", "'"}, CharParser::Language::kEnglish);
-  EXPECT_EQ(english.normalize("Number 50"), std::nullopt);
   EXPECT_EQ(*english.normalize(" Mr. Smith & Cie,\tnaïve café—‘x’ %"), "mister smith and cie naive cafe 'x' percent");
+  EXPECT_EQ(*english.normalize("a+b &c% AT&T"), "a plus b and c percent at and t");
+}
+
+TEST(CharParser, EnglishSpellsOutNumbers) {
+  const auto english = parser({" ", "a", "'"}, CharParser::Language::kEnglish);
+  EXPECT_EQ(*english.normalize("Number 50"), "number fifty");
+  EXPECT_EQ(*english.normalize("Dr. X's 21ST, at 3:05PM\n\t(1,234 of 10%)"),
+            "doctor x's twenty first at three five pm one thousand two hundred and thirty four of ten percent");
+  EXPECT_EQ(*english.normalize("$ 2\t500.75 and ½ m²"),
+            "two thousand five hundred dollars and seventy five cents and one two m two");
+  EXPECT_EQ(english.normalize("a " + std::string(37, '9')), std::nullopt);
+  // What is a label stays, as inflect wrote it.
+  const auto rich = parser({" ", "-", ","}, CharParser::Language::kEnglish);
+  EXPECT_EQ(*rich.normalize("1,234."), "one thousand, two hundred and thirty-four");
+  const auto base = parser({" ", "5"}, CharParser::Language::kBase);
+  EXPECT_EQ(*base.normalize("5 "), "5");
 }
 
 TEST(CharParser, NamesTheParsersItHas) {
