@@ -6,21 +6,29 @@
 
 namespace fathom::asr {
 
-// Word (or character) error rate over lists of texts: update takes `hypotheses` and `references`, compute gives `wer`.
+// Word (or character) error rate over lists of texts, as NeMo's WER: update takes `hypotheses` and `references`, lists
+// of texts of one length; compute gives wer, and as wer_num and wer_denom the edits and the reference words it is made
+// of. No reference word at all: wer is infinite.
 class WerMetric final : public EpochMetric {
  public:
   struct Options {
     bool use_cer = false;
     static void describe(OptionSet<Options>& o) { o("use_cer", &Options::use_cer, "count characters, not words"); }
   };
-  explicit WerMetric(const Options& options) : counter_(options.use_cer) {}
+  explicit WerMetric(const Options& options) : options_(options), counter_(options.use_cer) {}
   void update(const Values& values) override;
-  std::vector<std::pair<std::string, double>> compute() const override { return {{"wer", counter_.rate()}}; }
+  std::vector<std::pair<std::string, double>> compute() const override;
   void reset() override { counter_.reset(); }
   std::map<std::string, double> sums() const override;
   void set_sums(const std::map<std::string, double>& sums) override;
 
+  // For models of this collection.
+  void add(const std::vector<std::string>& hypotheses, const std::vector<std::string>& references);
+  double rate() const { return counter_.rate(); }
+  const Options& options() const { return options_; }
+
  private:
+  Options options_;
   WerCounter counter_;
 };
 
