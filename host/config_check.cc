@@ -1,8 +1,15 @@
 #include "host/config_check.h"
 
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "core/base/text.h"
 #include "core/config/access.h"
 #include "core/config/errors.h"
 #include "core/config/json.h"
+#include "core/config/printer.h"
+#include "core/data/data_section.h"
 #include "core/experiment/exp_manager.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
@@ -14,6 +21,11 @@ namespace {
 
 constexpr uint32_t kAnyModule = 1u << FATHOM_KIND_MODULE | 1u << FATHOM_KIND_LOSS | 1u << FATHOM_KIND_METRIC |
                                 1u << FATHOM_KIND_DATASET | 1u << FATHOM_KIND_TOKENIZER;
+
+// Keys of a model's section that the host and the engine read, whatever the model.
+constexpr std::array kHostKeys = {"_target_",           "target",         "nemo_version", "train_ds",
+                                  "validation_ds",      "test_ds",        "optim",        "adapters",
+                                  "optim_param_groups", "freeze_updates", "char_labels",  "skip_nan_grad"};
 
 class Checker {
  public:
@@ -60,14 +72,70 @@ class Checker {
     for (const auto& [name, child] : node.entries()) {
       const std::string path = config::join_full_key(key, name);
       if (!child.is_map()) continue;
+      Json given(config::to_json(child));
+      if (key == "model" && name.text().ends_with("_ds")) {
+        data_section(given, path);
+        continue;
+      }
       if (child.find("_target_") == nullptr || path == "model.optim") {
         children(child, path);
         continue;
       }
-      Json given(config::to_json(child));
       if (key == "model.adapters") given.erase("enabled");  // read by the module that takes the adapter
       component(kAnyModule, given, path);
     }
+  }
+  // train_ds and its like, where they name a dataset's class: its keys and the loader's, told apart.
+  void data_section(const Json& given, const std::string& path) {
+    try {
+      const DataSection data = read_data_section(given, path);
+      if (data.names_dataset) component(1u << FATHOM_KIND_DATASET, data.dataset, data.dataset_path);
+    } catch (Error& error) {
+      add(std::move(error));
+    }
+  }
+  // Keys of the model's section that neither its class nor the host reads and that no interpolation refers to.
+  void model_keys() {
+    const config::Node* model = config::find_path(resolved_, "model");
+    if (model == nullptr || !model->is_map()) return;
+    const Json section(config::to_json(*model));
+    const Json target = section.value("_target_", section.value("target", Json()));
+    if (!target.is_string() || !plugins::registry().contains(1u << FATHOM_KIND_MODEL, target.get<std::string>()))
+      return;
+    const auto found = plugins::registry().find(1u << FATHOM_KIND_MODEL, target.get<std::string>());
+    if (!found.component->schema.value("refuses_unreferenced", false)) return;
+    std::vector<std::string> known(kHostKeys.begin(), kHostKeys.end());
+    for (const auto& option : found.component->schema["options"]) known.push_back(option["name"]);
+    for (const auto& [key, value] : section.items()) {
+      if (std::find(known.begin(), known.end(), key) != known.end() || is_referred_to(job_, key)) continue;
+      std::vector<std::string> nearest = nearest_names(key, known);
+      add(Error(Code::kFailed, "unknown key '" + key + "' of " + found.component->name)
+              .at(place("model." + key))
+              .seen(value.dump().substr(0, 80))
+              .expected("a key that the model reads, or one that another value refers to")
+              .candidates(nearest)
+              .next("remove it, or correct its name"));
+    }
+  }
+  // Whether an interpolation anywhere names `key`: ${model.key}, ${.key}, ${..key.more}, or by a resolver.
+  static bool is_referred_to(const config::Node& node, const std::string& key) {
+    if (node.is_map()) {
+      for (const auto& [name, child] : node.entries()) {
+        if (is_referred_to(child, key)) return true;
+      }
+    } else if (node.is_list()) {
+      for (const auto& child : node.items()) {
+        if (is_referred_to(child, key)) return true;
+      }
+    } else if (node.is_interpolation()) {
+      const std::string text = config::python_str(node);
+      const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+      for (size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1)) {
+        const size_t end = at + key.size();
+        if ((at == 0 || !is_word(text[at - 1])) && (end == text.size() || !is_word(text[end]))) return true;
+      }
+    }
+    return false;
   }
   // Every mandatory value that is missing and every interpolation that cannot be followed, not only the first. False
   // when the config cannot be resolved.
@@ -146,6 +214,7 @@ std::vector<Error> find_problems(const config::Node& job, const config::Resolver
                   {"args", "monitor", "reduce_on_plateau", "max_steps", "interval", "frequency", "iters_per_batch",
                    "t_max_epochs", "t_accumulate_grad_batches", "t_limit_train_batches", "t_num_workers"});
   if (const config::Node* model = config::find_path(resolved, "model")) checker.children(*model, "model");
+  checker.model_keys();
   return checker.take();
 }
 

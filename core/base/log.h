@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-namespace fathom {
+#include "fathom/log_level.h"
 
-enum class LogLevel : int { kDebug = 1, kInfo = 2, kWarning = 3, kError = 4 };
+namespace fathom {
 
 void log_message(LogLevel level, std::string_view component, std::string_view text);
 void set_log_level(LogLevel lowest);

@@ -28,7 +28,7 @@ std::string zip_of(const std::vector<std::pair<std::string, std::string>>& membe
   return out.text;
 }
 
-std::string refusal(const std::string& bytes) {
+std::string zip_refusal(const std::string& bytes) {
   try {
     const ZipReader zip(bytes, "test");
     for (const auto& member : zip.members()) zip.read(member);
@@ -70,7 +70,7 @@ TEST(Zip, ManyMembersNeedTheLongEndRecord) {
 TEST(Zip, EveryCutIsRefused) {
   const std::string bytes = zip_of({{"a/b", "content"}});
   for (size_t size = 0; size < bytes.size(); ++size) {
-    EXPECT_THAT(refusal(bytes.substr(0, size)), HasSubstr("not a readable zip")) << size;
+    EXPECT_THAT(zip_refusal(bytes.substr(0, size)), HasSubstr("not a readable zip")) << size;
   }
 }
 
@@ -81,7 +81,7 @@ TEST(Zip, AFlippedBitIsRefusedOrHarmless) {
   for (size_t i = 0; i < bytes.size(); ++i) {
     std::string damaged = bytes;
     damaged[i] = static_cast<char>(damaged[i] ^ 4);
-    const std::string text = refusal(damaged);
+    const std::string text = zip_refusal(damaged);
     if (i >= first.offset && i < first.offset + first.size) {
       EXPECT_THAT(text, HasSubstr("checksum")) << i;
     }
@@ -89,19 +89,19 @@ TEST(Zip, AFlippedBitIsRefusedOrHarmless) {
 }
 
 TEST(Zip, TwinsOverlapsAndForeignMethodsAreRefused) {
-  EXPECT_THAT(refusal(zip_of({{"a/b", "1"}, {"a/b", "2"}})), HasSubstr("one name"));
+  EXPECT_THAT(zip_refusal(zip_of({{"a/b", "1"}, {"a/b", "2"}})), HasSubstr("one name"));
   std::string overlapping = zip_of({{"a/b", "1"}, {"a/c", "2"}});
   const size_t second = overlapping.rfind("PK\x01\x02");
   std::memset(overlapping.data() + second + 42, 0, 4);  // its header: the first member's
   overlapping[second + 46 + 2] = 'b';
-  EXPECT_THAT(refusal(overlapping), HasSubstr("one name"));
+  EXPECT_THAT(zip_refusal(overlapping), HasSubstr("one name"));
   std::string method = zip_of({{"a/b", "1"}});
   method[method.rfind("PK\x01\x02") + 10] = 12;  // bzip2
-  EXPECT_THAT(refusal(method), HasSubstr("unknown way"));
+  EXPECT_THAT(zip_refusal(method), HasSubstr("unknown way"));
   std::string encrypted = zip_of({{"a/b", "1"}});
   encrypted[encrypted.rfind("PK\x01\x02") + 8] |= 1;
-  EXPECT_THAT(refusal(encrypted), HasSubstr("encrypted"));
-  EXPECT_THAT(refusal("x" + zip_of({{"a/b", "1"}})), HasSubstr("start"));
+  EXPECT_THAT(zip_refusal(encrypted), HasSubstr("encrypted"));
+  EXPECT_THAT(zip_refusal("x" + zip_of({{"a/b", "1"}})), HasSubstr("start"));
 }
 
 }  // namespace

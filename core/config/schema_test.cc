@@ -35,11 +35,11 @@ std::string kind_of(const std::function<void()>& run) {
   return "none";
 }
 
-Node load(const std::string& text) { return load_yaml_text(text, "test.yaml"); }
+Node yaml(const std::string& text) { return load_yaml_text(text, "test.yaml"); }
 
 TEST(SchemaTest, MergingConverts) {
   const Node merged =
-      merge(instantiate(optim_class()), load("optim: {lr: '1e-3', steps: '5', betas: [1, .5]}\npair: [1, 2]\n"));
+      merge(instantiate(optim_class()), yaml("optim: {lr: '1e-3', steps: '5', betas: [1, .5]}\npair: [1, 2]\n"));
   EXPECT_EQ(get(merged, "optim.lr").value(), Scalar(0.001));
   EXPECT_EQ(get(merged, "optim.steps").value(), Scalar(int64_t{5}));
   EXPECT_EQ(get(merged, "optim.betas[0]").value(), Scalar(1.0));
@@ -48,12 +48,12 @@ TEST(SchemaTest, MergingConverts) {
 
 TEST(SchemaTest, WrongValuesAreNamed) {
   const Node root = instantiate(optim_class());
-  EXPECT_EQ(kind_of([&] { merge(root, load("optim: {lr: true}\n")); }), "ValidationError optim.lr");
-  EXPECT_EQ(kind_of([&] { merge(root, load("optim: {lrr: 1}\n")); }), "ConfigKeyError optim.lrr");
-  EXPECT_EQ(kind_of([&] { merge(root, load("optim: {betas: [x]}\n")); }), "ValidationError optim.betas[0]");
-  EXPECT_EQ(kind_of([&] { merge(root, load("sizes: {1: 1}\n")); }), "KeyValidationError sizes.1");
-  EXPECT_EQ(kind_of([&] { merge(root, load("optim: 5\n")); }), "ValidationError optim");
-  EXPECT_EQ(kind_of([&] { merge(root, load("pair: [1]\n")); }), "ValidationError pair");
+  EXPECT_EQ(kind_of([&] { merge(root, yaml("optim: {lr: true}\n")); }), "ValidationError optim.lr");
+  EXPECT_EQ(kind_of([&] { merge(root, yaml("optim: {lrr: 1}\n")); }), "ConfigKeyError optim.lrr");
+  EXPECT_EQ(kind_of([&] { merge(root, yaml("optim: {betas: [x]}\n")); }), "ValidationError optim.betas[0]");
+  EXPECT_EQ(kind_of([&] { merge(root, yaml("sizes: {1: 1}\n")); }), "KeyValidationError sizes.1");
+  EXPECT_EQ(kind_of([&] { merge(root, yaml("optim: 5\n")); }), "ValidationError optim");
+  EXPECT_EQ(kind_of([&] { merge(root, yaml("pair: [1]\n")); }), "ValidationError pair");
 }
 
 TEST(SchemaTest, MissingFieldsAreListed) {
@@ -62,13 +62,13 @@ TEST(SchemaTest, MissingFieldsAreListed) {
 
 TEST(SchemaTest, InterpolationsAreConvertedWhenRead) {
   const Node merged =
-      merge(instantiate(optim_class()), load("optim: {lr: '${sizes.a}', name: '${sizes.a}'}\nsizes: {a: 3}\n"));
+      merge(instantiate(optim_class()), yaml("optim: {lr: '${sizes.a}', name: '${sizes.a}'}\nsizes: {a: 3}\n"));
   EXPECT_EQ(get(merged, "optim.lr").value(), Scalar(3.0));
   EXPECT_EQ(get(merged, "optim.name").value(), Scalar(std::string("3")));
-  const Node broken = merge(instantiate(optim_class()), load("optim: {lr: '${optim.name}'}\n"));
+  const Node broken = merge(instantiate(optim_class()), yaml("optim: {lr: '${optim.name}'}\n"));
   EXPECT_EQ(kind_of([&] { get(broken, "optim.lr"); }), "InterpolationValidationError optim.lr");
   // OmegaConf checks the fields that hold one value, no lists.
-  const Node list = merge(instantiate(optim_class()), load("optim: {betas: '${optim.name}', name: b}\n"));
+  const Node list = merge(instantiate(optim_class()), yaml("optim: {betas: '${optim.name}', name: b}\n"));
   EXPECT_EQ(get(list, "optim.betas").value(), Scalar(std::string("b")));
 }
 

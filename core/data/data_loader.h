@@ -1,6 +1,8 @@
 // Batches of a dataset, in a deterministic order, prefetched by worker threads.
 //
-// One consumer thread. The order and the content of batches depend on (seed, epoch) only, never on the workers.
+// One consumer thread. The order and the content of batches depend on (seed, epoch) only, never on the workers. Which
+// items share a batch is said by the dataset where it plans batches itself ("fathom.batch_plan/1"), by their lengths
+// with use_bucketing, and else by the order. The items of an iterable dataset ("fathom.iterable/1") come as they come.
 #pragma once
 
 #include <cstdint>
@@ -8,22 +10,13 @@
 #include <optional>
 #include <vector>
 
+#include "core/data/loader_options.h"
+#include "core/data/sampler.h"
+#include "fathom/abi/batch_plan.h"
+#include "fathom/abi/iterable.h"
 #include "fathom/dataset.h"
-#include "fathom/options.h"
 
 namespace fathom {
-
-// The loader's part of a data section (train_ds, validation_ds, …), by NeMo's key names.
-struct LoaderOptions {
-  int64_t batch_size = 1;
-  bool shuffle = false;
-  bool drop_last = false;
-  int64_t num_workers = 0;      // 0: batches are made by the caller's thread
-  int64_t prefetch_factor = 2;  // batches in flight per worker
-
-  // Reads the keys it knows from a section and leaves the others to the model. `shuffle_default` is the stage's.
-  static LoaderOptions from_section(const Json& section, const std::string& config_path, bool shuffle_default = false);
-};
 
 class DataLoader {
  public:
@@ -32,9 +25,9 @@ class DataLoader {
   DataLoader(const DataLoader&) = delete;
   DataLoader& operator=(const DataLoader&) = delete;
 
-  // Batches of an epoch. The last one may be short, unless drop_last.
+  // Batches of an epoch, -1 where an iterable dataset does not know. The last one may be short, unless drop_last.
   int64_t size() const;
-  int64_t dataset_size() const;
+  int64_t dataset_size() const;  // items; -1: not known
   const LoaderOptions& options() const;
   // From the next start_epoch() on: items in the dataset's own order.
   void stop_shuffling();
@@ -43,17 +36,30 @@ class DataLoader {
   void start_epoch(int64_t epoch, int64_t first_batch = 0, int64_t last_batch = -1);
   // The next batch, or nothing at the end. An item's error is thrown when its batch is due.
   std::optional<Values> next();
+  // Whether next() will give one; for an iterable dataset that takes making it.
+  bool has_next();
 
  private:
   class Workers;
-  Values make_batch(int64_t batch) const;
+  // Nothing past the end of an iterable dataset.
+  std::optional<Values> make_batch(int64_t batch) const;
+  std::optional<Values> iterated_batch() const;
+  std::optional<Values> take();
+  BatchList plan(int64_t epoch) const;
 
   DatasetHandle dataset_;
   LoaderOptions options_;
   uint64_t seed_;
   int64_t dataset_size_;
   int64_t epoch_ = 0, next_batch_ = 0, end_batch_ = 0;
-  std::vector<int64_t> order_;
+  int64_t planned_batches_ = -1;  // of every epoch; -1: neither planned nor bucketed
+  std::vector<double> lengths_;   // of the items, with use_bucketing
+  BatchList batches_;             // of the epoch, where planned or bucketed
+  std::vector<int64_t> order_;    // of the epoch, elsewhere
+  Extension<fathom_iterable_v1> iterable_;
+  Extension<fathom_batch_plan_v1> planner_;
+  mutable bool exhausted_ = false;  // the iterable has ended; one thread makes its batches
+  std::optional<Values> peeked_;
   std::unique_ptr<Workers> workers_;
 };
 

@@ -36,8 +36,8 @@ class Numbers final : public DatasetOf<Number> {
 };
 
 std::unique_ptr<DataLoader> loader(int64_t size, LoaderOptions options, int64_t bad = -1) {
-  return std::make_unique<DataLoader>(DatasetHandle(DatasetHandle::wrap(std::make_shared<Numbers>(size, bad))), options,
-                                      7);
+  return std::make_unique<DataLoader>(DatasetHandle(MadeDataset(std::make_shared<Numbers>(size, bad)).object()),
+                                      options, 7);
 }
 
 std::vector<at::Tensor> epoch(DataLoader& from, int64_t number, int64_t first = 0) {

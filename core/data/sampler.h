@@ -14,4 +14,20 @@ uint64_t mix_seed(uint64_t seed, uint64_t a, uint64_t b);
 // Indices 0..size-1, shuffled (Fisher-Yates) by a generator seeded with (seed, epoch), or in order.
 std::vector<int64_t> epoch_order(int64_t size, bool shuffle, uint64_t seed, int64_t epoch);
 
+// Batches of one epoch: batch b holds items[starts[b]] … items[starts[b + 1] - 1].
+struct BatchList {
+  std::vector<int64_t> items, starts = {0};
+  int64_t size() const { return static_cast<int64_t>(starts.size()) - 1; }
+  void add(const int64_t* indices, size_t count) {
+    items.insert(items.end(), indices, indices + count);
+    starts.push_back(static_cast<int64_t>(items.size()));
+  }
+};
+
+// Batches of items of like length: the items, sorted by length, are cut into `buckets` equal parts; with `shuffle` each
+// part is shuffled, and so are the batches, by a generator seeded with (seed, epoch). What does not fill a batch of its
+// part joins the leftovers of the others, shortest first. Every epoch has equally many batches.
+BatchList bucketed_batches(const std::vector<double>& lengths, int64_t batch_size, int64_t buckets, bool shuffle,
+                           bool drop_last, uint64_t seed, int64_t epoch);
+
 }  // namespace fathom

@@ -115,9 +115,13 @@ void load_adapters(const torch::nn::Module& model, const std::string& path) {
   log_info("restore", "adapters of {}", path);
 }
 
-void train_adapters_only(torch::nn::Module& model) {
+void train_adapters_only(const ModelHandle& handle) {
+  torch::nn::Module& model = *handle.torch_module();
   training::freeze(model);
-  unfreeze_enabled_adapters(model);
+  freeze_batch_norms(model);
+  for (const auto& [name, object] : handle.children(1u << FATHOM_KIND_MODULE)) {
+    if (const AdaptersHandle adapters(object); adapters) adapters.unfreeze_enabled();
+  }
   const int64_t trained = training::num_weights(model);
   if (trained == 0) {
     throw Error(Code::kFailed, "there is no enabled adapter to train")

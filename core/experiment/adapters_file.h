@@ -12,6 +12,8 @@ class Module;
 
 namespace fathom {
 
+class ModelHandle;
+
 // Every adapter named in `section` (model.adapters). Written atomically.
 void save_adapters(const torch::nn::Module& model, const Json& section, const std::string& path);
 
@@ -24,6 +26,6 @@ void load_adapters(const torch::nn::Module& model, const std::string& path);
 
 // Trains the enabled adapters alone: freezes the model, unfreezes them (`adapters.global_cfg.train_only: true`).
 // Throws Error(kFailed) when the model has none.
-void train_adapters_only(torch::nn::Module& model);
+void train_adapters_only(const ModelHandle& model);
 
 }  // namespace fathom

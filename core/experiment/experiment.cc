@@ -13,13 +13,16 @@
 #include "core/base/text.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/config/errors.h"
+#include "core/data/data_section.h"
 #include "core/experiment/adapters_file.h"
 #include "core/experiment/init_from.h"
 #include "core/plugins/host_table.h"
 #include "core/plugins/registry.h"
+#include "core/plugins/tables.h"
 #include "core/training/json_pickle.h"
 #include "core/training/model_wiring.h"
 #include "fathom/adapter.h"
+#include "fathom/vocabulary.h"
 
 namespace fathom {
 namespace {
@@ -236,7 +239,7 @@ RestoredModel fine_tuned_model(const Json& config) {
           .expected("a list of characters")
           .next("give the list, or set update_labels=false to keep the labels of " + path);
     }
-    restored.model.change_vocabulary(given.get<std::vector<std::string>>());
+    change_vocabulary(restored.model.object(), given.get<std::vector<std::string>>());
   }
   log_info("restore", "init_from_nemo_model: the model of {}", path);
   return restored;
@@ -266,10 +269,14 @@ training::EvalLoaderPlan plan_loaders(const Json& given, training::EvalKind kind
 
 std::unique_ptr<DataLoader> make_loader(const ModelHandle& model, Stage stage, const Json& section,
                                         const std::string& path, uint64_t seed) {
-  DatasetHandle dataset = model.make_dataset(stage, section, path);
+  DataSection data = read_data_section(section, path);
+  // What a model makes itself comes straight from its plugin.
+  DatasetHandle dataset(data.names_dataset ? create_object(1u << FATHOM_KIND_DATASET, data.dataset, data.dataset_path)
+                                           : plugins::adopt(model.make_dataset(stage, section, path).release()));
   if (!dataset) return nullptr;
   training::check_model_wiring(model, &dataset, path);
-  return std::make_unique<DataLoader>(std::move(dataset), LoaderOptions::from_section(section, path), seed);
+  return std::make_unique<DataLoader>(std::move(dataset), LoaderOptions::from_section(data.loader, data.loader_path),
+                                      seed);
 }
 
 }  // namespace
@@ -316,7 +323,7 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   const Json adapters = section(model_config, "adapters");
   const bool adapters_only =
       flag(section(adapters, AdapterModuleMixin::kGlobalConfigKey), "train_only", "model.adapters.global_cfg");
-  if (adapters_only) train_adapters_only(*parts.model.torch_module());
+  if (adapters_only) train_adapters_only(parts.model);
   if (const Json& train = section(model_config, "train_ds"); !train.empty())
     parts.train = make_loader(parts.model, Stage::kTrain, train, "model.train_ds", static_cast<uint64_t>(seed));
   parts.validation = make_eval_loaders(parts.model, Stage::kValidate, model_config, static_cast<uint64_t>(seed),
@@ -324,7 +331,9 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   parts.test = make_eval_loaders(parts.model, Stage::kTest, model_config, static_cast<uint64_t>(seed), parts.test_plan);
 
   const Json& freeze_updates = section(model_config, "freeze_updates");
-  training::check_freeze_updates(freeze_updates, *parts.model.torch_module(), "model.freeze_updates");
+  std::vector<std::string> freezable;
+  for (const auto& [name, module] : parts.model.modules()) freezable.push_back(name);
+  training::check_freeze_updates(freeze_updates, *parts.model.torch_module(), freezable, "model.freeze_updates");
 
   // NeMo's: a step whose gradients are not all finite is left out.
   parts.skip_nan_grad = flag(model_config, "skip_nan_grad", "model");

@@ -10,6 +10,7 @@
 #include "core/data/data_loader.h"
 #include "core/experiment/nemo_file.h"
 #include "core/plugins/host_table.h"
+#include "core/plugins/tables.h"
 #include "fathom/metric.h"
 
 namespace fathom {
@@ -47,7 +48,7 @@ class ReferenceMetrics {
     made_ = true;
     for (const auto& [name, section] : sections_) {
       try {
-        metrics_.emplace(name, create_object(1u << FATHOM_KIND_METRIC, section, name));
+        metrics_.emplace(name, make_metric(section, name));
       } catch (const Error& error) {
         log_warning("transcribe", "no {}: {}", name, error.what());
       }
@@ -74,7 +75,7 @@ TranscribeTotals run_transcription(const TranscribeRequest& request,
     section["paths"] = request.files;
   else
     section["manifest_filepath"] = request.manifest;
-  DatasetHandle dataset = restored.model.make_dataset(Stage::kPredict, section, "transcribe");
+  DatasetHandle dataset(plugins::adopt(restored.model.make_dataset(Stage::kPredict, section, "transcribe").release()));
   if (!dataset) throw Error(Code::kUnavailable, "this model does not transcribe").at(request.model);
   LoaderOptions options;
   options.batch_size = request.batch_size;
@@ -87,7 +88,9 @@ TranscribeTotals run_transcription(const TranscribeRequest& request,
   const auto started = std::chrono::steady_clock::now();
   loader.start_epoch(0);
   while (const auto batch = loader.next()) {
-    const std::vector<Json> items = restored.model.predict_step(*batch, {{"timestamps", request.timestamps}});
+    std::vector<Json> items;
+    for (const Values& values : restored.model.predict_step(*batch, {{"timestamps", request.timestamps}}))
+      items.push_back(json_of(values.items()));
     totals.items += static_cast<int64_t>(items.size());
     totals.references += metrics.update(items);
     for (const Json& item : items) {

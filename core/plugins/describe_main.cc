@@ -79,7 +79,7 @@ fathom_status register_element_type(fathom_str json) {
       [&] { recorded().element_types.push_back(fathom::parse_json(json, "an element type's definition")); });
 }
 fathom_status register_axis_kind(fathom_str) { return FATHOM_OK; }  // types are recorded with their labels
-fathom_status check_ports(uint32_t, fathom_str, const fathom_port*, size_t, const fathom_named_value*, size_t) {
+fathom_status check_ports(uint32_t, fathom_str, const fathom_ports*, const fathom_named_value*, size_t) {
   return not_here("a typed call");
 }
 fathom_status create(uint32_t, fathom_str, fathom_str, fathom_str, fathom_object*) {
@@ -99,44 +99,44 @@ const fathom_host kHost = {
     &thread_budget,      &cancelled,       &intern_source,         &get_extension};
 
 fathom_status add(void*, const fathom_component* component) {
-  return fathom::guard([&] {
-    fathom::plugins::check_component(*component);
-    recorded().components.push_back(component);
-  });
+  return fathom::guard([&] { recorded().components.push_back(fathom::plugins::checked_component(*component)); });
 }
 
-// One plugin must not give one name twice: two classes under it could not be told apart.
-void check_unique(const std::vector<const fathom_component*>& components) {
-  std::set<std::pair<fathom_kind, std::string>> seen;
-  for (const auto* component : components) {
-    std::vector<std::string> names{fathom::to_string(component->name)};
-    for (size_t i = 0; i < component->alias_count; ++i) names.push_back(fathom::to_string(component->aliases[i]));
-    for (auto& name : names) {
-      if (!seen.emplace(component->kind, name).second) {
-        throw Error(Code::kBadData,
-                    "the plugin registers the " + std::string(kind_name(component->kind)) + " '" + name + "' twice")
-            .next("give one of them another name or remove the alias");
-      }
-    }
+// A config of the required options alone: the examples that the author gave (OptionSet::example), else ones and empty
+// texts and lists.
+Json example_config(const Json& schema) {
+  Json config = Json::object();
+  for (const auto& option : schema.value("options", Json::array())) {
+    if (!option.value("required", false)) continue;
+    const std::string type = option["type"];
+    Json value = option.value("example", Json());
+    if (value.is_null() && (type == "int" || type == "float")) value = 1;
+    if (value.is_null() && type == "bool") value = false;
+    if (value.is_null() && type == "str") value = "";
+    if (value.is_null() && type.starts_with("list")) value = Json::array();
+    if (value.is_null() && (type.starts_with("dict") || type == "object")) value = Json::object();
+    config[option["name"].get<std::string>()] = std::move(value);
   }
+  return config;
 }
 
-// The ports of a module whose options all have defaults, for `plugins info` and the reference pages. It is made in a
-// child process: one that cannot be made alone, or crashes, goes without.
+// The ports of a module, for `plugins info` and the reference pages. It is made in a child process: one that cannot be
+// made alone, or crashes, goes without.
 Json ports_of(const fathom_component& component) {
+  const std::string config = example_config(Json::parse(fathom::to_view(component.schema))).dump();
   const auto result = fathom::plugins::run_in_child(
       [&]() -> std::string {
-        const fathom_create_args args = {sizeof(fathom_create_args), fathom::to_abi("{}"), fathom::to_abi(""),
-                                         fathom::to_abi("{}"),       component.name,       {}};
+        const fathom_create_args args = {sizeof(fathom_create_args), fathom::to_abi(config), fathom::to_abi(""),
+                                         fathom::to_abi("{}"),       component.name,         {}};
         void* self = nullptr;
         if (component.create(&args, &self) != FATHOM_OK) return {};
         const auto& table = *static_cast<const fathom_module_v1*>(component.vtable);
-        const fathom_port *in = nullptr, *out = nullptr;
-        size_t in_count = 0, out_count = 0;
-        if (table.ports(self, &in, &in_count, &out, &out_count) != FATHOM_OK) return {};
-        const auto list = [](const fathom_port* ports, size_t count) {
+        fathom_ports in{}, out{};
+        if (table.ports(self, &in, &out) != FATHOM_OK) return {};
+        const auto list = [](const fathom_ports& given) {
           Json all = Json::array();
-          for (size_t i = 0; i < count; ++i) {
+          const fathom::ArrayView<fathom_ports> ports(given);
+          for (size_t i = 0; i < ports.size(); ++i) {
             Json port = {{"name", fathom::to_string(ports[i].name)},
                          {"type", Json::parse(recorded().types.at(ports[i].type - 1))}};
             if (ports[i].optional != 0) port["optional"] = true;
@@ -145,7 +145,7 @@ Json ports_of(const fathom_component& component) {
           }
           return all;
         };
-        return Json{{"inputs", list(in, in_count)}, {"outputs", list(out, out_count)}}.dump();
+        return Json{{"inputs", list(in)}, {"outputs", list(out)}}.dump();
       },
       20);
   return result.finished && !result.text.empty() ? Json::parse(result.text) : Json(nullptr);
@@ -157,10 +157,6 @@ void add_ports(fathom::plugins::PluginInfo& info, const std::vector<const fathom
     if ((provided.kind != FATHOM_KIND_MODULE && provided.kind != FATHOM_KIND_LOSS) ||
         provided.schema.contains("inputs"))
       continue;
-    bool needs_options = false;
-    for (const auto& option : provided.schema.value("options", Json::array()))
-      needs_options |= option.value("required", false);
-    if (needs_options) continue;
     if (const Json ports = ports_of(*components[i]); !ports.is_null()) provided.schema.update(ports);
   }
 }
@@ -176,13 +172,13 @@ std::string describe(const std::string& file) {
         .at(file)
         .next("write FATHOM_PLUGIN(…) in one of its files");
   }
-  if (entry->magic != FATHOM_PLUGIN_MAGIC || entry->struct_size < sizeof(fathom_plugin_entry) ||
+  if (entry->magic != FATHOM_PLUGIN_MAGIC || entry->struct_size < offsetof(fathom_plugin_entry, query) ||
       entry->register_all == nullptr) {
     throw Error(Code::kBadData, FATHOM_PLUGIN_ENTRY_NAME " is no plugin descriptor of this SDK").at(file);
   }
   const fathom_registrar registrar = {sizeof(fathom_registrar), nullptr, &add};
   fathom::check(entry->register_all(&kHost, &registrar));
-  check_unique(recorded().components);
+  fathom::plugins::check_unique(recorded().components);
   auto info = fathom::plugins::describe_plugin(*entry, recorded().components, recorded().element_types);
   add_ports(info, recorded().components);
   const std::string text = fathom::plugins::to_json(info).dump();

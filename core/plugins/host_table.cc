@@ -17,6 +17,7 @@
 #include "core/typing/switches.h"
 #include "core/typing/value_source.h"
 #include "fathom/abi/typecheck.h"
+#include "fathom/neural_type.h"
 
 namespace fathom::plugins {
 namespace {
@@ -77,10 +78,16 @@ fathom_status intern_source(fathom_str owner, fathom_str port, uint32_t* id) {
   return guard([&] { *id = typing::intern_source(to_view(owner), to_view(port)); });
 }
 
-fathom_status check_ports(uint32_t flags, fathom_str owner, const fathom_port* ports, size_t port_count,
-                          const fathom_named_value* values, size_t value_count) {
+fathom_status check_ports(uint32_t flags, fathom_str owner, const fathom_ports* ports, const fathom_named_value* values,
+                          size_t value_count) {
   return guard([&] {
-    const std::span<const fathom_port> declared(ports, port_count);
+    std::vector<fathom_port> own_size;  // of a plugin whose ports are longer or shorter than ours
+    const fathom_port* first = ArrayView<fathom_ports>(*ports).as_is();
+    if (first == nullptr && ports->count > 0) {
+      own_size = port_list(*ports);
+      first = own_size.data();
+    }
+    const std::span<const fathom_port> declared(first, ports->count);
     const std::span<const fathom_named_value> given(values, value_count);
     const typing::CheckOptions options{(flags & FATHOM_CHECK_IGNORE_COLLECTIONS) != 0, /*refuse_none=*/true};
     if ((flags & FATHOM_CHECK_OUTPUTS) != 0)

@@ -11,7 +11,7 @@
 
 namespace fathom::plugins {
 
-inline constexpr std::array<std::pair<fathom_kind, std::string_view>, 11> kKinds = {{
+inline constexpr std::array<std::pair<fathom_kind, std::string_view>, 13> kKinds = {{
     {FATHOM_KIND_MODULE, "module"},
     {FATHOM_KIND_MODEL, "model"},
     {FATHOM_KIND_DATASET, "dataset"},
@@ -23,6 +23,8 @@ inline constexpr std::array<std::pair<fathom_kind, std::string_view>, 11> kKinds
     {FATHOM_KIND_LOGGER, "logger"},
     {FATHOM_KIND_CALLBACK, "callback"},
     {FATHOM_KIND_RESOLVER, "resolver"},
+    {FATHOM_KIND_EXPORTER, "exporter"},
+    {FATHOM_KIND_ACCELERATOR, "accelerator"},
 }};
 
 // A set of kinds: bit (1 << kind).

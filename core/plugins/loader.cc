@@ -97,10 +97,8 @@ std::optional<Refusal> bundled_libtorch(const std::string& file) {
 }
 
 fathom_status add(void* ctx, const fathom_component* component) {
-  return guard([&] {
-    check_component(*component);
-    static_cast<std::vector<const fathom_component*>*>(ctx)->push_back(component);
-  });
+  return guard(
+      [&] { static_cast<std::vector<const fathom_component*>*>(ctx)->push_back(checked_component(*component)); });
 }
 
 }  // namespace
@@ -138,12 +136,14 @@ Inspected inspect_plugin(const std::string& file, const HostVersions& host) {
   return out;
 }
 
-std::variant<LoadedPlugin, Refusal> register_plugin(const fathom_plugin_entry* entry) {
+std::variant<LoadedPlugin, Refusal> register_plugin(const fathom_plugin_entry* given) {
+  const auto* entry = new fathom_plugin_entry(filled(given));  // for good, as the plugin
   LoadedPlugin out{entry, {}, {}};
   RegistrationScope scope(to_view(entry->name));
   const fathom_registrar registrar = {sizeof(fathom_registrar), &out.components, &add};
   try {
     check(entry->register_all(host_table(), &registrar));
+    check_unique(out.components);
     out.registered = describe_plugin(*entry, out.components, scope.element_types());
     return out;
   } catch (const Error& error) {
@@ -176,12 +176,12 @@ std::variant<LoadedPlugin, Refusal> load_plugin(const std::string& file, const P
                    "write FATHOM_PLUGIN(…) in one of its files"};
   }
   const auto* entry = &library->get<const fathom_plugin_entry>(FATHOM_PLUGIN_ENTRY_NAME);
-  if (entry->magic != FATHOM_PLUGIN_MAGIC || entry->struct_size < sizeof(fathom_plugin_entry) ||
+  if (entry->magic != FATHOM_PLUGIN_MAGIC || entry->struct_size < offsetof(fathom_plugin_entry, query) ||
       entry->register_all == nullptr) {
     return Refusal{"has a " FATHOM_PLUGIN_ENTRY_NAME " that is no plugin descriptor (wrong magic or size)", kRebuild};
   }
   // The description may be older than the code.
-  const PluginInfo actual = describe_plugin(*entry, {}, Json::array());
+  const PluginInfo actual = describe_plugin(filled(entry), {}, Json::array());
   if (auto refusal = incompatibility(actual, host)) return *refusal;
   auto result = register_plugin(entry);
   if (const auto* loaded = std::get_if<LoadedPlugin>(&result);

@@ -1,9 +1,11 @@
 #include "core/plugins/plugin_info.h"
 
 #include <cstdlib>
+#include <set>
 #include <utility>
 
 #include "core/plugins/kind.h"
+#include "core/plugins/tables.h"
 
 namespace fathom::plugins {
 namespace {
@@ -126,25 +128,35 @@ Json to_json(const PluginInfo& info) {
           {"element_types", info.element_types}};
 }
 
-void check_component(const fathom_component& component) {
+const fathom_component* checked_component(const fathom_component& given) {
+  const fathom_component* component = adopt(given);
   const auto refuse = [&](const std::string& what, const std::string& expected) {
     throw Error(Code::kBadData, "a component's descriptor is unusable: " + what).expected(expected);
   };
-  if (component.struct_size < sizeof(fathom_component))
-    refuse("it is too short", "struct_size of the SDK's fathom_component");
-  const std::string name = to_string(component.name);
-  if (name.empty()) refuse("it has no name", "a name");
-  if (kind_name(component.kind).empty())
-    refuse("'" + name + "' has kind " + std::to_string(component.kind), "a known kind");
-  if (component.create == nullptr || component.destroy == nullptr || component.vtable == nullptr) {
-    refuse("'" + name + "' lacks create, destroy or its table of functions", "all three");
-  }
-  for (size_t i = 0; i < component.alias_count; ++i) {
-    if (component.aliases == nullptr || component.aliases[i].len == 0)
+  const std::string name = to_string(component->name);
+  if (component->create == nullptr) refuse("'" + name + "' lacks create", "a function");
+  for (size_t i = 0; i < component->alias_count; ++i) {
+    if (component->aliases == nullptr || component->aliases[i].len == 0)
       refuse("'" + name + "' has an empty alias", "names");
   }
-  const auto schema = Json::parse(to_view(component.schema), nullptr, /*allow_exceptions=*/false);
+  const auto schema = Json::parse(to_view(component->schema), nullptr, /*allow_exceptions=*/false);
   if (!schema.is_object()) refuse("the schema of '" + name + "' is no JSON object", "{\"options\": […]}");
+  return component;
+}
+
+void check_unique(const std::vector<const fathom_component*>& components) {
+  std::set<std::pair<fathom_kind, std::string>> seen;
+  for (const auto* component : components) {
+    std::vector<std::string> names{to_string(component->name)};
+    for (size_t i = 0; i < component->alias_count; ++i) names.push_back(to_string(component->aliases[i]));
+    for (auto& name : names) {
+      if (!seen.emplace(component->kind, name).second) {
+        throw Error(Code::kBadData,
+                    "the plugin registers the " + std::string(kind_name(component->kind)) + " '" + name + "' twice")
+            .next("give one of them another name or remove the alias");
+      }
+    }
+  }
 }
 
 PluginInfo describe_plugin(const fathom_plugin_entry& entry, const std::vector<const fathom_component*>& components,

@@ -46,8 +46,10 @@ Json to_json(const PluginInfo& info);
 // The description of a loaded plugin, from its descriptor and what it registered.
 PluginInfo describe_plugin(const fathom_plugin_entry& entry, const std::vector<const fathom_component*>& components,
                            const Json& element_types);
-// Whether a descriptor can be used at all: struct size, kind, name, functions, schema. Throws Error(kBadData).
-void check_component(const fathom_component& component);
+// The host's copy of a descriptor that a plugin registers (tables.h), its texts checked too. Throws Error(kBadData).
+const fathom_component* checked_component(const fathom_component& given);
+// One plugin must not give one name twice: two classes under it could not be told apart. Throws Error(kBadData).
+void check_unique(const std::vector<const fathom_component*>& components);
 
 // What this program was built with.
 struct HostVersions {

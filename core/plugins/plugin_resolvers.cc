@@ -26,9 +26,8 @@ class PluginResolver {
     Json words = Json::array();
     for (const auto& argument : arguments) words.push_back(config::to_json(argument));
     const std::string text = words.dump();
-    std::string result;
-    const fathom_text_sink sink = text_sink(result);
-    check(handle_.vtable().call(handle_.self(), to_abi(text), &sink));
+    const std::string result = read_text(
+        [&](const fathom_text_sink* sink) { return handle_.vtable().call(handle_.self(), to_abi(text), sink); });
     try {
       return config::from_json(Json::parse(result));
     } catch (const nlohmann::json::exception& error) {

@@ -24,6 +24,7 @@ struct Slot {
   bool built_in = false;
   bool duplicate = false;  // refused only because another plugin gives one of its names
   const fathom_plugin_entry* entry = nullptr;
+  const fathom_plugin_entry* builtin = nullptr;  // as add_builtin() got it
   std::map<std::pair<fathom_kind, std::string>, const fathom_component*> components;
 };
 
@@ -304,7 +305,7 @@ const SearchPath& PluginRegistry::search_path() {
 void PluginRegistry::add_builtin(const fathom_plugin_entry* entry) {
   const std::lock_guard lock(impl_->mutex);
   for (const auto& slot : impl_->slots) {
-    if (slot.entry == entry) return;
+    if (slot.builtin == entry) return;
   }
   const std::string file = "built in: " + to_string(entry->name);
   auto result = register_plugin(entry);
@@ -314,6 +315,7 @@ void PluginRegistry::add_builtin(const fathom_plugin_entry* entry) {
   Slot& slot = impl_->slots.emplace_front();
   slot.record = {file, "built in", std::move(loaded.registered), false, {}};
   slot.built_in = true;
+  slot.builtin = entry;
   impl_->rebuild_claims();
   if (!slot.record.refusal.empty()) {
     const std::string sentence = slot.record.refusal;

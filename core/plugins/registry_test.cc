@@ -36,7 +36,10 @@ class RegistryTest : public ::testing::Test {
     ADD_FAILURE() << "nothing was thrown";
     return Error(Code::kInternal, "");
   }
-  void make(uint32_t kinds, const Json& section) { Handle<int> handle(registry_.create(kinds, section, "model.x")); }
+  void make(uint32_t kinds, const Json& section) {
+    const fathom_object object = registry_.create(kinds, section, "model.x");
+    object.component->destroy(object.self);
+  }
   PluginRegistry registry_;
 };
 

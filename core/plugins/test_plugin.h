@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "core/plugins/kind.h"
+#include "fathom/abi/logger.h"
+#include "fathom/abi/module.h"
+#include "fathom/abi/optimizer.h"
 #include "fathom/abi/plugin.h"
 #include "fathom/abi/resolver.h"
 #include "fathom/support.h"
@@ -19,11 +22,22 @@ inline std::vector<Made> made;
 inline int destroyed = 0;
 inline std::vector<std::string> shut_down;
 
+// Tables whose mandatory functions are there, and are never called.
+inline const void* unused_table(fathom_kind kind) {
+  static const auto fail = [](auto...) { return fathom_status{FATHOM_INTERNAL}; };
+  static const fathom_logger_v1 logger = {sizeof(logger), fail, nullptr, nullptr, nullptr, nullptr};
+  static const fathom_optimizer_v1 optimizer = {
+      sizeof(optimizer), fail, fail, fail, fail, fail, fail, fail, fail, fail};
+  static const fathom_module_v1 module = {sizeof(module), fail, fail, [](void*) -> void* { return nullptr; }, nullptr};
+  return kind == FATHOM_KIND_LOGGER      ? static_cast<const void*>(&logger)
+         : kind == FATHOM_KIND_OPTIMIZER ? static_cast<const void*>(&optimizer)
+                                         : &module;
+}
+
 // One component with its texts; lives until the process ends.
 inline const fathom_component* component(fathom_kind kind, const char* name, const char* alias, const char* schema,
                                          fathom_status (*create)(const fathom_create_args*, void**),
                                          const void* vtable = nullptr) {
-  static const uint32_t empty_vtable = sizeof(uint32_t);
   auto* aliases = new fathom_str{to_abi(std::string_view(alias))};
   return new fathom_component{sizeof(fathom_component),
                               kind,
@@ -37,7 +51,8 @@ inline const fathom_component* component(fathom_kind kind, const char* name, con
                                 ++destroyed;
                                 delete static_cast<int*>(self);
                               },
-                              vtable != nullptr ? vtable : &empty_vtable};
+                              vtable != nullptr ? vtable : unused_table(kind),
+                              nullptr};
 }
 
 inline fathom_status record(const char* name, const fathom_create_args* args, void** self) {

@@ -13,7 +13,7 @@
 #include "core/base/text.h"
 #include "core/plugins/host_table.h"
 #include "core/training/parameters.h"
-#include "fathom/module.h"
+#include "fathom/abi/freezing.h"
 
 namespace fathom::training {
 namespace {
@@ -115,12 +115,14 @@ bool includes_step(const Json& steps, double n, const std::string& path) {
 }
 
 // The child of that name. Only a child itself, not its children, and only a NeuralModule can be frozen by name.
-std::shared_ptr<torch::nn::Module> child_to_freeze(const torch::nn::Module& model, const std::string& name,
-                                                   const std::string& path) {
+std::shared_ptr<torch::nn::Module> child_to_freeze(const torch::nn::Module& model,
+                                                   const std::vector<std::string>& freezable_names,
+                                                   const std::string& name, const std::string& path) {
   std::vector<std::string> names;
   bool found = false;
   for (const auto& child : model.named_children()) {
-    const bool freezable = dynamic_cast<const NeuralModule*>(child.value().get()) != nullptr;
+    const bool freezable =
+        std::find(freezable_names.begin(), freezable_names.end(), child.key()) != freezable_names.end();
     if (freezable && child.key() == name) return child.value();
     if (freezable) names.push_back(child.key());
     found = found || child.key() == name;
@@ -200,8 +202,8 @@ void FrozenScope::end() {
   module->train(was_training_);
 }
 
-DynamicFreezing::DynamicFreezing(Json section, std::string config_path)
-    : section_(std::move(section)), config_path_(std::move(config_path)) {}
+DynamicFreezing::DynamicFreezing(Json section, std::string config_path, std::vector<std::string> freezable)
+    : section_(std::move(section)), config_path_(std::move(config_path)), freezable_(std::move(freezable)) {}
 
 void DynamicFreezing::start() {
   if (started_) return;
@@ -218,7 +220,7 @@ void DynamicFreezing::before_batch(torch::nn::Module& model, int64_t global_step
     const std::string path = entry_path(config_path_, name);
     const bool wanted = includes_step(steps, static_cast<double>(global_step + 1), path);
     if (wanted == frozen_.contains(name)) continue;
-    torch::nn::Module& module = *child_to_freeze(model, name, path);
+    torch::nn::Module& module = *child_to_freeze(model, freezable_, name, path);
     if (wanted) {
       freeze(module);
       module.train();  // only the gradients stop
@@ -236,14 +238,15 @@ void DynamicFreezing::end() {
   frozen_.clear();
 }
 
-void check_freeze_updates(const Json& section, const torch::nn::Module& model, const std::string& config_path) {
+void check_freeze_updates(const Json& section, const torch::nn::Module& model,
+                          const std::vector<std::string>& freezable, const std::string& config_path) {
   if (section.is_null()) return;
   require_mapping(section, config_path);
   if (!is_enabled(section)) return;
   require_modules(section, config_path);
   for (const auto& [name, steps] : section["modules"].items()) {
     const std::string path = entry_path(config_path, name);
-    child_to_freeze(model, name, path);
+    child_to_freeze(model, freezable, name, path);
     includes_step(steps, std::numeric_limits<double>::infinity(), path);  // so that a range is read to its end
     const double first = steps.is_array() ? std::max(1.0, step_number(steps[0], path + "[0]")) : 1;
     if (!includes_step(steps, first, path)) log_warning("freezing", "{}={} freezes nothing", path, steps.dump());

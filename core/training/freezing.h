@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "fathom/support.h"
 
@@ -60,8 +61,9 @@ class FrozenScope {
 class DynamicFreezing {
  public:
   DynamicFreezing() = default;  // freezes nothing
-  // `section` null: freezes nothing. `config_path`: "model.freeze_updates".
-  DynamicFreezing(Json section, std::string config_path);
+  // `section` null: freezes nothing. `config_path`: "model.freeze_updates". `freezable`: the children that are typed
+  // modules, of any plugin (ModelHandle::modules); others cannot be frozen by name, as in NeMo.
+  DynamicFreezing(Json section, std::string config_path, std::vector<std::string> freezable);
 
   // When training starts. Keeps what an earlier training that failed has left. Throws Error (kFailed) if the section is
   // no mapping, or is enabled without a mapping `modules`.
@@ -77,12 +79,14 @@ class DynamicFreezing {
  private:
   Json section_;
   std::string config_path_;
+  std::vector<std::string> freezable_;
   bool started_ = false, enabled_ = false;
   std::set<std::string> frozen_;  // by this object
 };
 
 // Every error of the section that training with `model` would run into, sooner or later; warns about an entry that
 // freezes nothing. Throws Error (kFailed).
-void check_freeze_updates(const Json& section, const torch::nn::Module& model, const std::string& config_path);
+void check_freeze_updates(const Json& section, const torch::nn::Module& model,
+                          const std::vector<std::string>& freezable, const std::string& config_path);
 
 }  // namespace fathom::training

@@ -20,12 +20,13 @@ class Layers final : public NeuralModule {
 };
 
 constexpr const char* kPath = "model.freeze_updates";
+const std::vector<std::string> kTyped = {"encoder", "decoder"};
 Json section(const Json& modules) { return {{"enabled", true}, {"modules", modules}}; }
 
 // The error of the check, which must also be that of a training within its first ten steps.
 Error refusal(const Json& section) {
   const auto model = std::make_shared<Layers>(true);
-  DynamicFreezing freezing(section, kPath);
+  DynamicFreezing freezing(section, kPath, kTyped);
   EXPECT_THROW(
       {
         freezing.start();
@@ -34,7 +35,7 @@ Error refusal(const Json& section) {
       Error)
       << section.dump();
   try {
-    check_freeze_updates(section, *model, kPath);
+    check_freeze_updates(section, *model, kTyped, kPath);
   } catch (const Error& error) {
     return error;
   }
@@ -71,8 +72,8 @@ TEST(FreezeUpdates, RefusesASectionOfTheWrongForm) {
 TEST(FreezeUpdates, AbsentOrSwitchedOffFreezesNothing) {
   const auto model = std::make_shared<Layers>(true);
   for (const Json& off : {Json(nullptr), Json::object(), Json{{"enabled", false}, {"modules", {{"nothing", 1}}}}}) {
-    check_freeze_updates(off, *model, kPath);
-    DynamicFreezing freezing(off, kPath);
+    check_freeze_updates(off, *model, kTyped, kPath);
+    DynamicFreezing freezing(off, kPath, kTyped);
     freezing.start();
     freezing.before_batch(*model, 0);
     EXPECT_EQ(num_weights(*model), 18) << off.dump();
@@ -81,7 +82,7 @@ TEST(FreezeUpdates, AbsentOrSwitchedOffFreezesNothing) {
 
 TEST(FreezeUpdates, AModelInEvalModeIsLeftAlone) {
   const auto model = std::make_shared<Layers>(true);
-  DynamicFreezing freezing(section({{"encoder", -1}}), kPath);
+  DynamicFreezing freezing(section({{"encoder", -1}}), kPath, kTyped);
   freezing.start();
   model->eval();
   freezing.before_batch(*model, 0);

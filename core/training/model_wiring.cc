@@ -34,7 +34,7 @@ std::map<std::string, std::string> example_shapes(const ModelHandle& model, cons
   const at::NoGradGuard no_grad;
   std::map<std::string, Value> flowing;
   std::map<std::string, std::string> shapes;
-  const auto children = model.children();
+  const auto children = model.modules();
   for (const size_t index : typing::flow_order(wiring)) {
     const typing::WiredModule& module = wiring.modules[index];
     if (module.name.empty()) continue;
@@ -99,26 +99,21 @@ Json ports_json(const std::vector<typing::WiredPort>& ports, const std::string& 
 typing::Wiring model_wiring(const ModelHandle& model, const DatasetHandle* dataset) {
   typing::Wiring wiring;
   const auto own = model.ports();
-  if (own.input_count + own.output_count > 0) {
-    wiring.modules.push_back(
-        {"", "", typing::wired_ports(own.inputs, own.input_count), typing::wired_ports(own.outputs, own.output_count)});
-  }
-  for (const auto& [name, child] : model.children()) {
+  if (!own.inputs.empty() || !own.outputs.empty())
+    wiring.modules.push_back({"", "", typing::wired_ports(own.inputs), typing::wired_ports(own.outputs)});
+  for (const auto& [name, child] : model.modules()) {
     const auto ports = child.ports();
-    wiring.modules.push_back({name, component_text(child), typing::wired_ports(ports.inputs, ports.input_count),
-                              typing::wired_ports(ports.outputs, ports.output_count)});
+    wiring.modules.push_back(
+        {name, component_text(child), typing::wired_ports(ports.inputs), typing::wired_ports(ports.outputs)});
   }
   typing::WiredModule batch{kBatch, "", {}, {}, true};
   if (dataset != nullptr) {
     const auto ports = dataset->ports();
-    batch = {kBatch, "of " + dataset->name(), {}, typing::wired_ports(ports.data(), ports.size()), ports.empty()};
+    batch = {kBatch, "of " + dataset->name(), {}, typing::wired_ports(ports), ports.empty()};
   }
   wiring.modules.push_back(std::move(batch));
-  const Json edges = model.wiring();
-  if (edges.is_array()) {
-    for (const auto& edge : edges)
-      wiring.edges.push_back({edge.at("from").get<std::string>(), edge.at("to").get<std::string>()});
-  }
+  for (const auto& edge : model.wiring())
+    wiring.edges.push_back({edge.at("from").get<std::string>(), edge.at("to").get<std::string>()});
   return wiring;
 }
 
@@ -136,7 +131,7 @@ Json model_graph(const ModelHandle& model) {
   const typing::Wiring wiring = model_wiring(model);
   const auto shapes = example_shapes(model, wiring);
   Json modules = Json::array();
-  const auto children = model.children();
+  const auto children = model.modules();
   for (const auto& module : wiring.modules) {
     if (module.open) continue;
     Json entry = {{"name", module.name}};

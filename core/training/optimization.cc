@@ -19,36 +19,29 @@ namespace {
 
 using checkpoint::PickleValue;
 
-std::string call_text(void* self, fathom_status (*function)(void*, const fathom_text_sink*)) {
-  std::string text;
-  const fathom_text_sink sink = text_sink(text);
-  check(function(self, &sink));
-  return text;
-}
-
 // A name's last part, as the class is known: "torch.optim.AdamW" -> "AdamW".
 std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
 }  // namespace
 
 Optimization::Optimization(const Json& section, const std::string& path, const torch::nn::Module& model,
-                           const Json& groups, const TrainingFacts& facts) {
+                           const Json& groups, const TrainingFacts& facts, const std::vector<std::string>& modules) {
   if (!section.is_object())
     throw Error(Code::kFailed, "the optimizer's section is no map").at(path).seen(section.dump());
   const OptimizerPlan plan = plan_optimizer(section, path);
   Json optimizer = plan.options;
   optimizer[plan.name.find('.') == std::string::npos ? "name" : "_target_"] = plan.name;
   const Json& schedule = plan.sched;
-  optimizer_ = Handle<fathom_optimizer_v1>(create_object(1u << FATHOM_KIND_OPTIMIZER, optimizer, path));
+  optimizer_ = make_optimizer(optimizer, path);
   class_name_ = last_part(optimizer_.name());
-  make_groups(section, path, model, groups);
+  make_groups(section, path, model, groups, modules);
   if (!schedule.is_null()) make_scheduler(schedule, path + ".sched", facts);
 }
 
 void Optimization::make_groups(const Json& section, const std::string& path, const torch::nn::Module& model,
-                               const Json& groups) {
+                               const Json& groups, const std::vector<std::string>& modules) {
   const Json no_decay = section.contains("no_decay") ? section["no_decay"] : Json(nullptr);
-  const Json schema = Json::parse(to_view(optimizer_.component().schema));
+  const Json schema = optimizer_.schema();
   const auto decays = [](const Json& option) { return option["name"] == "weight_decay"; };
   if (!no_decay.is_null() && std::none_of(schema["options"].begin(), schema["options"].end(), decays)) {
     throw Error(Code::kFailed, "this optimizer has no weight decay to be left out")
@@ -56,45 +49,48 @@ void Optimization::make_groups(const Json& section, const std::string& path, con
         .seen(class_name_)
         .next("remove the key, or choose an optimizer with weight_decay");
   }
-  const auto made = parameter_groups(model, groups, path + "_param_groups", no_decay, path + ".no_decay");
+  const auto made = parameter_groups(model, groups, path + "_param_groups", no_decay, path + ".no_decay", modules);
   for (const auto& group : made) {
-    std::vector<fathom_parameter> members;
     std::vector<int64_t> indices;
     for (const auto& named : group.members) {
       indices.push_back(static_cast<int64_t>(parameters_.size()));
       parameters_.push_back(named);
     }
-    for (const int64_t index : indices) {
-      auto& [name, parameter] = parameters_[static_cast<size_t>(index)];
-      members.push_back({to_abi(name), reinterpret_cast<fathom_tensor>(&parameter)});
-    }
-    const std::string options = group.options.dump();
-    check(optimizer_.vtable().add_group(optimizer_.self(), members.data(), members.size(), to_abi(options)));
+    optimizer_.add_group(group.members, group.options);
     group_members_.push_back(std::move(indices));
   }
   group_count_ = group_members_.size();
   gradients_.resize(parameters_.size());
 }
 
-double Optimization::option(size_t group, std::string_view name) const {
-  double value = 0;
-  check(optimizer_.vtable().get_option(optimizer_.self(), group, to_abi(name), &value));
-  return value;
-}
+double Optimization::option(size_t group, std::string_view name) const { return optimizer_.get_option(group, name); }
 
 void Optimization::zero_grad() {
   for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
 }
 
-void Optimization::step() {
+void Optimization::update_parameters() {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     at::Tensor& gradient = parameters_[i].second.mutable_grad();
-    gradients_[i] = gradient.defined() ? reinterpret_cast<fathom_tensor>(&gradient) : nullptr;
+    gradients_[i] = gradient.defined() ? borrow(gradient) : nullptr;
   }
-  {
-    const at::NoGradGuard no_grad;
-    check(optimizer_.vtable().step(optimizer_.self(), gradients_.data(), gradients_.size()));
+  const at::NoGradGuard no_grad;
+  optimizer_.step(gradients_);
+}
+
+void Optimization::move_schedule(const double* monitor) {
+  if (!scheduler_) return;
+  if (needs_monitor_ && monitor == nullptr) {
+    throw Error(Code::kFailed, "this schedule watches a metric: give its value with the step of the schedule")
+        .at(schedule_path_);
   }
+  ++calls_;
+  ++schedule_step_;
+  apply_rates(needs_monitor_ ? monitor : nullptr);
+}
+
+void Optimization::step() {
+  update_parameters();
   if (scheduler_ && interval_ == "step" && !needs_monitor_ && ++calls_ % frequency_ == 0) {
     ++schedule_step_;
     apply_rates(nullptr);
@@ -111,43 +107,32 @@ void Optimization::make_scheduler(const Json& section, const std::string& path, 
     return;
   }
   for (size_t group = 0; group < group_count_; ++group) base_rates_.push_back(option(group, "lr"));
-  rates_ = next_rates_ = base_rates_;
+  rates_ = base_rates_;
   Json context = {{"max_steps", plan.max_steps ? Json(*plan.max_steps) : Json(nullptr)}, {"base_lrs", base_rates_}};
-  context["optimizer"] = Json::parse([&] {
-    std::string text;
-    const fathom_text_sink sink = text_sink(text);
-    check(optimizer_.vtable().group_options(optimizer_.self(), 0, &sink));
-    return text;
-  }());
-  scheduler_ = Handle<fathom_scheduler_v1>(create_object(1u << FATHOM_KIND_SCHEDULER, plan.section, path, context));
+  context["optimizer"] = optimizer_.group_options(0);
+  scheduler_ = SchedulerHandle(create_object(1u << FATHOM_KIND_SCHEDULER, plan.section, path, context));
   schedule_path_ = path;
-  interval_ = plan.interval ? *plan.interval : to_string(scheduler_.vtable().interval(scheduler_.self()));
+  interval_ = plan.interval ? *plan.interval : scheduler_.interval();
   frequency_ = plan.frequency;
   monitor_ = plan.monitor;
-  needs_monitor_ = scheduler_.vtable().needs_monitor(scheduler_.self()) != 0;
+  needs_monitor_ = scheduler_.needs_monitor();
   if (!needs_monitor_) apply_rates(nullptr);
 }
 
 void Optimization::apply_rates(const double* monitor) {
-  const fathom_schedule_step at = {
-      sizeof(fathom_schedule_step), schedule_step_, base_rates_.data(), rates_.data(), group_count_, monitor};
+  ScheduleStep at{schedule_step_, base_rates_, rates_,
+                  monitor == nullptr ? std::nullopt : std::optional<double>(*monitor)};
   try {
-    check(scheduler_.vtable().rates(scheduler_.self(), &at, next_rates_.data()));
+    rates_ = scheduler_.rates(at);
   } catch (Error& error) {
     error.locate(schedule_path_);
     throw;
   }
-  for (size_t group = 0; group < group_count_; ++group) {
-    check(optimizer_.vtable().set_option(optimizer_.self(), group, to_abi("lr"), next_rates_[group]));
-  }
-  rates_ = next_rates_;
-  if (scheduler_.vtable().second_option == nullptr) return;
-  fathom_str name{nullptr, 0};
-  std::vector<double> values(group_count_);
-  check(scheduler_.vtable().second_option(scheduler_.self(), &at, &name, values.data()));
-  for (size_t group = 0; name.len > 0 && group < group_count_; ++group) {
-    check(optimizer_.vtable().set_option(optimizer_.self(), group, name, values[group]));
-  }
+  for (size_t group = 0; group < group_count_; ++group) optimizer_.set_option(group, "lr", rates_[group]);
+  at.lrs = rates_;
+  const auto second = scheduler_.second_option(at);
+  for (size_t group = 0; group < second.values.size(); ++group)
+    optimizer_.set_option(group, second.name, second.values[group]);
 }
 
 void Optimization::end_epoch() {
@@ -174,35 +159,26 @@ void Optimization::end_validation(MetricLookup lookup, void* ctx) {
 
 PickleValue Optimization::optimizer_state() const {
   PickleValue state = PickleValue::dict();
-  const fathom_state_sink sink = {
-      &state, [](void* ctx, int64_t parameter, const fathom_named_value* item) {
-        return guard([&] {
-          auto& all = *static_cast<PickleValue*>(ctx);
-          if (all.as_dict().find(PickleValue(parameter)) == nullptr)
-            all.mutable_dict().set(parameter, PickleValue::dict());
-          PickleValue own = *all.as_dict().find(PickleValue(parameter));
-          const Value value = Value::from_abi(item->value);
-          const std::string key = to_string(item->name);
-          if (value.is_tensor())
-            own.mutable_dict().set(key, checkpoint::from_tensor(value.tensor()));
-          else if (item->value.kind == FATHOM_VALUE_INT)
-            own.mutable_dict().set(key, value.integer());
-          else if (item->value.kind == FATHOM_VALUE_REAL)
-            own.mutable_dict().set(key, value.real());
-          else if (item->value.kind == FATHOM_VALUE_NONE)
-            own.mutable_dict().set(key, PickleValue());
-          else
-            throw Error(Code::kInternal, "an optimizer's state holds " + std::string(value.kind_name())).at(key);
-        });
-      }};
-  check(optimizer_.vtable().save_state(optimizer_.self(), &sink));
+  for (const auto& [parameter, values] : optimizer_.save_state()) {
+    PickleValue own = PickleValue::dict();
+    for (const auto& [key, value] : values) {
+      if (value.is_tensor())
+        own.mutable_dict().set(key, checkpoint::from_tensor(value.tensor()));
+      else if (value.is_integer())
+        own.mutable_dict().set(key, value.integer());
+      else if (value.is_real())
+        own.mutable_dict().set(key, value.real());
+      else if (value.is_none())
+        own.mutable_dict().set(key, PickleValue());
+      else
+        throw Error(Code::kInternal, "an optimizer's state holds " + std::string(value.kind_name())).at(key);
+    }
+    state.mutable_dict().set(parameter, own);
+  }
 
   PickleValue groups = PickleValue::list();
   for (size_t group = 0; group < group_count_; ++group) {
-    std::string text;
-    const fathom_text_sink text_out = text_sink(text);
-    check(optimizer_.vtable().group_options(optimizer_.self(), group, &text_out));
-    PickleValue entry = json_to_pickle(Json::parse(text));
+    PickleValue entry = json_to_pickle(optimizer_.group_options(group));
     if (!base_rates_.empty()) entry.mutable_dict().set("initial_lr", base_rates_[group]);
     PickleValue members = PickleValue::list();
     for (const int64_t index : group_members_[group]) members.mutable_items().push_back(index);
@@ -241,8 +217,7 @@ void Optimization::load_optimizer_state(const PickleValue& saved, const std::str
     }
     options.erase("initial_lr");
     options.erase("params");
-    const std::string text = options.dump();
-    check(optimizer_.vtable().load_group(optimizer_.self(), group, to_abi(text)));
+    optimizer_.load_group(group, options);
     if (group < rates_.size()) rates_[group] = option(group, "lr");
   }
   for (const auto& [key, entries] : saved.at("state").as_dict()) {
@@ -260,10 +235,8 @@ void Optimization::load_optimizer_state(const PickleValue& saved, const std::str
         item = value.as_int();
       else if (value.kind() == PickleValue::Kind::kFloat)
         item = value.as_double();
-      std::vector<std::vector<fathom_value>> arena;
-      const fathom_named_value named = {to_abi(name.as_string()), item.to_abi(arena)};
       try {
-        check(optimizer_.vtable().load_state(optimizer_.self(), target->second, &named));
+        optimizer_.load_state(target->second, name.as_string(), item);
       } catch (const Error& error) {
         throw Error(error.code(), error.message() + " (" + class_name_ + ", parameter " + error.where() + ")")
             .at(source)
@@ -280,8 +253,8 @@ void Optimization::load_optimizer_state(const PickleValue& saved, const std::str
 
 PickleValue Optimization::scheduler_state() const {
   if (!scheduler_) return {};
-  const std::string text = call_text(scheduler_.self(), scheduler_.vtable().save_state);
-  PickleValue state = text.empty() ? PickleValue::dict() : json_to_pickle(Json::parse(text));
+  const Json own = scheduler_.save_state();
+  PickleValue state = own.is_null() ? PickleValue::dict() : json_to_pickle(own);
   auto& dict = state.mutable_dict();
   dict.set("last_epoch", schedule_step_);
   dict.set("_step_count", schedule_step_ + 1);
@@ -308,8 +281,7 @@ void Optimization::load_scheduler_state(const PickleValue& saved, const std::str
       last != nullptr && last->is_sequence() && last->items().size() == rates_.size()) {
     for (size_t i = 0; i < rates_.size(); ++i) rates_[i] = last->items()[i].as_double();
   }
-  const std::string text = pickle_to_json(saved).dump();
-  check(scheduler_.vtable().load_state(scheduler_.self(), to_abi(text)));
+  scheduler_.load_state(pickle_to_json(saved));
 }
 
 }  // namespace fathom::training

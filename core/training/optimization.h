@@ -1,6 +1,6 @@
 // An optimizer plugin, its schedule and the parameters they work on: everything between gradients and new weights.
 //
-// Used by the training thread only. The optimizer and the scheduler are plugins, called through their C tables.
+// Used by the training thread only. The optimizer and the scheduler are plugins, held by the same handles as anywhere.
 #pragma once
 
 #include <memory>
@@ -10,9 +10,8 @@
 
 #include "core/checkpoint/pickle_value.h"
 #include "core/training/parameters.h"
-#include "fathom/abi/optimizer.h"
-#include "fathom/abi/scheduler.h"
-#include "fathom/support.h"
+#include "fathom/optimizer.h"
+#include "fathom/scheduler.h"
 
 namespace fathom::training {
 
@@ -28,12 +27,15 @@ struct TrainingFacts {
 class Optimization {
  public:
   // `section` is model.optim: name (or _target_), the optimizer's options, `sched`. `groups` is
-  // model.optim_param_groups.
+  // model.optim_param_groups. `modules`: the paths of the modules whose parameters it takes; empty: all.
   Optimization(const Json& section, const std::string& config_path, const torch::nn::Module& model, const Json& groups,
-               const TrainingFacts& facts);
+               const TrainingFacts& facts, const std::vector<std::string>& modules = {});
 
   // One update from the gradients that are there, then the schedule, when it counts steps.
   void step();
+  // The two apart: a model that optimizes by hand moves its schedules on itself. `monitor` may be null.
+  void update_parameters();
+  void move_schedule(const double* monitor);
   void zero_grad();
   // At the end of an epoch; schedules that count epochs move on.
   void end_epoch();
@@ -43,6 +45,7 @@ class Optimization {
 
   const NamedTensors& parameters() const { return parameters_; }
   size_t group_count() const { return group_count_; }
+  bool has_schedule() const { return static_cast<bool>(scheduler_); }
   double option(size_t group, std::string_view name) const;
   const std::string& class_name() const { return class_name_; }
 
@@ -54,7 +57,8 @@ class Optimization {
   void load_scheduler_state(const checkpoint::PickleValue& state, const std::string& source);
 
  private:
-  void make_groups(const Json& section, const std::string& path, const torch::nn::Module& model, const Json& groups);
+  void make_groups(const Json& section, const std::string& path, const torch::nn::Module& model, const Json& groups,
+                   const std::vector<std::string>& modules);
   void make_scheduler(const Json& section, const std::string& path, const TrainingFacts& facts);
   void apply_rates(const double* monitor);
 
@@ -63,15 +67,15 @@ class Optimization {
   size_t group_count_ = 0;
   std::string class_name_;
   std::vector<fathom_tensor> gradients_;  // reused each step
-  Handle<fathom_optimizer_v1> optimizer_;
+  OptimizerHandle optimizer_;
 
-  Handle<fathom_scheduler_v1> scheduler_;
+  SchedulerHandle scheduler_;
   std::string schedule_path_, interval_ = "step", monitor_ = "val_loss";
   int64_t frequency_ = 1;
   bool needs_monitor_ = false;
   int64_t schedule_step_ = 0;  // PyTorch's last_epoch
   int64_t calls_ = 0;          // optimizer steps or epochs, for `frequency`
-  std::vector<double> base_rates_, rates_, next_rates_;
+  std::vector<double> base_rates_, rates_;
 };
 
 }  // namespace fathom::training

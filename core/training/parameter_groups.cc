@@ -10,7 +10,36 @@
 namespace fathom::training {
 namespace {
 
-std::vector<ParameterGroup> by_module(const torch::nn::Module& model, const Json& sections, const std::string& path) {
+// The parameters of the modules at `paths`, in the model's order.
+NamedTensors parameters_of(const torch::nn::Module& model, const std::vector<std::string>& paths,
+                           const std::string& where) {
+  const NamedTensors all = named_parameters(model);
+  if (paths.empty()) return all;
+  std::vector<size_t> found(paths.size(), 0);
+  NamedTensors out;
+  for (const auto& named : all) {
+    for (size_t i = 0; i < paths.size(); ++i) {
+      if (!named.first.starts_with(paths[i] + ".")) continue;
+      ++found[i];
+      out.push_back(named);
+      break;
+    }
+  }
+  for (size_t i = 0; i < paths.size(); ++i) {
+    if (found[i] > 0) continue;
+    std::vector<std::string> children;
+    for (const auto& child : model.named_children()) children.push_back(child.key());
+    throw Error(Code::kFailed,
+                "an optimizer is given a module that is not there, has no parameters, or was given twice")
+        .at(where)
+        .seen(paths[i])
+        .candidates(children);
+  }
+  return out;
+}
+
+std::vector<ParameterGroup> by_module(const torch::nn::Module& model, const Json& sections, const std::string& path,
+                                      const std::vector<std::string>& modules) {
   std::vector<ParameterGroup> groups(1);
   std::vector<std::string> prefixes;
   if (sections.is_object()) {
@@ -19,7 +48,7 @@ std::vector<ParameterGroup> by_module(const torch::nn::Module& model, const Json
       groups.push_back({{}, options.is_null() ? Json::object() : options});
     }
   }
-  for (const auto& [name, parameter] : named_parameters(model)) {
+  for (const auto& [name, parameter] : parameters_of(model, modules, path)) {
     size_t target = 0;
     for (size_t i = 0; i < prefixes.size(); ++i) {
       if (name.starts_with(prefixes[i])) target = i + 1;
@@ -102,10 +131,11 @@ std::unordered_set<std::string> undecayed(const torch::nn::Module& model, const 
 
 std::vector<ParameterGroup> parameter_groups(const torch::nn::Module& model, const Json& param_groups,
                                              const std::string& param_groups_path, const Json& no_decay,
-                                             const std::string& no_decay_path) {
+                                             const std::string& no_decay_path,
+                                             const std::vector<std::string>& modules) {
   const auto exempt = undecayed(model, read_patterns(no_decay, no_decay_path), no_decay_path);
   std::vector<ParameterGroup> out;
-  for (ParameterGroup& group : by_module(model, param_groups, param_groups_path)) {
+  for (ParameterGroup& group : by_module(model, param_groups, param_groups_path, modules)) {
     ParameterGroup decayed{{}, group.options}, rest{{}, group.options};
     rest.options["weight_decay"] = 0.0;
     for (auto& member : group.members) (exempt.contains(member.first) ? rest : decayed).members.push_back(member);

@@ -20,10 +20,13 @@ struct ParameterGroup {
 // name), "norm" (parameters of normalization modules, whatever they are called), or a shell pattern over whole names,
 // such as "encoder.*.scale". Null = none. Groups without members are left out.
 //
+// `modules`: only parameters of the modules at these paths; empty: all.
+//
 // Throws Error(kFailed) for a module that is not there or has no parameters, for a pattern over names that names none,
 // and for a no_decay that is no text or list of texts.
 std::vector<ParameterGroup> parameter_groups(const torch::nn::Module& model, const Json& param_groups,
                                              const std::string& param_groups_path, const Json& no_decay,
-                                             const std::string& no_decay_path);
+                                             const std::string& no_decay_path,
+                                             const std::vector<std::string>& modules = {});
 
 }  // namespace fathom::training

@@ -5,11 +5,14 @@
 #include <torch/csrc/autograd/anomaly_mode.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "core/base/interrupt.h"
 #include "core/base/log.h"
+#include "core/distributed/process_group.h"
 #include "core/training/autocast.h"
 #include "core/training/trainer_table.h"
+#include "fathom/abi/manual_optimization.h"
 
 namespace fathom::training {
 namespace {
@@ -36,6 +39,25 @@ void warn_of_eval_mode(const torch::nn::Module& module) {
   if (count > 0) log_warning("trainer", "{} of {} modules start training in eval mode", count, modules.size());
 }
 
+std::vector<std::string> typed_children(const ModelHandle& model) {
+  std::vector<std::string> names;
+  for (const auto& [name, module] : model.modules()) names.push_back(name);
+  return names;
+}
+
+// Batches of an epoch that nobody can count beforehand.
+constexpr int64_t kUnknown = std::numeric_limits<int64_t>::max();
+
+int64_t training_limit(const Json& limit, int64_t batches, const std::string& key) {
+  if (batches >= 0) return limited_batches(limit, batches, key);
+  if (limit.is_null() || limit == 1.0 || limit == 0) return limit == 0 && limit.is_number_integer() ? 0 : kUnknown;
+  if (limit.is_number_integer()) return limited_batches(limit, kUnknown, key);
+  throw Error(Code::kFailed, "a fraction of data whose length is not known cannot be taken")
+      .at(key)
+      .seen(limit.dump())
+      .expected("an int, or 1.0 for all");
+}
+
 // Clearer than what backward() says.
 void require_gradient(const at::Tensor& loss) {
   if (loss.requires_grad()) return;
@@ -50,8 +72,9 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
     : options_(std::move(options)),
       parts_(std::move(parts)),
       module_(parts_.model.torch_module()),
-      freezing_(parts_.freeze_updates, "model.freeze_updates"),
-      table_(std::make_unique<TrainerTable>(*this)) {
+      freezing_(parts_.freeze_updates, "model.freeze_updates", typed_children(parts_.model)),
+      table_(std::make_unique<TrainerTable>(*this)),
+      metrics_(parts_.model.metrics()) {
   const PrecisionPlan& plan = options_.precision_plan;
   if (plan.precision == Precision::k64True) module_->to(at::kDouble);
   if (plan.precision == Precision::kBf16True) module_->to(at::kBFloat16);
@@ -129,10 +152,13 @@ void Trainer::run_epoch() {
     phase_ = Phase::kNextBatch;
   }
 
+  training_batches_ = batches_per_epoch_;
   parts_.train->start_epoch(progress_.epoch, progress_.batch_idx, training_batches_);
   while (progress_.should_stop == 0 && !max_reached_ && progress_.batch_idx < training_batches_) {
     const std::optional<Values> batch = parts_.train->next();
     if (!batch) break;
+    // Data that does not know its length tells only now that this batch is the epoch's last.
+    if (!parts_.train->has_next()) training_batches_ = progress_.batch_idx + 1;
     train_batch(*batch);
     after_batch();
   }
@@ -147,6 +173,14 @@ void Trainer::train_batch(const Values& batch) {
   emit(FATHOM_ON_TRAIN_BATCH_START);
   freezing_.before_batch(*module_, progress_.global_step);
 
+  if (manual_) {
+    const at::Tensor loss = training_loss(batch);
+    last_loss_ = loss.defined() ? loss.detach() : at::Tensor();
+    gradient_norm_known_ = false;
+    ++progress_.batches_that_stepped;
+    optimizer_stepped_ = true;
+    return finish_batch();
+  }
   const int64_t in_window = progress_.batch_idx % accumulate_;
   const bool last_batch = progress_.batch_idx + 1 == training_batches_;
   if (in_window == 0 && optimization_) {
@@ -168,7 +202,11 @@ void Trainer::train_batch(const Values& batch) {
   }
   optimizer_stepped_ = optimization_ && (in_window + 1 == accumulate_ || last_batch);
   if (optimizer_stepped_) step_optimizer();
+  finish_batch();
+}
 
+// Counts the batch, tells callbacks, and writes a row when one is due.
+void Trainer::finish_batch() {
   ++batches_seen_;
   if (*options_.max_steps >= 0 && progress_.global_step >= *options_.max_steps) max_reached_ = true;
   phase_ = Phase::kAfterBatch;
@@ -181,7 +219,7 @@ void Trainer::train_batch(const Values& batch) {
 }
 
 void Trainer::step_optimizer() {
-  const bool usable = gradients_usable();
+  const bool usable = gradients_usable(*optimization_);
   emit(FATHOM_ON_BEFORE_OPTIMIZER_STEP);
   if (const double limit = options_.gradient_clip_val.value_or(0); usable && limit > 0) {
     const auto& parameters = optimization_->parameters();
@@ -202,17 +240,17 @@ void Trainer::step_optimizer() {
   ++progress_.batches_that_stepped;
 }
 
-bool Trainer::gradients_usable() {
+bool Trainer::gradients_usable(Optimization& optimization) {
   if (!scaler_ && !parts_.skip_nan_grad) return true;
   bool usable = true;
   if (scaler_) {
     const double scale = scaler_->scale();
-    usable = scaler_->unscale(optimization_->parameters());
+    usable = scaler_->unscale(optimization.parameters());
     gradient_norm_known_ = false;  // what was asked for after the backward pass is of scaled gradients
     scaler_->update(usable);
     train_metrics_.log(Hook::kTrainStep, "loss_scale", nullptr, scale, FATHOM_METRIC_ON_STEP, 1);
   }
-  if (usable && parts_.skip_nan_grad) usable = gradients_are_finite(optimization_->parameters());
+  if (usable && parts_.skip_nan_grad) usable = gradients_are_finite(optimization.parameters());
   if (!usable) {
     ++skipped_steps_;
     log_warning("trainer", "step {}: gradients are not finite; the step is skipped ({} so far)", progress_.global_step,
@@ -224,6 +262,10 @@ bool Trainer::gradients_usable() {
 }
 
 void Trainer::keep_average(double decay, int64_t every_n_steps) {
+  if (manual_) {
+    throw Error(Code::kUnavailable, "an average of weights is not kept of a model that optimizes by hand")
+        .next("set exp_manager.ema.enable=false");
+  }
   if (!optimization_)
     throw Error(Code::kFailed, "an average of weights needs an optimizer that changes them").next("set model.optim");
   if (average_) throw Error(Code::kFailed, "two callbacks keep an average of the weights").next("remove one of them");
@@ -287,10 +329,9 @@ void Trainer::prepare_fit() {
     throw Error(Code::kFailed, "there is no training data")
         .at("model.train_ds")
         .next("set model.train_ds.manifest_filepath");
-  training_batches_ =
-      limited_batches(options_.limit_train_batches, parts_.train->size(), "trainer.limit_train_batches");
+  training_batches_ = training_limit(options_.limit_train_batches, parts_.train->size(), "trainer.limit_train_batches");
   if (!options_.overfit_batches.is_number() || options_.overfit_batches.get<double>() != 0) {
-    training_batches_ = limited_batches(options_.overfit_batches, parts_.train->size(), "trainer.overfit_batches");
+    training_batches_ = training_limit(options_.overfit_batches, parts_.train->size(), "trainer.overfit_batches");
     options_.limit_val_batches = options_.overfit_batches;
     // As Lightning does: overfitting to a few batches needs the same ones in every epoch.
     if (parts_.train->options().shuffle) {
@@ -299,7 +340,8 @@ void Trainer::prepare_fit() {
     }
     for (const auto& loader : parts_.validation) loader->stop_shuffling();
   }
-  progress_.training_batches = training_batches_;
+  batches_per_epoch_ = training_batches_;
+  progress_.training_batches = training_batches_ == kUnknown ? -1 : training_batches_;
   progress_.has_validation = !parts_.validation.empty();
   if (!parts_.validation.empty()) {
     validation_plan_ =
@@ -317,20 +359,43 @@ void Trainer::prepare_fit() {
   torch::autograd::AnomalyMode::set_enabled(options_.detect_anomaly);
   at::manual_seed(static_cast<uint64_t>(parts_.seed));
 
-  if (!parts_.optim.is_null()) {
-    TrainingFacts facts;
-    facts.max_steps = *options_.max_steps;
-    facts.max_epochs = options_.max_epochs.value_or(-1);
-    facts.dataset_size = parts_.train->dataset_size();
-    facts.batch_size = parts_.train->options().batch_size;
-    facts.drop_last = parts_.train->options().drop_last;
-    facts.accumulate_grad_batches = accumulate_;
-    facts.limit_train_batches = options_.limit_train_batches;
-    optimization_ =
-        std::make_unique<Optimization>(parts_.optim, "model.optim", *module_, parts_.optim_param_groups, facts);
-  } else {
-    log_warning("trainer", "model.optim is not set: the model runs over the training data without being trained");
+  make_optimizers();
+}
+
+void Trainer::make_optimizers() {
+  TrainingFacts facts;
+  facts.max_steps = *options_.max_steps;
+  facts.max_epochs = options_.max_epochs.value_or(-1);
+  facts.dataset_size = parts_.train->dataset_size();
+  facts.batch_size = parts_.train->options().batch_size;
+  facts.drop_last = parts_.train->options().drop_last;
+  facts.accumulate_grad_batches = accumulate_;
+  facts.limit_train_batches = options_.limit_train_batches;
+  if (const auto manual = parts_.model.query<fathom_manual_optimization_v1>(FATHOM_MANUAL_OPTIMIZATION_EXTENSION)) {
+    manual_ = true;
+    const auto refuse = [&](const char* key, const std::string& seen) {
+      throw Error(Code::kFailed, "the model optimizes by hand, so the trainer cannot do this for it")
+          .at(std::string("trainer.") + key)
+          .seen(seen)
+          .next("remove the key: the model's own training step does it, or does without");
+    };
+    if (accumulate_ > 1) refuse("accumulate_grad_batches", std::to_string(accumulate_));
+    if (options_.gradient_clip_val.value_or(0) > 0)
+      refuse("gradient_clip_val", std::to_string(*options_.gradient_clip_val));
+    const Json specs = read_json([&](const fathom_text_sink* json) { return manual->optimizers(manual.self(), json); });
+    for (const Json& spec : specs) {
+      optimizations_.push_back(std::make_unique<Optimization>(spec.at("section"), spec.at("config_path"), *module_,
+                                                              Json(nullptr), facts, spec.at("modules")));
+    }
+    return;
   }
+  if (parts_.optim.is_null()) {
+    log_warning("trainer", "model.optim is not set: the model runs over the training data without being trained");
+    return;
+  }
+  optimizations_.push_back(
+      std::make_unique<Optimization>(parts_.optim, "model.optim", *module_, parts_.optim_param_groups, facts));
+  optimization_ = optimizations_[0].get();
 }
 
 // --- validation and test
@@ -407,6 +472,7 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
         if (progress_.sanity_checking == 0) log_row(eval_metrics_.step_row(), eval_batches_logged_[test]++, false);
       }
       active_hook_ = Hook::kEpochEnd;
+      reduce_metrics(metrics_, process_group());
       parts_.model.eval_epoch_end(step_view(stage, index, count));
     }
     emit(base + 4);
@@ -470,9 +536,12 @@ fathom_step Trainer::step_view(Stage stage, int64_t dataloader_idx, int64_t data
   step.dataloader_idx = dataloader_idx;
   step.dataloader_count = dataloader_count;
   step.log_every_n_steps = options_.log_every_n_steps;
-  step.learning_rate = stage == Stage::kTrain && optimization_ ? optimization_->option(0, "lr") : 0;
+  step.learning_rate = stage == Stage::kTrain && !optimizations_.empty() ? optimizations_[0]->option(0, "lr") : 0;
   step.ctx = this;
   step.log = &TrainerTable::log_from_step;
+  constexpr std::string_view kDevice = "cpu";
+  step.device = to_abi(kDevice);
+  if (stage == Stage::kTrain && manual_) offer_manual_steps(step);
   return step;
 }
 

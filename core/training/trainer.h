@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/data/data_loader.h"
+#include "core/distributed/metric_reduction.h"
 #include "core/training/batch_limits.h"
 #include "core/training/ema.h"
 #include "core/training/eval_loaders.h"
@@ -78,7 +79,8 @@ class Trainer {
   void on_save_nemo(std::function<void(const std::string& path)> save) { parts_.save_nemo = std::move(save); }
   const TrainerOptions& options() const { return options_; }
   const DynamicFreezing& freezing() const { return freezing_; }
-  Optimization* optimization() { return optimization_.get(); }
+  // The optimizers at work: one, unless the model optimizes by hand.
+  const std::vector<std::unique_ptr<Optimization>>& optimizations() const { return optimizations_; }
 
   // `flags`: FATHOM_SAVE_*.
   void save_checkpoint(const std::string& path, int32_t flags);
@@ -95,7 +97,13 @@ class Trainer {
   void sanity_check();
   void run_epoch();
   void train_batch(const Values& batch);
+  void finish_batch();
   void step_optimizer();
+  void make_optimizers();
+  // For models that optimize by hand (trainer_manual.cc): what fathom_step then offers.
+  friend struct ManualSteps;
+  void offer_manual_steps(fathom_step& step);
+  NamedTensors optimized_parameters() const;
   void after_batch();
   void run_validation();
   void run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit,
@@ -116,15 +124,19 @@ class Trainer {
   // Of the weights, or of the averages where they are in use.
   checkpoint::PickleValue checkpoint_value(bool weights_only) const;
   checkpoint::PickleValue optimizer_value() const;
-  void load_optimizer(const checkpoint::PickleValue& file, const std::string& path);
+  void load_optimizers(const checkpoint::PickleValue& file, const std::string& path);
   void load_average(const checkpoint::PickleValue& file, const std::string& path);
   // The loss scale undone; false when the gradients are not finite and the step is not to be taken.
-  bool gradients_usable();
+  bool gradients_usable(Optimization& optimization);
 
   TrainerOptions options_;
   TrainerParts parts_;
   std::shared_ptr<torch::nn::Module> module_;
-  std::unique_ptr<Optimization> optimization_;
+  std::vector<std::unique_ptr<Optimization>> optimizations_;
+  Optimization* optimization_ = nullptr;  // the one that the loop itself drives; null where the model optimizes by hand
+  bool manual_ = false;
+  std::vector<std::pair<at::Tensor, bool>> toggled_;   // requires_grad of the parameters before toggle()
+  NamedMetrics metrics_;                               // the model's, by the names of its children
   std::unique_ptr<GradScaler> scaler_;                 // 16-mixed only
   std::unique_ptr<ExponentialMovingAverage> average_;  // when a callback asked for it
   int64_t skipped_steps_ = 0;
@@ -139,7 +151,9 @@ class Trainer {
   fathom_progress progress_{};
   ValidationPlan validation_plan_;
   Phase phase_ = Phase::kNextBatch;
-  int64_t training_batches_ = 0, accumulate_ = 1;
+  // Of the epoch in hand; of an epoch as planned. Data of unknown length says at an epoch's last batch that it is.
+  int64_t training_batches_ = 0, batches_per_epoch_ = 0;
+  int64_t accumulate_ = 1;
   int64_t batches_seen_ = 0;  // over all epochs
   bool optimizer_stepped_ = false, max_reached_ = false;
   std::string stop_reason_, resumed_from_;

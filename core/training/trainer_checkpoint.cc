@@ -44,17 +44,21 @@ PickleValue eval_loop_state() {
 }
 
 // Lightning's loops, so that its Trainer continues where this one stood.
+// `manual`: the model stepped its optimizers itself, which Lightning counts apart.
 PickleValue lightning_loops(const fathom_progress& p, int64_t batches_seen, int64_t batches_in_epoch,
-                            int64_t steps_in_epoch, bool epoch_done) {
+                            int64_t steps_in_epoch, bool epoch_done, bool manual) {
   PickleValue batches = progress(counters(batches_seen, batches_seen), counters(batches_in_epoch, batches_in_epoch));
   batches.mutable_dict().set("is_last_batch", batches_in_epoch == p.training_batches);
+  const int64_t loop_steps = manual ? 0 : p.global_step, loop_current = manual ? 0 : steps_in_epoch;
   const PickleValue steps =
-      progress(counters(p.global_step, p.global_step, false), counters(steps_in_epoch, steps_in_epoch, false));
-  PickleValue zero_total = counters(p.global_step, p.global_step, false),
-              zero_current = counters(steps_in_epoch, steps_in_epoch, false);
-  zero_total.mutable_dict().set("started", p.global_step);
-  zero_current.mutable_dict().set("started", steps_in_epoch);
-  const PickleValue no_steps = progress(counters(0, 0, false), counters(0, 0, false));
+      progress(counters(loop_steps, loop_steps, false), counters(loop_current, loop_current, false));
+  PickleValue zero_total = counters(loop_steps, loop_steps, false),
+              zero_current = counters(loop_current, loop_current, false);
+  zero_total.mutable_dict().set("started", loop_steps);
+  zero_current.mutable_dict().set("started", loop_current);
+  const int64_t own_steps = manual ? p.global_step : 0;
+  const PickleValue manual_steps =
+      progress(counters(own_steps, own_steps, false), counters(own_steps, own_steps, false));
   PickleValue val = eval_loop_state();
   const int64_t epochs_done = p.epoch + (epoch_done ? 1 : 0);
   PickleValue epoch_counters = counters(p.epoch + 1, p.epoch);
@@ -68,7 +72,7 @@ PickleValue lightning_loops(const fathom_progress& p, int64_t batches_seen, int6
       {"epoch_loop.automatic_optimization.optim_progress",
        dict_of({{"optimizer", dict_of({{"step", steps}, {"zero_grad", progress(zero_total, zero_current)}})}})},
       {"epoch_loop.manual_optimization.state_dict", PickleValue::dict()},
-      {"epoch_loop.manual_optimization.optim_step_progress", no_steps},
+      {"epoch_loop.manual_optimization.optim_step_progress", manual_steps},
       {"epoch_loop.val_loop.state_dict", PickleValue::dict()},
       {"epoch_loop.val_loop.batch_progress", val.at("batch_progress")},
       {"epoch_progress", progress(epoch_counters, epoch_counters)},
@@ -104,7 +108,7 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
   dict.set("pytorch-lightning_version", kLayoutVersion);
   dict.set("state_dict", checkpoint::state_dict_value(state_dict(*module_)));
   const int64_t steps_in_epoch = (batches_in_epoch + accumulate_ - 1) / accumulate_;
-  dict.set("loops", lightning_loops(progress_, batches_seen_, batches_in_epoch, steps_in_epoch, epoch_done));
+  dict.set("loops", lightning_loops(progress_, batches_seen_, batches_in_epoch, steps_in_epoch, epoch_done, manual_));
   if (!weights_only) {
     PickleValue callbacks = PickleValue::dict();
     for (const auto& callback : parts_.callbacks) {
@@ -119,9 +123,9 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
     }
     dict.set("callbacks", callbacks);
     PickleValue optimizers = PickleValue::list(), schedulers = PickleValue::list();
-    if (optimization_) {
-      optimizers.mutable_items().push_back(optimizer_value());
-      if (const PickleValue schedule = optimization_->scheduler_state(); !schedule.is_none())
+    for (const auto& optimization : optimizations_) {
+      optimizers.mutable_items().push_back(average_ ? optimizer_value() : optimization->optimizer_state());
+      if (const PickleValue schedule = optimization->scheduler_state(); !schedule.is_none())
         schedulers.mutable_items().push_back(schedule);
     }
     dict.set("optimizer_states", optimizers);
@@ -151,7 +155,9 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
               {"callback_metrics", metrics_json(callback_metrics_)},
               {"progress_bar_metrics", metrics_json(progress_bar_metrics_)},
               {"train_metrics", train_metrics_.save_state()},
-              {"model", parts_.model.save_state()}};
+              {"model", fathom::save_state(parts_.model.object())}};
+  Json& metrics = own["metrics"] = Json::object();
+  for (const auto& [name, metric] : metrics_) metrics[name] = options_detail::dump(metric.sums());
   Json loggers = Json::array();
   for (const auto& logger : parts_.loggers)
     loggers.push_back({{"name", logger.name()}, {"state", logger.save_state()}});
@@ -167,10 +173,11 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
     fathom.mutable_dict().set("ema", dict_of({{"current_step", average_->current_step()},
                                               {"averages", checkpoint::state_dict_value(averages)}}));
   }
-  // In the middle of an accumulation window the gradients so far are state too.
-  if (optimization_ && batches_in_epoch % accumulate_ != 0 && batches_in_epoch < training_batches_) {
+  // In the middle of an accumulation window the gradients so far are state too; and whether a model that optimizes by
+  // hand is in one, only it knows.
+  if (manual_ || (optimization_ && batches_in_epoch % accumulate_ != 0 && batches_in_epoch < training_batches_)) {
     NamedTensors gradients;
-    for (const auto& [name, parameter] : optimization_->parameters()) {
+    for (const auto& [name, parameter] : optimized_parameters()) {
       if (parameter.grad().defined()) gradients.emplace_back(name, parameter.grad());
     }
     fathom.mutable_dict().set("gradients", checkpoint::state_dict_value(gradients));
@@ -222,11 +229,19 @@ void Trainer::load_weights(const std::string& path, bool strict) {
   load_state_dict(*module_, checkpoint::state_dict_tensors(state != nullptr ? *state : file), strict, path);
 }
 
-void Trainer::load_optimizer(const PickleValue& file, const std::string& path) {
+void Trainer::load_optimizers(const PickleValue& file, const std::string& path) {
   const auto& optimizers = file.at("optimizer_states").items();
-  if (optimizers.empty()) return;
-  const PickleValue* wrapped = optimizers[0].find("opt");  // in files of averages
-  optimization_->load_optimizer_state(wrapped != nullptr ? *wrapped : optimizers[0], path);
+  if (optimizers.empty() || optimizations_.empty()) return;
+  if (optimizers.size() != optimizations_.size()) {
+    throw Error(Code::kBadData, "the checkpoint is of a model with another number of optimizers")
+        .at(path)
+        .seen(std::to_string(optimizers.size()))
+        .expected(std::to_string(optimizations_.size()));
+  }
+  for (size_t i = 0; i < optimizers.size(); ++i) {
+    const PickleValue* wrapped = optimizers[i].find("opt");  // in files of averages
+    optimizations_[i]->load_optimizer_state(wrapped != nullptr ? *wrapped : optimizers[i], path);
+  }
 }
 
 // From our entry in the file, or where NeMo keeps it: in the optimizer's state of the file, or of its twin. A file of
@@ -282,7 +297,7 @@ void Trainer::load_average(const PickleValue& file, const std::string& path) {
   if (state == nullptr)
     throw Error(Code::kBadData, "holds no averaged weights").at(twin).expected("optimizer_states[0]['ema']");
   restore_wrapped(*state, twin);
-  load_optimizer(averaged, twin);
+  load_optimizers(averaged, twin);
 }
 
 void Trainer::load_checkpoint(const std::string& path) {
@@ -299,11 +314,16 @@ void Trainer::load_checkpoint(const std::string& path) {
         .at(path);
   }
   load_state_dict(*module_, checkpoint::state_dict_tensors(*state), /*strict=*/true, path);
-  if (optimization_) load_optimizer(file, path);
+  load_optimizers(file, path);
   if (average_) load_average(file, path);
-  if (const PickleValue* schedules = file.find("lr_schedulers");
-      optimization_ && schedules != nullptr && !schedules->items().empty()) {
-    optimization_->load_scheduler_state(schedules->items()[0], path);
+  if (const PickleValue* schedules = file.find("lr_schedulers"); schedules != nullptr) {
+    // One for each optimizer that has a schedule, in their order.
+    size_t next = 0;
+    for (const auto& optimization : optimizations_) {
+      if (next == schedules->items().size()) break;
+      if (optimizations_.size() > 1 && !optimization->has_schedule()) continue;
+      optimization->load_scheduler_state(schedules->items()[next++], path);
+    }
   }
   if (const PickleValue* saved = file.find("callbacks"); saved != nullptr) {
     for (const auto& callback : parts_.callbacks) {
@@ -359,7 +379,14 @@ void Trainer::load_checkpoint(const std::string& path) {
   callback_metrics_ = metrics_from(pickle_to_json(fathom->at("callback_metrics")));
   progress_bar_metrics_ = metrics_from(pickle_to_json(fathom->at("progress_bar_metrics")));
   train_metrics_.load_state(pickle_to_json(fathom->at("train_metrics")));
-  if (const Json model = pickle_to_json(fathom->at("model")); !model.is_null()) parts_.model.load_state(model);
+  if (const Json model = pickle_to_json(fathom->at("model")); !model.is_null())
+    fathom::load_state(parts_.model.object(), model);
+  for (const auto& [name, metric] : metrics_) {
+    const PickleValue* saved = fathom->find("metrics") != nullptr ? fathom->at("metrics").find(name) : nullptr;
+    if (saved == nullptr) continue;
+    if (const Json sums = pickle_to_json(*saved); !sums.empty())
+      metric.set_sums(options_detail::read<std::map<std::string, double>>(sums, name));
+  }
   const auto& loggers = fathom->at("loggers").items();
   for (size_t i = 0; i < parts_.loggers.size() && i < loggers.size(); ++i) {
     if (loggers[i].at("name").as_string() != parts_.loggers[i].name()) continue;
@@ -373,7 +400,7 @@ void Trainer::load_checkpoint(const std::string& path) {
   if (const PickleValue* gradients = fathom->find("gradients")) {
     std::map<std::string, at::Tensor> by_name;
     for (auto& [name, gradient] : checkpoint::state_dict_tensors(*gradients)) by_name[name] = gradient;
-    for (auto& [name, parameter] : optimization_->parameters()) {
+    for (auto [name, parameter] : optimized_parameters()) {
       if (const auto found = by_name.find(name); found != by_name.end())
         parameter.mutable_grad() = found->second.clone();
     }

@@ -108,18 +108,22 @@ TrainerTable::TrainerTable(Trainer& owner) {
   table_.load_weights = [](void* ctx, fathom_str path) {
     return guard([&] { trainer(ctx).load_weights(to_string(path)); });
   };
-  table_.group_count = [](void* ctx) -> size_t {
-    return trainer(ctx).optimization_ ? trainer(ctx).optimization_->group_count() : 0;
+  table_.optimizer_count = [](void* ctx) -> size_t { return trainer(ctx).optimizations_.size(); };
+  table_.group_count = [](void* ctx, size_t optimizer) -> size_t {
+    const auto& all = trainer(ctx).optimizations_;
+    return optimizer < all.size() ? all[optimizer]->group_count() : 0;
   };
-  table_.optimizer_option = [](void* ctx, size_t group, fathom_str name, double* value) {
+  table_.optimizer_option = [](void* ctx, size_t optimizer, size_t group, fathom_str name, double* value) {
     return guard([&] {
-      if (!trainer(ctx).optimization_) throw Error(Code::kFailed, "the model is not being optimized");
-      *value = trainer(ctx).optimization_->option(group, to_view(name));
+      const auto& all = trainer(ctx).optimizations_;
+      if (optimizer >= all.size()) throw Error(Code::kFailed, "the model is not being optimized");
+      *value = all[optimizer]->option(group, to_view(name));
     });
   };
-  table_.optimizer_name = [](void* ctx) -> fathom_str {
+  table_.optimizer_name = [](void* ctx, size_t optimizer) -> fathom_str {
     static const std::string kNone;
-    return to_abi(trainer(ctx).optimization_ ? trainer(ctx).optimization_->class_name() : kNone);
+    const auto& all = trainer(ctx).optimizations_;
+    return to_abi(optimizer < all.size() ? all[optimizer]->class_name() : kNone);
   };
   table_.loss = [](void* ctx, double* value) {
     return guard([&] {
@@ -130,8 +134,8 @@ TrainerTable::TrainerTable(Trainer& owner) {
   table_.gradient_norm = [](void* ctx, double* value) {
     return guard([&] {
       Trainer& t = trainer(ctx);
-      if (!t.optimization_) throw Error(Code::kFailed, "the model is not being optimized");
-      if (!t.gradient_norm_known_) t.last_gradient_norm_ = gradient_norm(t.optimization_->parameters());
+      if (t.optimizations_.empty()) throw Error(Code::kFailed, "the model is not being optimized");
+      if (!t.gradient_norm_known_) t.last_gradient_norm_ = gradient_norm(t.optimized_parameters());
       t.gradient_norm_known_ = true;
       *value = t.last_gradient_norm_;
     });

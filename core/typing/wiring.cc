@@ -274,10 +274,9 @@ class Checker {
 
 }  // namespace
 
-std::vector<WiredPort> wired_ports(const fathom_port* ports, size_t count) {
+std::vector<WiredPort> wired_ports(std::span<const fathom_port> ports) {
   std::vector<WiredPort> out;
-  for (size_t i = 0; i < count; ++i) {
-    const fathom_port& port = ports[i];
+  for (const fathom_port& port : ports) {
     const bool optional = port.optional != 0 || (port.type != kNoType && type_of(port.type).optional);
     out.push_back({std::string(port.name.ptr, port.name.len), port.type, optional, port.list_depth});
   }

@@ -6,6 +6,7 @@
 //   for (const Error& error : check_wiring(w)) …
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,7 @@ struct Wiring {
   std::vector<WiredEdge> edges;
 };
 
-std::vector<WiredPort> wired_ports(const fathom_port* ports, size_t count);
+std::vector<WiredPort> wired_ports(std::span<const fathom_port> ports);
 
 // Everything that is wrong, in the order of the edges, then what concerns whole modules:
 //   an end that names no module or no port (with the nearest names), or a port of the wrong direction;

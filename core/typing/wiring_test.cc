@@ -20,15 +20,15 @@ WiredPort port(const std::string& name, const std::string& type, uint32_t list_d
           list_depth};
 }
 
-std::string type(const std::string& axes, const std::string& elements, const std::string& params = "") {
+std::string type_json(const std::string& axes, const std::string& elements, const std::string& params = "") {
   return R"({"axes": )" + axes + R"(, "elements": ")" + elements + "\"" +
          (params.empty() ? "" : R"(, "params": )" + params) + "}";
 }
 const std::string kBT = R"(["B", "T"])", kBDT = R"(["B", "D", "T"])", kBTD = R"(["B", "T", "D"])", kB = R"(["B"])";
-std::string audio(const char* rate) { return type(kBT, "AudioSignal", std::string(R"({"freq": )") + rate + "}"); }
-const std::string kMel = type(kBDT, "MelSpectrogramType"), kSpectrogram = type(kBDT, "SpectrogramType");
-const std::string kEncoded = type(kBDT, "AcousticEncodedRepresentation"), kLengths = type(kB, "LengthsType");
-const std::string kLogprobs = type(kBTD, "LogprobsType"), kLabels = type(kBT, "LabelsType");
+std::string audio(const char* rate) { return type_json(kBT, "AudioSignal", std::string(R"({"freq": )") + rate + "}"); }
+const std::string kMel = type_json(kBDT, "MelSpectrogramType"), kSpectrogram = type_json(kBDT, "SpectrogramType");
+const std::string kEncoded = type_json(kBDT, "AcousticEncodedRepresentation"), kLengths = type_json(kB, "LengthsType");
+const std::string kLogprobs = type_json(kBTD, "LogprobsType"), kLabels = type_json(kBT, "LabelsType");
 
 // A recogniser as the asr collection wires it.
 Wiring recogniser() {
@@ -53,8 +53,8 @@ Wiring recogniser() {
               {"loss",
                "asr.CTCLoss of plugin 'asr'",
                {port("log_probs", kLogprobs), port("targets", kLabels), port("input_lengths", kLengths),
-                port("target_lengths", kLengths), port("[weights]", type(kB, "FloatType"))},
-               {port("loss", type("null", "LossType"))}},
+                port("target_lengths", kLengths), port("[weights]", type_json(kB, "FloatType"))},
+               {port("loss", type_json("null", "LossType"))}},
           },
           {{"batch.audio_signal", "preprocessor.input_signal"},
            {"batch.a_sig_length", "preprocessor.length"},
@@ -119,11 +119,13 @@ const std::vector<Wrong>& wrong_wirings() {
          w.edges.erase(w.edges.begin());
        }},
       {"axes in another order",
-       [](Wiring& w) { retype(w, "encoder", false, 0, type(kBTD, "AcousticEncodedRepresentation")); }},
+       [](Wiring& w) { retype(w, "encoder", false, 0, type_json(kBTD, "AcousticEncodedRepresentation")); }},
       {"one axis fewer",
-       [](Wiring& w) { retype(w, "encoder", false, 0, type(R"(["B", "D"])", "AcousticEncodedRepresentation")); }},
+       [](Wiring& w) { retype(w, "encoder", false, 0, type_json(R"(["B", "D"])", "AcousticEncodedRepresentation")); }},
       {"another kind of axis",
-       [](Wiring& w) { retype(w, "encoder", false, 0, type(R"(["B", "D", "W"])", "AcousticEncodedRepresentation")); }},
+       [](Wiring& w) {
+         retype(w, "encoder", false, 0, type_json(R"(["B", "D", "W"])", "AcousticEncodedRepresentation"));
+       }},
       {"another size of an axis",
        [](Wiring& w) {
          const auto sized = [](int n) {
@@ -141,7 +143,7 @@ const std::vector<Wrong>& wrong_wirings() {
       {"an MFCC where a mel spectrogram is needed",
        [](Wiring& w) {
          retype(w, "encoder", true, 0, kMel);
-         retype(w, "preprocessor", false, 0, type(kBDT, "MFCCSpectrogramType"));
+         retype(w, "preprocessor", false, 0, type_json(kBDT, "MFCCSpectrogramType"));
        }},
       {"a list where one value is needed", [](Wiring& w) { retype(w, "encoder", false, 0, kEncoded, 1); }},
       {"one value where a list is needed", [](Wiring& w) { retype(w, "decoder", true, 0, kEncoded, 1); }},

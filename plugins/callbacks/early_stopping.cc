@@ -61,7 +61,7 @@ void EarlyStopping::load_state(const Json& state) {
   if (best.is_number() || best == "inf" || best == "-inf" || best == "nan") {
     best_score_ = options_detail::read<double>(best, "best_score");
   } else {
-    log(FATHOM_LOG_WARNING, "EarlyStopping",
+    log(LogLevel::kWarning, "EarlyStopping",
         "the best score of the earlier run is not readable; the next one counts as the best");
   }
 }
@@ -94,16 +94,16 @@ void EarlyStopping::check_metric(Trainer& trainer) {
           .expected("one of: " + names)
           .next("log it, or monitor another");
     }
-    return log(FATHOM_LOG_WARNING, "EarlyStopping", what + ": " + options_.monitor + "; there are: " + names);
+    return log(LogLevel::kWarning, "EarlyStopping", what + ": " + options_.monitor + "; there are: " + names);
   }
   const double before = best_score_;
   const std::string reason = judge(static_cast<double>(static_cast<float>(*value)));
   if (!reason.empty()) {
     stopped_epoch_ = p.epoch;
     trainer.stop(reason);
-    log(FATHOM_LOG_INFO, "EarlyStopping", reason);
+    log(LogLevel::kInfo, "EarlyStopping", reason);
   } else if (options_.verbose && best_score_ != before) {
-    log(FATHOM_LOG_INFO, "EarlyStopping", options_.monitor + " improved to " + text_of(best_score_));
+    log(LogLevel::kInfo, "EarlyStopping", options_.monitor + " improved to " + text_of(best_score_));
   }
 }
 

@@ -10,7 +10,7 @@
 
 namespace fathom::callbacks {
 
-class EarlyStopping final : public Callback {
+class EarlyStopping final : public Callback, public Stateful {
  public:
   struct Options {
     std::string monitor = "val_loss";

@@ -69,15 +69,16 @@ class FakeTrainer {
         if (!(file >> self(ctx).weights)) throw Error(Code::kNoInput, "no such checkpoint").at(to_string(path));
       });
     };
-    table.group_count = [](void* ctx) -> size_t { return self(ctx).groups; };
-    table.optimizer_option = [](void* ctx, size_t group, fathom_str name, double* value) {
+    table.optimizer_count = [](void*) -> size_t { return 1; };
+    table.group_count = [](void* ctx, size_t) -> size_t { return self(ctx).groups; };
+    table.optimizer_option = [](void* ctx, size_t, size_t group, fathom_str name, double* value) {
       return guard([&] {
         const auto found = self(ctx).optimizer.find(to_string(name));
         if (found == self(ctx).optimizer.end()) throw Error(Code::kFailed, "no such option");
         *value = found->second + static_cast<double>(group);
       });
     };
-    table.optimizer_name = [](void*) { return to_abi("Novograd"); };
+    table.optimizer_name = [](void*, size_t) { return to_abi("Novograd"); };
     table.loss = [](void* ctx, double* value) -> fathom_status {
       ++self(ctx).losses_read;
       *value = 0.5;

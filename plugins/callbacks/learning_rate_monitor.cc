@@ -1,13 +1,15 @@
 #include "plugins/callbacks/learning_rate_monitor.h"
 
+#include <map>
+
 #include "fathom/abi/model.h"
 
 namespace fathom::callbacks {
 namespace {
 
-bool has_option(Trainer& trainer, size_t group, const char* name) {
+bool has_option(Trainer& trainer, size_t optimizer, size_t group, const char* name) {
   try {
-    trainer.optimizer_option(group, name);
+    trainer.optimizer_option(optimizer, group, name);
     return true;
   } catch (const Error&) {
     return false;  // the optimizer has no such option: that is the question
@@ -36,25 +38,34 @@ LearningRateMonitor::LearningRateMonitor(const Options& options) : options_(opti
   }
 }
 
+// Lightning's names: "lr-Adam", "lr-Adam/pg1" with several groups, "lr-Adam-1" for a second optimizer of that class.
 void LearningRateMonitor::start_training(Trainer& trainer) {
-  const size_t count = trainer.group_count();
-  const std::string name = "lr-" + trainer.optimizer_name();
-  for (size_t i = 0; i < count; ++i) {
-    names_.push_back(count > 1 ? name + "/pg" + std::to_string(i + 1) : name);
-    momentum_.push_back(!options_.log_momentum               ? ""
-                        : has_option(trainer, i, "momentum") ? "momentum"
-                        : has_option(trainer, i, "betas[0]") ? "betas[0]"
-                                                             : "");
-    decay_.push_back(options_.log_weight_decay && has_option(trainer, i, "weight_decay"));
+  std::map<std::string, int> seen;
+  for (size_t optimizer = 0; optimizer < trainer.optimizer_count(); ++optimizer) {
+    const std::string class_name = trainer.optimizer_name(optimizer);
+    std::string name = "lr-" + class_name;
+    if (const int before = seen[class_name]++; before > 0) name += "-" + std::to_string(before);
+    const size_t count = trainer.group_count(optimizer);
+    for (size_t i = 0; i < count; ++i) {
+      watched_.push_back({optimizer, i, count > 1 ? name + "/pg" + std::to_string(i + 1) : name,
+                          !options_.log_momentum                          ? ""
+                          : has_option(trainer, optimizer, i, "momentum") ? "momentum"
+                          : has_option(trainer, optimizer, i, "betas[0]") ? "betas[0]"
+                                                                          : "",
+                          options_.log_weight_decay && has_option(trainer, optimizer, i, "weight_decay")});
+    }
   }
 }
 
 void LearningRateMonitor::read(Trainer& trainer) {
   values_.clear();
-  for (size_t i = 0; i < names_.size(); ++i) {
-    values_.emplace_back(names_[i], trainer.optimizer_option(i, "lr"));
-    if (!momentum_[i].empty()) values_.emplace_back(names_[i] + "-momentum", trainer.optimizer_option(i, momentum_[i]));
-    if (decay_[i]) values_.emplace_back(names_[i] + "-weight_decay", trainer.optimizer_option(i, "weight_decay"));
+  for (const Watched& w : watched_) {
+    const auto add = [&](const std::string& name, std::string_view option) {
+      values_.emplace_back(name, trainer.optimizer_option(w.optimizer, w.group, option));
+    };
+    add(w.name, "lr");
+    if (!w.momentum.empty()) add(w.name + "-momentum", w.momentum);
+    if (w.decay) add(w.name + "-weight_decay", "weight_decay");
   }
 }
 

@@ -1,4 +1,5 @@
-// LearningRateMonitor: Lightning's. Logs lr-<Optimizer>, with several parameter groups lr-<Optimizer>/pg1 and so on; on
+// LearningRateMonitor: Lightning's. Logs lr-<Optimizer> (a second one of that class: lr-<Optimizer>-1), with several
+// parameter groups lr-<Optimizer>/pg1 and so on; on
 // request also …-momentum and …-weight_decay. With "step" the value the step in hand is taken with, in the rows of
 // training steps; with "epoch" the value at the start of the epoch, in the epoch's row.
 #pragma once
@@ -29,9 +30,13 @@ class LearningRateMonitor final : public Callback {
   void read(Trainer& trainer);
 
   Options options_;
-  std::vector<std::string> names_;     // of the groups
-  std::vector<std::string> momentum_;  // option that is the momentum of each group, or ""
-  std::vector<bool> decay_;
+  struct Watched {
+    size_t optimizer, group;
+    std::string name;
+    std::string momentum;  // the option that is its momentum, or ""
+    bool decay;
+  };
+  std::vector<Watched> watched_;
   std::vector<std::pair<std::string, double>> values_;
 };
 

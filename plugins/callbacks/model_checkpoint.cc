@@ -351,7 +351,7 @@ void ModelCheckpoint::load_state(const Json& state) {
   state_loaded_ = true;
 }
 
-void ModelCheckpoint::log_info(const std::string& text) const { log(FATHOM_LOG_INFO, class_name_, text); }
-void ModelCheckpoint::log_warning(const std::string& text) const { log(FATHOM_LOG_WARNING, class_name_, text); }
+void ModelCheckpoint::log_info(const std::string& text) const { log(LogLevel::kInfo, class_name_, text); }
+void ModelCheckpoint::log_warning(const std::string& text) const { log(LogLevel::kWarning, class_name_, text); }
 
 }  // namespace fathom::callbacks

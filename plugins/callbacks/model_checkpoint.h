@@ -57,7 +57,7 @@ void describe_checkpoint(OptionSet<O>& o) {
 #undef FATHOM_MEMBER
 }
 
-class ModelCheckpoint : public Callback {
+class ModelCheckpoint : public Callback, public Stateful {
  public:
   struct Options : CheckpointOptions {
     static void describe(OptionSet<Options>& o) { describe_checkpoint(o); }

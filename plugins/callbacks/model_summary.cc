@@ -70,7 +70,7 @@ std::string ModelSummary::table(const Json& summary) {
 
 void ModelSummary::show(Trainer& trainer) {
   const int64_t depth = options_.max_depth < 0 ? 1000 : options_.max_depth;
-  log(FATHOM_LOG_INFO, "model", "\n" + table(trainer.model_summary(static_cast<int>(depth))));
+  log(LogLevel::kInfo, "model", "\n" + table(trainer.model_summary(static_cast<int>(depth))));
 }
 
 }  // namespace fathom::callbacks

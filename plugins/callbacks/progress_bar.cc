@@ -161,7 +161,7 @@ std::string ProgressBar::numbers(Trainer& trainer, bool training) {
     } catch (const Error&) {
       // A model may train without giving a loss for every batch; the line is drawn without it.
     }
-    if (trainer.group_count() > 0) out += "  lr " + short_number(trainer.optimizer_option(0, "lr"));
+    if (trainer.group_count() > 0) out += "  lr " + short_number(trainer.optimizer_option(0, 0, "lr"));
   }
   for (const auto& [name, value] : trainer.progress_bar_metrics()) {
     if (name != "loss" && name != "lr") out += "  " + name + " " + short_number(value);

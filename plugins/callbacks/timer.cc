@@ -52,7 +52,7 @@ void Timer::look(Trainer& trainer) {
   if (train_seconds() < *duration_ || trainer.progress().should_stop != 0) return;
   trainer.stop("the time allowed is used up");
   if (options_.verbose)
-    log(FATHOM_LOG_INFO, "Timer", "time limit reached after " + std::to_string(train_seconds()) + " s");
+    log(LogLevel::kInfo, "Timer", "time limit reached after " + std::to_string(train_seconds()) + " s");
 }
 
 Json Timer::save_state() const {

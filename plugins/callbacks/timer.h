@@ -10,7 +10,7 @@
 
 namespace fathom::callbacks {
 
-class Timer final : public Callback {
+class Timer final : public Callback, public Stateful {
  public:
   struct Options {
     Json duration = nullptr;

@@ -146,7 +146,7 @@ void CsvLogger::rewrite(int64_t rows) {
   file_.reopen(path(), static_cast<int64_t>(text.size()));
   rows_ = old.empty() ? 0 : static_cast<int64_t>(old.size()) - 1;
   if (rows_ != rows) {
-    log(FATHOM_LOG_WARNING, "csv",
+    log(LogLevel::kWarning, "csv",
         path() + ": has " + std::to_string(rows_) + " rows, and " + std::to_string(rows) +
             " were written before; the others are lost");
   }
@@ -199,8 +199,8 @@ void CsvLogger::save() {
 
 void CsvLogger::finalize(std::string_view) { save(); }
 
-Json CsvLogger::save_state() {
-  save();
+// Comes after save(), as of any logger.
+Json CsvLogger::save_state() const {
   return {{"rows", rows_}, {"columns", columns_}, {"bytes", file_.is_open() ? file_.size() : 0}};
 }
 
@@ -210,7 +210,7 @@ void CsvLogger::load_state(const Json& state) {
   rows_ = state.at("rows").get<int64_t>();
   if (rows_ == 0) return;
   if (!file_size(path())) {
-    log(FATHOM_LOG_INFO, "csv", path() + ": starts here, with the columns that the run had before");
+    log(LogLevel::kInfo, "csv", path() + ": starts here, with the columns that the run had before");
     rows_ = 0;
     return;
   }

@@ -14,7 +14,7 @@
 
 namespace fathom::loggers {
 
-class CsvLogger final : public Logger {
+class CsvLogger final : public Logger, public Stateful {
  public:
   struct Options : FolderOptions {
     std::string prefix;
@@ -28,7 +28,7 @@ class CsvLogger final : public Logger {
   void save() override;
   void finalize(std::string_view status) override;
   // {"rows", "columns", "bytes"}
-  Json save_state() override;
+  Json save_state() const override;
   void load_state(const Json& state) override;
 
   std::string path() const { return folder_ + "/metrics.csv"; }

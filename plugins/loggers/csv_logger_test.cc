@@ -101,6 +101,7 @@ TEST_F(CsvLoggerTest, ResumedFileEqualsAnUninterruptedOne) {
   {
     auto killed = make();
     head(*killed);
+    killed->save();
     state = killed->save_state();
     tail(*killed);
     row(*killed, 4, {{"never", 1}});
@@ -120,6 +121,7 @@ TEST_F(CsvLoggerTest, CutLineIsDropped) {
   {
     auto killed = make();
     row(*killed, 0, {{"loss", 1}});
+    killed->save();
     state = killed->save_state();
   }
   LogFile file(std::chrono::seconds(1));

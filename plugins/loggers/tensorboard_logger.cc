@@ -98,25 +98,22 @@ void TensorBoardLogger::log_text(std::string_view name, std::string_view text, i
 }
 
 void TensorBoardLogger::save() {
-  if (file_.is_open()) file_.flush();
+  start();  // so that a checkpoint before the first row knows its file too
+  file_.flush();
 }
 
 void TensorBoardLogger::finalize(std::string_view) {
-  if (hyperparams_) start();
-  save();
+  if (hyperparams_ || file_.is_open()) save();
 }
 
-Json TensorBoardLogger::save_state() {
-  start();  // so that a checkpoint before the first row knows its file too
-  save();
-  return {{"file", name_}, {"bytes", file_.size()}};
-}
+// Comes after save(), as of any logger.
+Json TensorBoardLogger::save_state() const { return {{"file", name_}, {"bytes", file_.size()}}; }
 
 void TensorBoardLogger::load_state(const Json& state) {
   name_ = state.at("file").get<std::string>();
   const auto bytes = state.at("bytes").get<int64_t>();
   if (name_.empty() || name_.find('/') != std::string::npos || !file_size(path())) {
-    log(FATHOM_LOG_INFO, "tensorboard",
+    log(LogLevel::kInfo, "tensorboard",
         folder_ + ": the event file of the earlier run is not here; a new one is started");
     name_.clear();
     return;
@@ -125,7 +122,7 @@ void TensorBoardLogger::load_state(const Json& state) {
   const int64_t good = valid_prefix(
       std::string_view(old).substr(0, static_cast<size_t>(std::min<int64_t>(bytes, static_cast<int64_t>(old.size())))));
   if (good != bytes) {
-    log(FATHOM_LOG_WARNING, "tensorboard",
+    log(LogLevel::kWarning, "tensorboard",
         path() + ": only " + std::to_string(good) + " of " + std::to_string(bytes) +
             " bytes are valid; what was logged after them is lost");
   }

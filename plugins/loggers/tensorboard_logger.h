@@ -13,7 +13,7 @@
 
 namespace fathom::loggers {
 
-class TensorBoardLogger final : public Logger {
+class TensorBoardLogger final : public Logger, public Stateful {
  public:
   struct Options : FolderOptions {
     std::string prefix, filename_suffix, comment;
@@ -31,7 +31,7 @@ class TensorBoardLogger final : public Logger {
   void save() override;
   void finalize(std::string_view status) override;
   // {"file": name in the folder, "bytes"}
-  Json save_state() override;
+  Json save_state() const override;
   void load_state(const Json& state) override;
 
   std::string path() const { return folder_ + "/" + name_; }

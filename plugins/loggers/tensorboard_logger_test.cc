@@ -76,6 +76,7 @@ TEST_F(TensorBoardTest, ResumedFileHasTheSameEvents) {
     auto killed = make();
     killed->log_hyperparams({{"a", 1}});
     steps(*killed, 0, 3);
+    killed->save();
     state = killed->save_state();
     steps(*killed, 3, 9);
     killed->save();

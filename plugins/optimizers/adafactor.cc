@@ -30,9 +30,9 @@ struct AdafactorOptions {
 // Root mean square in the tensor's own precision.
 at::Tensor rms(const at::Tensor& tensor) { return tensor.norm(2).div(std::sqrt(static_cast<double>(tensor.numel()))); }
 
-class Adafactor final : public Optimizer<AdafactorOptions> {
+class Adafactor final : public CpuOptimizer<AdafactorOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const AdafactorOptions& o) const override {
     if (o.lr && o.relative_step) {
       throw Error(Code::kFailed, "a learning rate and relative_step cannot be combined")

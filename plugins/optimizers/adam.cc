@@ -36,9 +36,9 @@ struct AdamWOptions : AdamBase {
 };
 
 template <typename O>
-class AdamLike : public Optimizer<O> {
+class AdamLike : public CpuOptimizer<O> {
  public:
-  using Optimizer<O>::Optimizer;
+  using CpuOptimizer<O>::CpuOptimizer;
   void validate(const O& o) const override {
     need_not_negative(o.lr, "lr");
     need_not_negative(o.eps, "eps");

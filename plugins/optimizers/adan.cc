@@ -21,9 +21,9 @@ struct AdanOptions {
   }
 };
 
-class Adan final : public Optimizer<AdanOptions> {
+class Adan final : public CpuOptimizer<AdanOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const AdanOptions& o) const override {
     need_not_negative(o.max_grad_norm, "max_grad_norm");
     need_not_negative(o.lr, "lr");

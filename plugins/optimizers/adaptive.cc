@@ -21,9 +21,9 @@ struct AdadeltaOptions : Switches {
     describe_switches(o, kCapturable);
   }
 };
-class Adadelta final : public Optimizer<AdadeltaOptions> {
+class Adadelta final : public CpuOptimizer<AdadeltaOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const AdadeltaOptions& o) const override {
     need_not_negative(o.lr, "lr");
     if (!(o.rho >= 0 && o.rho <= 1)) invalid("rho", text_of(o.rho), "0 to 1");
@@ -59,9 +59,9 @@ struct AdamaxOptions : Switches {
     describe_switches(o, kCapturable);
   }
 };
-class Adamax final : public Optimizer<AdamaxOptions> {
+class Adamax final : public CpuOptimizer<AdamaxOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const AdamaxOptions& o) const override {
     need_not_negative(o.lr, "lr");
     need_not_negative(o.eps, "eps");
@@ -98,9 +98,9 @@ struct AdagradOptions : Switches {
     describe_switches(o, kFused);
   }
 };
-class Adagrad final : public Optimizer<AdagradOptions> {
+class Adagrad final : public CpuOptimizer<AdagradOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const AdagradOptions& o) const override {
     need_not_negative(o.lr, "lr");
     need_not_negative(o.lr_decay, "lr_decay");
@@ -136,9 +136,9 @@ struct RmspropOptions : Switches {
     describe_switches(o, kCapturable);
   }
 };
-class RMSprop final : public Optimizer<RmspropOptions> {
+class RMSprop final : public CpuOptimizer<RmspropOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const RmspropOptions& o) const override {
     need_not_negative(o.lr, "lr");
     need_not_negative(o.eps, "eps");
@@ -182,9 +182,9 @@ struct RpropOptions : Switches {
     describe_switches(o, kCapturable);
   }
 };
-class Rprop final : public Optimizer<RpropOptions> {
+class Rprop final : public CpuOptimizer<RpropOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const RpropOptions& o) const override {
     need_not_negative(o.lr, "lr");
     if (o.etas.size() != 2 || !(o.etas[0] > 0 && o.etas[0] < 1 && o.etas[1] > 1)) {

@@ -6,6 +6,22 @@
 
 namespace fathom::optimizers {
 
+// The base of every optimizer here: their kernels walk the memory of CPU tensors.
+template <typename O>
+class CpuOptimizer : public Optimizer<O> {
+ public:
+  using Optimizer<O>::Optimizer;
+
+ protected:
+  void check_parameter(const at::Tensor& p, const std::string& name) const override {
+    if (p.device().is_cpu()) return;
+    throw Error(Code::kFailed, "this optimizer needs parameters on the CPU")
+        .at(name)
+        .seen(p.device().str())
+        .next("choose an optimizer for that device");
+  }
+};
+
 // PyTorch's switches between kernels that compute the same update. Here there is one kernel per optimizer, the fast
 // one, so `foreach` and `fused` are checked as PyTorch checks them, kept for param_groups, and change no result. What
 // PyTorch does for CUDA graphs (`capturable`) and for gradients through the update (`differentiable`) is refused.

@@ -25,9 +25,9 @@ struct LambOptions {
   }
 };
 
-class Lamb final : public Optimizer<LambOptions> {
+class Lamb final : public CpuOptimizer<LambOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const LambOptions& o) const override {
     need_not_negative(o.lr, "lr");
     need_not_negative(o.eps, "eps");

@@ -70,12 +70,13 @@ void update_matrix(const MuonOptions& o, at::Tensor& p, const at::Tensor& gradie
   p.mul_(1 - o.lr * o.weight_decay).add_(direction, -o.lr * factor);
 }
 
-class Muon final : public Optimizer<MuonOptions> {
+class Muon final : public CpuOptimizer<MuonOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const MuonOptions& o) const override { check_muon(o); }
   std::vector<StateSlot> slots(const MuonOptions&) const override { return {{"momentum_buffer"}}; }
   void check_parameter(const at::Tensor& p, const std::string& name) const override {
+    CpuOptimizer::check_parameter(p, name);
     if (p.dim() == 2) return;
     throw Error(Code::kFailed, "torch.optim.Muon works on matrices only")
         .at(name)
@@ -100,9 +101,9 @@ struct MuonWithAdamWOptions : MuonOptions {
   }
 };
 
-class MuonWithAdamW final : public Optimizer<MuonWithAdamWOptions> {
+class MuonWithAdamW final : public CpuOptimizer<MuonWithAdamWOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const MuonWithAdamWOptions& o) const override {
     check_muon(o);
     need_betas(o.betas, 2);

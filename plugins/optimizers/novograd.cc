@@ -22,9 +22,9 @@ struct NovogradOptions {
   }
 };
 
-class Novograd final : public Optimizer<NovogradOptions> {
+class Novograd final : public CpuOptimizer<NovogradOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const NovogradOptions& o) const override {
     need_not_negative(o.lr, "lr");
     need_not_negative(o.eps, "eps");

@@ -258,7 +258,7 @@ TEST_F(OptimizersTest, RefusesWhatItCannotWorkOn) {
   const at::Tensor sparse = at::sparse_coo_tensor(at::zeros({1, 1}, at::kLong), at::ones({1}), {3});
   EXPECT_NE(error_of([&] { optimizer.step({sparse}); }).find("sparse"), std::string::npos);
   EXPECT_NE(error_of([&] { optimizer.step({at::ones({4})}); }).find("does not fit"), std::string::npos);
-  EXPECT_FALSE(error_of([&] { optimizer.step({}); }).empty());
+  EXPECT_FALSE(error_of([&] { optimizer.step(std::vector<at::Tensor>()); }).empty());
 }
 
 // A NaN in the gradient reaches the parameter: training must not look healthy when it is not.

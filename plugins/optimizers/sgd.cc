@@ -20,9 +20,9 @@ struct SgdOptions : Switches {
   }
 };
 
-class Sgd final : public Optimizer<SgdOptions> {
+class Sgd final : public CpuOptimizer<SgdOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const SgdOptions& o) const override {
     need_not_negative(o.lr, "lr");
     need_not_negative(o.momentum, "momentum");

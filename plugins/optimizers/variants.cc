@@ -28,9 +28,9 @@ void need_adam_like(const O& o) {
   need_switches(o);
 }
 
-class RAdam final : public Optimizer<RadamOptions> {
+class RAdam final : public CpuOptimizer<RadamOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const RadamOptions& o) const override { need_adam_like(o); }
   std::vector<StateSlot> slots(const RadamOptions&) const override {
     return {{"step", StateKind::kStep}, {"exp_avg"}, {"exp_avg_sq"}};
@@ -72,9 +72,9 @@ struct NadamOptions : Switches {
     describe_switches(o, kCapturable);
   }
 };
-class NAdam final : public Optimizer<NadamOptions> {
+class NAdam final : public CpuOptimizer<NadamOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const NadamOptions& o) const override {
     need_adam_like(o);
     need_not_negative(o.momentum_decay, "momentum_decay");
@@ -121,9 +121,9 @@ struct AsgdOptions : Switches {
     describe_switches(o, kCapturable);
   }
 };
-class Asgd final : public Optimizer<AsgdOptions> {
+class Asgd final : public CpuOptimizer<AsgdOptions> {
  public:
-  using Optimizer::Optimizer;
+  using CpuOptimizer::CpuOptimizer;
   void validate(const AsgdOptions& o) const override {
     need_not_negative(o.lr, "lr");
     need_not_negative(o.weight_decay, "weight_decay");

@@ -1,12 +1,11 @@
 // PyTorch's schedulers that compute a rate from the one in force, so that a rate changed by hand stays changed.
 #include <map>
+#include <numbers>
 
 #include "plugins/schedulers/common.h"
 
 namespace fathom::schedulers {
 namespace {
-
-constexpr double kPi = 3.141592653589793;
 
 // rates() from a factor on the rate in force.
 class Chained : public Scheduler {
@@ -202,13 +201,13 @@ class CosineAnnealingLR final : public Scheduler {
   std::vector<double> rates(const ScheduleStep& at) override {
     if (at.step == 0) return at.lrs;
     const auto step = static_cast<double>(at.step);
-    const double now = 1 + std::cos(ratio(kPi * step, t_max_, "T_max")),
-                 before = 1 + std::cos(kPi * (step - 1) / t_max_);
+    const double now = 1 + std::cos(ratio(std::numbers::pi * step, t_max_, "T_max")),
+                 before = 1 + std::cos(std::numbers::pi * (step - 1) / t_max_);
     std::vector<double> out = at.lrs;
     for (size_t i = 0; i < out.size(); ++i) {
       // From the bottom of the cosine the rate in force tells nothing: rise from the initial one.
       const bool bottom = std::fmod(step - 1 - t_max_, 2 * t_max_) == 0;
-      out[i] = bottom ? out[i] + (at.base_lrs[i] - eta_min_) * (1 - std::cos(kPi / t_max_)) / 2
+      out[i] = bottom ? out[i] + (at.base_lrs[i] - eta_min_) * (1 - std::cos(std::numbers::pi / t_max_)) / 2
                       : now / before * (out[i] - eta_min_) + eta_min_;
     }
     return out;

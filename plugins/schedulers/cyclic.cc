@@ -1,11 +1,11 @@
 // PyTorch's cyclic schedulers: CyclicLR (Smith 2017), OneCycleLR (Smith, Topin 2019), CosineAnnealingWarmRestarts
 // (Loshchilov, Hutter 2017). The first two move the momentum against the rate.
+#include <numbers>
+
 #include "plugins/schedulers/common.h"
 
 namespace fathom::schedulers {
 namespace {
-
-constexpr double kPi = 3.141592653589793;
 
 // A number for every group, or a list of one per group.
 std::vector<double> per_group(const Json& value, size_t groups, const char* name) {
@@ -279,7 +279,7 @@ class OneCycleLR final : public Scheduler {
   }
   double anneal(double from, double to, double done) const {
     if (strategy_ == "linear") return (to - from) * done + from;
-    return to + (from - to) / 2.0 * (std::cos(kPi * done) + 1);
+    return to + (from - to) / 2.0 * (std::cos(std::numbers::pi * done) + 1);
   }
   std::string momentum_, strategy_;
   bool cycle_momentum_, use_beta1_ = false;
@@ -318,7 +318,8 @@ class CosineAnnealingWarmRestarts final : public Scheduler {
         t_i_ *= t_mult_;
       }
     }
-    const double factor = (1 + std::cos(kPi * static_cast<double>(t_cur_) / static_cast<double>(t_i_))) / 2;
+    const double factor =
+        (1 + std::cos(std::numbers::pi * static_cast<double>(t_cur_) / static_cast<double>(t_i_))) / 2;
     std::vector<double> out = at.base_lrs;
     for (double& lr : out) lr = eta_min_ + (lr - eta_min_) * factor;
     return out;

@@ -1,10 +1,10 @@
 // NeMo's schedulers with a warm-up and one annealing.
 #include "plugins/schedulers/warmup.h"
 
+#include <numbers>
+
 namespace fathom::schedulers {
 namespace {
-
-constexpr double kPi = 3.141592653589793;
 
 struct PlainOptions : WarmupOptions {
   static void describe(OptionSet<PlainOptions>& o) { describe_warmup(o); }
@@ -127,7 +127,7 @@ class CosineAnnealing final : public WarmupBase {
     need_above_min(base);
     if (constant_steps_ != 0) return with_constant(step, base);
     const double done = ratio(step - warmup_steps_, max_steps() - warmup_steps_, "max_steps - warmup_steps");
-    const double factor = 0.5 * (1 + std::cos(kPi * done));
+    const double factor = 0.5 * (1 + std::cos(std::numbers::pi * done));
     return each(base, [&](double lr) { return (lr - min_lr_) * factor + min_lr_; });
   }
   void state(StateFields& s) override {
@@ -148,7 +148,7 @@ class CosineAnnealing final : public WarmupBase {
       lr = top * step / warmup_steps_;
     } else if (step <= warmup_steps_ + decay_steps_) {
       const double done = ratio(step - warmup_steps_, decay_steps_, "the number of decay steps");
-      lr = min_lr_ + 0.5 * (std::cos(kPi * done) + 1.0) * (top - min_lr_);
+      lr = min_lr_ + 0.5 * (std::cos(std::numbers::pi * done) + 1.0) * (top - min_lr_);
     }
     return std::vector<double>(base.size(), lr);
   }

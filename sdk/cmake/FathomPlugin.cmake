@@ -79,6 +79,7 @@ endfunction()
 
 # How code that ends up in a plugin is compiled.
 function(fathom_plugin_code_ target torch link openmp)
+  set_property(GLOBAL APPEND PROPERTY FATHOM_PLUGIN_CODE ${target})
   target_link_libraries(${target} PUBLIC Fathom::sdk ${link})
   set_target_properties(${target} PROPERTIES
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)

@@ -2,7 +2,7 @@
 # Bumping libtorch: change the version and the wheel hashes, run `./dev test`.
 set(FATHOM_VERSION 0.1.0)
 set(FATHOM_ABI_MAJOR 0)
-set(FATHOM_ABI_MINOR 1)
+set(FATHOM_ABI_MINOR 2)
 
 set(FATHOM_LIBTORCH_VERSION 2.11.0)            # newest version built and tested; 2.15 also configures
 set(FATHOM_LIBTORCH_PYTHON_TAG cp311)          # any tag will do: only the C++ members are unpacked

@@ -36,9 +36,7 @@ class Toy final : public Model {
   Toy(Json config, ModelContext context)
       : Model(std::move(config), std::move(context)), linear_(register_module("linear", torch::nn::Linear(8, 8))) {}
   Values forward(const Values& in) override { return {{"y", linear_->forward(in.tensor("x"))}}; }
-  std::shared_ptr<Dataset> make_dataset(Stage, const Json&, const std::string&) override {
-    return std::make_shared<Batches>();
-  }
+  MadeDataset make_dataset(Stage, const Json&, const std::string&) override { return std::make_shared<Batches>(); }
   at::Tensor training_step(const Values& batch, const Step& step) override {
     const at::Tensor loss = linear_->forward(batch.tensor("x")).pow(2).mean();
     if (config_.value("log", false)) step.log("train_loss", loss, FATHOM_METRIC_PROG_BAR);

@@ -4,6 +4,7 @@
 #include "core/plugins/registry.h"
 #include "core/typing/switches.h"
 #include "fathom/module.h"
+#include "fathom/tokenizer.h"
 #include "tests/bench/measure.h"
 
 namespace {
@@ -42,7 +43,17 @@ class Source final : public NeuralModule {
   }
 };
 
+// The least that can cross: a number.
+class OnePiece final : public Tokenizer {
+ public:
+  int64_t vocab_size() const override { return 1; }
+  std::vector<int64_t> encode(std::string_view) const override { return {}; }
+  std::string decode(const std::vector<int64_t>&) const override { return {}; }
+  std::string piece(int64_t) const override { return {}; }
+};
+
 FATHOM_PLUGIN("bench_typing", "0.1.0", "Apache-2.0", "fathom", "") {
+  r.add<OnePiece>("bench.OnePiece", "a vocabulary of one");
   r.add<FourIn>("bench.FourIn", "four inputs, two outputs");
   r.add<Source>("bench.Source", "typed values");
 }
@@ -82,5 +93,11 @@ int main() {
         const typing::DisableChecks off;
         handle(in);
       });
+  const TokenizerHandle tokenizer = make_tokenizer({{"_target_", "bench.OnePiece"}}, "bench");
+  const std::unique_ptr<Tokenizer> direct = std::make_unique<OnePiece>();
+  volatile int64_t sum = 0;
+  compare(
+      "one call through the boundary", "the same virtual function", [&] { sum = sum + tokenizer.vocab_size(); },
+      [&] { sum = sum + direct->vocab_size(); });
   return 0;
 }

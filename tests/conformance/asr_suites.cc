@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-double number_of(const json& value) {
+double asr_number(const json& value) {
   if (!value.is_object()) return value.get<double>();
   const std::string word = value.at("$float");
   return word == "inf"    ? std::numeric_limits<double>::infinity()
@@ -27,7 +27,7 @@ double number_of(const json& value) {
 
 // "" when equal; rates are quotients of small integers, so no tolerance is needed beyond rounding.
 std::string compare(const std::string& what, double got, const json& expected) {
-  const double want = number_of(expected);
+  const double want = asr_number(expected);
   if (got == want || std::abs(got - want) <= 1e-12) return "";
   return fmt::format("{}: expected {}, got {}", what, want, got);
 }
@@ -147,8 +147,8 @@ std::string compare_offsets(const std::vector<asr::Offset>& got, const json& exp
 std::string compare_hypothesis(const asr::Hypothesis& got, const json& want, double score_tolerance) {
   if (got.text != want["text"].get<std::string>())
     return fmt::format("text: expected {}, got '{}'", want["text"].dump(), got.text);
-  if (std::abs(got.score - number_of(want["score"])) > score_tolerance) {
-    return fmt::format("score: expected {}, got {}", number_of(want["score"]), got.score);
+  if (std::abs(got.score - asr_number(want["score"])) > score_tolerance) {
+    return fmt::format("score: expected {}, got {}", asr_number(want["score"]), got.score);
   }
   if (got.y_sequence != want["y_sequence"].get<std::vector<int64_t>>()) return "y_sequence differs";
   if (want.contains("timestamp") && want["timestamp"].is_array()) {
@@ -165,8 +165,8 @@ std::string compare_hypothesis(const asr::Hypothesis& got, const json& want, dou
     const auto& expected = want["token_confidence"];
     if (got.token_confidence.size() != expected.size()) return "token_confidence: another number of tokens";
     for (size_t i = 0; i < expected.size(); ++i) {
-      if (std::abs(got.token_confidence[i] - number_of(expected[i])) > score_tolerance) {
-        return fmt::format("token_confidence {}: expected {}, got {}", i, number_of(expected[i]),
+      if (std::abs(got.token_confidence[i] - asr_number(expected[i])) > score_tolerance) {
+        return fmt::format("token_confidence {}: expected {}, got {}", i, asr_number(expected[i]),
                            got.token_confidence[i]);
       }
     }

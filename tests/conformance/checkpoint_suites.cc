@@ -378,7 +378,7 @@ Outcome run_archive(const Case& c) {
   for (const auto& [name, expected] : c.body.at("archives").items()) {
     const NemoArchive archive = NemoArchive::open((folder / name).string());
     if (auto outcome = check_members(archive, expected); !outcome.passed) return fail(name + ": " + outcome.detail);
-    if (archive.config_text() != expected.at("model_config.yaml"))
+    if (expected.at("model_config.yaml") != archive.config_text())
       return fail(name + ": expected another configuration text");
     if (auto outcome = round_trip(archive); !outcome.passed) return fail(name + ": " + outcome.detail);
     const json config = config_to_json(archive.config_text(), name);

@@ -202,7 +202,7 @@ Outcome run_override_apply(const Case& c) {
     Outcome outcome;
     if (unexpected_result(expect, yaml, &outcome)) return outcome;
     if (value != expect["value"]) return fail(difference(expect["value"], value));
-    return yaml == expect["yaml"] ? pass() : fail(difference(expect["yaml"], yaml));
+    return expect["yaml"] == yaml ? pass() : fail(difference(expect["yaml"], yaml));
   } catch (const Error& error) {
     return judge_error(expect, error.what());
   }
@@ -334,7 +334,7 @@ Outcome compare_streams(const json& expect, int exit, const std::string& out, co
   if (out.empty() != expect["stdout_empty"].get<bool>()) {
     return fail(out.empty() ? "expected output, got none" : "expected no output, got: " + out);
   }
-  if (expect.contains("stdout") && out != expect["stdout"]) return fail(difference(expect["stdout"], out));
+  if (expect.contains("stdout") && expect["stdout"] != out) return fail(difference(expect["stdout"], out));
   for (const json& part : expect["stdout_contains"]) {
     if (out.find(part.get<std::string>()) == std::string::npos) {
       return fail("expected " + part.dump() + " in the output: " + out.substr(0, 600));

@@ -182,7 +182,7 @@ class Tiny final : public Model {
   Values forward(const Values& in) override {
     return {{"y", plain_->forward(decoder_->apply(encoder_->apply(in.tensor("x"))))}};
   }
-  std::shared_ptr<Dataset> make_dataset(Stage, const Json&, const std::string&) override { return nullptr; }
+  MadeDataset make_dataset(Stage, const Json&, const std::string&) override { return nullptr; }
   at::Tensor training_step(const Values& batch, const Step& step) override {
     add_row(*this, "step", step.epoch(), step.batch_idx(), step.global_step());
     return forward(batch).tensor("y").pow(2).mean();
@@ -208,7 +208,7 @@ class Ones final : public DatasetOf<at::Tensor> {
 };
 
 std::unique_ptr<DataLoader> loader(int64_t batches) {
-  return std::make_unique<DataLoader>(DatasetHandle(DatasetHandle::wrap(std::make_shared<Ones>(batches))),
+  return std::make_unique<DataLoader>(DatasetHandle(MadeDataset(std::make_shared<Ones>(batches)).object()),
                                       LoaderOptions{}, 0);
 }
 
@@ -279,7 +279,7 @@ Outcome run_dynamic_freezing(const Case& c) {
 
 // What no recorded case should meet is a failure with its reason, not the end of the run.
 template <typename Run>
-auto guarded(Run run) {
+auto guarded_run(Run run) {
   return [run](const Case& c) {
     try {
       return run(c);
@@ -292,8 +292,8 @@ auto guarded(Run run) {
 }  // namespace
 
 void add_freezing_suites(std::vector<Suite>& suites) {
-  suites.push_back({"module_semantics/freeze", guarded(run_freeze)});
-  suites.push_back({"module_semantics/dynamic_freezing", guarded(run_dynamic_freezing)});
+  suites.push_back({"module_semantics/freeze", guarded_run(run_freeze)});
+  suites.push_back({"module_semantics/dynamic_freezing", guarded_run(run_dynamic_freezing)});
 }
 
 }  // namespace fathom::conformance

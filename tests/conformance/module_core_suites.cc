@@ -25,7 +25,10 @@ using optim::ordered;
 
 // --- access
 
-class Accessible final : public torch::nn::Module, public AccessMixin {};
+class Accessible final : public torch::nn::Module, public AccessMixin {
+ public:
+  Accessible() : AccessMixin(this) {}
+};
 
 // A root with two accessible children and a plain one.
 class AccessTree {
@@ -107,7 +110,7 @@ Outcome run_access(const Case& c) {
     const json got = tree.apply(c.body["ops"][i]), &expected = c.body.at("results").at(i);
     const bool same =
         expected.contains("error")
-            ? got.value("error", "") == expected["error"] &&
+            ? expected["error"] == got.value("error", "") &&
                   expected["message"].get<std::string>().find(got.value("available", "?")) != std::string::npos
             : got == expected;
     if (!same) return fail(fmt::format("operation {}: expected {}, got {}", i, expected.dump(), got.dump()));
@@ -200,7 +203,12 @@ json apply_adapter(AdapterTree& tree, const json& op) {
   }
   if (what == "freeze" || what == "unfreeze_adapters") {
     training::freeze(tree);
-    if (what == "unfreeze_adapters") unfreeze_enabled_adapters(tree);
+    if (what == "unfreeze_adapters") {
+      freeze_batch_norms(tree);
+      for (const auto& module : tree.modules()) {
+        if (auto* host = dynamic_cast<AdapterTree*>(module.get())) host->unfreeze_enabled_adapters();
+      }
+    }
     std::vector<std::string> trainable, modes;
     for (const auto& item : tree.named_parameters()) {
       if (item.value().requires_grad()) trainable.push_back(item.key());
@@ -234,7 +242,7 @@ Outcome run_adapters(const Case& c) {
       got = {{"error", python_class(op.at(0), message)}};
     }
     bool same = got == expected;
-    if (expected.contains("error")) same = got.value("error", "") == expected["error"];
+    if (expected.contains("error")) same = expected["error"] == got.value("error", "");
     if (expected.contains("output") && got.contains("output")) {
       same = expected["output"].size() == got["output"].size();
       for (size_t k = 0; same && k < expected["output"].size(); ++k)

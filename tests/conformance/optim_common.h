@@ -94,7 +94,7 @@ inline std::string compare_fields(const json& got, const json& expected) {
 
 inline Outcome compare_params(const Case& c, const std::vector<training::ParamsClass>& list, const char* kind) {
   const training::ParamsClass& params = training::find_params(list, c.body.at("params_name"), kind);
-  if (params.class_name != c.body.at("class"))
+  if (c.body.at("class") != params.class_name)
     return fail("expected class " + c.body["class"].dump() + ", got " + params.class_name);
   const std::string error = compare_fields(json::parse(params.fields.dump()), c.body.at("fields"));
   return error.empty() ? pass() : fail(error);

@@ -107,7 +107,7 @@ std::string compare_state_value(const Value& got, const json& expected, Toleranc
                              : tensor.scalar_type() == at::kFloat ? "float32"
                                                                   : "int64";
     const bool cast = reloaded && tensor.dim() == 0 && type == "float32" && expected.at("dtype") == "float64";
-    if (type != expected.at("dtype") && !cast) return "expected " + expected.at("dtype").dump() + ", got " + type;
+    if (expected.at("dtype") != type && !cast) return "expected " + expected.at("dtype").dump() + ", got " + type;
     if (type == "float32") tolerance.relative = std::max(tolerance.relative, 1e-6);
     return compare_flat(tensor, expected.at("data"), tolerance);
   }

@@ -42,7 +42,7 @@ class Recorder final : public Callback {
 
  private:
   void before_step(fathom::Trainer& trainer) {
-    recording.lr = trainer.optimizer_option(0, "lr");
+    recording.lr = trainer.optimizer_option(0, 0, "lr");
     recording.gradient_norm = trainer.gradient_norm();
   }
   void batch_end(fathom::Trainer& trainer) {
@@ -215,7 +215,7 @@ Outcome run_parity(const Case& given) {
     auto batches =
         std::make_shared<FeatureBatches>(parts.model.make_dataset(Stage::kTrain, config["train_ds"], "model.train_ds"),
                                          config["train_ds"]["batch_size"], checkpoint::load_safetensors(features));
-    parts.train = std::make_unique<DataLoader>(DatasetHandle(DatasetHandle::wrap(batches)), LoaderOptions{}, 0);
+    parts.train = std::make_unique<DataLoader>(DatasetHandle(MadeDataset(batches).object()), LoaderOptions{}, 0);
   } else {
     parts.train = loader(Stage::kTrain, "train_ds");
   }

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/base/file.h"
 #include "core/checkpoint/inspect.h"
@@ -18,6 +19,23 @@ namespace fathom::e2e {
 namespace fs = std::filesystem;
 
 inline const std::string kDigits = FATHOM_SOURCE_DIR "/tests/data/digits";
+
+// metrics.csv without its columns of timing, which differ from run to run; every other column must not.
+inline std::string without_timing(const std::string& csv) {
+  std::istringstream stream(csv);
+  std::string line, out;
+  std::vector<bool> keep;
+  while (std::getline(stream, line)) {
+    std::istringstream cells(line + ",");
+    std::string cell, row;
+    for (size_t i = 0; std::getline(cells, cell, ','); ++i) {
+      if (out.empty()) keep.push_back(cell.find("timing") == std::string::npos);
+      if (i < keep.size() && keep[i]) row += cell + ",";
+    }
+    out += row + "\n";
+  }
+  return out;
+}
 
 // A folder of its own for each test, removed before and after.
 class TrainingTest : public testing::Test {

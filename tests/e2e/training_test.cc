@@ -173,22 +173,6 @@ TEST_F(Training, Kill9InTheMiddleOfAnEpochThenResumeGivesTheSameBits) {
     ASSERT_EQ(whole.size(), cut.size());
     for (const auto& [name, bytes] : whole) EXPECT_TRUE(cut.at(name) == bytes) << name << " differs in " << ending;
   }
-  // Timing rows differ from run to run; every other column of the log must not.
-  const auto without_timing = [](const std::string& csv) {
-    std::istringstream stream(csv);
-    std::string line, out;
-    std::vector<bool> keep;
-    while (std::getline(stream, line)) {
-      std::istringstream cells(line + ",");
-      std::string cell, row;
-      for (size_t i = 0; std::getline(cells, cell, ','); ++i) {
-        if (out.empty()) keep.push_back(cell.find("timing") == std::string::npos);
-        if (i < keep.size() && keep[i]) row += cell + ",";
-      }
-      out += row + "\n";
-    }
-    return out;
-  };
   EXPECT_EQ(without_timing(read_file(folder_ + "/whole/metrics.csv")), without_timing(read_file(metrics)));
 }
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "fathom/abi/logger.h"
 #include "fathom/abi/plugin.h"
 #include "fathom/support.h"
 
@@ -55,7 +56,13 @@ fathom_status create(const fathom_create_args*, void** self) {
 void destroy(void* self) { delete static_cast<int*>(self); }
 
 fathom_status register_all(const fathom_host* host, const fathom_registrar* registrar) {
-  static const uint32_t vtable = sizeof(uint32_t);
+  static const fathom_logger_v1 vtable = {
+      sizeof(fathom_logger_v1),
+      [](void*, const fathom_metric_values*, int64_t) { return fathom_status{FATHOM_OK}; },
+      nullptr,
+      nullptr,
+      nullptr,
+      nullptr};
   [[maybe_unused]] static const fathom_component component = {sizeof(fathom_component),
                                                               FATHOM_KIND_LOGGER,
                                                               to_abi(ODD_COMPONENT),
@@ -65,7 +72,8 @@ fathom_status register_all(const fathom_host* host, const fathom_registrar* regi
                                                               to_abi(R"({"options": []})"),
                                                               &create,
                                                               &destroy,
-                                                              &vtable};
+                                                              &vtable,
+                                                              nullptr};
 #if defined(ODD_THROWS)
   throw std::runtime_error("no licence found");
 #elif defined(ODD_THROWS_INT)

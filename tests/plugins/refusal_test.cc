@@ -15,6 +15,7 @@
 #include "core/plugins/loader.h"
 #include "core/plugins/registry.h"
 #include "core/plugins/search_path.h"
+#include "fathom/abi/logger.h"
 
 namespace fathom::plugins {
 namespace {
@@ -310,9 +311,9 @@ TEST_F(PluginFiles, SoundPluginsLoadLazilyAndShutDownInReverse) {
   if (child == 0) {
     ::setenv("FATHOM_TEST_SHUTDOWN_LOG", log.c_str(), 1);
     use_folder(registry());
-    Handle<int>(registry().create(kLogger, {{"name", "second.Logger"}}, "logger"));
+    Handle<fathom_logger_v1>(registry().create(kLogger, {{"name", "second.Logger"}}, "logger"));
     const bool lazy = registry().plugins().at(0).loaded && !registry().plugins().at(1).loaded;
-    Handle<int>(registry().create(kLogger, {{"_target_", "odd.Logger"}}, "logger"));
+    Handle<fathom_logger_v1>(registry().create(kLogger, {{"_target_", "odd.Logger"}}, "logger"));
     std::exit(lazy ? 0 : 1);  // shutdown runs at exit
   }
   int status = 0;

@@ -16,7 +16,7 @@ class Tagger final : public Model {
     register_module("head", head_);
     setup_adapters(*this, config_, "encoder");
   }
-  std::shared_ptr<Dataset> make_dataset(Stage, const Json&, const std::string&) override { return nullptr; }
+  MadeDataset make_dataset(Stage, const Json&, const std::string&) override { return nullptr; }
   Ports inputs() const override { return {{"signal", {"B T", AudioSignal{16000}}}}; }
   Ports outputs() const override { return {{"logits", {"B D", LogitsType{}}}}; }
   Values forward(const Values& in) override {

@@ -62,7 +62,7 @@ TEST_F(TwoPlugins, ParametersAndStateHaveTheChildsNames) {
 TEST_F(TwoPlugins, ModesFreezingAndGradientsReachTheChild) {
   const ModelHandle model = tagger();
   const auto root = model.torch_module();
-  const auto child = model.children().at(0).second.torch_module();
+  const auto child = model.modules().at(0).second.torch_module();
   root->eval();
   EXPECT_FALSE(child->named_modules()["norm"]->is_training());
   root->train();
@@ -110,7 +110,7 @@ TEST_F(TwoPlugins, TheModelSaysWhoseValueDidNotFit) {
   EXPECT_THAT(error_of([&] {
                 Values out;
                 const Values in{{"signal", signal}};
-                model.children().at(0).second({{"audio", in["signal"]}});
+                model.modules().at(0).second({{"audio", in["signal"]}});
               }),
               AllOf(HasSubstr("model.encoder (embedder.Embedder of plugin 'embedder_test')"), HasSubstr("freq=8000")));
 }
@@ -147,7 +147,7 @@ TEST_F(TwoPlugins, AdaptersGoIntoAModuleOfAnotherPluginAndIntoAFileOfTheirOwn) {
   }
   EXPECT_THAT(names, ElementsAre("encoder.adapter_layer.one.factor", "encoder.adapter_layer.two.factor"));
 
-  train_adapters_only(*root);
+  train_adapters_only(model);
   EXPECT_EQ(training::num_weights(*root), 1);  // "two" is not enabled
   EXPECT_FALSE(root->named_modules("", false)["encoder.norm"]->is_training());
   EXPECT_TRUE(root->named_modules("", false)["encoder.adapter_layer.one"]->is_training());

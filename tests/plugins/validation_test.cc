@@ -24,10 +24,10 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
-const fs::path kOdd = fs::path(FATHOM_BINARY_DIR) / "tests/plugins/odd";
+const fs::path kOddPlugins = fs::path(FATHOM_BINARY_DIR) / "tests/plugins/odd";
 
 std::vector<std::string> failed_checks(const std::string& name) {
-  const auto report = validate_plugin(kOdd / name / (name + ".so"));
+  const auto report = validate_plugin(kOddPlugins / name / (name + ".so"));
   std::vector<std::string> out;
   for (const auto& check : report.checks) {
     if (!check.ok) out.push_back(check.name + ": " + check.detail);
@@ -42,7 +42,7 @@ class Validation : public ::testing::Test {
 };
 
 TEST_F(Validation, SoundPluginPassesEverything) {
-  const auto report = validate_plugin(kOdd / "described/test_sound_plugin.so");
+  const auto report = validate_plugin(kOddPlugins / "described/test_sound_plugin.so");
   EXPECT_TRUE(report.ok()) << validation_text(report);
   std::vector<std::string> names;
   for (const auto& check : report.checks) names.push_back(check.name);
@@ -76,7 +76,7 @@ TEST_F(Validation, AFileThatIsNotThere) {
 TEST(Listing, KeysAreTheDocumentedOnes) {
   PluginRegistry registry;
   SearchRequest request;
-  request.plugin_dirs = {kOdd / "described", kOdd / "wrong_libtorch", kOdd / "no_description"};
+  request.plugin_dirs = {kOddPlugins / "described", kOddPlugins / "wrong_libtorch", kOddPlugins / "no_description"};
   registry.use_search_path(resolve_search_path(request));
   const Json list = plugins_json(registry.plugins());
   ASSERT_EQ(list.size(), 3u);
@@ -93,14 +93,14 @@ TEST(Listing, KeysAreTheDocumentedOnes) {
   EXPECT_EQ(list[2]["name"], "no_description");
   EXPECT_TRUE(list[2]["version"].is_null());
   const std::string text = plugins_text(registry.plugins(), registry.search_path());
-  EXPECT_THAT(text,
-              AllOf(HasSubstr("resolver   repeat"), HasSubstr("refused:"), HasSubstr((kOdd / "described").string())));
+  EXPECT_THAT(text, AllOf(HasSubstr("resolver   repeat"), HasSubstr("refused:"),
+                          HasSubstr((kOddPlugins / "described").string())));
 }
 
 TEST(Listing, InfoOfComponentsAndPlugins) {
   PluginRegistry registry;
   SearchRequest request;
-  request.plugin_dirs = {kOdd / "described"};
+  request.plugin_dirs = {kOddPlugins / "described"};
   registry.use_search_path(resolve_search_path(request));
   for (const char* name : {"repeat", "test.repeat"}) {
     const Json info = info_json(registry, name);
@@ -122,7 +122,7 @@ TEST(Listing, InfoOfComponentsAndPlugins) {
 
 TEST(Resolvers, OfPluginsWorkInConfigs) {
   SearchRequest request;
-  request.plugin_dirs = {kOdd / "described"};
+  request.plugin_dirs = {kOddPlugins / "described"};
   registry().use_search_path(resolve_search_path(request));
   auto resolvers = config::ResolverRegistry::with_builtins();
   register_plugin_resolvers(resolvers);

@@ -9,7 +9,7 @@
 namespace fathom::asr {
 namespace {
 
-constexpr int kInfo = 2, kWarning = 3;
+constexpr auto kInfo = LogLevel::kInfo, kWarning = LogLevel::kWarning;
 constexpr const char* kComponent = "asr.data";
 
 std::string hours(double seconds) {

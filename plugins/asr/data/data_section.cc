@@ -10,8 +10,8 @@ namespace {
 
 // Keys of a data section that belong to the loader, or that say nothing about maps of clips.
 constexpr std::array kLoaderKeys = {
-    "batch_size",         "shuffle", "num_workers", "pin_memory", "drop_last", "prefetch_factor",
-    "persistent_workers", "name",    "_target_",    "cls",        "ds_item"};
+    "batch_size", "shuffle",  "num_workers", "pin_memory", "drop_last",     "prefetch_factor", "persistent_workers",
+    "name",       "_target_", "cls",         "ds_item",    "use_bucketing", "num_buckets"};
 // NeMo's ways of feeding data that are not here: accepted where they are switched off.
 constexpr std::array kOffKeys = {"is_tarred",
                                  "tarred_audio_filepaths",

@@ -7,13 +7,13 @@
 namespace fathom::asr {
 namespace {
 
-Ports input_ports() {
+Ports loss_inputs() {
   return {{"log_probs", {"B T D", LogprobsType{}}},
           {"targets", {"B T", LabelsType{}}},
           {"input_lengths", {"B", LengthsType{}}},
           {"target_lengths", {"B", LengthsType{}}}};
 }
-Ports output_ports() { return {{"loss", {std::nullopt, LossType{}}}}; }
+Ports loss_outputs() { return {{"loss", {std::nullopt, LossType{}}}}; }
 
 }  // namespace
 
@@ -33,11 +33,11 @@ CTCLoss::CTCLoss(const Options& options) : options_(options) {
   }
 }
 
-Ports CTCLoss::inputs() const { return input_ports(); }
-Ports CTCLoss::outputs() const { return output_ports(); }
+Ports CTCLoss::inputs() const { return loss_inputs(); }
+Ports CTCLoss::outputs() const { return loss_outputs(); }
 void CTCLoss::describe_ports(Json& schema) {
-  schema["inputs"] = ports_json(input_ports());
-  schema["outputs"] = ports_json(output_ports());
+  schema["inputs"] = ports_json(loss_inputs());
+  schema["outputs"] = ports_json(loss_outputs());
 }
 
 Values CTCLoss::forward(const Values& in) {

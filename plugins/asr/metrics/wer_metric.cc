@@ -3,24 +3,17 @@
 namespace fathom::asr {
 
 void WerMetric::update(const Values& values) {
-  const auto texts = [&](const char* name) {
-    std::vector<std::string> out;
-    for (const Value& item : values[name].list()) out.push_back(item.text());
-    return out;
-  };
-  add(texts("hypotheses"), texts("references"));
-}
-
-void WerMetric::add(const std::vector<std::string>& hypotheses, const std::vector<std::string>& references) {
+  const auto& hypotheses = values["hypotheses"].list();
+  const auto& references = values["references"].list();
   if (hypotheses.size() != references.size()) {
     throw Error(Code::kFailed, "WER needs as many hypotheses as references")
         .seen(std::to_string(hypotheses.size()) + " and " + std::to_string(references.size()));
   }
-  for (size_t i = 0; i < hypotheses.size(); ++i) counter_.add(hypotheses[i], references[i]);
+  for (size_t i = 0; i < hypotheses.size(); ++i) counter_.add(hypotheses[i].text(), references[i].text());
 }
 
 std::vector<std::pair<std::string, double>> WerMetric::compute() const {
-  return {{"wer", rate()},
+  return {{"wer", counter_.rate()},
           {"wer_num", static_cast<double>(counter_.errors())},
           {"wer_denom", static_cast<double>(counter_.units())}};
 }

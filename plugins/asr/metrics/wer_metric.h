@@ -15,20 +15,14 @@ class WerMetric final : public EpochMetric {
     bool use_cer = false;
     static void describe(OptionSet<Options>& o) { o("use_cer", &Options::use_cer, "count characters, not words"); }
   };
-  explicit WerMetric(const Options& options) : options_(options), counter_(options.use_cer) {}
+  explicit WerMetric(const Options& options) : counter_(options.use_cer) {}
   void update(const Values& values) override;
   std::vector<std::pair<std::string, double>> compute() const override;
   void reset() override { counter_.reset(); }
   std::map<std::string, double> sums() const override;
   void set_sums(const std::map<std::string, double>& sums) override;
 
-  // For models of this collection.
-  void add(const std::vector<std::string>& hypotheses, const std::vector<std::string>& references);
-  double rate() const { return counter_.rate(); }
-  const Options& options() const { return options_; }
-
  private:
-  Options options_;
   WerCounter counter_;
 };
 

@@ -89,7 +89,7 @@ TEST_F(CtcModelTest, FillsInTheVocabulary) {
 TEST_F(CtcModelTest, LearnsAFewClips) {
   const auto model = make(small_config());
   const auto data = model->make_dataset(Stage::kTrain, section("train.json"), "model.train_ds");
-  const Values batch = batch_of(*data, {0, 250, 500, 750, 1000, 1250, 1500, 1750});
+  const Values batch = batch_of(*data.get(), {0, 250, 500, 750, 1000, 1250, 1500, 1750});
   auto parameters = model->parameters();
   std::vector<at::Tensor> first(parameters.size()), second(parameters.size());
   for (size_t i = 0; i < parameters.size(); ++i) {
@@ -126,7 +126,7 @@ TEST_F(CtcModelTest, EvaluationAveragesLossesAndSumsErrors) {
   double loss = 0;
   WerCounter errors;
   for (size_t i = 0; i < batches.size(); ++i) {
-    const Values batch = batch_of(*data, batches[i]);
+    const Values batch = batch_of(*data.get(), batches[i]);
     Log log(FATHOM_STAGE_VALIDATE, static_cast<int64_t>(i));
     model->validation_step(batch, Step(&log.step));
     EXPECT_TRUE(log.values.empty());
@@ -159,9 +159,9 @@ TEST_F(CtcModelTest, ResultsDoNotDependOnTheBatch) {
   model->eval();
   const auto data =
       model->make_dataset(Stage::kPredict, {{"manifest_filepath", test_data::digits("test.json")}}, "transcribe");
-  const auto both = model->predict_step(batch_of(*data, {0, 125}), Json::object());
-  EXPECT_EQ(model->predict_step(batch_of(*data, {0}), Json::object())[0], both[0]);
-  const Values batch = batch_of(*data, {0, 125}), one = batch_of(*data, {0});
+  const auto both = model->predict_step(batch_of(*data.get(), {0, 125}), Json::object());
+  EXPECT_EQ(json_of(model->predict_step(batch_of(*data.get(), {0}), Json::object())[0]), json_of(both[0]));
+  const Values batch = batch_of(*data.get(), {0, 125}), one = batch_of(*data.get(), {0});
   const auto run = [&](const Values& b) {
     return model->forward({{"input_signal", b["audio_signal"]}, {"input_signal_length", b["a_sig_length"]}});
   };
@@ -208,7 +208,7 @@ TEST_F(CtcModelTest, DataSectionsAreChecked) {
   plain["sample_rate"] = 8000;
   plain["min_duration"] = 100;
   EXPECT_NE(error_of(plain).find("no clip is left"), std::string::npos);
-  EXPECT_EQ(model->make_dataset(Stage::kTrain, {{"manifest_filepath", nullptr}}, "model.train_ds"), nullptr);
+  EXPECT_EQ(model->make_dataset(Stage::kTrain, {{"manifest_filepath", nullptr}}, "model.train_ds").get(), nullptr);
   EXPECT_THROW(model->make_dataset(Stage::kPredict, Json{{"batch_size", 1}}, "transcribe"), Error);
 }
 
@@ -244,7 +244,8 @@ TEST_F(CtcModelTest, ReadsDigitsLikeNemo) {
   for (int64_t start = 0; start < data.size(); start += 16) {
     std::vector<DatasetHandle::Sample> samples;
     for (int64_t i = start; i < std::min(start + 16, data.size()); ++i) samples.push_back(data.get(i, 0));
-    for (const Json& item : restored.model.predict_step(data.collate(samples), {{"timestamps", true}})) {
+    for (const Values& values : restored.model.predict_step(data.collate(samples), {{"timestamps", true}})) {
+      const Json item = json_of(values);
       const std::string hypothesis = item["pred_text"];
       errors.add(hypothesis, item["text"].get<std::string>());
       differing += hypothesis != want["rows"][row]["hyp"].get<std::string>() ? 1 : 0;
@@ -262,7 +263,7 @@ TEST_F(CtcModelTest, ReadsDigitsLikeNemo) {
         Stage::kPredict, {{"paths", {test_data::digits("flac/" + stem + ".flac")}}}, "transcribe");
     std::vector<DatasetHandle::Sample> samples;
     samples.push_back(one.get(0, 0));
-    const Json item = restored.model.predict_step(one.collate(samples), {{"timestamps", true}})[0];
+    const Json item = json_of(restored.model.predict_step(one.collate(samples), {{"timestamps", true}})[0]);
     EXPECT_EQ(item["pred_text"].get<std::string>(), hypothesis["text"].get<std::string>());
     for (const std::string level : {"char", "word", "segment"}) {
       const auto& expected = hypothesis["timestamp"][level];

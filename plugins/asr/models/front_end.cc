@@ -21,21 +21,6 @@ std::string class_of(const Json& section) {
   return target.substr(target.rfind('.') + 1);
 }
 
-int64_t subsampling_of(const Json& encoder) {
-  if (encoder.contains("subsampling_factor") && encoder["subsampling_factor"].is_number_integer())
-    return encoder["subsampling_factor"].get<int64_t>();
-  int64_t product = 1;
-  if (!encoder.contains("jasper") || !encoder["jasper"].is_array()) return product;
-  for (const auto& block : encoder["jasper"]) {
-    if (!block.contains("stride")) continue;
-    const Json& value = block["stride"];
-    const int64_t one = value.is_array() ? value.at(0).get<int64_t>() : value.get<int64_t>();
-    const int64_t times = block.value("stride_last", false) ? 1 : block.value("repeat", int64_t{1});
-    for (int64_t i = 0; i < times; ++i) product *= one;
-  }
-  return product;
-}
-
 }  // namespace
 
 void choose_front_end(Json& model_config) {
@@ -45,15 +30,10 @@ void choose_front_end(Json& model_config) {
   if (version.is_string() && is_before_2_5(version.get<std::string>())) section["front_end"] = "nemo1";
 }
 
-double seconds_per_frame(const Json& model_config, int64_t sample_rate) {
-  const Json& front = model_config["preprocessor"];
-  double stride = 0.01;
-  if (front.contains("n_window_stride") && front["n_window_stride"].is_number()) {
-    stride = front["n_window_stride"].get<double>() / static_cast<double>(sample_rate);
-  } else if (front.contains("window_stride") && front["window_stride"].is_number()) {
-    stride = front["window_stride"].get<double>();
-  }
-  return stride * static_cast<double>(subsampling_of(model_config["encoder"]));
+double frame_stride(const Json& section, int64_t sample_rate) {
+  const auto number = [&](const char* key) { return section.contains(key) && section[key].is_number(); };
+  if (number("n_window_stride")) return section["n_window_stride"].get<double>() / static_cast<double>(sample_rate);
+  return number("window_stride") ? section["window_stride"].get<double>() : 0.01;
 }
 
 ModuleHandle& InferenceFrontEnd::follow(const ModuleHandle& original, const Json& section,

@@ -11,8 +11,8 @@ constexpr const char* kDefaultPreprocessor = "nemo.collections.asr.modules.Audio
 // config says so and leaves preprocessor.front_end open, that one is asked for.
 void choose_front_end(Json& model_config);
 
-// From the front-end's stride and the encoder's subsampling (subsampling_factor, or the strides of its blocks).
-double seconds_per_frame(const Json& model_config, int64_t sample_rate);
+// Seconds from one frame of a front-end to the next, by its section.
+double frame_stride(const Json& section, int64_t sample_rate);
 
 // A front-end with the window and filters of another one, without dither and without padding to a multiple of frames,
 // as NeMo transcribes. Those are options of the constructor, hence a second module. Used by one thread at a time.

@@ -7,11 +7,11 @@
 namespace fathom::asr {
 namespace {
 
-constexpr int kInfo = 2, kWarning = 3;
-
 bool is_list(const Json& section, const char* key) {
   return section.contains(key) && section[key].is_array() && !section[key].empty();
 }
+
+Value list_of(const std::vector<std::string>& texts) { return std::vector<Value>(texts.begin(), texts.end()); }
 
 bool wants_timestamps(const Json& options) {
   bool wanted = false;
@@ -33,9 +33,7 @@ Json with_target(Json section, const char* target) {
 }
 
 SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
-    : Model(std::move(config), std::move(context)),
-      kind_(std::move(kind)),
-      wer_(WerMetric::Options{config_.value("use_cer", false)}) {
+    : Model(std::move(config), std::move(context)), kind_(std::move(kind)) {
   std::vector<const char*> needed = {"preprocessor", "encoder"};
   needed.insert(needed.end(), kind_.sections.begin(), kind_.sections.end());
   for (const char* key : needed) {
@@ -44,6 +42,9 @@ SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
           .at(this->context().config_path);
     }
   }
+  const Json wer = {{"_target_", "asr.WER"}, {"use_cer", config_.value("use_cer", false)}};
+  wer_ = make_metric(wer, path_of("wer"));
+  batch_wer_ = make_metric(wer, path_of("wer"));
   log_prediction_ = config_.value("log_prediction", false);
   sample_rate_ = config_["preprocessor"].value("sample_rate", config_.value("sample_rate", int64_t{16000}));
   if (this->context().restoring) choose_front_end(config_);
@@ -51,6 +52,7 @@ SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
 
   preprocessor_ = make_child("preprocessor", kDefaultPreprocessor);
   encoder_ = make_child("encoder", "nemo.collections.asr.modules.ConvASREncoder");
+  add_child("wer", wer_);
 }
 
 void SpeechModel::make_spec_augment() {
@@ -61,8 +63,8 @@ void SpeechModel::make_spec_augment() {
   add_child("spec_augmentation", spec_augmentation_);
 }
 
-void SpeechModel::log_info(const std::string& text) const { fathom::log(kInfo, kind_.name, text); }
-void SpeechModel::log_warning(const std::string& text) const { fathom::log(kWarning, kind_.name, text); }
+void SpeechModel::log_info(const std::string& text) const { fathom::log(LogLevel::kInfo, kind_.name, text); }
+void SpeechModel::log_warning(const std::string& text) const { fathom::log(LogLevel::kWarning, kind_.name, text); }
 
 std::string SpeechModel::path_of(const char* section) const {
   const std::string& path = context().config_path;
@@ -193,10 +195,10 @@ SpeechModel::Encoded SpeechModel::encode_inputs(const Values& in) {
 
 // --- training and evaluation -----------------------------------------------------------------------------------------
 
-void SpeechModel::count_errors(const Encoded& encoded, const Values& batch, WerMetric& wer) const {
+void SpeechModel::count_errors(const Encoded& encoded, const Values& batch, const MetricHandle& wer) const {
   const auto hypotheses = best_texts(encoded);
   const auto references = texts_of(vocabulary(), batch.tensor("transcripts"), batch.tensor("transcript_length"));
-  wer.add(hypotheses, references);
+  wer.update({{"hypotheses", list_of(hypotheses)}, {"references", list_of(references)}});
   if (log_prediction_ && !hypotheses.empty()) {
     log_info("reference: " + references[0]);
     log_info("predicted: " + hypotheses[0]);
@@ -210,9 +212,9 @@ at::Tensor SpeechModel::training_step(const Values& batch, const Step& step) {
   step.log("learning_rate", step.learning_rate());
   step.log("global_step", static_cast<double>(step.global_step()));
   if (step.log_every_n_steps() > 0 && (step.batch_idx() + 1) % step.log_every_n_steps() == 0) {
-    WerMetric wer(wer_.options());
-    count_errors(encoded, batch, wer);
-    step.log("training_batch_wer", wer.rate());
+    batch_wer_.reset();
+    count_errors(encoded, batch, batch_wer_);
+    step.log("training_batch_wer", batch_wer_.compute().at("wer"));
   }
   return loss;
 }
@@ -229,7 +231,7 @@ void SpeechModel::eval_epoch_end(const Step& step) {
   const std::string prefix = step.stage() == Stage::kTest ? "test_" : "val_";
   if (batches_ > 0) {
     step.log(prefix + "loss", loss_sum_ / static_cast<double>(batches_));
-    step.log(prefix + "wer", wer_.rate());
+    step.log(prefix + "wer", wer_.compute().at("wer"));
   }
   reset_evaluation();
 }
@@ -259,7 +261,7 @@ AudioToCharDataset::Options SpeechModel::dataset_options(const Json& section, co
   return options;
 }
 
-std::shared_ptr<Dataset> SpeechModel::make_dataset(Stage stage, const Json& section, const std::string& config_path) {
+MadeDataset SpeechModel::make_dataset(Stage stage, const Json& section, const std::string& config_path) {
   if (section.is_null() || section.empty()) return nullptr;
   if (stage == Stage::kPredict) {
     auto entries = predict_entries(section, config_path);
@@ -286,7 +288,7 @@ std::shared_ptr<Dataset> SpeechModel::make_dataset(Stage stage, const Json& sect
 
 // --- transcription ---------------------------------------------------------------------------------------------------
 
-std::vector<Json> SpeechModel::predict_step(const Values& batch, const Json& options) {
+std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& options) {
   const bool timestamps = wants_timestamps(options);
   const at::NoGradGuard no_grad;
   Encoded encoded;
@@ -299,17 +301,19 @@ std::vector<Json> SpeechModel::predict_step(const Values& batch, const Json& opt
     encoded = encode_features(features.tensor("processed_signal"), features.tensor("processed_length"));
   }
   const auto hypotheses = decode(encoded, timestamps);
+  const double seconds_per_frame =
+      frame_stride(config_["preprocessor"], sample_rate_) * encoder_.properties().value("subsampling_factor", 1.0);
   const Value* entries = batch.find("entries");
-  std::vector<Json> out;
+  std::vector<Values> out;
   for (size_t i = 0; i < hypotheses.size(); ++i) {
     const Json entry = entries != nullptr ? Json::parse(entries->list().at(i).text()) : Json::object();
-    Json item = Json::object();
-    if (entry.contains("audio_filepath")) item["audio_filepath"] = entry["audio_filepath"];
-    item["pred_text"] = hypotheses[i].text;
+    Values item;
+    if (entry.contains("audio_filepath")) item.add("audio_filepath", value_of(entry["audio_filepath"]));
+    item.add("pred_text", hypotheses[i].text);
     for (const char* key : {"text", "duration", "offset"}) {
-      if (entry.contains(key)) item[key] = entry[key];
+      if (entry.contains(key)) item.add(key, value_of(entry[key]));
     }
-    if (timestamps) item["timestamps"] = timestamps_json(hypotheses[i], seconds_per_frame(config_, sample_rate_));
+    if (timestamps) item.add("timestamps", value_of(timestamps_json(hypotheses[i], seconds_per_frame)));
     out.push_back(std::move(item));
   }
   return out;

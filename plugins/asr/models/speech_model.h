@@ -3,9 +3,9 @@
 #pragma once
 
 #include "fathom/model.h"
+#include "fathom/vocabulary.h"
 #include "plugins/asr/data/audio_to_char_dataset.h"
 #include "plugins/asr/decoding/hypothesis.h"
-#include "plugins/asr/metrics/wer_metric.h"
 #include "plugins/asr/models/front_end.h"
 #include "plugins/lib/text/vocabulary.h"
 
@@ -19,14 +19,15 @@ namespace fathom::asr {
 // with input_signal_length, or processed_signal with processed_signal_length.
 //
 // A derived constructor makes the children in NeMo's order, which is that of a state_dict: its decoder, then
-// make_spec_augment(), its loss, and setup_adapters(*this, config_, "encoder"). One thread at a time.
-class SpeechModel : public Model {
+// make_spec_augment(), its loss, and setup_adapters(*this, config_, "encoder"). It overrides change_vocabulary. One
+// thread at a time.
+class SpeechModel : public Model, public HasVocabulary {
  public:
   Ports inputs() const override;
   Values input_example() const override;
 
   // Null for a section without a manifest. Stage kPredict takes `paths` or `manifest_filepath`.
-  std::shared_ptr<Dataset> make_dataset(Stage stage, const Json& section, const std::string& config_path) override;
+  MadeDataset make_dataset(Stage stage, const Json& section, const std::string& config_path) override;
   // Logs train_loss, learning_rate, global_step and, every log_every_n_steps, training_batch_wer.
   at::Tensor training_step(const Values& batch, const Step& step) override;
   void validation_step(const Values& batch, const Step& step) override;
@@ -34,7 +35,7 @@ class SpeechModel : public Model {
   void eval_epoch_end(const Step& step) override;
   // {audio_filepath, pred_text, text?, duration, offset?, timestamps?}. Option: timestamps (bool). The front-end runs
   // without dither and without padding to a multiple of frames, as NeMo's transcribe.
-  std::vector<Json> predict_step(const Values& batch, const Json& options) override;
+  std::vector<Values> predict_step(const Values& batch, const Json& options) override;
   // From the batch to the encoder; a model adds what follows.
   std::vector<std::pair<std::string, std::string>> wiring() const override;
 
@@ -83,7 +84,7 @@ class SpeechModel : public Model {
   void complete_labels();
   Encoded encode(const Values& batch);
   Encoded encode_features(at::Tensor features, at::Tensor lengths);
-  void count_errors(const Encoded& encoded, const Values& batch, WerMetric& wer) const;
+  void count_errors(const Encoded& encoded, const Values& batch, const MetricHandle& wer) const;
   void reset_evaluation();
   AudioToCharDataset::Options dataset_options(const Json& section, const std::string& config_path) const;
 
@@ -97,7 +98,8 @@ class SpeechModel : public Model {
   // Of the evaluation loader in progress.
   double loss_sum_ = 0;
   int64_t batches_ = 0;
-  WerMetric wer_;
+  MetricHandle wer_;        // the child "wer": its sums are those of all processes
+  MetricHandle batch_wer_;  // of a training batch
 };
 
 // `section` with the class to make where it names none.

@@ -13,10 +13,10 @@ namespace {
 
 constexpr double kGradientGuard = 1e-5;
 
-Ports input_ports(int64_t sample_rate) {
+Ports mel_inputs(int64_t sample_rate) {
   return {{"input_signal", {"B T", AudioSignal{sample_rate}}}, {"length", {"B", LengthsType{}}}};
 }
-Ports output_ports() {
+Ports mel_outputs() {
   return {{"processed_signal", {"B D T", MelSpectrogramType{}}}, {"processed_length", {"B", LengthsType{}}}};
 }
 
@@ -277,11 +277,11 @@ AudioToMelSpectrogramPreprocessor::AudioToMelSpectrogramPreprocessor(const Optio
   featurizer_ = register_module("featurizer", std::make_shared<FilterbankFeatures>(s));
 }
 
-Ports AudioToMelSpectrogramPreprocessor::inputs() const { return input_ports(featurizer_->settings.sample_rate); }
-Ports AudioToMelSpectrogramPreprocessor::outputs() const { return output_ports(); }
+Ports AudioToMelSpectrogramPreprocessor::inputs() const { return mel_inputs(featurizer_->settings.sample_rate); }
+Ports AudioToMelSpectrogramPreprocessor::outputs() const { return mel_outputs(); }
 void AudioToMelSpectrogramPreprocessor::describe_ports(Json& schema) {
-  schema["inputs"] = ports_json(input_ports(Options{}.sample_rate));
-  schema["outputs"] = ports_json(output_ports());
+  schema["inputs"] = ports_json(mel_inputs(Options{}.sample_rate));
+  schema["outputs"] = ports_json(mel_outputs());
 }
 
 Values AudioToMelSpectrogramPreprocessor::forward(const Values& in) {

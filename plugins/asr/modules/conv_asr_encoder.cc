@@ -17,8 +17,8 @@ int64_t first_of(const Json& value, const char* name, size_t layer) {
   return item.get<int64_t>();
 }
 
-Ports input_ports() { return {{"audio_signal", {"B D T", SpectrogramType{}}}, {"length", {"B", LengthsType{}}}}; }
-Ports output_ports() {
+Ports encoder_inputs() { return {{"audio_signal", {"B D T", SpectrogramType{}}}, {"length", {"B", LengthsType{}}}}; }
+Ports encoder_outputs() {
   return {{"outputs", {"B D T", AcousticEncodedRepresentation{}}}, {"encoded_lengths", {"B", LengthsType{}}}};
 }
 
@@ -65,7 +65,7 @@ void ConvASREncoder::Options::describe(OptionSet<Options>& o) {
   o("quantize", &Options::quantize, "quantisation-aware training; only false is supported");
 }
 
-ConvASREncoder::ConvASREncoder(const Options& o) {
+ConvASREncoder::ConvASREncoder(const Options& o) : AccessMixin(this) {
   if (o.quantize)
     throw Error(Code::kFailed, "quantisation-aware training is not supported").at("quantize").expected("false");
   if (o.jasper.empty()) throw Error(Code::kFailed, "the encoder has no blocks").at("jasper");
@@ -120,11 +120,11 @@ ConvASREncoder::ConvASREncoder(const Options& o) {
   nn::init_weights(*this, o.init_mode.value_or(""));
 }
 
-Ports ConvASREncoder::inputs() const { return input_ports(); }
-Ports ConvASREncoder::outputs() const { return output_ports(); }
+Ports ConvASREncoder::inputs() const { return encoder_inputs(); }
+Ports ConvASREncoder::outputs() const { return encoder_outputs(); }
 void ConvASREncoder::describe_ports(Json& schema) {
-  schema["inputs"] = ports_json(input_ports());
-  schema["outputs"] = ports_json(output_ports());
+  schema["inputs"] = ports_json(encoder_inputs());
+  schema["outputs"] = ports_json(encoder_outputs());
 }
 
 Values ConvASREncoder::forward(const Values& in) {
@@ -153,6 +153,14 @@ void ConvASREncoder::set_enabled_adapters(const std::optional<std::string>& name
 }
 std::vector<std::string> ConvASREncoder::get_enabled_adapters() const {
   return blocks_.front()->get_enabled_adapters();
+}
+std::vector<std::string> ConvASREncoder::get_adapters() const { return blocks_.front()->get_adapters(); }
+void ConvASREncoder::unfreeze_enabled_adapters() {
+  for (const auto& block : blocks_) block->unfreeze_enabled_adapters();
+}
+
+Json ConvASREncoder::properties() const {
+  return {{"feat_in", feat_in_}, {"feat_out", feat_out_}, {"subsampling_factor", subsampling_factor_}};
 }
 
 Values ConvASREncoder::input_example() const {

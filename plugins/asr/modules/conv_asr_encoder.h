@@ -26,7 +26,7 @@ struct JasperLayerOptions {
 // audio_signal (B, D, T), length (B) -> outputs (B, D', T'), encoded_lengths (B). D = feat_in * frame_splicing.
 // State: encoder.N.mconv.M.…, encoder.N.res.R.M.…
 // Adapters go into every block, with the block's filters as their in_features.
-class ConvASREncoder final : public NeuralModule, public AdapterHost {
+class ConvASREncoder final : public NeuralModule, public AdapterHost, public AccessMixin, public HasProperties {
  public:
   static constexpr const char* kState =
       "encoder.N.mconv.M.* and encoder.N.res.R.M.* of block N: weight, bias, running_mean, running_var, "
@@ -55,10 +55,11 @@ class ConvASREncoder final : public NeuralModule, public AdapterHost {
   bool is_adapter_available() const override;
   void set_enabled_adapters(const std::optional<std::string>& name, bool enabled) override;
   std::vector<std::string> get_enabled_adapters() const override;
-  std::shared_ptr<torch::nn::Module> get_adapter_module(const std::string&) const override { return nullptr; }
+  std::vector<std::string> get_adapters() const override;
+  void unfreeze_enabled_adapters() override;
 
-  int64_t feat_out() const { return feat_out_; }
-  int64_t subsampling_factor() const { return subsampling_factor_; }  // frames in per frame out
+  // feat_in, feat_out (channels), subsampling_factor (frames in per frame out).
+  Json properties() const override;
 
  private:
   std::vector<std::shared_ptr<JasperBlock>> blocks_;

@@ -199,7 +199,7 @@ std::shared_ptr<ConvASREncoder> encoder(const Json& jasper, const Json& extra = 
 TEST(ConvEncoder, LengthsAndPaddingInvariance) {
   const auto module =
       encoder(Json::array({layer(12, 11, 2, 1, false), layer(12, 13, 1, 3, true), layer(16, 1, 1, 1, false)}));
-  EXPECT_EQ(module->subsampling_factor(), 2);
+  EXPECT_EQ(module->properties()["subsampling_factor"], 2);
   module->eval();
   const at::Tensor x = at::randn({2, 8, 131});
   const Values out = module->forward({{"audio_signal", x}, {"length", at::tensor({131, 60}, at::kLong)}});

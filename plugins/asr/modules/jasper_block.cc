@@ -32,7 +32,7 @@ std::pair<int64_t, int64_t> conv_padding(int64_t kernel, int64_t stride, int64_t
   const int64_t same = dilation * (kernel - 1) / 2;
   if (future_context < 0) return {same, same};
   if (kernel <= future_context) {
-    log(FATHOM_LOG_WARNING, "asr",
+    log(LogLevel::kWarning, "asr",
         "future_context " + std::to_string(future_context) + " is not smaller than the kernel (" +
             std::to_string(kernel) + "): using the same padding on both sides");
     return {same, same};
@@ -42,7 +42,8 @@ std::pair<int64_t, int64_t> conv_padding(int64_t kernel, int64_t stride, int64_t
   return {kernel - 1 - future_context, future_context};
 }
 
-JasperBlock::JasperBlock(const JasperBlockOptions& options) : AdapterModuleMixin(this), options_(options) {
+JasperBlock::JasperBlock(const JasperBlockOptions& options)
+    : AdapterModuleMixin(this), AccessMixin(this), options_(options) {
   const JasperBlockOptions& o = options_;
   if (o.repeat < 1) throw Error(Code::kFailed, "a block needs repeat >= 1").seen(std::to_string(o.repeat));
   if (o.residual_mode != "add" && o.residual_mode != "stride_add" && o.residual_mode != "max") {

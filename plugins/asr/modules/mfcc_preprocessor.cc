@@ -12,10 +12,10 @@ namespace {
 
 constexpr double kLogOffset = 1e-6, kDecibelFloor = 1e-10, kTopDecibel = 80;
 
-Ports input_ports(int64_t sample_rate) {
+Ports mfcc_inputs(int64_t sample_rate) {
   return {{"input_signal", {"B T", AudioSignal{sample_rate}}}, {"length", {"B", LengthsType{}}}};
 }
-Ports output_ports() {
+Ports mfcc_outputs() {
   return {{"processed_signal", {"B D T", MFCCSpectrogramType{}}}, {"processed_length", {"B", LengthsType{}}}};
 }
 
@@ -73,11 +73,11 @@ AudioToMFCCPreprocessor::AudioToMFCCPreprocessor(const Options& o) : sample_rate
       "fb", audio::htk_mel_filters(static_cast<double>(o.sample_rate), n_fft_, o.n_mels, o.lowfreq, high));
 }
 
-Ports AudioToMFCCPreprocessor::inputs() const { return input_ports(sample_rate_); }
-Ports AudioToMFCCPreprocessor::outputs() const { return output_ports(); }
+Ports AudioToMFCCPreprocessor::inputs() const { return mfcc_inputs(sample_rate_); }
+Ports AudioToMFCCPreprocessor::outputs() const { return mfcc_outputs(); }
 void AudioToMFCCPreprocessor::describe_ports(Json& schema) {
-  schema["inputs"] = ports_json(input_ports(Options{}.sample_rate));
-  schema["outputs"] = ports_json(output_ports());
+  schema["inputs"] = ports_json(mfcc_inputs(Options{}.sample_rate));
+  schema["outputs"] = ports_json(mfcc_outputs());
 }
 
 Values AudioToMFCCPreprocessor::forward(const Values& in) {

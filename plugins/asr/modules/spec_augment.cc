@@ -7,8 +7,8 @@
 namespace fathom::asr {
 namespace {
 
-Ports input_ports() { return {{"input_spec", {"B D T", SpectrogramType{}}}, {"length", {"B", LengthsType{}}}}; }
-Ports output_ports() { return {{"augmented_spec", {"B D T", SpectrogramType{}}}}; }
+Ports augment_inputs() { return {{"input_spec", {"B D T", SpectrogramType{}}}, {"length", {"B", LengthsType{}}}}; }
+Ports augment_outputs() { return {{"augmented_spec", {"B D T", SpectrogramType{}}}}; }
 
 // Integers drawn from one block of uniform numbers.
 class Draws {
@@ -70,11 +70,11 @@ SpectrogramAugmentation::SpectrogramAugmentation(const Options& options) : optio
   }
 }
 
-Ports SpectrogramAugmentation::inputs() const { return input_ports(); }
-Ports SpectrogramAugmentation::outputs() const { return output_ports(); }
+Ports SpectrogramAugmentation::inputs() const { return augment_inputs(); }
+Ports SpectrogramAugmentation::outputs() const { return augment_outputs(); }
 void SpectrogramAugmentation::describe_ports(Json& schema) {
-  schema["inputs"] = ports_json(input_ports());
-  schema["outputs"] = ports_json(output_ports());
+  schema["inputs"] = ports_json(augment_inputs());
+  schema["outputs"] = ports_json(augment_outputs());
 }
 
 Values SpectrogramAugmentation::forward(const Values& in) {

@@ -12,7 +12,7 @@ namespace {
 using torch::autograd::grad;
 
 // A random tensor that wants a gradient.
-at::Tensor leaf(at::IntArrayRef sizes, at::ScalarType dtype = at::kFloat) {
+at::Tensor norm_leaf(at::IntArrayRef sizes, at::ScalarType dtype = at::kFloat) {
   return at::randn(sizes, dtype).requires_grad_();
 }
 
@@ -36,7 +36,7 @@ TEST(ConvNorm, BatchNormIsTorchs) {
         const auto norm = random_norm(5, dtype);
         norm->train(training);
         const auto twin = std::dynamic_pointer_cast<torch::nn::BatchNorm1dImpl>(norm->clone());
-        const at::Tensor x = leaf({4, 5, 37}, dtype), residual = leaf({4, 5, 37}, dtype);
+        const at::Tensor x = norm_leaf({4, 5, 37}, dtype), residual = norm_leaf({4, 5, 37}, dtype);
         NormTail tail;
         if (mode & 1) tail.residual = &residual;
         if (mode & 2) tail.activation = &relu;
@@ -65,7 +65,7 @@ TEST(ConvNorm, BatchNormIsTorchs) {
 TEST(ConvNorm, HigherDerivatives) {
   const auto norm = random_norm(3, at::kDouble);
   const auto twin = std::dynamic_pointer_cast<torch::nn::BatchNorm1dImpl>(norm->clone());
-  const at::Tensor x = leaf({2, 3, 11}, at::kDouble);
+  const at::Tensor x = norm_leaf({2, 3, 11}, at::kDouble);
   const auto second = [&](const at::Tensor& y) {
     return grad({grad({y.pow(3).sum()}, {x}, {}, true, true)[0].pow(2).sum()}, {x})[0];
   };
@@ -77,7 +77,7 @@ TEST(ConvNorm, DropoutKeepsTheMeanAndItsGradient) {
   for (const Activation* activation : {static_cast<const Activation*>(nullptr), &relu}) {
     const auto norm = random_norm(8, at::kFloat);
     norm->eval();
-    const at::Tensor x = leaf({16, 8, 500});
+    const at::Tensor x = norm_leaf({16, 8, 500});
     const at::Tensor plain = apply_norm(*norm, x, {nullptr, activation, 0});
     at::manual_seed(11);
     const at::Tensor dropped = apply_norm(*norm, x, {nullptr, activation, 0.25});

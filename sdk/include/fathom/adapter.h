@@ -20,7 +20,8 @@
 #include <string>
 #include <vector>
 
-#include "fathom/module.h"
+#include "fathom/abi/adapters.h"
+#include "fathom/model.h"
 
 namespace fathom {
 
@@ -34,8 +35,8 @@ struct AdapterName {
   }
 };
 
-// What adapters can be added to. Modules of one model may come from several plugins, so a model finds this interface
-// among its children by dynamic_cast: functions are only ever added at its end.
+// What adapters can be added to ("fathom.adapters/1" of modules). A component that is built of such modules derives
+// from it too and hands every call on to them; holders of components ask by AdaptersHandle.
 class AdapterHost {
  public:
   virtual ~AdapterHost() = default;
@@ -45,9 +46,66 @@ class AdapterHost {
   // Without a name: all. Throws Error(kFailed) when there is no adapter at all, or none of that name.
   virtual void set_enabled_adapters(const std::optional<std::string>& name, bool enabled) = 0;
   virtual std::vector<std::string> get_enabled_adapters() const = 0;
-  // The adapter of that name that this very module holds; null when there is none, or when it hands adapters on to its
-  // own children.
-  virtual std::shared_ptr<torch::nn::Module> get_adapter_module(const std::string& name) const = 0;
+  virtual std::vector<std::string> get_adapters() const = 0;
+  // Makes the enabled adapters trainable and sets them to training mode; the rest stays as it is.
+  virtual void unfreeze_enabled_adapters() = 0;
+};
+
+template <>
+struct Capability<AdapterHost> {
+  static constexpr std::string_view id = FATHOM_ADAPTERS_EXTENSION;
+  template <typename Get>
+  static const void* table() {
+    static const fathom_adapters_v1 table = {
+        sizeof(fathom_adapters_v1),
+        [](void* self, fathom_str name, fathom_str config) {
+          return guard(
+              [&] { Get::get(self).add_adapter(to_string(name), parse_json(config, "an adapter's section")); });
+        },
+        [](void* self, int32_t enabled_only, const fathom_text_sink* out) {
+          return guard([&] {
+            const AdapterHost& host = Get::get(self);
+            for (const auto& name : enabled_only != 0 ? host.get_enabled_adapters() : host.get_adapters())
+              write(out, name);
+          });
+        },
+        [](void* self, fathom_str name, int32_t enabled) {
+          return guard([&] {
+            const auto one = name.len == 0 ? std::nullopt : std::optional(to_string(name));
+            Get::get(self).set_enabled_adapters(one, enabled != 0);
+          });
+        },
+        [](void* self) { return guard([&] { Get::get(self).unfreeze_enabled_adapters(); }); }};
+    return &table;
+  }
+};
+
+// The adapters of any plugin's module. False for a module that takes none.
+class AdaptersHandle {
+ public:
+  explicit AdaptersHandle(const fathom_object& module)
+      : adapters_(query<fathom_adapters_v1>(module, FATHOM_ADAPTERS_EXTENSION)) {}
+  explicit operator bool() const { return static_cast<bool>(adapters_); }
+  void add(const std::string& name, const Json& config) const {
+    const std::string text = config.dump();
+    check(adapters_->add(adapters_.self(), to_abi(name), to_abi(text)));
+  }
+  std::vector<std::string> names(bool enabled_only) const {
+    std::vector<std::string> out;
+    const fathom_text_sink sink = {&out, [](void* ctx, fathom_str name) {
+                                     static_cast<std::vector<std::string>*>(ctx)->push_back(to_string(name));
+                                   }};
+    check(adapters_->names(adapters_.self(), enabled_only ? 1 : 0, &sink));
+    return out;
+  }
+  // Without a name: all.
+  void set_enabled(const std::optional<std::string>& name, bool enabled) const {
+    check(adapters_->set_enabled(adapters_.self(), name ? to_abi(*name) : fathom_str{}, enabled ? 1 : 0));
+  }
+  void unfreeze_enabled() const { check(adapters_->unfreeze_enabled(adapters_.self())); }
+
+ private:
+  Extension<fathom_adapters_v1> adapters_;
 };
 
 class AdapterModuleMixin : public AdapterHost {
@@ -76,12 +134,13 @@ class AdapterModuleMixin : public AdapterHost {
     const Json strategy = section.value("adapter_strategy", Json());
     Adapter adapter{name, make_module(section, "adapters." + name), strategy_of(strategy, name), enabled, {}};
     const auto ports = adapter.module.ports();
-    if (ports.input_count != 1 || ports.output_count != 1) {
+    if (ports.inputs.size() != 1 || ports.outputs.size() != 1) {
       throw Error(Code::kFailed, "'" + adapter.module.name() + "' is no adapter")
           .at("adapters." + name)
-          .seen(std::to_string(ports.input_count) + " inputs, " + std::to_string(ports.output_count) + " outputs")
+          .seen(std::to_string(ports.inputs.size()) + " inputs, " + std::to_string(ports.outputs.size()) + " outputs")
           .expected("one of each");
     }
+    adapter.input = to_string(ports.inputs[0].name);
     adapter.config = section;
     adapter.config["enabled"] = enabled;
     if (layer_ == nullptr) layer_ = self_.register_module(kLayer, std::make_shared<torch::nn::ModuleDictImpl>());
@@ -116,7 +175,23 @@ class AdapterModuleMixin : public AdapterHost {
     return out;
   }
 
-  std::shared_ptr<torch::nn::Module> get_adapter_module(const std::string& name) const override {
+  std::vector<std::string> get_adapters() const override {
+    std::vector<std::string> out;
+    for (const auto& adapter : adapters_) out.push_back(adapter.name);
+    return out;
+  }
+
+  void unfreeze_enabled_adapters() override {
+    for (const auto& adapter : adapters_) {
+      if (!adapter.enabled) continue;
+      const auto module = adapter.module.torch_module();
+      module->train();
+      for (auto& parameter : module->parameters()) parameter.set_requires_grad(true);
+    }
+  }
+
+  // The adapter of that name that this very module holds, or null.
+  std::shared_ptr<torch::nn::Module> get_adapter_module(const std::string& name) const {
     const Adapter* adapter = const_cast<AdapterModuleMixin*>(this)->find(AdapterName::parse(name).name);
     return adapter == nullptr ? nullptr : adapter->module.torch_module();
   }
@@ -139,8 +214,7 @@ class AdapterModuleMixin : public AdapterHost {
   at::Tensor forward_enabled_adapters(at::Tensor x) const {
     for (const auto& adapter : adapters_) {
       if (!adapter.enabled) continue;
-      const auto ports = adapter.module.ports();
-      const Values out = adapter.module({{to_string(ports.inputs[0].name), x}});
+      const Values out = adapter.module({{adapter.input, x}});
       const at::Tensor& added = out.begin()->second.tensor();
       x = adapter.strategy.apply(x, added, self_.is_training());
     }
@@ -170,6 +244,7 @@ class AdapterModuleMixin : public AdapterHost {
     Strategy strategy;
     bool enabled;
     Json config;
+    std::string input = {};  // the name of its one input port
   };
 
   static Strategy strategy_of(const Json& config, const std::string& name) {
@@ -237,54 +312,42 @@ class AdapterModuleMixin : public AdapterHost {
   std::vector<Adapter> adapters_;
 };
 
-// Makes the enabled adapters below `root` trainable and sets them to training mode. With `freeze_batchnorm` every batch
-// norm keeps the statistics it has. Everything else stays as it is: freeze the model first.
-inline void unfreeze_enabled_adapters(torch::nn::Module& root, bool freeze_batchnorm = true) {
-  std::vector<torch::nn::Module*> modules{&root};
-  for (const auto& module : root.modules(/*include_self=*/false)) modules.push_back(module.get());
-  for (torch::nn::Module* module : modules) {
-    const bool is_norm = dynamic_cast<torch::nn::BatchNorm1dImpl*>(module) != nullptr ||
-                         dynamic_cast<torch::nn::BatchNorm2dImpl*>(module) != nullptr ||
-                         dynamic_cast<torch::nn::BatchNorm3dImpl*>(module) != nullptr;
-    if (freeze_batchnorm && is_norm) {
-      module->eval();
-      for (auto& parameter : module->parameters()) parameter.set_requires_grad(false);
-    }
-  }
-  for (torch::nn::Module* module : modules) {
-    auto* host = dynamic_cast<AdapterHost*>(module);
-    if (host == nullptr) continue;
-    for (const auto& name : host->get_enabled_adapters()) {
-      const auto adapter = host->get_adapter_module(name);
-      if (adapter == nullptr) continue;
-      adapter->train();
-      for (auto& parameter : adapter->parameters()) parameter.set_requires_grad(true);
-    }
+// Every batch norm below `root` keeps the statistics it has and trains nothing, as where adapters alone are trained.
+inline void freeze_batch_norms(torch::nn::Module& root) {
+  for (const auto& module : root.modules()) {  // the classes are libtorch's, which all plugins share
+    const bool is_norm = dynamic_cast<torch::nn::BatchNorm1dImpl*>(module.get()) != nullptr ||
+                         dynamic_cast<torch::nn::BatchNorm2dImpl*>(module.get()) != nullptr ||
+                         dynamic_cast<torch::nn::BatchNorm3dImpl*>(module.get()) != nullptr;
+    if (!is_norm) continue;
+    module->eval();
+    for (auto& parameter : module->parameters()) parameter.set_requires_grad(false);
   }
 }
 
 // Adds the adapters of a model's `adapters` section, as NeMo's models do: {"MODULE:NAME" or NAME: section}. NAME alone
 // goes to `default_module`. For a model's constructor, after its children are made.
-inline void setup_adapters(torch::nn::Module& model, const Json& config, const std::string& default_module) {
+inline void setup_adapters(const Model& model, const Json& config, const std::string& default_module) {
   if (!config.contains("adapters") || config["adapters"].is_null()) return;
-  const auto children = model.named_children();
   for (const auto& [given, section] : config["adapters"].items()) {
     if (given == AdapterModuleMixin::kGlobalConfigKey) continue;
     const AdapterName name = AdapterName::parse(given);
     const std::string where = "adapters." + given, wanted = name.module.empty() ? default_module : name.module;
-    const auto* child = children.find(wanted);
+    const Model::Child* child = nullptr;
+    for (const auto& known : model.children_by_name()) {
+      if (known.name == wanted) child = &known;
+    }
     if (child == nullptr) {
       throw Error(Code::kFailed, "the model has no module '" + wanted + "' to add an adapter to").at(where);
     }
-    auto* host = dynamic_cast<AdapterHost*>(child->get());
-    if (host == nullptr) {
+    const AdaptersHandle adapters(child->object);
+    if (!adapters) {
       throw Error(Code::kFailed, "module '" + wanted + "' takes no adapters")
           .at(where)
           .next("give the adapter to another module: MODULE:" + name.name);
     }
     if (!section.is_object())
       throw Error(Code::kFailed, "is no adapter").at(where).seen(section.dump()).expected("a map");
-    host->add_adapter(name.name, section);
+    adapters.add(name.name, section);
   }
 }
 

@@ -9,7 +9,8 @@
 //     void look(fathom::Trainer& trainer) { if (trainer.loss() < options_.loss) trainer.stop("loss reached"); }
 //   };
 //
-// A callback is called only for the events it has handlers for; an event without any costs the loop nothing.
+// A callback is called only for the events it has handlers for; an event without any costs the loop nothing. One that
+// is also fathom::Stateful keeps its state in checkpoints, under state_key().
 #pragma once
 
 #include <array>
@@ -59,73 +60,82 @@ enum class Order : int32_t {
   kCheckpoint = FATHOM_ORDER_CHECKPOINT
 };
 
-// What a callback sees of the trainer. Light: a pointer.
+// What a callback sees of the trainer. What an older program does not offer is an error in words when it is asked for.
 class Trainer {
  public:
-  explicit Trainer(const fathom_trainer* table) : t_(table) {}
-  const fathom_progress& progress() const { return *t_->progress; }
+  explicit Trainer(const fathom_trainer* table) : own_(filled(table)), t_(&own_) {}
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+  // Where the run stands now. Fields that the program does not know yet are zero.
+  fathom_progress progress() const { return filled(t_->progress); }
 
   // Lightning's trainer.callback_metrics.
   std::optional<double> metric(std::string_view name) const {
     double value = 0;
-    if (t_->metric(t_->ctx, to_abi(name), &value) == 0) return std::nullopt;
+    if (need(&fathom_trainer::metric)(t_->ctx, to_abi(name), &value) == 0) return std::nullopt;
     return value;
   }
-  std::vector<std::pair<std::string, double>> metrics() const { return collect(t_->metrics); }
-  std::vector<std::pair<std::string, double>> progress_bar_metrics() const { return collect(t_->progress_bar_metrics); }
-  void log(std::string_view name, double value, uint32_t flags = 0) const {
-    check(t_->log(t_->ctx, to_abi(name), value, flags));
+  std::vector<std::pair<std::string, double>> metrics() const { return collect(need(&fathom_trainer::metrics)); }
+  std::vector<std::pair<std::string, double>> progress_bar_metrics() const {
+    return collect(need(&fathom_trainer::progress_bar_metrics));
   }
-  void stop(std::string_view reason) const { t_->stop(t_->ctx, to_abi(reason)); }
+  void log(std::string_view name, double value, uint32_t flags = 0) const {
+    check(need(&fathom_trainer::log)(t_->ctx, to_abi(name), value, flags));
+  }
+  void stop(std::string_view reason) const { need (&fathom_trainer::stop)(t_->ctx, to_abi(reason)); }
 
   void save_checkpoint(const std::string& path, bool weights_only = false) const {
-    check(t_->save_checkpoint(t_->ctx, to_abi(path), weights_only ? FATHOM_SAVE_WEIGHTS_ONLY : 0));
+    check(need(&fathom_trainer::save_checkpoint)(t_->ctx, to_abi(path), weights_only ? FATHOM_SAVE_WEIGHTS_ONLY : 0));
   }
   // The averaged weights, as NeMo's -EMA files hold them.
   void save_average_checkpoint(const std::string& path, bool weights_only = false) const {
-    check(t_->save_checkpoint(t_->ctx, to_abi(path),
-                              FATHOM_SAVE_AVERAGE | (weights_only ? FATHOM_SAVE_WEIGHTS_ONLY : 0)));
+    check(need(&fathom_trainer::save_checkpoint)(t_->ctx, to_abi(path),
+                                                 FATHOM_SAVE_AVERAGE | (weights_only ? FATHOM_SAVE_WEIGHTS_ONLY : 0)));
   }
-  void save_nemo(const std::string& path) const { check(t_->save_nemo(t_->ctx, to_abi(path))); }
-  void load_weights(const std::string& path) const { check(t_->load_weights(t_->ctx, to_abi(path))); }
+  void save_nemo(const std::string& path) const { check(need(&fathom_trainer::save_nemo)(t_->ctx, to_abi(path))); }
+  void load_weights(const std::string& path) const {
+    check(need(&fathom_trainer::load_weights)(t_->ctx, to_abi(path)));
+  }
 
-  size_t group_count() const { return t_->group_count(t_->ctx); }
-  double optimizer_option(size_t group, std::string_view name) const {
+  // Optimizers by index: one, unless the model optimizes by hand. None before training and in an evaluation.
+  size_t optimizer_count() const { return need(&fathom_trainer::optimizer_count)(t_->ctx); }
+  size_t group_count(size_t optimizer = 0) const { return need(&fathom_trainer::group_count)(t_->ctx, optimizer); }
+  double optimizer_option(size_t optimizer, size_t group, std::string_view name) const {
     double value = 0;
-    check(t_->optimizer_option(t_->ctx, group, to_abi(name), &value));
+    check(need(&fathom_trainer::optimizer_option)(t_->ctx, optimizer, group, to_abi(name), &value));
     return value;
   }
-  std::string optimizer_name() const { return to_string(t_->optimizer_name(t_->ctx)); }
+  std::string optimizer_name(size_t optimizer = 0) const {
+    return to_string(need(&fathom_trainer::optimizer_name)(t_->ctx, optimizer));
+  }
   // Of the training batch in hand.
   double loss() const {
     double value = 0;
-    check(t_->loss(t_->ctx, &value));
+    check(need(&fathom_trainer::loss)(t_->ctx, &value));
     return value;
   }
   // 2-norm of all gradients before clipping.
   double gradient_norm() const {
     double value = 0;
-    check(t_->gradient_norm(t_->ctx, &value));
+    check(need(&fathom_trainer::gradient_norm)(t_->ctx, &value));
     return value;
   }
   Json model_summary(int depth) const {
     std::string text;
     const fathom_text_sink sink = text_sink(text);
-    t_->model_summary(t_->ctx, depth, &sink);
+    need (&fathom_trainer::model_summary)(t_->ctx, depth, &sink);
     return Json::parse(text);
   }
-  std::string resumed_from() const { return to_string(t_->resumed_from(t_->ctx)); }
+  std::string resumed_from() const { return to_string(need(&fathom_trainer::resumed_from)(t_->ctx)); }
 
   // An exponential moving average of the parameters beside the optimizer, from now on; one per run.
   void keep_average(double decay, int64_t every_n_steps) const {
-    if (!FATHOM_HAS(t_, keep_average))
-      throw Error(Code::kUnavailable, "this program keeps no average of weights").next("update the program");
-    check(t_->keep_average(t_->ctx, decay, every_n_steps));
+    check(need(&fathom_trainer::keep_average)(t_->ctx, decay, every_n_steps));
   }
-  bool has_average() const { return FATHOM_HAS(t_, has_average) && t_->has_average(t_->ctx) != 0; }
+  bool has_average() const { return t_->has_average != nullptr && t_->has_average(t_->ctx) != 0; }
   // The model computes with the averages (true) or with its weights (false). Without an average nothing happens.
   void use_average(bool on) const {
-    if (has_average()) check(t_->use_average(t_->ctx, on ? 1 : 0));
+    if (has_average()) check(need(&fathom_trainer::use_average)(t_->ctx, on ? 1 : 0));
   }
 
  private:
@@ -142,16 +152,27 @@ class Trainer {
   std::vector<std::pair<std::string, double>> collect(void (*list)(void*, const fathom_metric_sink*)) const {
     return collect_from(list, t_->ctx);
   }
-  const fathom_trainer* t_;
+  // A function of the table, or an error where the program is older than this plugin and has it not.
+  template <typename F>
+  F need(F fathom_trainer::*function) const {
+    if (t_->*function != nullptr) return t_->*function;
+    throw Error(Code::kUnavailable, "this program's trainer lacks a function that the callback needs")
+        .next("update the program, or use the callback built for it");
+  }
+  const fathom_trainer own_, *t_;
 };
+
+namespace callback_detail {
+const void* table();
+}
 
 class Callback {
  public:
+  using ComponentKind = SimpleKind<Callback, FATHOM_KIND_CALLBACK, &callback_detail::table>;
+
   virtual ~Callback() = default;
   // Key of the state in a checkpoint; two stateful callbacks must not share one. "" = keeps no state.
   virtual std::string state_key() const { return ""; }
-  virtual Json save_state() const { return nullptr; }
-  virtual void load_state(const Json& state) {}
   virtual Order order() const { return Order::kNormal; }
 
   uint64_t events() const { return events_; }
@@ -176,10 +197,9 @@ class Callback {
 namespace callback_detail {
 inline Callback& callback(void* self) { return *static_cast<Callback*>(self); }
 
-inline const fathom_callback_v1* vtable() {
+inline const void* table() {
   static const fathom_callback_v1 table = {
-      sizeof(fathom_callback_v1),
-      [](void* self) { return callback(self).events(); },
+      sizeof(fathom_callback_v1), [](void* self) { return callback(self).events(); },
       [](void* self, uint32_t event, const fathom_trainer* trainer) {
         return guard([&] {
           Trainer view(trainer);
@@ -187,30 +207,10 @@ inline const fathom_callback_v1* vtable() {
         });
       },
       [](void* self, const fathom_text_sink* key) { write(key, callback(self).state_key()); },
-      [](void* self, const fathom_text_sink* json) {
-        return guard([&] { write_state(json, callback(self).save_state()); });
-      },
-      [](void* self, fathom_str json) {
-        return guard([&] { callback(self).load_state(parse_json(json, "a callback's state")); });
-      },
       [](void* self) { return static_cast<int32_t>(callback(self).order()); }};
   return &table;
 }
 }  // namespace callback_detail
-
-template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<Callback, T>>> {
-  static constexpr fathom_kind kind = FATHOM_KIND_CALLBACK;
-  static const void* vtable() { return callback_detail::vtable(); }
-  static void describe(Json&) {}
-  static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, Callback>(args, self,
-                                         [](auto options, const Json&, const std::string&, const Json& context) {
-                                           return static_cast<Callback*>(construct_raw<T>(options, context));
-                                         });
-  }
-  static void destroy(void* self) { delete static_cast<Callback*>(self); }
-};
 
 // A callback on the host's side.
 class CallbackHandle {
@@ -221,20 +221,20 @@ class CallbackHandle {
   void on_event(uint32_t event, const fathom_trainer& trainer) const {
     check(handle_.vtable().on_event(handle_.self(), event, &trainer));
   }
+  // Empty for one that keeps no state.
   std::string state_key() const {
+    if (handle_.vtable().state_key == nullptr || !has_state(handle_.object())) return {};
     std::string key;
     const fathom_text_sink sink = text_sink(key);
     handle_.vtable().state_key(handle_.self(), &sink);
     return key;
   }
-  Json save_state() const {
-    return read_state([&](const fathom_text_sink* sink) { return handle_.vtable().save_state(handle_.self(), sink); });
+  Json save_state() const { return fathom::save_state(handle_.object()); }
+  void load_state(const Json& state) const { fathom::load_state(handle_.object(), state); }
+  Order order() const {
+    return handle_.vtable().order == nullptr ? Order::kNormal
+                                             : static_cast<Order>(handle_.vtable().order(handle_.self()));
   }
-  void load_state(const Json& state) const {
-    const std::string text = state.dump();
-    check(handle_.vtable().load_state(handle_.self(), to_abi(text)));
-  }
-  Order order() const { return static_cast<Order>(handle_.vtable().order(handle_.self())); }
 
  private:
   Handle<fathom_callback_v1> handle_;

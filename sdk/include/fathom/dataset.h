@@ -16,9 +16,17 @@
 
 namespace fathom {
 
+namespace dataset_detail {
+const void* table();
+}
+
 class Dataset {
  public:
+  using Storage = Shared<Dataset>;
+  using ComponentKind = SimpleKind<Dataset, FATHOM_KIND_DATASET, &dataset_detail::table, Storage>;
+
   virtual ~Dataset() = default;
+  // -1: not known, of an iterable one (iterable.h).
   virtual int64_t size() const = 0;
   // Seconds or tokens of an item without loading it; negative = unknown. For bucketing and reports.
   virtual double length_hint(int64_t index) const { return -1; }
@@ -28,6 +36,14 @@ class Dataset {
   virtual void* get_sample(int64_t index, uint64_t seed) const = 0;
   virtual void free_sample(void* sample) const = 0;
   virtual Values collate_samples(void* const* samples, size_t count) const = 0;
+
+  const PortTable& port_table() const {
+    if (!ports_) ports_ = std::make_unique<PortTable>(outputs());
+    return *ports_;
+  }
+
+ private:
+  mutable std::unique_ptr<PortTable> ports_;
 };
 
 template <typename Sample>
@@ -48,66 +64,63 @@ class DatasetOf : public Dataset {
 
 namespace dataset_detail {
 
-struct DatasetBox {
-  std::shared_ptr<Dataset> dataset;
-  PortTable ports;
-};
-inline DatasetBox& box(void* self) { return *static_cast<DatasetBox*>(self); }
+inline Dataset& dataset(void* self) { return Dataset::Storage::get(self); }
 
-inline const fathom_dataset_v1* vtable() {
+inline const void* table() {
   static const fathom_dataset_v1 table = {
       sizeof(fathom_dataset_v1),
-      [](void* self, int64_t* size) { return guard([&] { *size = box(self).dataset->size(); }); },
+      [](void* self, int64_t* size) { return guard([&] { *size = dataset(self).size(); }); },
       [](void* self, int64_t index, uint64_t seed, void** sample) {
-        return guard([&] { *sample = box(self).dataset->get_sample(index, seed); });
+        return guard([&] { *sample = dataset(self).get_sample(index, seed); });
       },
-      [](void* self, void* sample) { box(self).dataset->free_sample(sample); },
+      [](void* self, void* sample) { dataset(self).free_sample(sample); },
       [](void* self, void* const* samples, size_t count, const fathom_sink* batch) {
-        return guard([&] { emit(batch, box(self).dataset->collate_samples(samples, count)); });
+        return guard([&] { emit(batch, dataset(self).collate_samples(samples, count)); });
       },
       [](void* self, int64_t index, double* length) {
-        return guard([&] { *length = box(self).dataset->length_hint(index); });
+        return guard([&] { *length = dataset(self).length_hint(index); });
       },
-      [](void* self, const fathom_port** ports, size_t* count) {
-        return guard([&] {
-          if (box(self).ports.size() == 0) box(self).ports = PortTable(box(self).dataset->outputs());
-          *ports = box(self).ports.data();
-          *count = box(self).ports.size();
-        });
-      }};
+      [](void* self, fathom_ports* ports) { return guard([&] { *ports = dataset(self).port_table().abi(); }); }};
   return &table;
 }
-inline void destroy(void* self) { delete static_cast<DatasetBox*>(self); }
-
-// The descriptor of datasets a model makes itself, without a name in any config.
-inline const fathom_component* anonymous() {
-  static const fathom_component component = {sizeof(fathom_component),
-                                             FATHOM_KIND_DATASET,
-                                             to_abi("dataset"),
-                                             nullptr,
-                                             0,
-                                             to_abi(""),
-                                             to_abi("{}"),
-                                             nullptr,
-                                             &destroy,
-                                             vtable()};
+// The descriptor of datasets of class T that a model makes itself, without a name in any config.
+template <typename T>
+const fathom_component* anonymous() {
+  static const fathom_component component = [] {
+    using Kind = Dataset::ComponentKind;
+    fathom_component c{};
+    c.struct_size = sizeof(c);
+    c.kind = Kind::kind;
+    c.name = to_abi("dataset");
+    c.schema = to_abi("{}");
+    c.destroy = &Kind::destroy;
+    c.vtable = Kind::vtable();
+    c.query = &Kind::template query<T>;
+    return c;
+  }();
   return &component;
 }
 
 }  // namespace dataset_detail
 
-template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<Dataset, T>>> {
-  static constexpr fathom_kind kind = FATHOM_KIND_DATASET;
-  static const void* vtable() { return dataset_detail::vtable(); }
-  static void describe(Json&) {}
-  static void destroy(void* self) { dataset_detail::destroy(self); }
-  static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, dataset_detail::DatasetBox>(
-        args, self, [](auto options, const Json&, const std::string&, const Json& context) {
-          return new dataset_detail::DatasetBox{construct_shared<T>(options, context), {}};
-        });
+// A dataset that a model made itself (Model::make_dataset): what crosses knows the capabilities of its class.
+class MadeDataset {
+ public:
+  MadeDataset() = default;        // none
+  MadeDataset(std::nullptr_t) {}  // NOLINT
+  template <std::derived_from<Dataset> T>
+  MadeDataset(std::shared_ptr<T> dataset)  // NOLINT: conversion is the point
+      : component_(dataset == nullptr ? nullptr : dataset_detail::anonymous<T>()), dataset_(std::move(dataset)) {}
+  const std::shared_ptr<Dataset>& get() const { return dataset_; }
+  // The object for the boundary, which owns a share of the dataset; empty for none.
+  fathom_object object() const {
+    if (dataset_ == nullptr) return {nullptr, nullptr};
+    return {component_, new std::shared_ptr<Dataset>(dataset_)};
   }
+
+ private:
+  const fathom_component* component_ = nullptr;
+  std::shared_ptr<Dataset> dataset_;
 };
 
 // A dataset on the caller's side. Thread-safe.
@@ -136,19 +149,15 @@ class DatasetHandle {
 
   DatasetHandle() = default;
   explicit DatasetHandle(fathom_object object) : handle_(object) {}
-  // Wraps a dataset of the same binary, for models that make their own.
-  static fathom_object wrap(std::shared_ptr<Dataset> dataset) {
-    return {dataset_detail::anonymous(), new dataset_detail::DatasetBox{std::move(dataset), {}}};
-  }
 
   explicit operator bool() const { return static_cast<bool>(handle_); }
   std::string name() const { return handle_.name(); }
   // What its batches hold; empty when it does not say.
   std::vector<fathom_port> ports() const {
-    const fathom_port* ports = nullptr;
-    size_t count = 0;
-    check(handle_.vtable().ports(handle_.self(), &ports, &count));
-    return {ports, ports + count};
+    if (handle_.vtable().ports == nullptr) return {};
+    fathom_ports ports{};
+    check(handle_.vtable().ports(handle_.self(), &ports));
+    return port_list(ports);
   }
   int64_t size() const {
     int64_t size = 0;
@@ -168,11 +177,19 @@ class DatasetHandle {
     check(handle_.vtable().collate(handle_.self(), pointers.data(), pointers.size(), &sink));
     return batch;
   }
+  // Takes over a sample that an iterable gave.
+  Sample own(void* sample) const { return Sample(this, sample); }
   double length_hint(int64_t index) const {
     double length = -1;
+    if (handle_.vtable().length_hint == nullptr) return length;
     check(handle_.vtable().length_hint(handle_.self(), index, &length));
     return length;
   }
+  template <typename Table>
+  Extension<Table> query(std::string_view id) const {
+    return handle_.template query<Table>(id);
+  }
+  const fathom_object& object() const { return handle_.object(); }
   fathom_object release() { return handle_.release(); }
 
  private:

@@ -6,6 +6,10 @@
 //     CsvLogger(const Options& options, const fathom::Json& context);   // context: save_dir, name, version
 //     void log_metrics(std::span<const fathom::Metric> metrics, int64_t step) override;
 //   };
+//
+// A logger that is also fathom::Stateful says what it has written so far (rows, bytes), which goes into checkpoints. A
+// resumed run calls load_state first, and what the killed run wrote after that checkpoint must then be dropped, so that
+// the files equal an uninterrupted run's.
 #pragma once
 
 #include <span>
@@ -20,32 +24,34 @@ struct Metric {
   double value;
 };
 
+namespace logger_detail {
+const void* table();
+}
+
 class Logger {
  public:
+  using ComponentKind = SimpleKind<Logger, FATHOM_KIND_LOGGER, &logger_detail::table>;
   virtual ~Logger() = default;
   virtual void log_metrics(std::span<const Metric> metrics, int64_t step) = 0;
   virtual void log_hyperparams(const Json& hyperparams) {}
   virtual void log_text(std::string_view name, std::string_view text, int64_t step) {}
-  // Everything logged so far reaches the disk.
+  // Everything logged so far reaches the disk. Comes before save_state() of a Stateful logger.
   virtual void save() {}
   // "success", "failed" or "interrupted". The last call.
   virtual void finalize(std::string_view status) {}
-  // What has been written so far (rows, bytes): goes into checkpoints. A resumed run calls load_state first, and what
-  // the killed run wrote after that checkpoint must then be dropped, so that the files equal an uninterrupted run's.
-  virtual Json save_state() { return nullptr; }
-  virtual void load_state(const Json& state) {}
 };
 
 namespace logger_detail {
 inline Logger& logger(void* self) { return *static_cast<Logger*>(self); }
 
-inline const fathom_logger_v1* vtable() {
+inline const void* table() {
   static const fathom_logger_v1 table = {
       sizeof(fathom_logger_v1),
-      [](void* self, const fathom_metric_value* metrics, size_t count, int64_t step) {
+      [](void* self, const fathom_metric_values* metrics, int64_t step) {
         return guard([&] {
-          std::vector<Metric> list(count);
-          for (size_t i = 0; i < count; ++i) list[i] = {to_view(metrics[i].name), metrics[i].value};
+          const ArrayView<fathom_metric_values> given(*metrics);
+          std::vector<Metric> list(given.size());
+          for (size_t i = 0; i < list.size(); ++i) list[i] = {to_view(given[i].name), given[i].value};
           logger(self).log_metrics(list, step);
         });
       },
@@ -56,30 +62,10 @@ inline const fathom_logger_v1* vtable() {
         return guard([&] { logger(self).log_text(to_view(name), to_view(text), step); });
       },
       [](void* self) { return guard([&] { logger(self).save(); }); },
-      [](void* self, fathom_str status) { return guard([&] { logger(self).finalize(to_view(status)); }); },
-      [](void* self, const fathom_text_sink* json) {
-        return guard([&] { write_state(json, logger(self).save_state()); });
-      },
-      [](void* self, fathom_str json) {
-        return guard([&] { logger(self).load_state(parse_json(json, "a logger's state")); });
-      }};
+      [](void* self, fathom_str status) { return guard([&] { logger(self).finalize(to_view(status)); }); }};
   return &table;
 }
 }  // namespace logger_detail
-
-template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<Logger, T>>> {
-  static constexpr fathom_kind kind = FATHOM_KIND_LOGGER;
-  static const void* vtable() { return logger_detail::vtable(); }
-  static void describe(Json&) {}
-  static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, Logger>(args, self,
-                                       [](auto options, const Json&, const std::string&, const Json& context) {
-                                         return static_cast<Logger*>(construct_raw<T>(options, context));
-                                       });
-  }
-  static void destroy(void* self) { delete static_cast<Logger*>(self); }
-};
 
 // A logger on the host's side.
 class LoggerHandle {
@@ -87,7 +73,8 @@ class LoggerHandle {
   explicit LoggerHandle(fathom_object object) : handle_(object) {}
   std::string name() const { return handle_.name(); }
   void log_metrics(std::span<const fathom_metric_value> metrics, int64_t step) const {
-    check(handle_.vtable().log_metrics(handle_.self(), metrics.data(), metrics.size(), step));
+    const auto array = array_of<fathom_metric_values>(metrics.data(), metrics.size());
+    check(handle_.vtable().log_metrics(handle_.self(), &array, step));
   }
   void log_hyperparams(const Json& json) const {
     const std::string text = json.dump();
@@ -98,13 +85,8 @@ class LoggerHandle {
   }
   void save() const { check(handle_.vtable().save(handle_.self())); }
   void finalize(std::string_view status) const { check(handle_.vtable().finalize(handle_.self(), to_abi(status))); }
-  Json save_state() const {
-    return read_state([&](const fathom_text_sink* sink) { return handle_.vtable().save_state(handle_.self(), sink); });
-  }
-  void load_state(const Json& state) const {
-    const std::string text = state.dump();
-    check(handle_.vtable().load_state(handle_.self(), to_abi(text)));
-  }
+  Json save_state() const { return fathom::save_state(handle_.object()); }
+  void load_state(const Json& state) const { fathom::load_state(handle_.object(), state); }
 
  private:
   Handle<fathom_logger_v1> handle_;

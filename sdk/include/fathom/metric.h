@@ -8,14 +8,20 @@
 
 namespace fathom {
 
+namespace metric_detail {
+const void* table();
+}
+
 class EpochMetric {
  public:
+  using ComponentKind = SimpleKind<EpochMetric, FATHOM_KIND_METRIC, &metric_detail::table>;
   virtual ~EpochMetric() = default;
   virtual void update(const Values& values) = 0;
   // Named results over everything since the last reset. Must not change the sums.
   virtual std::vector<std::pair<std::string, double>> compute() const = 0;
   virtual void reset() = 0;
-  // The sums, as numbers that are added over ranks and kept in checkpoints.
+  // The sums, as numbers that are added over processes and kept in checkpoints. Everything compute() needs, and nothing
+  // else: a metric without sums is refused where several processes run.
   virtual std::map<std::string, double> sums() const = 0;
   virtual void set_sums(const std::map<std::string, double>& sums) = 0;
 };
@@ -24,7 +30,7 @@ namespace metric_detail {
 
 inline EpochMetric& metric(void* self) { return *static_cast<EpochMetric*>(self); }
 
-inline const fathom_metric_v1* vtable() {
+inline const void* table() {
   static const fathom_metric_v1 table = {
       sizeof(fathom_metric_v1),
       [](void* self, const fathom_named_value* values, size_t count) {
@@ -52,50 +58,51 @@ inline const fathom_metric_v1* vtable() {
 
 }  // namespace metric_detail
 
-template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<EpochMetric, T>>> {
-  static constexpr fathom_kind kind = FATHOM_KIND_METRIC;
-  static const void* vtable() { return metric_detail::vtable(); }
-  static void describe(Json&) {}
-  static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, EpochMetric>(args, self,
-                                            [](auto options, const Json&, const std::string&, const Json& context) {
-                                              return static_cast<EpochMetric*>(construct_raw<T>(options, context));
-                                            });
-  }
-  static void destroy(void* self) { delete static_cast<EpochMetric*>(self); }
-};
-
 // A metric on the caller's side.
 class MetricHandle {
  public:
-  explicit MetricHandle(fathom_object object) : handle_(object) {}
+  MetricHandle() = default;
+  explicit MetricHandle(fathom_object object) : handle_(std::make_shared<Handle<fathom_metric_v1>>(object)) {}
+  // An object somebody else owns and keeps for as long as this is used.
+  static MetricHandle borrow(fathom_object object) {
+    MetricHandle out;
+    out.handle_ = borrowed_handle<fathom_metric_v1>(object);
+    return out;
+  }
+  explicit operator bool() const { return handle_ != nullptr; }
+  std::string name() const { return handle_->name(); }
+  fathom_object borrowed() const { return handle_->object(); }
+
   void update(const Values& values) const {
     const AbiValues abi(values);
-    check(handle_.vtable().update(handle_.self(), abi.data(), abi.size()));
+    check(table().update(handle_->self(), abi.data(), abi.size()));
   }
   std::map<std::string, double> compute() const {
     Values results;
     const fathom_sink sink = values_sink(results);
-    check(handle_.vtable().compute(handle_.self(), &sink));
+    check(table().compute(handle_->self(), &sink));
     std::map<std::string, double> out;
     for (const auto& [name, value] : results) out[name] = value.real();
     return out;
   }
-  void reset() const { check(handle_.vtable().reset(handle_.self())); }
-  Json save_state() const {
-    std::string text;
-    const fathom_text_sink sink = text_sink(text);
-    check(handle_.vtable().save_state(handle_.self(), &sink));
-    return Json::parse(text);
+  void reset() const { check(table().reset(handle_->self())); }
+  std::map<std::string, double> sums() const {
+    const Json sums = read_json([&](const fathom_text_sink* sink) { return table().sums(handle_->self(), sink); });
+    return options_detail::read<std::map<std::string, double>>(sums, "sums");
   }
-  void load_state(const Json& state) const {
-    const std::string text = state.dump();
-    check(handle_.vtable().load_state(handle_.self(), to_abi(text)));
+  void set_sums(const std::map<std::string, double>& sums) const {
+    const std::string text = options_detail::dump(sums).dump();
+    check(table().set_sums(handle_->self(), to_abi(text)));
   }
 
  private:
-  Handle<fathom_metric_v1> handle_;
+  const fathom_metric_v1& table() const { return handle_->vtable(); }
+  std::shared_ptr<Handle<fathom_metric_v1>> handle_;
 };
+
+// A metric made by name, of any plugin.
+inline MetricHandle make_metric(const Json& config, const std::string& config_path) {
+  return MetricHandle(create_object(1u << FATHOM_KIND_METRIC, config, config_path));
+}
 
 }  // namespace fathom

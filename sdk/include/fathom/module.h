@@ -17,14 +17,23 @@
 
 #include "fathom/abi/freezing.h"
 #include "fathom/abi/module.h"
+#include "fathom/abi/properties.h"
 #include "fathom/neural_type.h"
 #include "fathom/plugin.h"
 #include "fathom/values.h"
 
 namespace fathom {
 
+namespace module_detail {
+const void* table();
+std::string owner_text(const fathom_create_args& args);
+}  // namespace module_detail
+
 class NeuralModule : public torch::nn::Module {
  public:
+  using Storage = Shared<NeuralModule, torch::nn::Module>;
+  using ComponentKind = SimpleKind<NeuralModule, FATHOM_KIND_MODULE, &module_detail::table, Storage>;
+
   // Ports may depend on the options, not on anything that changes later: they are read once, at the first call.
   virtual Ports inputs() const { return {}; }
   virtual Ports outputs() const { return {}; }
@@ -73,13 +82,15 @@ class NeuralModule : public torch::nn::Module {
     const auto& ports = port_tables();
     const uint32_t flags = ignore_collections() ? FATHOM_CHECK_IGNORE_COLLECTIONS : 0;
     if (ports.inputs.size() > 0) {
-      check(host().check_ports(flags, to_abi(owner_name_), ports.inputs.data(), ports.inputs.size(), values, count));
+      const fathom_ports declared = ports.inputs.abi();
+      check(host_function(&fathom_host::check_ports)(flags, to_abi(owner_name_), &declared, values, count));
     }
     Values out = forward(in);
     if (ports.outputs.size() > 0) {
       const AbiValues abi(out);
-      check(host().check_ports(flags | FATHOM_CHECK_OUTPUTS, to_abi(owner_name_), ports.outputs.data(),
-                               ports.outputs.size(), abi.data(), abi.size()));
+      const fathom_ports declared = ports.outputs.abi();
+      check(host_function(&fathom_host::check_ports)(flags | FATHOM_CHECK_OUTPUTS, to_abi(owner_name_), &declared,
+                                                     abi.data(), abi.size()));
       for (auto& [name, value] : out) {
         if (const fathom_port* port = ports.outputs.find(name)) {
           value.set_type(port->type);
@@ -102,11 +113,21 @@ class NeuralModule : public torch::nn::Module {
   void set_owner_name(std::string name) { owner_name_ = std::move(name); }
   const std::string& owner_name() const { return owner_name_; }
 
+  static void created(NeuralModule& module, const auto&, const fathom_create_args& args) {
+    module.set_owner_name(module_detail::owner_text(args));
+  }
+  // Ports and names of the state (`static constexpr const char* kState`), where the class declares them: for
+  // `plugins info` and the reference pages.
+  template <typename T>
+  static void describe(Json& schema) {
+    if constexpr (requires { T::describe_ports(schema); }) T::describe_ports(schema);
+    if constexpr (requires { T::kState; }) schema["state"] = std::string(T::kState);
+  }
+
  private:
   static const fathom_freezing_v1& freezing() {
-    static const auto* found =
-        static_cast<const fathom_freezing_v1*>(host().get_extension(to_abi(FATHOM_FREEZING_EXTENSION)));
-    if (found == nullptr) throw Error(Code::kUnavailable, "modules are frozen by the engine, which is not loaded");
+    static const auto found = host_extension<fathom_freezing_v1>(FATHOM_FREEZING_EXTENSION);
+    if (!found) throw Error(Code::kUnavailable, "modules are frozen by the engine, which is not loaded");
     return *found;
   }
 
@@ -115,36 +136,53 @@ class NeuralModule : public torch::nn::Module {
 };
 
 // A loss is a module whose outputs hold one LossType.
-class Loss : public NeuralModule {};
+class Loss : public NeuralModule {
+ public:
+  using ComponentKind = SimpleKind<NeuralModule, FATHOM_KIND_LOSS, &module_detail::table, Storage>;
+};
+
+// Facts that others need to fit to a module ("fathom.properties/1"): {"feat_out": 256, "subsampling_factor": 4}.
+class HasProperties {
+ public:
+  virtual ~HasProperties() = default;
+  virtual Json properties() const = 0;
+};
+
+template <>
+struct Capability<HasProperties> {
+  static constexpr std::string_view id = FATHOM_PROPERTIES_EXTENSION;
+  template <typename Get>
+  static const void* table() {
+    static const fathom_properties_v1 table = {sizeof(fathom_properties_v1),
+                                               [](void* self, const fathom_text_sink* json) {
+                                                 return guard([&] { write(json, Get::get(self).properties().dump()); });
+                                               }};
+    return &table;
+  }
+};
 
 // --- the author's class behind the C table --------------------------------------------------------------------------
 
 namespace module_detail {
 
-// What `self` is for modules and models.
-struct ModuleBox {
-  std::shared_ptr<NeuralModule> typed;
-  std::shared_ptr<torch::nn::Module> plain;  // the same object; its address is what torch_module() returns
-};
-inline ModuleBox& box(void* self) { return *static_cast<ModuleBox*>(self); }
+// `self` is a std::shared_ptr<torch::nn::Module>*, which is also what torch_module() gives.
+inline NeuralModule& module(void* self) { return NeuralModule::Storage::get(self); }
 
-inline fathom_status ports(void* self, const fathom_port** in, size_t* n_in, const fathom_port** out, size_t* n_out) {
+inline fathom_status ports(void* self, fathom_ports* in, fathom_ports* out) {
   return guard([&] {
-    const auto& tables = box(self).typed->port_tables();
-    *in = tables.inputs.data();
-    *n_in = tables.inputs.size();
-    *out = tables.outputs.data();
-    *n_out = tables.outputs.size();
+    const auto& tables = module(self).port_tables();
+    *in = tables.inputs.abi();
+    *out = tables.outputs.abi();
   });
 }
 inline fathom_status forward(void* self, const fathom_named_value* values, size_t count, const fathom_sink* out) {
-  return guard([&] { emit(out, box(self).typed->call_abi(values, count, Values::from_abi(values, count))); });
+  return guard([&] { emit(out, module(self).call_abi(values, count, Values::from_abi(values, count))); });
 }
-inline void* torch_module(void* self) { return &box(self).plain; }
+inline void* torch_module(void* self) { return self; }
 inline fathom_status input_example(void* self, const fathom_sink* out) {
-  return guard([&] { emit(out, box(self).typed->input_example()); });
+  return guard([&] { emit(out, module(self).input_example()); });
 }
-inline const fathom_module_v1* vtable() {
+inline const void* table() {
   static const fathom_module_v1 table = {sizeof(fathom_module_v1), &ports, &forward, &torch_module, &input_example};
   return &table;
 }
@@ -157,44 +195,7 @@ inline std::string owner_text(const fathom_create_args& args) {
   return path.empty() ? component : path + " (" + component + ")";
 }
 
-template <typename T>
-fathom_status create(const fathom_create_args* args, void** self) {
-  return create_component<T, ModuleBox>(args, self,
-                                        [args](auto options, const Json&, const std::string&, const Json& context) {
-                                          auto module = construct_shared<T>(options, context);
-                                          module->set_owner_name(owner_text(*args));
-                                          return new ModuleBox{module, module};
-                                        });
-}
-inline void destroy(void* self) { delete static_cast<ModuleBox*>(self); }
-
 }  // namespace module_detail
-
-template <typename T>
-struct ModuleKind {
-  static const void* vtable() { return module_detail::vtable(); }
-  static fathom_status create(const fathom_create_args* args, void** self) {
-    return module_detail::create<T>(args, self);
-  }
-  static void destroy(void* self) { module_detail::destroy(self); }
-  // Ports and names of the state (`static constexpr const char* kState`), where the class declares them: for
-  // `plugins info` and the reference pages.
-  static void describe(Json& schema) {
-    if constexpr (requires { T::describe_ports(schema); }) T::describe_ports(schema);
-    if constexpr (requires { T::kState; }) schema["state"] = std::string(T::kState);
-  }
-};
-
-class Model;
-template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<NeuralModule, T> && !std::is_base_of_v<Loss, T> &&
-                                  !std::is_base_of_v<Model, T>>> : ModuleKind<T> {
-  static constexpr fathom_kind kind = FATHOM_KIND_MODULE;
-};
-template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<Loss, T>>> : ModuleKind<T> {
-  static constexpr fathom_kind kind = FATHOM_KIND_LOSS;
-};
 
 // --- the caller's side
 // ------------------------------------------------------------------------------------------------
@@ -212,13 +213,10 @@ class ModuleHandle {
   // An object somebody else owns and keeps for as long as this is used.
   static ModuleHandle borrow(fathom_object object) {
     ModuleHandle out;
-    out.handle_.reset(new Handle<fathom_module_v1>(object), [](Handle<fathom_module_v1>* handle) {
-      handle->release();
-      delete handle;
-    });
+    out.handle_ = borrowed_handle<fathom_module_v1>(object);
     return out;
   }
-  fathom_object borrowed() const { return {&handle_->component(), handle_->self()}; }
+  fathom_object borrowed() const { return handle_->object(); }
 
   explicit operator bool() const { return handle_ != nullptr; }
   std::string name() const { return handle_->name(); }
@@ -234,25 +232,33 @@ class ModuleHandle {
   // The typed call.
   Values operator()(const Values& in) const {
     const AbiValues abi(in);
-    Values out;
-    const fathom_sink sink = values_sink(out);
-    check(handle_->vtable().forward(handle_->self(), abi.data(), abi.size(), &sink));
-    return out;
+    return collect_values([&](const fathom_sink* out) {
+      return handle_->vtable().forward(handle_->self(), abi.data(), abi.size(), out);
+    });
   }
-  struct PortView {
-    const fathom_port *inputs, *outputs;
-    size_t input_count, output_count;
+  struct PortLists {
+    std::vector<fathom_port> inputs, outputs;  // names are borrowed from the module
   };
-  PortView ports() const {
-    PortView view{};
-    check(handle_->vtable().ports(handle_->self(), &view.inputs, &view.input_count, &view.outputs, &view.output_count));
-    return view;
+  PortLists ports() const { return read_ports(handle_->vtable(), handle_->self()); }
+  static PortLists read_ports(const fathom_module_v1& table, void* self) {
+    fathom_ports inputs{}, outputs{};
+    check(table.ports(self, &inputs, &outputs));
+    return {port_list(inputs), port_list(outputs)};
   }
   Values input_example() const {
-    Values out;
-    const fathom_sink sink = values_sink(out);
-    if (handle_->vtable().input_example != nullptr) check(handle_->vtable().input_example(handle_->self(), &sink));
-    return out;
+    if (handle_->vtable().input_example == nullptr) return {};
+    return collect_values(
+        [&](const fathom_sink* out) { return handle_->vtable().input_example(handle_->self(), out); });
+  }
+  template <typename Table>
+  Extension<Table> query(std::string_view id) const {
+    return handle_->template query<Table>(id);
+  }
+  // Null where it gives none.
+  Json properties() const {
+    const auto found = query<fathom_properties_v1>(FATHOM_PROPERTIES_EXTENSION);
+    if (!found) return nullptr;
+    return read_json([&](const fathom_text_sink* json) { return found->properties(found.self(), json); });
   }
 
  private:

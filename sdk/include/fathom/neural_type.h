@@ -81,7 +81,7 @@ class NeuralType {
   const std::string& json() const { return json_; }
   fathom_type_id id() const {
     fathom_type_id id = 0;
-    check(host().intern_type(to_abi(json_), &id));
+    check(host_function(&fathom_host::intern_type)(to_abi(json_), &id));
     return id;
   }
 
@@ -120,7 +120,8 @@ class PortTable {
     for (const auto& port : ports) names_.push_back(port.name);
     for (size_t i = 0; i < ports.size(); ++i) {
       uint32_t source = 0;
-      if (!producer.empty()) check(host().intern_source(to_abi(producer), to_abi(names_[i]), &source));
+      if (!producer.empty())
+        check(host_function(&fathom_host::intern_source)(to_abi(producer), to_abi(names_[i]), &source));
       table_.push_back(
           {to_abi(names_[i]), ports[i].type.id(), ports[i].optional ? 1u : 0u, ports[i].list_depth, source});
     }
@@ -129,7 +130,8 @@ class PortTable {
   PortTable& operator=(const PortTable&) = delete;
   PortTable(PortTable&&) = default;
   PortTable& operator=(PortTable&&) = default;
-  const fathom_port* data() const { return table_.data(); }
+  // Valid as long as this table, also when it moves.
+  fathom_ports abi() const { return array_of<fathom_ports>(table_.data(), table_.size()); }
   size_t size() const { return table_.size(); }
   const fathom_port* find(std::string_view name) const {
     for (const auto& port : table_) {
@@ -142,5 +144,13 @@ class PortTable {
   std::vector<std::string> names_;  // short strings live inside: filled before any view is taken, never changed after
   std::vector<fathom_port> table_;
 };
+
+// What crossed, as a list.
+inline std::vector<fathom_port> port_list(const fathom_ports& ports) {
+  const ArrayView<fathom_ports> view(ports);
+  std::vector<fathom_port> out;
+  for (size_t i = 0; i < view.size(); ++i) out.push_back(view[i]);
+  return out;
+}
 
 }  // namespace fathom

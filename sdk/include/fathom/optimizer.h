@@ -52,16 +52,16 @@ struct StateSlot {
 };
 
 // What one update sees: the parameters of a group that have a gradient in this step, in parallel vectors. They are
-// dense float32 or float64 CPU tensors (others are worked on as such copies and written back), a parameter and its
-// gradient and kLikeParameter state have the same strides, so kernels may walk their memory. Gradients must not be
-// changed.
+// dense float32 or float64 tensors (others are worked on as such copies and written back) on the parameter's device; a
+// parameter and its gradient and kLikeParameter state have the same strides, so that kernels may walk their memory,
+// where check_parameter() has made sure that it is memory they can reach. Gradients must not be changed.
 struct UpdateBatch {
   std::vector<at::Tensor> parameters, gradients;
   std::vector<std::vector<at::Tensor>> state;  // [slot][i], in the order of slots()
   int64_t group_steps = 0;                     // step() calls the group has seen, this one included
 
   size_t size() const { return parameters.size(); }
-  // The count kept in a kStep or kInteger slot.
+  // The count kept in a kStep or kInteger slot. Counts stay on the CPU, whatever the device of the parameters.
   double count(size_t slot, size_t i) const {
     const at::Tensor& t = state[slot][i];
     return t.scalar_type() == at::kFloat ? *t.const_data_ptr<float>()
@@ -81,8 +81,10 @@ struct UpdateBatch {
 // Everything but the options' type and the formula. Authors derive from Optimizer<Options>.
 class OptimizerBase : public OptimizerInterface {
  public:
-  // Fails for tensors that are no leaves of floating point on the CPU, or that are already in a group.
-  void add_group(const fathom_parameter* list, size_t count, const Json& overrides) final {
+  // Fails for tensors that are not of floating point, that check_parameter() refuses, or that are already in a group.
+  void add_group(const fathom_parameters& given, const Json& overrides) final {
+    const ArrayView<fathom_parameters> list(given);
+    const size_t count = list.size();
     std::vector<std::string> names;
     std::vector<at::Tensor> parameters;
     for (size_t i = 0; i < count; ++i) {
@@ -92,8 +94,8 @@ class OptimizerBase : public OptimizerInterface {
     Group group;
     for (size_t i = 0; i < parameters.size(); ++i) {
       const at::Tensor& p = parameters[i];
-      if (!p.defined() || !at::isFloatingType(p.scalar_type()) || !p.device().is_cpu()) {
-        throw Error(Code::kFailed, "an optimizer needs floating point parameters on the CPU")
+      if (!p.defined() || !at::isFloatingType(p.scalar_type())) {
+        throw Error(Code::kFailed, "an optimizer needs floating point parameters")
             .at(names[i])
             .seen(p.defined() ? std::string(c10::toString(p.scalar_type())) + " on " + p.device().str()
                               : "an undefined tensor");
@@ -147,7 +149,7 @@ class OptimizerBase : public OptimizerInterface {
   // PyTorch's `state`, parameter by parameter; those never updated have none.
   void save_state(const fathom_state_sink& sink) const final {
     const auto emit = [&](int64_t parameter, const std::string& key, const Value& value) {
-      std::vector<std::vector<fathom_value>> arena;
+      Value::Arena arena;
       const fathom_named_value named = {to_abi(key), value.to_abi(arena)};
       check(sink.emit(sink.ctx, parameter, &named));
     };
@@ -188,7 +190,7 @@ class OptimizerBase : public OptimizerInterface {
   virtual std::vector<StateSlot> group_slots(size_t group) const = 0;
   virtual at::Tensor initial_state(size_t group, size_t slot, const at::Tensor& parameter) const = 0;
   virtual void update_group(size_t group, UpdateBatch& batch) = 0;
-  // Throws for parameters that the optimizer cannot work on.
+  // Throws for parameters that the optimizer cannot work on (a kernel that walks the memory of CPU tensors).
   virtual void check_parameter(const at::Tensor& parameter, const std::string& name) const {}
   // True where every parameter has state before its first gradient, as PyTorch's Adagrad.
   virtual bool has_state_from_start() const { return false; }
@@ -228,7 +230,7 @@ class OptimizerBase : public OptimizerInterface {
       if (gradient->layout() != at::kStrided) {
         refuse_sparse(group.names[i]);
       }
-      if (gradient->sizes() != p.sizes() || !gradient->device().is_cpu()) {
+      if (gradient->sizes() != p.sizes() || gradient->device() != p.device()) {
         throw Error(Code::kInternal, "a gradient does not fit its parameter")
             .at(group.names[i])
             .seen(c10::str(gradient->sizes(), " on ", gradient->device().str()))
@@ -319,9 +321,9 @@ class OptimizerBase : public OptimizerInterface {
     at::Tensor loaded;
     if (value.is_tensor()) {
       loaded = value.tensor();
-    } else if (std::string(value.kind_name()) == "an integer") {
+    } else if (value.is_integer()) {
       loaded = at::zeros({}, at::kLong).fill_(value.integer());
-    } else if (std::string(value.kind_name()) == "a number") {
+    } else if (value.is_real()) {
       loaded = at::zeros({}, at::kDouble).fill_(value.real());
     } else {
       fail(value.kind_name(), "a tensor or a number");
@@ -383,19 +385,26 @@ class OptimizerHandle {
 
   explicit operator bool() const { return handle_ != nullptr; }
   std::string name() const { return handle_->name(); }
+  // What it declares: {"options": […]}.
+  Json schema() const { return Json::parse(to_view(handle_->component().schema)); }
 
   // `options` overrides the options given at creation for this group.
   void add_group(const std::vector<std::pair<std::string, at::Tensor>>& parameters,
                  const Json& options = Json::object()) {
     std::vector<fathom_parameter> list;
-    for (const auto& [name, tensor] : parameters) list.push_back({to_abi(name), handle_of(tensor)});
+    for (const auto& [name, tensor] : parameters) list.push_back({to_abi(name), borrow(tensor)});
     const std::string text = options.dump();
-    check(table().add_group(handle_->self(), list.data(), list.size(), to_abi(text)));
+    const auto array = array_of<fathom_parameters>(list.data(), list.size());
+    check(table().add_group(handle_->self(), &array, to_abi(text)));
+  }
+  // The same without a vector of tensors: gradients[i] borrowed, null = none.
+  void step(const std::vector<fathom_tensor>& gradients) {
+    check(table().step(handle_->self(), gradients.data(), gradients.size()));
   }
   // gradients[i] of the i-th parameter in order of addition; undefined = none, the parameter is skipped.
   void step(const std::vector<at::Tensor>& gradients) {
     pointers_.clear();
-    for (const at::Tensor& g : gradients) pointers_.push_back(g.defined() ? handle_of(g) : nullptr);
+    for (const at::Tensor& g : gradients) pointers_.push_back(g.defined() ? borrow(g) : nullptr);
     check(table().step(handle_->self(), pointers_.data(), pointers_.size()));
   }
   size_t group_count() const {
@@ -413,16 +422,9 @@ class OptimizerHandle {
   }
   // A param_groups entry of PyTorch's state_dict, without `params`.
   Json group_options(size_t group) const {
-    std::string text;
-    const fathom_text_sink sink = text_sink(text);
-    check(table().group_options(handle_->self(), group, &sink));
-    return parse_json(to_abi(text), "a parameter group");
+    return read_json([&](const fathom_text_sink* json) { return table().group_options(handle_->self(), group, json); });
   }
   void load_group(size_t group, const Json& options) {
-    if (!FATHOM_HAS(&table(), load_group)) {
-      throw Error(Code::kUnavailable,
-                  "'" + name() + "' cannot take over saved parameter groups: its plugin is too old");
-    }
     const std::string text = options.dump();
     check(table().load_group(handle_->self(), group, to_abi(text)));
   }
@@ -440,16 +442,13 @@ class OptimizerHandle {
     return out;
   }
   void load_state(int64_t parameter, const std::string& name, const Value& value) {
-    std::vector<std::vector<fathom_value>> arena;
+    Value::Arena arena;
     const fathom_named_value named = {to_abi(name), value.to_abi(arena)};
     check(table().load_state(handle_->self(), parameter, &named));
   }
 
  private:
   const fathom_optimizer_v1& table() const { return handle_->vtable(); }
-  static fathom_tensor handle_of(const at::Tensor& tensor) {
-    return reinterpret_cast<fathom_tensor>(const_cast<at::Tensor*>(&tensor));
-  }
   std::shared_ptr<Handle<fathom_optimizer_v1>> handle_;
   std::vector<fathom_tensor> pointers_;
 };

@@ -7,12 +7,18 @@
 
 namespace fathom {
 
+namespace optimizer_detail {
+const void* table();
+}
+
 // What the boundary asks of an optimizer, in C++.
 class OptimizerInterface {
  public:
+  using ComponentKind = SimpleKind<OptimizerInterface, FATHOM_KIND_OPTIMIZER, &optimizer_detail::table>;
+
   virtual ~OptimizerInterface() = default;
 
-  virtual void add_group(const fathom_parameter* parameters, size_t count, const Json& overrides) = 0;
+  virtual void add_group(const fathom_parameters& parameters, const Json& overrides) = 0;
   // gradients[i] belongs to the i-th parameter in order of addition; null = none, the parameter is skipped.
   virtual void step(const fathom_tensor* gradients, size_t count) = 0;
   virtual size_t group_count() const = 0;
@@ -27,6 +33,22 @@ class OptimizerInterface {
   // The registered name and config key, for messages; set at creation.
   void set_config_path(std::string path) { config_path_ = std::move(path); }
   const std::string& config_path() const { return config_path_; }
+
+  static void created(auto& optimizer, const auto& options, const fathom_create_args& args) {
+    optimizer.set_config_path(to_string(args.config_path));
+    optimizer.validate(options);
+  }
+  // The state of a parameter under the default options, as PyTorch's state_dict names it.
+  template <typename T>
+  static void describe(Json& schema) {
+    if constexpr (std::is_constructible_v<T, const typename T::Options&>) {
+      const typename T::Options defaults{};
+      const auto slots = T(defaults).slots(defaults);
+      std::string names;
+      for (const auto& slot : slots) names += (names.empty() ? "" : ", ") + slot.name;
+      if (!names.empty()) schema["state"] = names;
+    }
+  }
 
  protected:
   // Keeps the options of one more group: the optimizer's own, with these above them.
@@ -129,7 +151,7 @@ class WithOptions : public Base {
       else if (key == "step" && keeps_group_step())
         this->set_group_steps(group, value.template get<int64_t>());
       else if (key != "params" && key != "initial_lr" && key != "param_names" && key != "name")
-        log(FATHOM_LOG_WARNING, this->config_path(),
+        log(LogLevel::kWarning, this->config_path(),
             "the saved optimizer option '" + key + "' is not known here and left out");
     }
     // Not validated: what an update itself has set (Adafactor's lr) may contradict what a config may say.
@@ -171,9 +193,8 @@ namespace optimizer_detail {
 
 inline OptimizerInterface& optimizer(void* self) { return *static_cast<OptimizerInterface*>(self); }
 
-inline fathom_status add_group(void* self, const fathom_parameter* parameters, size_t count, fathom_str options) {
-  return guard(
-      [&] { optimizer(self).add_group(parameters, count, parse_json(options, "a parameter group's options")); });
+inline fathom_status add_group(void* self, const fathom_parameters* parameters, fathom_str options) {
+  return guard([&] { optimizer(self).add_group(*parameters, parse_json(options, "a parameter group's options")); });
 }
 inline fathom_status step(void* self, const fathom_tensor* gradients, size_t count) {
   return guard([&] { optimizer(self).step(gradients, count); });
@@ -199,7 +220,7 @@ inline fathom_status load_state(void* self, int64_t parameter, const fathom_name
 inline fathom_status load_group(void* self, size_t group, fathom_str options) {
   return guard([&] { optimizer(self).load_group(group, parse_json(options, "a saved parameter group")); });
 }
-inline const fathom_optimizer_v1* vtable() {
+inline const void* table() {
   static const fathom_optimizer_v1 table = {sizeof(fathom_optimizer_v1),
                                             &add_group,
                                             &step,
@@ -214,31 +235,5 @@ inline const fathom_optimizer_v1* vtable() {
 }
 
 }  // namespace optimizer_detail
-
-template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<OptimizerInterface, T>>> {
-  static constexpr fathom_kind kind = FATHOM_KIND_OPTIMIZER;
-  static const void* vtable() { return optimizer_detail::vtable(); }
-  static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, OptimizerInterface>(
-        args, self, [](auto options, const Json&, const std::string& path, const Json& context) {
-          std::unique_ptr<T> made(construct_raw<T>(options, context));
-          made->set_config_path(path);
-          made->validate(options);
-          return static_cast<OptimizerInterface*>(made.release());
-        });
-  }
-  static void destroy(void* self) { delete static_cast<OptimizerInterface*>(self); }
-  // The state of a parameter under the default options, as PyTorch's state_dict names it.
-  static void describe(Json& schema) {
-    if constexpr (std::is_constructible_v<T, const typename T::Options&>) {
-      const typename T::Options defaults{};
-      const auto slots = T(defaults).slots(defaults);
-      std::string names;
-      for (const auto& slot : slots) names += (names.empty() ? "" : ", ") + slot.name;
-      if (!names.empty()) schema["state"] = names;
-    }
-  }
-};
 
 }  // namespace fathom

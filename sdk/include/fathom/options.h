@@ -11,7 +11,8 @@
 //
 // The default is the member's initialiser. Types: bool, int64_t, double, std::string, Json (anything),
 // std::optional<T> (null allowed), std::vector<T>, std::map<std::string, T>, and structs with their own describe().
-// An int is accepted where a float is declared; nothing else converts.
+// An int is accepted where a float is declared; nothing else converts. Options of a base struct are taken over with
+// `o.include<BaseOptions>()`, or one by one (`o("lr", &BaseOptions::lr, …)`).
 #pragma once
 
 #include <cmath>
@@ -46,6 +47,20 @@ struct is_map<std::map<std::string, T>> : std::true_type {};
 
 template <typename T>
 const OptionSet<T>& set_of();
+
+template <typename T>
+concept Described = std::is_class_v<T> && requires(OptionSet<T>& set) { T::describe(set); };
+
+template <typename T>
+constexpr bool is_option_type() {
+  if constexpr (is_optional<T>::value || is_vector<T>::value)
+    return is_option_type<typename T::value_type>();
+  else if constexpr (is_map<T>::value)
+    return is_option_type<typename T::mapped_type>();
+  else
+    return std::is_same_v<T, bool> || std::is_same_v<T, int64_t> || std::is_same_v<T, double> ||
+           std::is_same_v<T, std::string> || std::is_same_v<T, Json> || Described<T>;
+}
 
 template <typename T>
 std::string type_name() {
@@ -192,14 +207,35 @@ template <typename T>
 class OptionSet {
  public:
   // Declares an option whose default is the member's initialiser.
-  template <typename M>
-  OptionSet& operator()(std::string name, M T::*member, std::string doc, std::string unit = "") {
-    return add(std::move(name), member, std::move(doc), std::move(unit), false);
+  template <typename M, typename B>
+  OptionSet& operator()(std::string name, M B::*member, std::string doc, std::string unit = "") {
+    return add<M>(std::move(name), member, std::move(doc), std::move(unit), false);
   }
   // Declares an option that has no default.
-  template <typename M>
-  OptionSet& required(std::string name, M T::*member, std::string doc, std::string unit = "") {
-    return add(std::move(name), member, std::move(doc), std::move(unit), true);
+  template <typename M, typename B>
+  OptionSet& required(std::string name, M B::*member, std::string doc, std::string unit = "") {
+    return add<M>(std::move(name), member, std::move(doc), std::move(unit), true);
+  }
+  // A value that makes sense for the option declared last, so that a component with required options can be made for
+  // its description (a module's ports).
+  OptionSet& example(Json value) {
+    options_.back().example = std::move(value);
+    return *this;
+  }
+  // Takes over what a base struct of T declares.
+  template <typename B>
+  OptionSet& include() {
+    static_assert(std::is_base_of_v<B, T>, "include<B>() takes over the options of a base struct: derive from B");
+    const OptionSet<B>& base = options_detail::set_of<B>();
+    for (const auto& o : base.options_) {
+      options_.push_back({o.name, o.type, o.doc, o.unit, o.required, o.example,
+                          [o](T& out, const Json& value, const std::string& path) { o.read(out, value, path); },
+                          [o](const T& in) { return o.write(in); }, o.nested,
+                          [o](const T& in, int64_t item) { return o.get_number(in, item); },
+                          [o](T& out, int64_t item, double number) { return o.set_number(out, item, number); }});
+    }
+    extra_ = extra_ || base.extra_;
+    return *this;
   }
   // Accepts keys that are not declared (a model's section holds values that others refer to); without it they are
   // errors.
@@ -218,6 +254,7 @@ class OptionSet {
       else
         entry["default"] = option.write(defaults);
       if (!option.unit.empty()) entry["unit"] = option.unit;
+      if (!option.example.is_null()) entry["example"] = option.example;
       if (Json nested = option.nested(); !nested.is_null()) {
         entry["options"] = nested["options"];
         if (nested.value("extra", false)) entry["extra"] = true;
@@ -285,9 +322,12 @@ class OptionSet {
   }
 
  private:
+  template <typename Other>
+  friend class OptionSet;
   struct Option {
     std::string name, type, doc, unit;
     bool required;
+    Json example;
     std::function<void(T&, const Json&, const std::string&)> read;
     std::function<Json(const T&)> write;
     std::function<Json()> nested;
@@ -315,7 +355,12 @@ class OptionSet {
 
   template <typename M>
   OptionSet& add(std::string name, M T::*member, std::string doc, std::string unit, bool required) {
+    static_assert(options_detail::is_option_type<M>(),
+                  "an option is a bool, int64_t, double, std::string, fathom::Json, a std::optional, std::vector or "
+                  "std::map<std::string, …> of them, or a struct with `static void describe(OptionSet<S>&)`; an int or "
+                  "float member becomes int64_t or double");
     options_.push_back({std::move(name), options_detail::type_name<M>(), std::move(doc), std::move(unit), required,
+                        nullptr,
                         [member](T& out, const Json& value, const std::string& path) {
                           out.*member = options_detail::read<M>(value, path);
                         },

@@ -5,15 +5,17 @@
 //     r.add<Lion>("lion", "evolved sign momentum", {"lion_pytorch.Lion"});
 //   }
 //
-// Include the kinds' headers you use before or after; `add` finds a class's kind by its base class.
+// Include the kinds' headers you use before or after; `add` finds a class's kind by its base class. Besides, the body
+// may say `r.on_shutdown(function)` and `r.extension("my.extension/1", &table)`, which the host's query finds.
 // fathom_add_plugin() defines FATHOM_TORCH_USE (0 none, 1 stable, 2 cxx) and, for the latter two, the libtorch it
 // builds with.
 #pragma once
 
 #include <deque>
+#include <vector>
 
 #include "fathom/abi/plugin.h"
-#include "fathom/options.h"
+#include "fathom/kind.h"
 
 #ifndef FATHOM_TORCH_USE
 #define FATHOM_TORCH_USE 0
@@ -40,11 +42,6 @@ constexpr const char* build_cxx_tag() {
 // What a plugin's descriptor says: nothing where it shares no C++ objects.
 constexpr const char* cxx_tag() { return FATHOM_TORCH_USE == 2 ? build_cxx_tag() : ""; }
 
-// Each kind specialises this for classes derived from its base: `kind`, `vtable()`, `create(args)`, `destroy(self)`,
-// and `describe(Json& schema)` for what the kind adds to the description (a module its ports).
-template <typename T, typename = void>
-struct KindOf;
-
 // Keeps what registered descriptors point to. One per plugin, never freed.
 class Registry {
  public:
@@ -52,31 +49,58 @@ class Registry {
 
   template <typename T>
   void add(std::string name, std::string doc, std::vector<std::string> aliases = {}) {
-    using Kind = KindOf<T>;
-    Json schema = options_schema<typename OptionsOf<T>::type>();
-    Kind::describe(schema);
-    Entry& entry = keep(std::move(name), std::move(doc), std::move(aliases), schema.dump());
-    entry.component = {sizeof(fathom_component), Kind::kind,        to_abi(entry.name),   entry.alias_views.data(),
-                       entry.alias_views.size(), to_abi(entry.doc), to_abi(entry.schema), &Kind::create,
-                       &Kind::destroy,           Kind::vtable()};
-    check(registrar_->add(registrar_->ctx, &entry.component));
+    static_assert(
+        requires { typename T::ComponentKind; },
+        "add<T>: T derives publicly from no kind's base class: NeuralModule, Loss, Model, Dataset, EpochMetric, "
+        "Tokenizer, Optimizer, Scheduler, Logger, Callback, Resolver, Exporter or Accelerator; include the "
+        "kind's header");
+    using Kind = typename T::ComponentKind;
+    Entry& entry = keep(std::move(name), std::move(doc), std::move(aliases), Kind::template schema<T>().dump());
+    fathom_component& c = entry.component;
+    c.struct_size = sizeof(fathom_component);
+    c.kind = Kind::kind;
+    c.name = to_abi(entry.name);
+    c.aliases = entry.alias_views.data();
+    c.alias_count = entry.alias_views.size();
+    c.doc = to_abi(entry.doc);
+    c.schema = to_abi(entry.schema);
+    c.create = &Kind::template create<T>;
+    c.destroy = &Kind::destroy;
+    c.vtable = Kind::vtable();
+    c.query = &Kind::template query<T>;
+    check(registrar_->add(registrar_->ctx, &c));
   }
+
+  // Called once before the process ends, after the shutdowns of plugins that were loaded later. Must not throw.
+  void on_shutdown(void (*function)()) { hooks().shutdowns.push_back(function); }
+  // A table of the plugin's own by "name/revision", for those who know it. Lives until the process ends.
+  void extension(std::string id, const void* table) { hooks().extensions.emplace_back(std::move(id), table); }
 
   // An element type of neural types: "MyEmbedding", parent "EncodedRepresentation".
   void element_type(const std::string& name, const std::string& parent, const Json& params = Json::object(),
                     const std::string& doc = "") {
     const std::string text = Json{{"name", name}, {"parent", parent}, {"params", params}, {"doc", doc}}.dump();
-    check(host().register_element_type(to_abi(text)));
+    check(host_function(&fathom_host::register_element_type)(to_abi(text)));
   }
   // An axis kind: "Speaker", then {"emb", {"B Speaker D", …}}. Two plugins' kinds of one name are one kind.
-  void axis_kind(const std::string& name) { check(host().register_axis_kind(to_abi(name))); }
+  void axis_kind(const std::string& name) { check(host_function(&fathom_host::register_axis_kind)(to_abi(name))); }
+
+  // What the plugin's entry answers with.
+  struct Hooks {
+    std::vector<void (*)()> shutdowns;
+    std::vector<std::pair<std::string, const void*>> extensions;
+  };
+  static Hooks& hooks() {
+    static auto* all = new Hooks();
+    return *all;
+  }
 
  private:
   struct Entry {
     std::string name, doc, schema;
     std::vector<std::string> aliases;
     std::vector<fathom_str> alias_views;
-    fathom_component component;
+    fathom_component component{};
   };
   Entry& keep(std::string name, std::string doc, std::vector<std::string> aliases, std::string schema) {
     static auto* entries = new std::deque<Entry>();  // descriptors stay valid until the process ends
@@ -91,64 +115,35 @@ class Registry {
   const fathom_registrar* registrar_;
 };
 
-// True where an error's place is the bare name of a declared option: "betas", "betas[1]".
-template <typename Options>
-bool names_option(const std::string& where) {
-  const std::string name = where.substr(0, where.find_first_of(".["));
-  const Json schema = options_schema<Options>();
-  for (const auto& option : schema["options"]) {
-    if (option["name"] == name) return true;
-  }
-  return false;
-}
+namespace plugin_detail {
 
-// Shared by the kinds: creation from options and destruction. A constructor's errors may name an option by itself.
-template <typename T, typename Stored, typename Make>
-fathom_status create_component(const fathom_create_args* args, void** self, Make&& make) {
+inline fathom_status register_all(const fathom_host* host, const fathom_registrar* given,
+                                  void (*components)(Registry&)) {
+  use_host(host);
   return guard([&] {
-    const std::string path = to_string(args->config_path);
-    const Json config = parse_json(args->config, "a component's config");
-    auto options = parse_options<typename OptionsOf<T>::type>(config, path);
-    try {
-      *self = make(std::move(options), config, path, parse_json(args->context, "a component's context"));
-    } catch (Error& error) {
-      error.locate(path);
-      if (!path.empty() && names_option<typename OptionsOf<T>::type>(error.where())) error.locate_within(path);
-      throw;
-    }
+    const fathom_registrar registrar = filled(given);
+    Registry registry(&registrar);
+    components(registry);
   });
 }
+inline const void* query(fathom_str id) {
+  for (const auto& [known, table] : Registry::hooks().extensions) {
+    if (known == to_view(id)) return table;
+  }
+  return nullptr;
+}
+inline void shutdown() {
+  for (void (*function)() : Registry::hooks().shutdowns) function();
+}
 
-// Calls the constructor that T has: (options), (options, context) or ().
-template <typename T, typename Options>
-auto construct_args(auto&& wrap, Options&& options, const Json& context) {
-  using O = std::decay_t<Options>;
-  if constexpr (std::is_constructible_v<T, const O&, const Json&>)
-    return wrap(options, context);
-  else if constexpr (std::is_constructible_v<T, const O&>)
-    return wrap(options);
-  else
-    return wrap();
-}
-template <typename T, typename Options>
-std::shared_ptr<T> construct_shared(Options&& options, const Json& context) {
-  return construct_args<T>([](auto&&... a) { return std::make_shared<T>(a...); }, options, context);
-}
-template <typename T, typename Options>
-T* construct_raw(Options&& options, const Json& context) {
-  return construct_args<T>([](auto&&... a) { return new T(a...); }, options, context);
-}
+}  // namespace plugin_detail
 
 }  // namespace fathom
 
 #define FATHOM_PLUGIN(NAME, VERSION, LICENCE, VENDOR, URL)                                               \
   static void fathom_register_components(::fathom::Registry& r);                                         \
   static fathom_status fathom_register_all(const fathom_host* host, const fathom_registrar* registrar) { \
-    ::fathom::host_slot() = host;                                                                        \
-    return ::fathom::guard([&] {                                                                         \
-      ::fathom::Registry registry(registrar);                                                            \
-      fathom_register_components(registry);                                                              \
-    });                                                                                                  \
+    return ::fathom::plugin_detail::register_all(host, registrar, &fathom_register_components);          \
   }                                                                                                      \
   extern "C" __attribute__((visibility("default"))) const fathom_plugin_entry fathom_plugin_entry_v1 = { \
       FATHOM_PLUGIN_MAGIC,                                                                               \
@@ -164,6 +159,6 @@ T* construct_raw(Options&& options, const Json& context) {
       {FATHOM_LIBTORCH_VERSION, sizeof(FATHOM_LIBTORCH_VERSION) - 1},                                    \
       {::fathom::cxx_tag(), std::char_traits<char>::length(::fathom::cxx_tag())},                        \
       fathom_register_all,                                                                               \
-      nullptr,                                                                                           \
-      nullptr};                                                                                          \
+      ::fathom::plugin_detail::query,                                                                    \
+      ::fathom::plugin_detail::shutdown};                                                                \
   static void fathom_register_components([[maybe_unused]] ::fathom::Registry& r)

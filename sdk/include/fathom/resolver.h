@@ -15,8 +15,13 @@
 
 namespace fathom {
 
+namespace resolver_detail {
+const void* table();
+}
+
 class Resolver {
  public:
+  using ComponentKind = SimpleKind<Resolver, FATHOM_KIND_RESOLVER, &resolver_detail::table>;
   virtual ~Resolver() = default;
   virtual Json call(const Json& arguments) = 0;
 };
@@ -29,23 +34,11 @@ inline fathom_status call(void* self, fathom_str arguments, const fathom_text_si
   });
 }
 
-}  // namespace resolver_detail
+inline const void* table() {
+  static const fathom_resolver_v1 table = {sizeof(fathom_resolver_v1), &resolver_detail::call};
+  return &table;
+}
 
-template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<Resolver, T>>> {
-  static constexpr fathom_kind kind = FATHOM_KIND_RESOLVER;
-  static const void* vtable() {
-    static const fathom_resolver_v1 table = {sizeof(fathom_resolver_v1), &resolver_detail::call};
-    return &table;
-  }
-  static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, Resolver>(args, self,
-                                         [](auto options, const Json&, const std::string&, const Json& context) {
-                                           return static_cast<Resolver*>(construct_raw<T>(options, context));
-                                         });
-  }
-  static void destroy(void* self) { delete static_cast<Resolver*>(self); }
-  static void describe(Json&) {}
-};
+}  // namespace resolver_detail
 
 }  // namespace fathom

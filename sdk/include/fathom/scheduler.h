@@ -69,9 +69,14 @@ class StateFields {
   bool load_;
 };
 
-class Scheduler {
+namespace scheduler_detail {
+const void* table();
+}
+
+class Scheduler : public Stateful {
  public:
-  virtual ~Scheduler() = default;
+  using ComponentKind = SimpleKind<Scheduler, FATHOM_KIND_SCHEDULER, &scheduler_detail::table>;
+
   // The rates after `at.step` steps, one per group. Called once with step 0 before training, then after every step.
   virtual std::vector<double> rates(const ScheduleStep& at) = 0;
   // The option that is cycled beside the rate: its name and a value per group. Empty name: none.
@@ -104,10 +109,10 @@ class Scheduler {
     adopt(at);
     return second_option(at);
   }
-  Json save() {
+  Json save_state() const final {
     Json json = Json::object();
     StateFields fields(json, false);
-    state(fields);
+    const_cast<Scheduler*>(this)->state(fields);  // one function names the fields for both ways; saving changes none
     if (counts_steps()) {
       json["base_lrs"] = base_lrs_;
       json["_step_count"] = step_count();
@@ -118,7 +123,8 @@ class Scheduler {
     json["_last_lr"] = last_lr_;
     return json;
   }
-  void load(Json json) {
+  void load_state(const Json& saved) final {
+    Json json = saved;
     StateFields fields(json, true);
     state(fields);
     fields("base_lrs", base_lrs_);
@@ -126,6 +132,18 @@ class Scheduler {
     fields("_last_lr", last_lr_);
   }
   int64_t last_epoch() const { return last_epoch_; }
+
+  // The run's number of steps becomes max_steps, where T has that option and the config does not give it.
+  template <typename T>
+  static void prepare(Json& config, const Json& context) {
+    if (!options_detail::set_of<typename OptionsOf<T>::type>().has("max_steps")) return;
+    if (!context.contains("max_steps") || context["max_steps"].is_null()) return;
+    if (config.contains("max_steps") && !config["max_steps"].is_null()) return;
+    const Json& steps = context["max_steps"];
+    const bool whole = steps.is_number_float() && steps.get<double>() == std::floor(steps.get<double>());
+    config["max_steps"] = whole ? Json(static_cast<int64_t>(steps.get<double>())) : steps;
+  }
+
   virtual int64_t step_count() const { return last_epoch_ + 1; }
 
  protected:
@@ -152,7 +170,8 @@ namespace scheduler_detail {
 
 inline Scheduler& base(void* self) { return *static_cast<Scheduler*>(self); }
 
-inline ScheduleStep step_of(const fathom_schedule_step* at) {
+inline ScheduleStep step_of(const fathom_schedule_step* given) {
+  const fathom_schedule_step filled_in = filled(given), *at = &filled_in;
   ScheduleStep out;
   out.step = at->step;
   out.base_lrs.assign(at->base_lrs, at->base_lrs + at->group_count);
@@ -179,48 +198,13 @@ inline fathom_status second_option(void* self, const fathom_schedule_step* at, f
 }
 inline fathom_str interval(void* self) { return to_abi(std::string_view(base(self).interval())); }
 inline int32_t needs_monitor(void* self) { return base(self).needs_monitor() ? 1 : 0; }
-inline fathom_status save_state(void* self, const fathom_text_sink* json) {
-  return guard([&] { write(json, base(self).save().dump()); });
-}
-inline fathom_status load_state(void* self, fathom_str json) {
-  return guard([&] { base(self).load(parse_json(json, "a scheduler's state")); });
-}
-inline const fathom_scheduler_v1* vtable() {
-  static const fathom_scheduler_v1 table = {
-      sizeof(fathom_scheduler_v1), &rates, &second_option, &interval, &needs_monitor, &save_state, &load_state};
+inline const void* table() {
+  static const fathom_scheduler_v1 table = {sizeof(fathom_scheduler_v1), &rates, &second_option, &interval,
+                                            &needs_monitor};
   return &table;
 }
 
 }  // namespace scheduler_detail
-
-template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<Scheduler, T>>> {
-  static constexpr fathom_kind kind = FATHOM_KIND_SCHEDULER;
-  static const void* vtable() { return scheduler_detail::vtable(); }
-  static fathom_status create(const fathom_create_args* args, void** self) {
-    return guard([&] {
-      using Options = typename OptionsOf<T>::type;
-      const std::string path = to_string(args->config_path);
-      const Json context = parse_json(args->context, "a scheduler's context");
-      Json config = parse_json(args->config, "a scheduler's config");
-      if (options_detail::set_of<Options>().has("max_steps") && context.contains("max_steps") &&
-          !context["max_steps"].is_null() && (!config.contains("max_steps") || config["max_steps"].is_null())) {
-        const Json& steps = context["max_steps"];
-        const bool whole = steps.is_number_float() && steps.get<double>() == std::floor(steps.get<double>());
-        config["max_steps"] = whole ? Json(static_cast<int64_t>(steps.get<double>())) : steps;
-      }
-      try {
-        std::unique_ptr<T> made(construct_raw<T>(parse_options<Options>(config, path), context));
-        *self = static_cast<Scheduler*>(made.release());
-      } catch (Error& error) {
-        error.locate(path);
-        throw;
-      }
-    });
-  }
-  static void destroy(void* self) { delete static_cast<Scheduler*>(self); }
-  static void describe(Json& schema) {}
-};
 
 // --- the caller's side
 // ------------------------------------------------------------------------------------------------
@@ -243,7 +227,7 @@ class SchedulerHandle {
   }
   Scheduler::SecondOption second_option(const ScheduleStep& at) {
     Scheduler::SecondOption out;
-    if (!FATHOM_HAS(&table(), second_option)) return out;
+    if (table().second_option == nullptr) return out;
     const fathom_schedule_step step = to_abi_step(at);
     out.values.resize(at.base_lrs.size());
     fathom_str name{nullptr, 0};
@@ -252,18 +236,13 @@ class SchedulerHandle {
     if (out.name.empty()) out.values.clear();
     return out;
   }
-  std::string interval() const { return to_string(table().interval(handle_->self())); }
-  bool needs_monitor() const { return table().needs_monitor(handle_->self()) != 0; }
-  Json save_state() const {
-    std::string text;
-    const fathom_text_sink sink = text_sink(text);
-    check(table().save_state(handle_->self(), &sink));
-    return parse_json(to_abi(text), "a scheduler's state");
+  std::string interval() const {
+    return table().interval == nullptr ? "step" : to_string(table().interval(handle_->self()));
   }
-  void load_state(const Json& state) {
-    const std::string text = state.dump();
-    check(table().load_state(handle_->self(), to_abi(text)));
-  }
+  bool needs_monitor() const { return table().needs_monitor != nullptr && table().needs_monitor(handle_->self()) != 0; }
+  // Null without a state.
+  Json save_state() const { return fathom::save_state(handle_->object()); }
+  void load_state(const Json& state) { fathom::load_state(handle_->object(), state); }
 
  private:
   const fathom_scheduler_v1& table() const { return handle_->vtable(); }

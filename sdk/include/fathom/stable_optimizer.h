@@ -15,8 +15,8 @@
 //   };
 //
 // Groups, overrides, missing gradients, state and errors are the base class's work, as in optimizer.h. Parameters must
-// be contiguous float32 or float64 CPU tensors. Operations of libtorch are called through torch/csrc/stable/ops.h;
-// those with Scalar arguments cannot be. One thread per object.
+// be contiguous float32 or float64 tensors, on the CPU unless needs_cpu() says otherwise. Operations of libtorch are
+// called through torch/csrc/stable/ops.h; those with Scalar arguments cannot be. One thread per object.
 #pragma once
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
@@ -75,7 +75,9 @@ struct UpdateBatch {
 // Everything but the options' type and the formula. Authors derive from Optimizer<Options>.
 class OptimizerBase : public OptimizerInterface {
  public:
-  void add_group(const fathom_parameter* list, size_t count, const Json& overrides) final {
+  void add_group(const fathom_parameters& given, const Json& overrides) final {
+    const ArrayView<fathom_parameters> list(given);
+    const size_t count = list.size();
     Group group;
     for (size_t i = 0; i < count; ++i) {
       group.names.push_back(to_string(list[i].name));
@@ -138,6 +140,8 @@ class OptimizerBase : public OptimizerInterface {
  protected:
   virtual std::vector<StateSlot> group_slots(size_t group) const = 0;
   virtual void update_group(size_t group, UpdateBatch& batch) = 0;
+  // False for an update that works on any device: one of libtorch's operations alone, without dispatch().
+  virtual bool needs_cpu() const { return true; }
   int64_t group_steps(size_t group) const final { return groups_[group].steps; }
   void set_group_steps(size_t group, int64_t steps) final { groups_[group].steps = steps; }
 
@@ -163,8 +167,8 @@ class OptimizerBase : public OptimizerInterface {
   }
   static bool same_shape(const Tensor& a, const Tensor& b) { return shape_of(a) == shape_of(b); }
 
-  static void check_parameter(const Tensor& p, const std::string& name) {
-    const bool usable = p.defined() && p.is_cpu() && is_strided(p) && p.is_contiguous() &&
+  void check_parameter(const Tensor& p, const std::string& name) const {
+    const bool usable = p.defined() && (p.is_cpu() || !needs_cpu()) && is_strided(p) && p.is_contiguous() &&
                         (p.scalar_type() == ScalarType::Float || p.scalar_type() == ScalarType::Double);
     if (usable) return;
     throw Error(Code::kFailed, "this optimizer needs contiguous float32 or float64 parameters on the CPU")
@@ -182,7 +186,7 @@ class OptimizerBase : public OptimizerInterface {
       if (!gradient.defined()) continue;
       const Tensor& p = group.parameters[i];
       if (!is_strided(gradient)) refuse_sparse(group.names[i]);
-      if (!gradient.is_cpu() || gradient.numel() != p.numel() || !same_shape(gradient, p)) {
+      if (gradient.is_cpu() != p.is_cpu() || gradient.numel() != p.numel() || !same_shape(gradient, p)) {
         throw Error(Code::kInternal, "a gradient does not fit its parameter")
             .at(group.names[i])
             .seen(shape_of(gradient))

@@ -6,8 +6,13 @@
 
 namespace fathom {
 
+namespace tokenizer_detail {
+const void* table();
+}
+
 class Tokenizer {
  public:
+  using ComponentKind = SimpleKind<Tokenizer, FATHOM_KIND_TOKENIZER, &tokenizer_detail::table>;
   virtual ~Tokenizer() = default;
   virtual int64_t vocab_size() const = 0;
   virtual std::vector<int64_t> encode(std::string_view text) const = 0;
@@ -20,7 +25,7 @@ namespace tokenizer_detail {
 
 inline const Tokenizer& tokenizer(void* self) { return *static_cast<Tokenizer*>(self); }
 
-inline const fathom_tokenizer_v1* vtable() {
+inline const void* table() {
   static const fathom_tokenizer_v1 table = {
       sizeof(fathom_tokenizer_v1),
       [](void* self, int64_t* size) { return guard([&] { *size = tokenizer(self).vocab_size(); }); },
@@ -41,27 +46,17 @@ inline const fathom_tokenizer_v1* vtable() {
 
 }  // namespace tokenizer_detail
 
-template <typename T>
-struct KindOf<T, std::enable_if_t<std::is_base_of_v<Tokenizer, T>>> {
-  static constexpr fathom_kind kind = FATHOM_KIND_TOKENIZER;
-  static const void* vtable() { return tokenizer_detail::vtable(); }
-  static void describe(Json&) {}
-  static fathom_status create(const fathom_create_args* args, void** self) {
-    return create_component<T, Tokenizer>(args, self,
-                                          [](auto options, const Json&, const std::string&, const Json& context) {
-                                            return static_cast<Tokenizer*>(construct_raw<T>(options, context));
-                                          });
-  }
-  static void destroy(void* self) { delete static_cast<Tokenizer*>(self); }
-};
-
 // A tokenizer on the caller's side.
 class TokenizerHandle {
  public:
-  explicit TokenizerHandle(fathom_object object) : handle_(object) {}
+  TokenizerHandle() = default;
+  explicit TokenizerHandle(fathom_object object) : handle_(std::make_shared<Handle<fathom_tokenizer_v1>>(object)) {}
+  explicit operator bool() const { return handle_ != nullptr; }
+  std::string name() const { return handle_->name(); }
+  fathom_object borrowed() const { return handle_->object(); }
   int64_t vocab_size() const {
     int64_t size = 0;
-    check(handle_.vtable().vocab_size(handle_.self(), &size));
+    check(handle_->vtable().vocab_size(handle_->self(), &size));
     return size;
   }
   std::vector<int64_t> encode(std::string_view text) const {
@@ -70,24 +65,29 @@ class TokenizerHandle {
                                     auto& out = *static_cast<std::vector<int64_t>*>(ctx);
                                     out.insert(out.end(), data, data + count);
                                   }};
-    check(handle_.vtable().encode(handle_.self(), to_abi(text), &sink));
+    check(handle_->vtable().encode(handle_->self(), to_abi(text), &sink));
     return ids;
   }
   std::string decode(const std::vector<int64_t>& ids) const {
     std::string text;
     const fathom_text_sink sink = text_sink(text);
-    check(handle_.vtable().decode(handle_.self(), ids.data(), ids.size(), &sink));
+    check(handle_->vtable().decode(handle_->self(), ids.data(), ids.size(), &sink));
     return text;
   }
   std::string piece(int64_t id) const {
     std::string text;
     const fathom_text_sink sink = text_sink(text);
-    check(handle_.vtable().piece(handle_.self(), id, &sink));
+    check(handle_->vtable().piece(handle_->self(), id, &sink));
     return text;
   }
 
  private:
-  Handle<fathom_tokenizer_v1> handle_;
+  std::shared_ptr<Handle<fathom_tokenizer_v1>> handle_;
 };
+
+// A tokenizer made by name, of any plugin.
+inline TokenizerHandle make_tokenizer(const Json& config, const std::string& config_path) {
+  return TokenizerHandle(create_object(1u << FATHOM_KIND_TOKENIZER, config, config_path));
+}
 
 }  // namespace fathom

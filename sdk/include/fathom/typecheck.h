@@ -13,11 +13,11 @@ namespace fathom {
 
 namespace typecheck_detail {
 
+// Null without a host, or with one that cannot switch checks off.
 inline const fathom_typecheck_v1* table() {
   if (host_slot() == nullptr) return nullptr;
-  static const auto* found =
-      static_cast<const fathom_typecheck_v1*>(host().get_extension(to_abi(FATHOM_TYPECHECK_EXTENSION)));
-  return found;
+  static const auto found = host_extension<fathom_typecheck_v1>(FATHOM_TYPECHECK_EXTENSION);
+  return found ? &*found : nullptr;
 }
 
 class Scope {

@@ -4,8 +4,13 @@
  * vtables. Authors do not use these headers directly; the C++ layer in <fathom/...> hides them on both sides.
  *
  * Rules (binding once 1.0 is declared; until then the boundary may change with its users):
- *   - every struct that may grow starts with `uint32_t struct_size`; fields are only appended, and used only where
- *     struct_size covers them (FATHOM_HAS);
+ *   - every struct that may grow starts with `uint32_t struct_size`, and fields are only appended. Whoever receives one
+ *     copies what struct_size covers into a zeroed struct of the version it was built with, and then needs only a null
+ *     test: the host does so with a component's table when it is registered, and refuses one without its mandatory
+ *     slots; the C++ layer does so with every table of the host (fathom::filled). C code may test with FATHOM_HAS;
+ *   - arrays of structs that may grow cross with the distance between their elements (FATHOM_ARRAY);
+ *   - what not every object of a kind has is a capability, asked of the object by id: component->query(self,
+ *     "fathom.state/1") gives a table whose functions take the same self, or null. A change of meaning is a new id;
  *   - enum values are explicit and only appended; an unknown value is an error, never undefined behaviour;
  *   - strings are UTF-8 {ptr, len}, not terminated, and borrowed for the call unless said otherwise;
  *   - who creates an object destroys it, through the `destroy` it came with;
@@ -24,7 +29,7 @@ extern "C" {
 #endif
 
 #define FATHOM_ABI_MAJOR 0
-#define FATHOM_ABI_MINOR 1
+#define FATHOM_ABI_MINOR 2
 
 /* True where the struct at `t` was built with field `f` and has it filled. */
 #define FATHOM_HAS(t, f) \
@@ -34,6 +39,15 @@ typedef struct fathom_str {
   const char* ptr;
   size_t len;
 } fathom_str;
+
+/* An array of structs that may grow: element i stands at (const char*)data + i * stride, and an element holds only the
+   first `stride` bytes of what the reader knows. */
+#define FATHOM_ARRAY(name, type) \
+  typedef struct name {          \
+    const type* data;            \
+    size_t count;                \
+    size_t stride;               \
+  } name
 
 /* Status codes are the exit codes of the command line: one vocabulary from a plugin to the shell. */
 typedef int32_t fathom_status;
@@ -83,7 +97,9 @@ enum {
   FATHOM_KIND_SCHEDULER = 8,
   FATHOM_KIND_LOGGER = 9,
   FATHOM_KIND_CALLBACK = 10,
-  FATHOM_KIND_RESOLVER = 11
+  FATHOM_KIND_RESOLVER = 11,
+  FATHOM_KIND_EXPORTER = 12,
+  FATHOM_KIND_ACCELERATOR = 13
 };
 
 #ifdef __cplusplus

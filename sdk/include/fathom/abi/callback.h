@@ -99,10 +99,11 @@ typedef struct fathom_trainer {
   fathom_status (*save_nemo)(void* ctx, fathom_str path);
   /* Loads weights only, e.g. of the best checkpoint before the final .nemo. */
   fathom_status (*load_weights)(void* ctx, fathom_str path);
-  /* Optimizer hyper-parameters: group count, then any option by name. */
-  size_t (*group_count)(void* ctx);
-  fathom_status (*optimizer_option)(void* ctx, size_t group, fathom_str name, double* value);
-  fathom_str (*optimizer_name)(void* ctx); /* class name as in "lr-Novograd" */
+  /* Optimizers (none before training and in an evaluation), their groups, then any option by name. */
+  size_t (*optimizer_count)(void* ctx);
+  size_t (*group_count)(void* ctx, size_t optimizer);
+  fathom_status (*optimizer_option)(void* ctx, size_t optimizer, size_t group, fathom_str name, double* value);
+  fathom_str (*optimizer_name)(void* ctx, size_t optimizer); /* class name as in "lr-Novograd" */
   /* The loss of the training batch in hand; forces a read of the tensor. */
   fathom_status (*loss)(void* ctx, double* value);
   /* 2-norm of all gradients, before clipping; meaningful at ON_BEFORE_OPTIMIZER_STEP and until the next backward. */
@@ -123,10 +124,9 @@ typedef struct fathom_callback_v1 {
   uint32_t struct_size;
   uint64_t (*events)(void* self);
   fathom_status (*on_event)(void* self, uint32_t event, const fathom_trainer* trainer);
-  /* Key of this callback's state in a checkpoint (Lightning's state_key). */
+  /* Key of this callback's state in a checkpoint (Lightning's state_key); the state is the capability fathom.state/1.
+   */
   void (*state_key)(void* self, const fathom_text_sink* key);
-  fathom_status (*save_state)(void* self, const fathom_text_sink* json);
-  fathom_status (*load_state)(void* self, fathom_str json);
   /* FATHOM_ORDER_*: who is called after whom at one event. */
   int32_t (*order)(void* self);
 } fathom_callback_v1;

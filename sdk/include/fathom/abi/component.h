@@ -28,6 +28,9 @@ typedef struct fathom_component {
   fathom_status (*create)(const fathom_create_args* args, void** self);
   void (*destroy)(void* self);
   const void* vtable; /* fathom_module_v1, fathom_optimizer_v1, …, by kind; starts with struct_size */
+  /* A capability of an object of this component by id ("fathom.state/1"): a table that starts with struct_size, or null
+     where this object has it not. Valid as long as the object. May be null: no capabilities. */
+  const void* (*query)(void* self, fathom_str id);
 } fathom_component;
 
 /* An object and the descriptor it was made from. Freed with component->destroy(self). */

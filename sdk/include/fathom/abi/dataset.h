@@ -1,4 +1,7 @@
-/* Kind `dataset`: indexed items and how to batch them. Samples are opaque to the host: only the dataset reads them. */
+/* Kind `dataset`: indexed items and how to batch them. Samples are opaque to the host: only the dataset reads them.
+ * Capabilities: fathom.iterable/1 (items that only come one after another), fathom.batch_plan/1 (batches of its own
+ * choice), fathom.state/1.
+ */
 #ifndef FATHOM_ABI_DATASET_H_
 #define FATHOM_ABI_DATASET_H_
 
@@ -11,6 +14,7 @@ extern "C" {
 
 typedef struct fathom_dataset_v1 {
   uint32_t struct_size;
+  /* Number of items; -1 for an iterable that does not know. */
   fathom_status (*size)(void* self, int64_t* size);
   /* Loads item `index`; `seed` is the only source of randomness (it depends on the run's seed, the epoch and the index,
      never on the thread). Called from many threads at once. */
@@ -20,7 +24,7 @@ typedef struct fathom_dataset_v1 {
   fathom_status (*collate)(void* self, void* const* samples, size_t count, const fathom_sink* batch);
   /* Seconds of audio or number of tokens, for bucketing; negative = unknown. Must not load the item. */
   fathom_status (*length_hint)(void* self, int64_t index, double* length);
-  fathom_status (*ports)(void* self, const fathom_port** outputs, size_t* count);
+  fathom_status (*ports)(void* self, fathom_ports* outputs);
 } fathom_dataset_v1;
 
 #ifdef __cplusplus

@@ -1,4 +1,5 @@
 /* The host table: what a plugin may ask of the host. Thread-safe unless said otherwise; valid until the process ends.
+ * Every host has the functions up to last_error.
  */
 #ifndef FATHOM_ABI_HOST_H_
 #define FATHOM_ABI_HOST_H_
@@ -38,7 +39,7 @@ typedef struct fathom_host {
      the component in the message. Follows the process's switches (checks off, semantic checks off). Never allocates
      unless it fails. `flags`: FATHOM_CHECK_*. The rules for outputs compare no types: the caller attaches the
      declared ones. */
-  fathom_status (*check_ports)(uint32_t flags, fathom_str owner, const fathom_port* ports, size_t port_count,
+  fathom_status (*check_ports)(uint32_t flags, fathom_str owner, const fathom_ports* ports,
                                const fathom_named_value* values, size_t value_count);
 
   /* Makes a component named in `config` (`_target_`, or `name`, or `cls`), of one of the kinds in the bit set

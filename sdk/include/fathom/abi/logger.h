@@ -1,4 +1,6 @@
-/* Kind `logger`: receives metrics. Called from the training thread only.
+/* Kind `logger`: receives metrics. Called from the training thread only. With the capability fathom.state/1 it tells
+ * what it has written so far (rows, bytes), kept in checkpoints; load then comes before any other call of a resumed run
+ * and drops what a killed run wrote after the checkpoint, so that files equal an uninterrupted run's.
  *
  * Context given to create: {"save_dir": "folder of the run", "name": str, "version": str}.
  */
@@ -15,19 +17,15 @@ typedef struct fathom_metric_value {
   fathom_str name;
   double value;
 } fathom_metric_value;
+FATHOM_ARRAY(fathom_metric_values, fathom_metric_value);
 
 typedef struct fathom_logger_v1 {
   uint32_t struct_size;
-  fathom_status (*log_metrics)(void* self, const fathom_metric_value* metrics, size_t count, int64_t step);
+  fathom_status (*log_metrics)(void* self, const fathom_metric_values* metrics, int64_t step);
   fathom_status (*log_hyperparams)(void* self, fathom_str json);
   fathom_status (*log_text)(void* self, fathom_str name, fathom_str text, int64_t step);
   fathom_status (*save)(void* self);                        /* flush to disk */
   fathom_status (*finalize)(void* self, fathom_str status); /* "success", "failed", "interrupted" */
-  /* What has been written so far (rows, bytes), kept in checkpoints. load_state comes before any other call of a
-     resumed run and drops what a killed run wrote after the checkpoint, so that files equal an uninterrupted run's.
-     JSON. */
-  fathom_status (*save_state)(void* self, const fathom_text_sink* json);
-  fathom_status (*load_state)(void* self, fathom_str json);
 } fathom_logger_v1;
 
 #ifdef __cplusplus

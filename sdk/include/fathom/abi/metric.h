@@ -15,9 +15,10 @@ typedef struct fathom_metric_v1 {
   /* Emits named FATHOM_VALUE_REAL values. */
   fathom_status (*compute)(void* self, const fathom_sink* results);
   fathom_status (*reset)(void* self);
-  /* The sums to add over ranks and to keep in a checkpoint: JSON object of numbers. */
-  fathom_status (*save_state)(void* self, const fathom_text_sink* json);
-  fathom_status (*load_state)(void* self, fathom_str json);
+  /* The sums to add over ranks and to keep in a checkpoint: JSON object of numbers. An empty object from a metric that
+     has been updated means that it cannot be reduced: it is refused where several processes run. */
+  fathom_status (*sums)(void* self, const fathom_text_sink* json);
+  fathom_status (*set_sums)(void* self, fathom_str json);
 } fathom_metric_v1;
 
 #ifdef __cplusplus

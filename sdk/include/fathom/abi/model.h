@@ -2,6 +2,8 @@
  *
  * Context given to create: {"restoring": bool, "restore_dir": "folder of an unpacked .nemo or empty", "world_size":
  * int, "seed": int}. Artifacts named "nemo:FILE" in the config are files of restore_dir.
+ *
+ * Capabilities: fathom.state/1, fathom.vocabulary/1, fathom.adapters/1, fathom.manual_optimization/1, fathom.stream/1.
  */
 #ifndef FATHOM_ABI_MODEL_H_
 #define FATHOM_ABI_MODEL_H_
@@ -33,12 +35,25 @@ typedef struct fathom_step {
   int64_t epoch, global_step, batch_idx;
   int64_t dataloader_idx, dataloader_count;
   int64_t log_every_n_steps;
-  double learning_rate; /* of the optimizer's first group, for the step in hand; 0 in evaluation */
+  double learning_rate; /* of the first optimizer's first group, for the step in hand; 0 in evaluation */
   void* ctx;
   /* Logs a number: `tensor` (one element, read only when the value is needed) or, when null, `value`.
      batch_size weights an epoch mean; 0 = 1. */
   fathom_status (*log)(void* ctx, fathom_str name, fathom_tensor tensor, double value, uint32_t flags,
                        double batch_size);
+  fathom_str device; /* of the model and the batch, by libtorch's name: "cpu", "cuda:0" */
+
+  /* For models with fathom.manual_optimization/1, in training; null elsewhere. `optimizer` is an index. */
+  size_t optimizer_count;
+  fathom_status (*backward)(void* ctx, fathom_tensor loss);
+  fathom_status (*optimizer_step)(void* ctx, size_t optimizer); /* counts as one step of the run */
+  fathom_status (*zero_grad)(void* ctx, size_t optimizer);
+  /* on = 1: until on = 0 only this optimizer's parameters require gradients. */
+  fathom_status (*toggle)(void* ctx, size_t optimizer, int32_t on);
+  /* `algorithm`: "norm" or "value"; `norm` (may be null) receives the norm before clipping. */
+  fathom_status (*clip_gradients)(void* ctx, size_t optimizer, double limit, fathom_str algorithm, double* norm);
+  /* The optimizer's schedule moves on; `monitor` (may be null) is the metric for schedules that watch one. */
+  fathom_status (*scheduler_step)(void* ctx, size_t optimizer, const double* monitor);
 } fathom_step;
 
 typedef struct fathom_model_v1 {
@@ -48,30 +63,26 @@ typedef struct fathom_model_v1 {
      inputs). *dataset stays empty (component null) when the section asks for none. */
   fathom_status (*make_dataset)(void* self, uint32_t stage, fathom_str config, fathom_str config_path,
                                 fathom_object* dataset);
-  /* `loss` receives one value named "loss". */
+  /* `loss` receives one value named "loss"; none from a model with manual optimization is fine. */
   fathom_status (*training_step)(void* self, const fathom_named_value* batch, size_t count, const fathom_step* step,
                                  const fathom_sink* loss);
   fathom_status (*eval_step)(void* self, const fathom_named_value* batch, size_t count, const fathom_step* step);
   /* End of one loader of a validation or test epoch: log the epoch's metrics here and reset them. */
   fathom_status (*eval_epoch_end)(void* self, const fathom_step* step);
-  /* One JSON object (a text value) per item of the batch, in order. `options` is a JSON object ({"timestamps": true}).
-   */
+  /* One map per item of the batch, in order: what is known of it by name (texts, numbers, tensors). `options` is a JSON
+     object ({"timestamps": true}). */
   fathom_status (*predict_step)(void* self, const fathom_named_value* batch, size_t count, fathom_str options,
                                 const fathom_sink* items);
   /* The model's own config as it would go into model_config.yaml, JSON. */
   fathom_status (*config)(void* self, const fathom_text_sink* json);
   /* Files that belong to the model: values named by config key ("tokenizer.model_path"), text = path on disk. */
   fathom_status (*artifacts)(void* self, const fathom_sink* files);
-  /* How the children are wired: JSON [{"from": "preprocessor.processed_signal", "to": "encoder.audio_signal"}…]. A name
-     without a dot is a port of the model itself. */
-  fathom_status (*wiring)(void* self, const fathom_text_sink* json);
-  /* Child `index` (0, 1, …): its name and the object, borrowed. FATHOM_OK with an empty object past the last. */
+  /* Child `index` (0, 1, …) of any kind (modules, losses, metrics, tokenizers): its name and the object, borrowed.
+     FATHOM_OK with an empty object past the last. */
   fathom_status (*child)(void* self, size_t index, fathom_str* name, fathom_object* object);
-  /* Another vocabulary, a JSON list of texts: rebuilds what depends on it, with new weights, and changes the config. */
-  fathom_status (*change_vocabulary)(void* self, fathom_str vocabulary);
-  /* State beside the weights that a resumed run needs (metrics in progress…); JSON text, may be empty. */
-  fathom_status (*save_state)(void* self, const fathom_text_sink* json);
-  fathom_status (*load_state)(void* self, fathom_str json);
+  /* How the child modules are wired: JSON [{"from": "preprocessor.processed_signal", "to": "encoder.audio_signal"}…].
+     A name without a dot is a port of the model itself. May be null, and the list may be empty: not told. */
+  fathom_status (*wiring)(void* self, const fathom_text_sink* json);
 } fathom_model_v1;
 
 #ifdef __cplusplus

@@ -12,8 +12,7 @@ extern "C" {
 typedef struct fathom_module_v1 {
   uint32_t struct_size;
   /* Ports of this object (they may depend on its options). Borrowed, valid as long as the object. */
-  fathom_status (*ports)(void* self, const fathom_port** inputs, size_t* input_count, const fathom_port** outputs,
-                         size_t* output_count);
+  fathom_status (*ports)(void* self, fathom_ports* inputs, fathom_ports* outputs);
   /* One typed call by port names. Checks names, counts, ranks and types unless switched off. Any thread, but one call
      at a time per object. */
   fathom_status (*forward)(void* self, const fathom_named_value* inputs, size_t count, const fathom_sink* outputs);

@@ -15,6 +15,7 @@ typedef struct fathom_parameter {
   fathom_str name; /* full name in the model, for messages and patterns */
   fathom_tensor tensor;
 } fathom_parameter;
+FATHOM_ARRAY(fathom_parameters, fathom_parameter);
 
 /* Receives optimizer state: of parameter `index` (in order of addition), one key. */
 typedef struct fathom_state_sink {
@@ -25,7 +26,7 @@ typedef struct fathom_state_sink {
 typedef struct fathom_optimizer_v1 {
   uint32_t struct_size;
   /* Adds a parameter group; `options` (JSON object) overrides the options given at creation for this group. */
-  fathom_status (*add_group)(void* self, const fathom_parameter* parameters, size_t count, fathom_str options);
+  fathom_status (*add_group)(void* self, const fathom_parameters* parameters, fathom_str options);
   /* One update. gradients[i] belongs to the i-th parameter in order of addition; null = no gradient, skipped. */
   fathom_status (*step)(void* self, const fathom_tensor* gradients, size_t count);
   fathom_status (*group_count)(void* self, size_t* count);

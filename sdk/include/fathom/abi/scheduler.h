@@ -1,4 +1,5 @@
-/* Kind `scheduler`: learning rates from the step. Uses no torch. One thread.
+/* Kind `scheduler`: learning rates from the step. Uses no torch. One thread. Its state is the capability
+ * fathom.state/1.
  *
  * Context given to create: {"max_steps": int or null, "base_lrs": [..], "optimizer": {option: value of group 0}}.
  */
@@ -31,8 +32,6 @@ typedef struct fathom_scheduler_v1 {
   fathom_str (*interval)(void* self);
   /* Nonzero when it needs a monitored metric (ReduceLROnPlateau). */
   int32_t (*needs_monitor)(void* self);
-  fathom_status (*save_state)(void* self, const fathom_text_sink* json);
-  fathom_status (*load_state)(void* self, fathom_str json);
 } fathom_scheduler_v1;
 
 #ifdef __cplusplus

@@ -1,0 +1,1 @@
+#include "tests/abi/layout.inc"
