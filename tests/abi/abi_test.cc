@@ -500,7 +500,8 @@ TEST(AbiArrays, ElementsOfAnotherSizeAreReadByTheirStride) {
   const Longer longer[2] = {{{to_abi("a"), type, 0, 0, 0}, {1, 1}}, {{to_abi("b"), type, 1, 0, 0}, {1, 1}}};
   const fathom_ports ports = {&longer[0].port, 2, sizeof(Longer)};
   const at::Tensor x = at::ones({1});
-  const AbiValues good(Values{{"a", x}}), bad(Values{{"c", x}});
+  const Values a{{"a", x}}, c{{"c", x}};
+  const AbiValues good(a), bad(c);
   EXPECT_EQ(host().check_ports(0, to_abi("m"), &ports, good.data(), good.size()), FATHOM_OK);
   EXPECT_NE(host().check_ports(0, to_abi("m"), &ports, bad.data(), bad.size()), FATHOM_OK);
   const auto list = port_list(ports);

@@ -20,7 +20,7 @@ exp_manager:
   resume_if_exists: true
   resume_ignore_no_checkpoint: true
   create_tensorboard_logger: false
-  checkpoint_callback_params: {every_n_train_steps: 4, monitor: null, save_top_k: 1, save_last: true}
+  checkpoint_callback_params: {every_n_train_steps: 4, every_n_epochs: null, monitor: null, save_top_k: 1, save_last: true}
 )";
   }
   Result train(const std::string& run_name, const std::vector<std::string>& more = {}) {
@@ -84,7 +84,7 @@ TEST_F(ToyTraining, AGanWithTwoOptimizersResumesToTheBitAfterAKill) {
 TEST_F(ToyTraining, EveryStepOfEachOptimizerCounts) {
   write_config(kGan);
   const Result result = train(
-      "run", {"--json-summary", folder_ + "/summary.json", "trainer.callbacks=[{_target_: LearningRateMonitor}]"});
+      "run", {"--json-summary", folder_ + "/summary.json", "++trainer.callbacks=[{_target_: LearningRateMonitor}]"});
   ASSERT_EQ(result.status, 0) << result.err;
   const auto summary = nlohmann::json::parse(read_file(folder_ + "/summary.json"));
   EXPECT_EQ(summary["global_step"], 2 * 4 * 8);  // two optimizers, four epochs, eight batches
