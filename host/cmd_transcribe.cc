@@ -13,6 +13,24 @@
 #include "host/signals.h"
 
 namespace fathom::cli {
+namespace {
+
+// What the metric asr.WER counted over the items that came with a text.
+struct ErrorRate {
+  bool known = false;
+  int64_t errors = 0, units = 0;
+  Json rate() const {
+    return units > 0 ? Json(static_cast<double>(errors) / static_cast<double>(units)) : Json(nullptr);
+  }
+};
+
+ErrorRate error_rate(const TranscribeTotals& totals, const char* name) {
+  const auto found = totals.metrics.find(name);
+  if (found == totals.metrics.end()) return {};
+  return {true, static_cast<int64_t>(found->second.at("wer_num")), static_cast<int64_t>(found->second.at("wer_denom"))};
+}
+
+}  // namespace
 
 int run_transcribe(const Words& words, const Globals& globals) {
   TranscribeRequest request;
@@ -36,6 +54,7 @@ int run_transcribe(const Words& words, const Globals& globals) {
   }
   if (!file_exists(request.model)) throw Error(Code::kNoInput, "no such model file").at(request.model);
   request.threads = globals.threads;
+  request.metrics = {{"wer", {{"_target_", "asr.WER"}}}, {"cer", {{"_target_", "asr.WER"}, {"use_cer", true}}}};
 
   // With --json and with a file the results are collected, so that a failed run leaves no half document.
   Json items = Json::array();
@@ -49,17 +68,12 @@ int run_transcribe(const Words& words, const Globals& globals) {
     else
       lines += item.dump() + "\n";
   });
-  const auto rate = [](int64_t errors, int64_t length) -> Json {
-    return length > 0 ? Json(static_cast<double>(errors) / static_cast<double>(length)) : Json(nullptr);
-  };
+  const ErrorRate words = error_rate(totals, "wer"), characters = error_rate(totals, "cer");
   if (json) {
     const Json document = {
-        {"items", std::move(items)},
-        {"wer", totals.references > 0 ? rate(totals.errors, totals.words) : Json(nullptr)},
-        {"cer", totals.references > 0 ? rate(totals.character_errors, totals.characters) : Json(nullptr)},
-        {"errors", totals.errors},
-        {"words", totals.words},
-        {"rtfx", totals.seconds > 0 ? totals.audio_seconds / totals.seconds : 0.0}};
+        {"items", std::move(items)}, {"wer", words.rate()},
+        {"cer", characters.rate()},  {"errors", words.errors},
+        {"words", words.units},      {"rtfx", totals.seconds > 0 ? totals.audio_seconds / totals.seconds : 0.0}};
     lines = document.dump(2) + "\n";
   }
   if (!stream) {
@@ -68,10 +82,9 @@ int run_transcribe(const Words& words, const Globals& globals) {
     else
       write_file_atomically(output, lines);
   }
-  if (totals.references > 0) {
-    const double wer =
-        totals.words > 0 ? 100.0 * static_cast<double>(totals.errors) / static_cast<double>(totals.words) : 0.0;
-    fmt::print(stderr, "WER {:.2f} % ({} errors / {} words)\n", wer, totals.errors, totals.words);
+  if (words.known) {
+    fmt::print(stderr, "WER {:.2f} % ({} errors / {} words)\n",
+               words.units > 0 ? 100 * words.rate().get<double>() : 0.0, words.errors, words.units);
   }
   return 0;
 }

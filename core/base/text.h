@@ -1,4 +1,4 @@
-// Small text helpers used in messages: edit distance, nearest names, joining, UTF-8.
+// Small text helpers used in messages: edit distance, nearest names, joining.
 // Thread-safe: no state.
 #pragma once
 
@@ -18,6 +18,5 @@ std::vector<std::string> nearest_names(std::string_view name, const std::vector<
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::vector<std::string> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
-bool is_valid_utf8(std::string_view text);
 
 }  // namespace fathom

@@ -17,15 +17,6 @@ TEST(NearestNames, BestFirstAndNothingFar) {
   EXPECT_TRUE(nearest_names("CosineAnnealing", known).empty());
 }
 
-TEST(Utf8, AcceptsWellFormedAndRefusesTheRest) {
-  EXPECT_TRUE(is_valid_utf8("gr\xc3\xbc\xc3\x9f"));
-  EXPECT_TRUE(is_valid_utf8("\xf0\x9f\x8e\x99"));
-  EXPECT_FALSE(is_valid_utf8("\xc3"));          // cut short
-  EXPECT_FALSE(is_valid_utf8("\xc0\xaf"));      // overlong
-  EXPECT_FALSE(is_valid_utf8("\xed\xa0\x80"));  // surrogate
-  EXPECT_FALSE(is_valid_utf8("\xff"));
-}
-
 TEST(Split, KeepsEmptyParts) { EXPECT_EQ(split("a,,b", ','), (std::vector<std::string>{"a", "", "b"})); }
 
 TEST(Trim, BothEnds) { EXPECT_EQ(trim("  x y\t\n"), "x y"); }

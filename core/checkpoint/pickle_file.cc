@@ -11,6 +11,7 @@
 #include "core/checkpoint/pickle_writer.h"
 #include "core/checkpoint/zip_reader.h"
 #include "fathom/error.h"
+#include "fathom/utf8.h"
 
 namespace fathom::checkpoint {
 namespace {
@@ -192,7 +193,7 @@ PickleFile read_pickle_bytes(std::string_view bytes, std::shared_ptr<const void>
   const std::string start(bytes.substr(0, 40));
   throw Error(Code::kBadData, "not a checkpoint")
       .at(source)
-      .seen(bytes.empty() ? "an empty file" : (is_valid_utf8(start) ? start : std::string("other data")))
+      .seen(bytes.empty() ? "an empty file" : (utf8::is_valid(start) ? start : std::string("other data")))
       .expected("a file written by torch.save (.ckpt, .pt, .pth)")
       .next(start.starts_with("version https://git-lfs") ? "this is a Git LFS pointer: run `git lfs pull`"
                                                          : "check the path, or copy the file again");

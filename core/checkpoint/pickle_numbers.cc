@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fathom/error.h"
+#include "fathom/utf8.h"
 
 namespace fathom::checkpoint {
 namespace {
@@ -55,17 +56,15 @@ std::string decimal_of(std::string_view bytes) {
   return negative ? "-" + digits : digits;
 }
 
-std::string latin1(const std::string& utf8) {
+std::string latin1(const std::string& text) {
   std::string out;
-  for (size_t i = 0; i < utf8.size(); ++i) {
-    const auto byte = static_cast<uint8_t>(utf8[i]);
-    if (byte < 0x80) {
-      out += utf8[i];
-    } else if ((byte == 0xc2 || byte == 0xc3) && i + 1 < utf8.size()) {
-      out += static_cast<char>(((byte & 3) << 6) | (static_cast<uint8_t>(utf8[++i]) & 0x3f));
-    } else {
+  for (size_t at = 0; at < text.size();) {
+    char32_t code = 0;
+    const size_t length = utf8::decode(text, at, &code);
+    if (length == 0 || code > 0xff)
       throw Error(Code::kBadData, "a byte string of the pickle holds a character beyond latin-1");
-    }
+    out += static_cast<char>(code);
+    at += length;
   }
   return out;
 }

@@ -17,6 +17,6 @@ std::string decimal_of(std::string_view bytes);
 std::optional<PickleValue> numpy_number(std::string_view code, std::string bytes, bool big_endian);
 
 // The bytes that Python's str.encode("latin1") gives. Error(kBadData) for a character beyond latin-1.
-std::string latin1(const std::string& utf8);
+std::string latin1(const std::string& text);
 
 }  // namespace fathom::checkpoint

@@ -14,6 +14,7 @@
 #include "core/checkpoint/pickle_graph.h"
 #include "core/checkpoint/pickle_numbers.h"
 #include "fathom/error.h"
+#include "fathom/utf8.h"
 
 namespace fathom::checkpoint {
 namespace {
@@ -265,7 +266,7 @@ class PickleReader {
 
   void text(uint64_t size) {
     const std::string_view part = take(size);
-    if (!is_valid_utf8(part)) fail("a text of the pickle is not UTF-8");
+    if (!utf8::is_valid(part)) fail("a text of the pickle is not UTF-8");
     push(PickleValue(part));
   }
 
@@ -350,7 +351,7 @@ class PickleReader {
           .expected("tensors, dicts, lists, numbers, text, and configuration classes of NeMo, Lightning and OmegaConf")
           .next("nothing was run; if you trust the file, write it again in Python without that object");
     }
-    if (!is_valid_utf8(full)) fail("a global's name is not UTF-8");
+    if (!utf8::is_valid(full)) fail("a global's name is not UTF-8");
     PickleValue value;
     if (meaning.role == GlobalRole::kDtype) {
       value = PickleValue(meaning.dtype);

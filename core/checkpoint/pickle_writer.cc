@@ -11,6 +11,7 @@
 
 #include "core/base/text.h"
 #include "fathom/error.h"
+#include "fathom/utf8.h"
 
 namespace fathom::checkpoint {
 namespace {
@@ -149,7 +150,7 @@ class PickleWriter {
       recall(it->second);
       return;
     }
-    if (!is_valid_utf8(value)) throw Error(Code::kUsage, "a text to be saved is not UTF-8");
+    if (!utf8::is_valid(value)) throw Error(Code::kUsage, "a text to be saved is not UTF-8");
     if (value.size() > std::numeric_limits<uint32_t>::max())
       throw Error(Code::kUsage, "a text to be saved exceeds 4 GiB");
     op('X');
@@ -162,13 +163,7 @@ class PickleWriter {
   void bytes(const std::string& value) {
     std::string encoded;
     for (const char byte : value) {
-      const auto code = static_cast<uint8_t>(byte);
-      if (code < 0x80) {
-        encoded += byte;
-      } else {
-        encoded += static_cast<char>(0xc0 | (code >> 6));
-        encoded += static_cast<char>(0x80 | (code & 0x3f));
-      }
+      utf8::append(encoded, static_cast<unsigned char>(byte));
     }
     global("_codecs", "encode");
     text(encoded);

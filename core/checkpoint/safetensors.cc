@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/checkpoint/mapped_file.h"
 #include "fathom/error.h"
+#include "fathom/utf8.h"
 
 namespace fathom::checkpoint {
 namespace {
@@ -152,7 +153,7 @@ void write_safetensors(const std::string& path, const SafetensorsFile& file) {
           .at(path)
           .seen(name + ": " + std::string(info.name));
     }
-    if (!is_valid_utf8(name) || name == kMetadata || header.contains(name)) {
+    if (!utf8::is_valid(name) || name == kMetadata || header.contains(name)) {
       throw Error(Code::kUsage, "a tensor's name cannot be used in a safetensors file").at(path).seen(name);
     }
     if (!tensor.is_contiguous() || !tensor.storage) {

@@ -5,6 +5,7 @@
 
 #include "core/config/errors.h"
 #include "core/config/python_text.h"
+#include "fathom/utf8.h"
 
 namespace fathom::config {
 namespace {
@@ -54,14 +55,11 @@ class Parser {
   }
   std::string next_text() const {
     if (at_end()) return "end of the text";
-    size_t length = 1;
-    while (pos_ + length < text_.size() && (text_[pos_ + length] & 0xC0) == 0x80) ++length;
-    return "'" + std::string(text_.substr(pos_, length)) + "'";
+    return "'" + std::string(text_.substr(pos_, utf8::step(text_, pos_))) + "'";
   }
 
   [[noreturn]] void fail(const std::string& what) const {
-    size_t column = 0;
-    for (size_t i = 0; i < pos_ && i < text_.size(); ++i) column += (text_[i] & 0xC0) != 0x80;
+    const size_t column = utf8::length(text_.substr(0, pos_));
     throw ConfigError("GrammarParseError",
                       what + "\n    " + std::string(text_) + "\n    " + std::string(column, ' ') + "^")
         .with_next("write a literal '${' as '\\${', and quote arguments with special characters");

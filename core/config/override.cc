@@ -3,6 +3,7 @@
 #include "core/config/errors.h"
 #include "core/config/override_message.h"
 #include "core/config/python_text.h"
+#include "fathom/utf8.h"
 
 namespace fathom::config {
 
@@ -110,9 +111,7 @@ std::string quote_character(std::string_view text) {
     constexpr char kHex[] = "0123456789abcdef";
     return std::string("'\\x") + kHex[first >> 4] + kHex[first & 15] + "'";
   }
-  size_t length = 1;
-  while (length < text.size() && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) ++length;
-  return "'" + std::string(text.substr(0, length)) + "'";
+  return "'" + std::string(text.substr(0, utf8::step(text, 0))) + "'";
 }
 
 void throw_override_parse_error(std::string_view word, size_t offset, const std::string& what,
@@ -121,7 +120,7 @@ void throw_override_parse_error(std::string_view word, size_t offset, const std:
   if (word.find('\n') == std::string_view::npos) {
     std::string pad;
     for (size_t i = 0; i < offset; ++i) {
-      if ((static_cast<unsigned char>(word[i]) & 0xC0) != 0x80) pad += word[i] == '\t' ? '\t' : ' ';
+      if (!utf8::is_continuation(word[i])) pad += word[i] == '\t' ? '\t' : ' ';
     }
     message += "\n    " + std::string(word) + "\n    " + pad + "^";
   }

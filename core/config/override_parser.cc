@@ -6,7 +6,7 @@
 #include "core/config/override_functions.h"
 #include "core/config/override_lexer.h"
 #include "core/config/override_message.h"
-#include "core/config/utf8.h"
+#include "fathom/utf8.h"
 
 namespace fathom::config {
 namespace {
@@ -356,7 +356,7 @@ class Parser {
 Override parse_override(std::string_view word, const OverrideParseOptions& options) {
   char32_t ignored;
   for (size_t i = 0; i < word.size();) {
-    const size_t length = decode_utf8(word, i, &ignored);
+    const size_t length = utf8::decode(word, i, &ignored);
     if (length == 0) throw_override_parse_error(word, i, "the word is not UTF-8");
     i += length;
   }

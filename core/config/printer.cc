@@ -7,8 +7,8 @@
 #include "core/config/errors.h"
 #include "core/config/evaluation.h"
 #include "core/config/python_text.h"
-#include "core/config/utf8.h"
 #include "core/config/yaml_emitter.h"
+#include "fathom/utf8.h"
 
 namespace fathom::config {
 namespace {
@@ -21,7 +21,7 @@ std::string quoted(std::string_view text, bool bytes) {
     const auto c = static_cast<unsigned char>(text[i]);
     char buffer[16];
     char32_t code = c;
-    size_t length = bytes ? 1 : decode_utf8(text, i, &code);
+    size_t length = bytes ? 1 : utf8::decode(text, i, &code);
     if (length == 0) length = 1;
     if (c == '\\' || c == static_cast<unsigned char>(quote)) {
       out += '\\';

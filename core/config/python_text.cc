@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <iterator>
 
-#include "core/config/utf8.h"
+#include "fathom/utf8.h"
 
 namespace fathom::config {
 namespace {
@@ -22,11 +22,6 @@ constexpr char32_t kZeros[] = {0x660,   0x6F0,   0x7C0,   0x966,   0x9E6,   0xA6
                                0x11C50, 0x11D50, 0x11DA0, 0x16A60, 0x16AC0, 0x16B50, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC,
                                0x1D7F6, 0x1E140, 0x1E2F0, 0x1E950, 0x1FBF0};
 
-bool is_wide_blank(char32_t code) {
-  return code == 0x85 || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
-         code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
-}
-
 // int() and float() read the digits and blanks of all scripts.
 std::string in_ascii(std::string_view text) {
   if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) >= 0; }))
@@ -34,11 +29,11 @@ std::string in_ascii(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size();) {
     char32_t code = 0;
-    const size_t length = std::max<size_t>(1, decode_utf8(text, i, &code));
+    const size_t length = std::max<size_t>(1, utf8::decode(text, i, &code));
     const auto* after = std::upper_bound(std::begin(kZeros), std::end(kZeros), code);
     if (length == 1)
       out += text[i];
-    else if (is_wide_blank(code))
+    else if (utf8::is_white_space(code))
       out += ' ';
     else if (after != std::begin(kZeros) && code - after[-1] < 10)
       out += static_cast<char>('0' + (code - after[-1]));

@@ -6,8 +6,8 @@
 #include "core/config/base64.h"
 #include "core/config/errors.h"
 #include "core/config/python_text.h"
-#include "core/config/utf8.h"
 #include "core/config/yaml_loader.h"
+#include "fathom/utf8.h"
 
 namespace fathom::config {
 namespace {
@@ -28,7 +28,7 @@ std::u32string decode(std::string_view text) {
   out.reserve(text.size());
   for (size_t i = 0; i < text.size();) {
     char32_t code = 0xFFFD;
-    const size_t length = decode_utf8(text, i, &code);
+    const size_t length = utf8::decode(text, i, &code);
     if (length == 0) code = 0xFFFD;
     out += code;
     i += length == 0 ? 1 : length;
@@ -180,7 +180,7 @@ void YamlEmitter::write(std::string_view text, int columns) {
 }
 
 void YamlEmitter::write(const std::u32string& text, size_t from, size_t to) {
-  for (size_t i = from; i < to; ++i) append_utf8(text[i], &out_);
+  for (size_t i = from; i < to; ++i) utf8::append(out_, text[i]);
   column_ += static_cast<int>(to - from);
 }
 
@@ -193,7 +193,7 @@ void YamlEmitter::indicator(std::string_view text, bool need_blank, bool blank_a
 
 void YamlEmitter::line_break(char32_t code) {
   whitespace_ = indention_ = true;
-  append_utf8(code, &out_);
+  utf8::append(out_, code);
   column_ = 0;
 }
 

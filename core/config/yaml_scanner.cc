@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "core/config/utf8.h"
+#include "fathom/utf8.h"
 
 namespace fathom::config {
 namespace {
@@ -58,14 +58,14 @@ YamlScanner::YamlScanner(std::string_view text, const std::string& source_name)
       continue;
     }
     char32_t code = byte;
-    const size_t length = decode_utf8(text_, i, &code);
+    const size_t length = utf8::decode(text_, i, &code);
     if (length == 0 || !is_allowed(code)) {
       YamlMark mark;
       for (size_t k = 0; k < i; ++k) {
         if (text_[k] == '\n') {
           ++mark.line;
           mark.column = 0;
-        } else if ((text_[k] & 0xC0) != 0x80) {
+        } else if (!utf8::is_continuation(text_[k])) {
           ++mark.column;
         }
       }
@@ -103,7 +103,7 @@ bool YamlScanner::is_blank_or_end(size_t ahead) const {
 
 void YamlScanner::advance(size_t bytes) {
   for (; bytes > 0; --bytes, ++pos_) {
-    if ((text_[pos_] & 0xC0) == 0x80) ++continuation_bytes_;
+    if (utf8::is_continuation(text_[pos_])) ++continuation_bytes_;
   }
 }
 
@@ -137,7 +137,7 @@ std::string YamlScanner::character() const {
   if (is_break()) return "a line break";
   if (at() == '\t') return "a tab";
   char32_t code = 0;
-  return "'" + text_.substr(pos_, decode_utf8(text_, pos_, &code)) + "'";
+  return "'" + text_.substr(pos_, utf8::decode(text_, pos_, &code)) + "'";
 }
 
 YamlToken& YamlScanner::peek() {
@@ -613,7 +613,7 @@ void YamlScanner::scan_escape(const YamlMark& start, std::string* out) {
     if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) {
       throw error("ScannerError", "while scanning a double-quoted scalar: the escape is no Unicode character", mark());
     }
-    append_utf8(static_cast<char32_t>(code), out);
+    utf8::append(*out, static_cast<char32_t>(code));
     advance(digits);
     return;
   }
@@ -625,7 +625,7 @@ void YamlScanner::scan_escape(const YamlMark& start, std::string* out) {
                 is_end() ? start : mark())
         .with_next("double the backslash, or use single quotes");
   }
-  append_utf8(kCodes[found], out);
+  utf8::append(*out, kCodes[found]);
   advance();
 }
 

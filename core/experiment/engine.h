@@ -39,12 +39,16 @@ struct TranscribeRequest {
   int64_t batch_size = 4;
   bool timestamps = false;
   int threads = 0;
+  // Sections of components of kind metric, by a name of the caller's. Each is given the `hypotheses` and `references`
+  // of the items that came with a text.
+  std::map<std::string, Json> metrics;
 };
 
-// Word errors over the items that came with a text.
 struct TranscribeTotals {
-  int64_t items = 0, references = 0, words = 0, errors = 0, characters = 0, character_errors = 0;
+  int64_t items = 0, references = 0;  // references: items that came with a text
   double audio_seconds = 0, seconds = 0;
+  // What each metric computed; none is there without references, or where no plugin provides it.
+  std::map<std::string, std::map<std::string, double>> metrics;
 };
 
 class Engine {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/config/utf8.h"
 #include "fathom/scheduler.h"
+#include "fathom/utf8.h"
 
 namespace fathom::training {
 namespace {
@@ -111,7 +111,7 @@ std::string plot_text(const ScheduleCurve& curve, int width, int height) {
     if (y == height - 1) label = number(range.low);
     out += fmt::format("{:>10} |", label);
     for (int x = 0; x < width; ++x)
-      config::append_utf8(static_cast<char32_t>(0x2800 + cells[static_cast<size_t>(y * width + x)]), &out);
+      utf8::append(out, static_cast<char32_t>(0x2800 + cells[static_cast<size_t>(y * width + x)]));
     out += "\n";
   }
   const std::string last = std::to_string(curve.rates.size() - 1);

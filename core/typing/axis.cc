@@ -7,6 +7,7 @@
 
 #include "core/base/text.h"
 #include "fathom/error.h"
+#include "fathom/utf8.h"
 
 namespace fathom::typing {
 namespace {
@@ -80,19 +81,9 @@ std::optional<AxisKind> find_user_kind(std::string_view name) {
 
 // Bytes of the blank character at the start of `text`, 0 if there is none. The blanks are those of Python's str.strip.
 size_t blank_length(std::string_view text) {
-  if (text.empty()) return 0;
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const unsigned first = byte(0);
-  if ((first >= 0x09 && first <= 0x0d) || (first >= 0x1c && first <= 0x20)) return 1;
-  if (first == 0xc2 && (byte(1) == 0x85 || byte(1) == 0xa0)) return 2;  // next line, no-break space
-  if (first == 0xe1 && byte(1) == 0x9a && byte(2) == 0x80) return 3;    // U+1680
-  if (first == 0xe3 && byte(1) == 0x80 && byte(2) == 0x80) return 3;    // U+3000
-  if (first == 0xe2 && byte(1) == 0x80) {                               // U+2000..200A, 2028, 2029, 202F
-    const unsigned last = byte(2);
-    if ((last >= 0x80 && last <= 0x8a) || last == 0xa8 || last == 0xa9 || last == 0xaf) return 3;
-  }
-  if (first == 0xe2 && byte(1) == 0x81 && byte(2) == 0x9f) return 3;  // U+205F
-  return 0;
+  char32_t code = 0;
+  const size_t length = text.empty() ? 0 : utf8::decode(text, 0, &code);
+  return utf8::is_white_space(code) ? length : 0;
 }
 
 std::string_view strip(std::string_view text) {
@@ -199,7 +190,7 @@ AxisKind register_axis_kind(std::string_view name, std::string_view provider) {
         .at(std::string(provider))
         .next("choose another name");
   };
-  if (name.empty() || !is_valid_utf8(name)) refuse("the name is empty or not UTF-8");
+  if (name.empty() || !utf8::is_valid(name)) refuse("the name is empty or not UTF-8");
   if (name.find_first_of(":,;()=\"' \t\r\n") != std::string_view::npos)
     refuse("the name holds a blank or one of :,;()='\"");
   if (name.ends_with(kListSuffix)) refuse("the name ends in _listdim, which marks a list axis");

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/typing/json_fields.h"
 #include "fathom/error.h"
+#include "fathom/utf8.h"
 
 namespace fathom::typing {
 namespace {
@@ -146,7 +147,7 @@ bool is_identifier(std::string_view name) {
     const bool inner = (c >= '0' && c <= '9') || c == '.';
     if (!letter && !(inner && &c != name.data())) return false;
   }
-  return is_valid_utf8(name);
+  return utf8::is_valid(name);
 }
 
 }  // namespace

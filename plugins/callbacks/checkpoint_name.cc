@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fathom/error.h"
+#include "fathom/utf8.h"
 
 namespace fathom::callbacks {
 namespace {
@@ -24,19 +25,12 @@ struct Spec {
   int precision = -1;
 };
 
-// Bytes of the UTF-8 character at the start of `text`.
-size_t character(std::string_view text) {
-  size_t n = 1;
-  while (n < text.size() && (static_cast<uint8_t>(text[n]) & 0xc0) == 0x80) ++n;
-  return n;
-}
-
 Spec parse(std::string_view text) {
   const std::string_view whole = text;
   Spec spec;
   const auto is_align = [](char c) { return c == '<' || c == '>' || c == '=' || c == '^'; };
   if (!text.empty()) {
-    const size_t n = character(text);
+    const size_t n = utf8::step(text, 0);
     if (n < text.size() && is_align(text[n])) {
       spec.fill = text.substr(0, n);
       spec.align = text[n];
@@ -160,19 +154,7 @@ std::string integer_digits(uint64_t value, const Spec& spec, std::string_view wh
   const char type = spec.type;
   if (type == 'c') {
     if (value > 0x10ffff) fail("no character has this number", whole);
-    const auto c = static_cast<uint32_t>(value);
-    std::string out;
-    if (c < 0x80)
-      out += static_cast<char>(c);
-    else if (c < 0x800)
-      (out += static_cast<char>(0xc0 | c >> 6)) += static_cast<char>(0x80 | (c & 0x3f));
-    else if (c < 0x10000)
-      ((out += static_cast<char>(0xe0 | c >> 12)) += static_cast<char>(0x80 | (c >> 6 & 0x3f))) +=
-          static_cast<char>(0x80 | (c & 0x3f));
-    else
-      (((out += static_cast<char>(0xf0 | c >> 18)) += static_cast<char>(0x80 | (c >> 12 & 0x3f))) +=
-       static_cast<char>(0x80 | (c >> 6 & 0x3f))) += static_cast<char>(0x80 | (c & 0x3f));
-    return out;
+    return utf8::encode(static_cast<char32_t>(value));
   }
   char text[72];
   const int base = type == 'b' ? 2 : type == 'o' ? 8 : type == 'x' || type == 'X' ? 16 : 10;
@@ -182,12 +164,6 @@ std::string integer_digits(uint64_t value, const Spec& spec, std::string_view wh
     for (char& c : out) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
   return out;
-}
-
-size_t characters(std::string_view text) {
-  size_t count = 0;
-  for (const char c : text) count += (static_cast<uint8_t>(c) & 0xc0) != 0x80;
-  return count;
 }
 
 }  // namespace
@@ -217,7 +193,7 @@ std::string python_format(MetricValue value, std::string_view text) {
     }
     group(digits, spec.grouping, every);
   }
-  const size_t size = characters(head) + characters(digits);
+  const size_t size = utf8::length(head) + utf8::length(digits);
   if (size >= spec.width) return head + digits;
   const size_t missing = spec.width - size;
   const auto fill = [&](size_t n) {

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "fathom/utf8.h"
+
 namespace fathom::callbacks {
 namespace {
 
@@ -201,7 +203,7 @@ void ProgressBar::draw(Trainer& trainer, const char* stage, int64_t done, int64_
   size_t keep = line.size();
   if (keep > width) {
     keep = width;
-    while (keep > 0 && (static_cast<unsigned char>(line[keep]) & 0xc0) == 0x80) --keep;  // whole UTF-8 characters
+    while (keep > 0 && utf8::is_continuation(line[keep])) --keep;  // whole UTF-8 characters
   }
   line.resize(keep);
   if (output_.colour && line.size() > head.size()) line = "\x1b[1m" + head + "\x1b[0m" + line.substr(head.size());

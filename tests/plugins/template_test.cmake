@@ -14,6 +14,11 @@ set(prefix ${WORK}/prefix)
 set(program ${prefix}/bin/fathom)
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
 run(${program} plugins new ${WORK}/third_party)
+# A library that several of its plugins could share; `validate` below sees that nothing of it is exported.
+file(WRITE ${WORK}/third_party/shared.cc "int shared_answer() { return 42; }\n")
+file(APPEND ${WORK}/third_party/lion.cc "int shared_answer();\nint (*shared_hook)() = &shared_answer;\n")
+file(APPEND ${WORK}/third_party/CMakeLists.txt
+  "fathom_add_library(shared TORCH none SOURCES shared.cc)\ntarget_link_libraries(third_party_objects PUBLIC shared)\n")
 set(configure ${CMAKE_COMMAND} -G Ninja -S ${WORK}/third_party -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER})
 run(${configure} -B ${WORK}/build -DFATHOM_LIBTORCH=${LIBTORCH_FOLDER})
 run(${CMAKE_COMMAND} --build ${WORK}/build)

@@ -3,70 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 
 namespace fathom::asr {
 namespace {
-
-void expect_one_of(const std::string& value, std::initializer_list<const char*> known, const char* key) {
-  std::string list;
-  for (const char* name : known) {
-    if (value == name) return;
-    list += (list.empty() ? "" : ", ") + std::string(name);
-  }
-  throw Error(Code::kFailed, std::string("decoding option '") + key + "' has an unknown value")
-      .at(key)
-      .seen(value)
-      .expected("one of: " + list);
-}
-
-// Confidence of one frame, from its log-probabilities of n classes; 1 = all on one class, 0 = uniform.
-// Entropies and their exponential scaling: Laptev and Ginsburg, "Fast Entropy-Based Methods of Word-Level Confidence
-// Estimation for End-to-End Automatic Speech Recognition", 2022.
-double frame_confidence(const ConfidenceMethod& method, const float* log_probs, int64_t n) {
-  const auto classes = static_cast<double>(n);
-  const double alpha = method.alpha;
-  if (method.name == "max_prob") {
-    const double best = *std::max_element(log_probs, log_probs + n);
-    const double scale = std::pow(classes, alpha);
-    return (std::exp(best * alpha) * scale - 1) / (scale - 1);
-  }
-  double power_sum = 0, weighted = 0;  // sum p^a, sum p^a log p
-  for (int64_t i = 0; i < n; ++i) {
-    const double log_p = log_probs[i];
-    if (std::isinf(log_p)) continue;
-    const double p = std::exp(alpha * log_p);
-    power_sum += p;
-    weighted += p * log_p;
-  }
-  const bool linear = method.entropy_norm == "lin";
-  if (alpha == 1.0) {  // all three are Shannon's
-    return linear ? 1 + weighted / std::log(classes) : (std::exp(weighted) * classes - 1) / (classes - 1);
-  }
-  if (method.entropy_type == "gibbs") {
-    const double largest = std::pow(classes, 1 - alpha);
-    if (linear) return 1 + weighted / std::log(classes) / largest;
-    const double floor = std::pow(classes, -alpha * largest);
-    return (std::exp(weighted * alpha) - floor) / (1 - floor);
-  }
-  if (method.entropy_type == "tsallis") {
-    const double largest = std::pow(classes, 1 - alpha);
-    if (linear) return 1 + (1 - power_sum) / (largest - 1);
-    const double floor = std::exp((1 - largest) / (1 - alpha));
-    return (std::exp((1 - power_sum) / (1 - alpha)) - floor) / (1 - floor);
-  }
-  if (linear) return 1 + std::log(power_sum) / (alpha - 1) / std::log(classes);
-  return (std::pow(power_sum, 1 / (alpha - 1)) * classes - 1) / (classes - 1);
-}
-
-double aggregate(const std::string& how, const std::vector<double>& values) {
-  if (values.empty()) return 0;
-  if (how == "min") return *std::min_element(values.begin(), values.end());
-  if (how == "max") return *std::max_element(values.begin(), values.end());
-  double out = how == "prod" ? 1 : 0;
-  for (const double value : values) out = how == "prod" ? out * value : out + value;
-  return how == "prod" ? out : out / static_cast<double>(values.size());
-}
 
 struct Token {
   int64_t id, first_frame, last_frame;
@@ -94,86 +33,7 @@ std::vector<int64_t> ids_of(const std::vector<Token>& tokens) {
   return ids;
 }
 
-// Index ranges of the tokens of each word. kCharacters: between delimiters. kSentencePiece: from one word start to the
-// next.
-std::vector<std::vector<size_t>> words_of(const std::vector<Token>& tokens, const text::Vocabulary& vocabulary,
-                                          const std::string& delimiter) {
-  std::vector<std::vector<size_t>> words;
-  bool open = false;
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    if (vocabulary.kind() == text::Vocabulary::Kind::kCharacters && vocabulary.token(tokens[i].id) == delimiter) {
-      open = false;
-      continue;
-    }
-    const bool begins = vocabulary.starts_word(tokens[i].id) && !vocabulary.is_punctuation_token(tokens[i].id);
-    if (!open || begins) words.emplace_back();
-    words.back().push_back(i);
-    open = true;
-  }
-  return words;
-}
-
-std::vector<Offset> segments_of(const std::vector<Offset>& words, const CtcDecodingConfig& config) {
-  std::vector<Offset> segments;
-  std::vector<std::string> texts;
-  size_t first = 0;
-  const auto close = [&](size_t last) {
-    std::string text;
-    for (const auto& word : texts) text += (text.empty() ? "" : " ") + word;
-    segments.push_back({text, words[first].start, words[last].end});
-    texts.clear();
-  };
-  const auto ends_segment = [&](const std::string& word) {
-    return std::any_of(config.segment_seperators.begin(), config.segment_seperators.end(),
-                       [&](const std::string& mark) { return !mark.empty() && word.ends_with(mark); });
-  };
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (config.segment_gap_threshold && !texts.empty() &&
-        words[i].start - words[i - 1].end >= *config.segment_gap_threshold) {
-      close(i - 1);
-      first = i;
-    }
-    texts.push_back(words[i].text);
-    if (ends_segment(words[i].text)) {
-      close(i);
-      first = i + 1;
-    }
-  }
-  if (!texts.empty()) close(words.size() - 1);
-  return segments;
-}
-
-void append_offsets(Json& out, const char* key, const std::vector<Offset>& offsets, double seconds_per_frame) {
-  Json list = Json::array();
-  for (const auto& offset : offsets) {
-    list.push_back({{key, offset.text},
-                    {"start_offset", offset.start},
-                    {"end_offset", offset.end},
-                    {"start", static_cast<double>(offset.start) * seconds_per_frame},
-                    {"end", static_cast<double>(offset.end) * seconds_per_frame}});
-  }
-  out[key] = std::move(list);
-}
-
 }  // namespace
-
-void ConfidenceMethod::describe(OptionSet<ConfidenceMethod>& o) {
-  o("name", &ConfidenceMethod::name, "max_prob or entropy");
-  o("entropy_type", &ConfidenceMethod::entropy_type, "gibbs, tsallis or renyi");
-  o("alpha", &ConfidenceMethod::alpha, "power of the probabilities, above 0");
-  o("entropy_norm", &ConfidenceMethod::entropy_norm, "lin or exp: how the entropy is scaled to [0, 1]");
-  o.allow_extra();  // older files carry renamed copies (temperature)
-}
-
-void ConfidenceConfig::describe(OptionSet<ConfidenceConfig>& o) {
-  o("preserve_frame_confidence", &ConfidenceConfig::preserve_frame_confidence, "keep a confidence for every frame");
-  o("preserve_token_confidence", &ConfidenceConfig::preserve_token_confidence, "keep a confidence for every token");
-  o("preserve_word_confidence", &ConfidenceConfig::preserve_word_confidence, "keep a confidence for every word");
-  o("exclude_blank", &ConfidenceConfig::exclude_blank, "blank frames do not count towards their token");
-  o("aggregation", &ConfidenceConfig::aggregation, "from frames to tokens to words: mean, min, max or prod");
-  o("method_cfg", &ConfidenceConfig::method_cfg, "how a frame's confidence is measured");
-  o.allow_extra();  // options of transducers (tdt_include_duration) and of older versions
-}
 
 void CtcBeamConfig::describe(OptionSet<CtcBeamConfig>& o) {
   o("beam_size", &CtcBeamConfig::beam_size, "hypotheses kept in every frame");
@@ -216,16 +76,7 @@ CtcDecoding::CtcDecoding(const CtcDecodingConfig& config, text::Vocabulary vocab
         .seen(std::to_string(config.beam.beam_size));
   }
   expect_one_of(config.ctc_timestamp_type, {"all", "char", "word", "segment"}, "ctc_timestamp_type");
-  const auto& confidence = config.confidence_cfg;
-  expect_one_of(confidence.aggregation, {"mean", "min", "max", "prod"}, "aggregation");
-  expect_one_of(confidence.method_cfg.name, {"max_prob", "entropy"}, "name");
-  expect_one_of(confidence.method_cfg.entropy_type, {"gibbs", "tsallis", "renyi"}, "entropy_type");
-  expect_one_of(confidence.method_cfg.entropy_norm, {"lin", "exp"}, "entropy_norm");
-  if (!(confidence.method_cfg.alpha > 0)) {
-    throw Error(Code::kFailed, "confidence needs alpha above 0")
-        .at("alpha")
-        .seen(std::to_string(confidence.method_cfg.alpha));
-  }
+  config.confidence_cfg.check();
 }
 
 void CtcDecoding::check_shape(const at::Tensor& log_probs) const {
@@ -312,19 +163,7 @@ std::vector<std::string> CtcDecoding::decode_predictions(const at::Tensor& predi
   return out;
 }
 
-std::vector<std::string> CtcDecoding::decode_references(const at::Tensor& targets, const at::Tensor& lengths) const {
-  const at::Tensor ids = targets.to(at::kCPU, at::kLong).contiguous(),
-                   counts = lengths.to(at::kCPU, at::kLong).contiguous();
-  std::vector<std::string> out;
-  for (int64_t b = 0; b < ids.size(0); ++b) {
-    const int64_t* row = ids.data_ptr<int64_t>() + b * ids.size(1);
-    out.push_back(vocabulary_.decode({row, row + std::clamp<int64_t>(counts.data_ptr<int64_t>()[b], 0, ids.size(1))}));
-  }
-  return out;
-}
-
 void CtcDecoding::add_timestamps(Hypothesis& hypothesis) const {
-  hypothesis.has_timestamps = true;
   const auto tokens = collapse(hypothesis.y_sequence, vocabulary_.blank());
   std::vector<Offset> offsets;
   int64_t start = tokens.empty() ? 0 : std::max<int64_t>(0, tokens.front().first_frame - 1);
@@ -336,19 +175,9 @@ void CtcDecoding::add_timestamps(Hypothesis& hypothesis) const {
   for (size_t i = 1; i < tokens.size(); ++i) {
     if (vocabulary_.is_punctuation_token(tokens[i].id)) offsets[i].start = offsets[i].end = offsets[i - 1].end;
   }
-  std::vector<Offset> words;
-  for (const auto& word : words_of(tokens, vocabulary_, config_.word_seperator)) {
-    std::vector<int64_t> ids;
-    for (const size_t i : word) ids.push_back(tokens[i].id);
-    std::string text = vocabulary_.decode(ids);
-    if (!text.empty()) words.push_back({std::move(text), offsets[word.front()].start, offsets[word.back()].end});
-  }
-  const auto wants = [&](const char* type) {
-    return config_.ctc_timestamp_type == "all" || config_.ctc_timestamp_type == type;
-  };
-  if (wants("segment")) hypothesis.segments = segments_of(words, config_);
-  if (wants("word")) hypothesis.words = std::move(words);
-  if (wants("char")) hypothesis.chars = std::move(offsets);
+  add_offsets(
+      hypothesis, ids_of(tokens), std::move(offsets), vocabulary_,
+      {config_.ctc_timestamp_type, config_.word_seperator, config_.segment_seperators, config_.segment_gap_threshold});
 }
 
 void CtcDecoding::add_confidence(Hypothesis& hypothesis, const float* log_probs) const {
@@ -367,7 +196,7 @@ void CtcDecoding::add_confidence(Hypothesis& hypothesis, const float* log_probs)
     per_token.push_back(aggregate(config.aggregation, {frame.begin() + tokens[i].first_frame, frame.begin() + end}));
   }
   if (config.preserve_word_confidence) {
-    for (const auto& word : words_of(tokens, vocabulary_, config_.word_seperator)) {
+    for (const auto& word : words_of(ids_of(tokens), vocabulary_, config_.word_seperator)) {
       std::vector<double> values;
       for (const size_t i : word) values.push_back(per_token[i]);
       hypothesis.word_confidence.push_back(aggregate(config.aggregation, values));
@@ -376,14 +205,6 @@ void CtcDecoding::add_confidence(Hypothesis& hypothesis, const float* log_probs)
   if (config.preserve_token_confidence || config.preserve_word_confidence)
     hypothesis.token_confidence = std::move(per_token);
   hypothesis.frame_confidence = std::move(frame);
-}
-
-Json timestamps_json(const Hypothesis& hypothesis, double seconds_per_frame) {
-  Json out = Json::object();
-  append_offsets(out, "char", hypothesis.chars, seconds_per_frame);
-  append_offsets(out, "word", hypothesis.words, seconds_per_frame);
-  append_offsets(out, "segment", hypothesis.segments, seconds_per_frame);
-  return out;
 }
 
 }  // namespace fathom::asr

@@ -8,30 +8,12 @@
 #include <ATen/core/Tensor.h>
 
 #include "fathom/options.h"
+#include "plugins/asr/decoding/confidence.h"
 #include "plugins/asr/decoding/ctc_beam.h"
+#include "plugins/asr/decoding/hypothesis.h"
 #include "plugins/lib/text/vocabulary.h"
 
 namespace fathom::asr {
-
-// How sure the model is of a frame: max_prob, or an entropy of its distribution, scaled to [0, 1].
-struct ConfidenceMethod {
-  std::string name = "entropy";          // max_prob or entropy
-  std::string entropy_type = "tsallis";  // gibbs, tsallis or renyi
-  double alpha = 0.33;
-  std::string entropy_norm = "exp";  // lin or exp
-  static void describe(OptionSet<ConfidenceMethod>& o);
-};
-
-struct ConfidenceConfig {
-  bool preserve_frame_confidence = false;
-  bool preserve_token_confidence = false;
-  bool preserve_word_confidence = false;
-  bool exclude_blank = true;
-  std::string aggregation = "min";  // mean, min, max or prod
-  ConfidenceMethod method_cfg;
-  static void describe(OptionSet<ConfidenceConfig>& o);
-  bool wanted() const { return preserve_frame_confidence || preserve_token_confidence || preserve_word_confidence; }
-};
 
 struct CtcBeamConfig {
   bool return_best_hypothesis = true;
@@ -53,22 +35,6 @@ struct CtcDecodingConfig {
   static void describe(OptionSet<CtcDecodingConfig>& o);
 };
 
-// A stretch of text with encoder frames: it starts where the one before ends, and ends at its own first frame.
-struct Offset {
-  std::string text;
-  int64_t start = 0, end = 0;
-};
-
-struct Hypothesis {
-  std::string text;
-  double score = 0;                 // sum of the best log-probabilities over frames that are not blank
-  std::vector<int64_t> y_sequence;  // best class of every frame, blanks included; of a beam: its tokens
-  bool has_timestamps = false;
-  std::vector<int64_t> timestep;  // frames that are not blank
-  std::vector<Offset> chars, words, segments;
-  std::vector<double> frame_confidence, token_confidence, word_confidence;
-};
-
 class CtcDecoding {
  public:
   CtcDecoding() = default;
@@ -84,8 +50,6 @@ class CtcDecoding {
   bool is_greedy() const { return config_.strategy != "beam_batch"; }
   // Greedy, texts only, from the best classes (B,T).
   std::vector<std::string> decode_predictions(const at::Tensor& predictions, const at::Tensor& lengths) const;
-  // Text of reference ids (B,U).
-  std::vector<std::string> decode_references(const at::Tensor& targets, const at::Tensor& lengths) const;
   const text::Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
@@ -96,9 +60,5 @@ class CtcDecoding {
   CtcDecodingConfig config_;
   text::Vocabulary vocabulary_;
 };
-
-// NeMo's timestamp object: {"char": [{"char", "start_offset", "end_offset", "start", "end"}], "word": …, "segment": …};
-// `seconds_per_frame` turns offsets into start and end.
-Json timestamps_json(const Hypothesis& hypothesis, double seconds_per_frame);
 
 }  // namespace fathom::asr

@@ -12,6 +12,12 @@ void WerMetric::update(const Values& values) {
   for (size_t i = 0; i < hypotheses.size(); ++i) counter_.add(hypotheses[i].text(), references[i].text());
 }
 
+std::vector<std::pair<std::string, double>> WerMetric::compute() const {
+  return {{"wer", counter_.rate()},
+          {"wer_num", static_cast<double>(counter_.errors())},
+          {"wer_denom", static_cast<double>(counter_.units())}};
+}
+
 std::map<std::string, double> WerMetric::sums() const {
   return {{"errors", static_cast<double>(counter_.errors())}, {"units", static_cast<double>(counter_.units())}};
 }

@@ -18,6 +18,8 @@ TEST(WerMetric, AccumulatesThroughTheBoundaryAndItsStateRoundTrips) {
   const auto texts = [](std::vector<Value> list) { return Value(std::move(list)); };
   metric.update({{"hypotheses", texts({"one two", "three"})}, {"references", texts({"one too", "three"})}});
   EXPECT_NEAR(metric.compute().at("wer"), 1.0 / 3.0, 1e-12);
+  EXPECT_EQ(metric.compute().at("wer_num"), 1);
+  EXPECT_EQ(metric.compute().at("wer_denom"), 3);
   const MetricHandle other = make();
   other.set_sums(metric.sums());
   other.update({{"hypotheses", texts({"x"})}, {"references", texts({"y"})}});

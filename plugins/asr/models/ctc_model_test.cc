@@ -140,7 +140,7 @@ TEST_F(CtcModelTest, EvaluationAveragesLossesAndSumsErrors) {
     const auto texts =
         model->decoding().decode_predictions(out.tensor("greedy_predictions"), out.tensor("encoded_lengths"));
     const auto references =
-        model->decoding().decode_references(batch.tensor("transcripts"), batch.tensor("transcript_length"));
+        texts_of(model->decoding().vocabulary(), batch.tensor("transcripts"), batch.tensor("transcript_length"));
     for (size_t k = 0; k < texts.size(); ++k) errors.add(texts[k], references[k]);
   }
   for (const auto& [stage, prefix] : std::map<uint32_t, std::string>{{FATHOM_STAGE_VALIDATE, "val_"}}) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "fathom/error.h"
+#include "fathom/utf8.h"
 #include "plugins/lib/text/english_numbers.h"
 #include "plugins/lib/text/latin_text.h"
 
@@ -92,7 +93,7 @@ CharParser::CharParser(Config config) : config_(std::move(config)) {
   for (size_t i = 0; i < config_.labels.size(); ++i) {
     const auto& label = config_.labels[i];
     ids_[label] = static_cast<int64_t>(i);  // of two equal labels the later one counts
-    if (utf8_length(label) > 1) has_long_labels_ = true;
+    if (utf8::length(label) > 1) has_long_labels_ = true;
   }
 }
 
@@ -143,11 +144,11 @@ std::optional<CharParser::Parsed> CharParser::parse(std::string_view text) const
     const size_t end = std::min(s.find(' ', start), s.size());
     const std::string_view word = std::string_view(s).substr(start, end - start);
     if (start > 0) put(" ");
-    if (has_long_labels_ && utf8_length(word) > 1 && ids_.count(std::string(word)) != 0) {
+    if (has_long_labels_ && utf8::length(word) > 1 && ids_.count(std::string(word)) != 0) {
       put(std::string(word));
     } else {
       for (size_t at = 0; at < word.size();) {
-        const size_t length = utf8_step(word, at);
+        const size_t length = utf8::step(word, at);
         put(std::string(word.substr(at, length)));
         at += length;
       }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "fathom/error.h"
+#include "fathom/utf8.h"
 #include "plugins/lib/recorded_test_data.h"
 #include "plugins/lib/text/latin_text.h"
 
@@ -80,7 +81,7 @@ TEST(CharParser, NamesTheParsersItHas) {
 TEST(LatinText, LowersAndTransliterates) {
   EXPECT_EQ(lower_case("ÅÄÖŸŽŁ ΑΒ ЖЯ\xff"), "åäöÿžł αβ жя\xff");
   EXPECT_EQ(to_ascii("Łódź Ŋß œuvre “ok” …"), "Lodz NGss oeuvre \"ok\" ...");
-  EXPECT_EQ(utf8_length("añ語"), 3u);
+  EXPECT_EQ(utf8::length("añ語"), 3u);
 }
 
 TEST(CharParser, AgreesWithNemosRecordings) {

@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "fathom/error.h"
-#include "plugins/lib/text/latin_text.h"
+#include "fathom/utf8.h"
 
 namespace fathom::text {
 namespace {
@@ -16,7 +16,7 @@ bool unquote(std::string_view line, std::string& out) {
   std::string_view body = line.substr(1, line.size() - 2);
   if (body.front() != '\\') {
     out = body;
-    return utf8_length(body) == 1;
+    return utf8::length(body) == 1;
   }
   if (body.size() == 2) {
     constexpr std::string_view kNames = "tnr0\\'\"", kValues("\t\n\r\0\\'\"", 7);
@@ -37,7 +37,7 @@ bool unquote(std::string_view line, std::string& out) {
     value = value * 16 + static_cast<char32_t>(digit);
   }
   if (value > 0x10ffff) return false;
-  out = to_utf8(value);
+  out = utf8::encode(value);
   return true;
 }
 
@@ -80,7 +80,7 @@ int64_t CharTokenizer::token_to_id(const std::string& token) const {
 std::vector<int64_t> CharTokenizer::text_to_ids(std::string_view text) const {
   std::vector<int64_t> out;
   for (size_t at = 0; at < text.size();) {
-    const size_t length = utf8_step(text, at);
+    const size_t length = utf8::step(text, at);
     const int64_t id = token_to_id(std::string(text.substr(at, length)));
     if (id >= 0 || unk_id_ >= 0) out.push_back(id >= 0 ? id : unk_id_);
     at += length;

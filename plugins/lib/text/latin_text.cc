@@ -2,33 +2,10 @@
 
 #include <array>
 
+#include "fathom/utf8.h"
+
 namespace fathom::text {
 namespace {
-
-char32_t decode_at(std::string_view text, size_t at, size_t length) {
-  if (length == 1) return static_cast<unsigned char>(text[at]);
-  char32_t value = static_cast<unsigned char>(text[at]) & (0xff >> (length + 1));
-  for (size_t i = 1; i < length; ++i) value = value << 6 | (static_cast<unsigned char>(text[at + i]) & 0x3f);
-  return value;
-}
-
-void append_utf8(std::string& out, char32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xc0 | c >> 6);
-    out += static_cast<char>(0x80 | (c & 0x3f));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xe0 | c >> 12);
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
-    out += static_cast<char>(0x80 | (c & 0x3f));
-  } else {
-    out += static_cast<char>(0xf0 | c >> 18);
-    out += static_cast<char>(0x80 | (c >> 12 & 0x3f));
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
-    out += static_cast<char>(0x80 | (c & 0x3f));
-  }
-}
 
 char32_t lower(char32_t c) {
   if (c < 0x80) return c >= 'A' && c <= 'Z' ? c + 32 : c;
@@ -101,39 +78,17 @@ bool is_transliterated(char32_t c) { return transliterate(c).data() != nullptr; 
 
 }  // namespace
 
-size_t utf8_step(std::string_view text, size_t at) {
-  const unsigned char lead = static_cast<unsigned char>(text[at]);
-  const size_t length = lead < 0xc2 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 1;
-  if (at + length > text.size()) return 1;
-  for (size_t i = 1; i < length; ++i) {
-    if ((static_cast<unsigned char>(text[at + i]) & 0xc0) != 0x80) return 1;
-  }
-  return length;
-}
-
-size_t utf8_length(std::string_view text) {
-  size_t count = 0;
-  for (size_t at = 0; at < text.size(); at += utf8_step(text, at)) ++count;
-  return count;
-}
-
-std::string to_utf8(char32_t c) {
-  std::string out;
-  append_utf8(out, c);
-  return out;
-}
-
 std::string lower_case(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (size_t at = 0; at < text.size();) {
-    const size_t length = utf8_step(text, at);
-    const char32_t c = decode_at(text, at, length);
-    if (length == 1 && c >= 0x80)
+    char32_t c = 0;
+    const size_t length = utf8::decode(text, at, &c);
+    if (length == 0)
       out += text[at];  // a byte that is no UTF-8 stays as it is
     else
-      append_utf8(out, lower(c));
-    at += length;
+      utf8::append(out, lower(c));
+    at += length == 0 ? 1 : length;
   }
   return out;
 }
@@ -142,13 +97,13 @@ std::string to_ascii(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (size_t at = 0; at < text.size();) {
-    const size_t length = utf8_step(text, at);
-    const char32_t c = decode_at(text, at, length);
+    char32_t c = 0;
+    const size_t length = utf8::decode(text, at, &c);
     if (length > 1 && is_transliterated(c))
       out += transliterate(c);
     else
-      out += text.substr(at, length);
-    at += length;
+      out += text.substr(at, length == 0 ? 1 : length);
+    at += length == 0 ? 1 : length;
   }
   return out;
 }

@@ -1,4 +1,4 @@
-// Unicode helpers of the character parsers: UTF-8 steps, lower case, and transliteration of Latin script to ASCII.
+// Unicode helpers of the character parsers: lower case and transliteration of Latin script to ASCII.
 // Uses no torch; no state.
 //
 // Covered: Latin-1, Latin Extended-A, Greek and Cyrillic case, typographic punctuation. Letters of other scripts are
@@ -11,10 +11,6 @@
 
 namespace fathom::text {
 
-// Bytes of the code point at `at`; 1 for a byte that begins none.
-size_t utf8_step(std::string_view text, size_t at);
-size_t utf8_length(std::string_view text);  // in code points
-std::string to_utf8(char32_t c);
 std::string lower_case(std::string_view text);
 std::string to_ascii(std::string_view text);
 std::string_view strip_white_space(std::string_view text);

@@ -82,7 +82,8 @@ class LoggerHandle {
     check(handle_.vtable().log_hyperparams(handle_.self(), to_abi(text)));
   }
   void log_text(std::string_view name, std::string_view text, int64_t step) const {
-    if (handle_.vtable().log_text != nullptr) check(handle_.vtable().log_text(handle_.self(), to_abi(name), to_abi(text), step));
+    if (handle_.vtable().log_text != nullptr)
+      check(handle_.vtable().log_text(handle_.self(), to_abi(name), to_abi(text), step));
   }
   void save() const {
     if (handle_.vtable().save != nullptr) check(handle_.vtable().save(handle_.self()));

@@ -1,0 +1,93 @@
+#include "plugins/asr/data/data_section.h"
+
+#include <algorithm>
+#include <array>
+
+#include "fathom/error.h"
+
+namespace fathom::asr {
+namespace {
+
+// Keys of a data section that belong to the loader, or that say nothing about maps of clips.
+constexpr std::array kLoaderKeys = {
+    "batch_size", "shuffle",  "num_workers", "pin_memory", "drop_last",     "prefetch_factor", "persistent_workers",
+    "name",       "_target_", "cls",         "ds_item",    "use_bucketing", "num_buckets"};
+// NeMo's ways of feeding data that are not here: accepted where they are switched off.
+constexpr std::array kOffKeys = {"is_tarred",
+                                 "tarred_audio_filepaths",
+                                 "tarred_shard_strategy",
+                                 "shuffle_n",
+                                 "shard_manifests",
+                                 "bucketing_strategy",
+                                 "bucketing_batch_size",
+                                 "bucketing_weights",
+                                 "use_lhotse",
+                                 "use_dali",
+                                 "is_concat",
+                                 "concat_sampling_technique",
+                                 "concat_shuffle",
+                                 "concat_sampling_temperature",
+                                 "concat_sampling_scale",
+                                 "use_start_end_token",
+                                 "load_audio",
+                                 "max_number",
+                                 "vocab",
+                                 "defer_setup"};
+
+bool is_off(const std::string& key, const Json& value, const Json& section) {
+  if (value.is_null() || value == Json(false)) return true;
+  if (value.is_string() && (value == "" || value == "na" || value == "None")) return true;
+  if (value.is_array() && value.empty()) return true;
+  // Details of a switch that is itself off.
+  const auto off = [&](const char* name) {
+    return !section.contains(name) || section[name].is_null() || section[name] == Json(false);
+  };
+  if (key == "shuffle_n" || key == "tarred_shard_strategy" || key == "shard_manifests") return off("is_tarred");
+  if (key.starts_with("bucketing_")) return off("is_tarred");
+  if (key.starts_with("concat_")) return off("is_concat");
+  return key == "use_start_end_token" && value == Json(false);
+}
+
+}  // namespace
+
+Json dataset_keys(const Json& section, const std::string& config_path) {
+  Json own = Json::object();
+  for (const auto& [key, value] : section.items()) {
+    const auto is = [&](const char* name) { return key == name; };
+    if (std::any_of(kLoaderKeys.begin(), kLoaderKeys.end(), is)) continue;
+    if (std::any_of(kOffKeys.begin(), kOffKeys.end(), is)) {
+      if (is_off(key, value, section)) continue;
+      throw Error(Code::kUnavailable, "this way of feeding data is not available: " + key)
+          .at(config_path + "." + key)
+          .seen(value.dump())
+          .next("use a plain manifest: manifest_filepath");
+    }
+    own[key] = value;
+  }
+  return own;
+}
+
+std::vector<audio::ManifestEntry> predict_entries(const Json& section, const std::string& config_path) {
+  if (section.contains("paths")) {
+    const Json& paths = section["paths"];
+    if (!paths.is_array()) {
+      throw Error(Code::kFailed, "paths must be a list of audio files").at(config_path + ".paths").seen(paths.dump());
+    }
+    std::vector<audio::ManifestEntry> entries;
+    for (const auto& path : paths) {
+      if (!path.is_string())
+        throw Error(Code::kFailed, "a path must be a text").at(config_path + ".paths").seen(path.dump());
+      audio::ManifestEntry entry;
+      entry.audio_file = entry.named_as = path.get<std::string>();
+      entries.push_back(std::move(entry));
+    }
+    return entries;
+  }
+  if (section.contains("manifest_filepath") && !section["manifest_filepath"].is_null()) {
+    const std::string path = config_path + ".manifest_filepath";
+    return audio::read_manifests(audio::manifest_paths(section["manifest_filepath"], path), false);
+  }
+  throw Error(Code::kFailed, "there is nothing to transcribe").at(config_path).expected("paths or manifest_filepath");
+}
+
+}  // namespace fathom::asr

@@ -1,0 +1,18 @@
+// A model's data sections (train_ds, validation_ds, …), as NeMo's configs write them, for datasets over manifests.
+#pragma once
+
+#include "fathom/support.h"
+#include "plugins/lib/audio/manifest.h"
+
+namespace fathom::asr {
+
+// The keys that speak to the dataset. Those of the loader (batch_size, …) are left out; NeMo's ways of feeding data
+// that are not here (tarred, bucketing, lhotse, …) are left out where the section switches them off, and otherwise
+// refused with kUnavailable, naming config_path.key.
+Json dataset_keys(const Json& section, const std::string& config_path);
+
+// The clips that a predict section asks for: `paths`, a list of audio files, or `manifest_filepath`, whose entries need
+// no duration and no text.
+std::vector<audio::ManifestEntry> predict_entries(const Json& section, const std::string& config_path);
+
+}  // namespace fathom::asr

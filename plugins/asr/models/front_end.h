@@ -1,0 +1,29 @@
+// The front-end of a speech model: whose convention it follows, and its twin for inference.
+#pragma once
+
+#include "fathom/module.h"
+
+namespace fathom::asr {
+
+constexpr const char* kDefaultPreprocessor = "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor";
+
+// Weights of a NeMo before 2.5 were trained on its front-end (reflected edges, one frame more): where the model's
+// config says so and leaves preprocessor.front_end open, that one is asked for.
+void choose_front_end(Json& model_config);
+
+// Seconds from one frame of a front-end to the next, by its section.
+double frame_stride(const Json& section, int64_t sample_rate);
+
+// A front-end with the window and filters of another one, without dither and without padding to a multiple of frames,
+// as NeMo transcribes. Those are options of the constructor, hence a second module. Used by one thread at a time.
+class InferenceFrontEnd {
+ public:
+  // Made when first asked for, from the section `original` was made from; then follows the original's buffers, device
+  // and dtype. Works in inference mode too.
+  ModuleHandle& follow(const ModuleHandle& original, const Json& section, const std::string& config_path);
+
+ private:
+  ModuleHandle module_;
+};
+
+}  // namespace fathom::asr

@@ -1,0 +1,333 @@
+#include "plugins/asr/models/speech_model.h"
+
+#include <ATen/ATen.h>
+
+#include "plugins/asr/data/data_section.h"
+
+namespace fathom::asr {
+namespace {
+
+bool is_list(const Json& section, const char* key) {
+  return section.contains(key) && section[key].is_array() && !section[key].empty();
+}
+
+Value list_of(const std::vector<std::string>& texts) { return std::vector<Value>(texts.begin(), texts.end()); }
+
+bool wants_timestamps(const Json& options) {
+  bool wanted = false;
+  for (const auto& [key, value] : options.items()) {
+    if (key != "timestamps")
+      throw Error(Code::kFailed, "transcription has no option '" + key + "'").expected("timestamps");
+    if (!value.is_null() && !value.is_boolean())
+      throw Error(Code::kFailed, "timestamps must be true or false").seen(value.dump());
+    wanted = value == Json(true);
+  }
+  return wanted;
+}
+
+}  // namespace
+
+Json with_target(Json section, const char* target) {
+  if (!section.contains("_target_") && !section.contains("cls")) section["_target_"] = target;
+  return section;
+}
+
+void SpeechModelOptions::describe(OptionSet<SpeechModelOptions>& o) {
+  using Options = SpeechModelOptions;
+  o("preprocessor", &Options::preprocessor, "the front-end: from samples to features");
+  o("encoder", &Options::encoder, "from features to encoded frames");
+  o("spec_augment", &Options::spec_augment, "masks of features in training; null: none");
+  o("labels", &Options::labels, "the characters; also decoder.vocabulary");
+  o("sample_rate", &Options::sample_rate, "of the audio, where the preprocessor does not say", "Hz");
+  o("use_cer", &Options::use_cer, "error rates count characters, not words");
+  o("log_prediction", &Options::log_prediction, "log a reference and what was heard, once a batch");
+}
+
+SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
+    : Model(std::move(config), std::move(context)), kind_(std::move(kind)) {
+  std::vector<const char*> needed = {"preprocessor", "encoder"};
+  needed.insert(needed.end(), kind_.sections.begin(), kind_.sections.end());
+  for (const char* key : needed) {
+    if (!config_.contains(key) || !config_[key].is_object()) {
+      throw Error(Code::kFailed, std::string("the model's config has no section '") + key + "'")
+          .at(this->context().config_path);
+    }
+  }
+  const Json wer = {{"_target_", "asr.WER"}, {"use_cer", config_.value("use_cer", false)}};
+  wer_ = make_metric(wer, path_of("wer"));
+  batch_wer_ = make_metric(wer, path_of("wer"));
+  log_prediction_ = config_.value("log_prediction", false);
+  sample_rate_ = config_["preprocessor"].value("sample_rate", config_.value("sample_rate", int64_t{16000}));
+  if (this->context().restoring) choose_front_end(config_);
+  complete_labels();
+
+  preprocessor_ = make_child("preprocessor", kDefaultPreprocessor);
+  encoder_ = make_child("encoder", "nemo.collections.asr.modules.ConvASREncoder");
+  add_child("wer", wer_);
+}
+
+void SpeechModel::make_spec_augment() {
+  if (!config_.contains("spec_augment") || !config_["spec_augment"].is_object()) return;
+  spec_augmentation_ =
+      make_module(with_target(config_["spec_augment"], "nemo.collections.asr.modules.SpectrogramAugmentation"),
+                  path_of("spec_augment"));
+  add_child("spec_augmentation", spec_augmentation_);
+}
+
+void SpeechModel::log_info(const std::string& text) const { fathom::log(LogLevel::kInfo, kind_.name, text); }
+void SpeechModel::log_warning(const std::string& text) const { fathom::log(LogLevel::kWarning, kind_.name, text); }
+
+std::string SpeechModel::path_of(const char* section) const {
+  const std::string& path = context().config_path;
+  return path.empty() ? std::string(section) : path + "." + section;
+}
+
+// --- labels ----------------------------------------------------------------------------------------------------------
+
+// labels and the labelled section's vocabulary and num_classes stand for each other where one is left out.
+void SpeechModel::complete_labels() {
+  const std::string name = kind_.labelled;
+  Json& section = config_[name];
+  if (!is_list(section, "vocabulary")) {
+    if (!is_list(config_, "labels")) {
+      throw Error(Code::kFailed, "the model has no labels")
+          .at(path_of("labels"))
+          .expected("a list of characters in labels or " + name + ".vocabulary");
+    }
+    section["vocabulary"] = config_["labels"];
+  }
+  for (const auto& label : section["vocabulary"]) {
+    if (!label.is_string())
+      throw Error(Code::kFailed, "a label is not a text").at(name + ".vocabulary").seen(label.dump());
+    labels_.push_back(label.get<std::string>());
+  }
+  const auto count = static_cast<int64_t>(labels_.size());
+  const bool has_count = section.contains("num_classes") && section["num_classes"].is_number_integer();
+  if (!has_count || section["num_classes"].get<int64_t>() < 1) {
+    section["num_classes"] = count;
+  } else if (section["num_classes"].get<int64_t>() != count) {
+    throw Error(Code::kFailed, name + ".num_classes and the vocabulary disagree")
+        .at(name + ".num_classes")
+        .seen(section["num_classes"].dump() + ", and " + std::to_string(count) + " labels")
+        .next("leave num_classes out, or set it to -1");
+  }
+}
+
+bool SpeechModel::are_new_labels(const std::vector<std::string>& labels) const {
+  if (labels.empty()) throw Error(Code::kFailed, "the new vocabulary is empty").expected("a list of labels");
+  if (labels == labels_) log_warning("the new vocabulary is the old one: nothing changes");
+  return labels != labels_;
+}
+
+ModuleHandle SpeechModel::make_relabelled(const ModuleHandle& old, Json section, const std::string& name,
+                                          const std::vector<std::string>& labels) const {
+  section["vocabulary"] = labels;
+  section["num_classes"] = static_cast<int64_t>(labels.size());
+  ModuleHandle made = make_module(section, path_of(name.c_str()));
+  const auto parameters = old.torch_module()->parameters();
+  made.torch_module()->to(parameters.front().device(), parameters.front().scalar_type());
+  made.torch_module()->train(old.torch_module()->is_training());
+  return made;
+}
+
+void SpeechModel::set_labels(const std::vector<std::string>& labels) {
+  labels_ = labels;
+  Json& section = config_[kind_.labelled];
+  section["vocabulary"] = labels;
+  section["num_classes"] = static_cast<int64_t>(labels.size());
+  if (config_.contains("labels")) config_["labels"] = labels;
+  for (const char* data : {"train_ds", "validation_ds", "test_ds"}) {
+    if (config_.contains(data) && config_[data].is_object()) config_[data]["labels"] = labels;
+  }
+}
+
+// --- from audio to the encoder's output ------------------------------------------------------------------------------
+
+Ports SpeechModel::inputs() const {
+  return {{"input_signal", {"B T", AudioSignal{sample_rate_}}, true},
+          {"input_signal_length", {"B", LengthsType{}}, true},
+          {"processed_signal", {"B D T", SpectrogramType{}}, true},
+          {"processed_signal_length", {"B", LengthsType{}}, true},
+          {"sample_id", {"B", LengthsType{}}, true}};
+}
+
+Values SpeechModel::input_example() const {
+  const int64_t samples = sample_rate_;
+  return {{"input_signal", at::zeros({1, samples})}, {"input_signal_length", at::full({1}, samples, at::kLong)}};
+}
+
+std::vector<std::pair<std::string, std::string>> SpeechModel::wiring() const {
+  std::vector<std::pair<std::string, std::string>> edges = {{"batch.audio_signal", "preprocessor.input_signal"},
+                                                            {"batch.a_sig_length", "preprocessor.length"}};
+  if (spec_augmentation_) {
+    edges.insert(edges.end(), {{"preprocessor.processed_signal", "spec_augmentation.input_spec"},
+                               {"preprocessor.processed_length", "spec_augmentation.length"},
+                               {"spec_augmentation.augmented_spec", "encoder.audio_signal"}});
+  } else {
+    edges.emplace_back("preprocessor.processed_signal", "encoder.audio_signal");
+  }
+  edges.emplace_back("preprocessor.processed_length", "encoder.length");
+  return edges;
+}
+
+SpeechModel::Encoded SpeechModel::encode_features(at::Tensor features, at::Tensor lengths) {
+  // A model of another precision than its front-end (precision: 64-true) gets its own.
+  const auto weights = encoder_.torch_module()->parameters();
+  if (!weights.empty() && features.scalar_type() != weights.front().scalar_type())
+    features = features.to(weights.front().scalar_type());
+  if (spec_augmentation_ && is_training()) {
+    features = spec_augmentation_({{"input_spec", features}, {"length", lengths}}).tensor("augmented_spec");
+  }
+  const Values encoded = encoder_({{"audio_signal", features}, {"length", lengths}});
+  return {head(encoded["outputs"]), encoded.tensor("encoded_lengths")};
+}
+
+SpeechModel::Encoded SpeechModel::encode(const Values& batch) {
+  const at::Tensor processed = batch.tensor_or_undefined("processed_signal");
+  if (processed.defined()) return encode_features(processed, batch.tensor("processed_signal_length"));
+  const bool from_forward = batch.find("input_signal") != nullptr;
+  const at::Tensor& signal = batch.tensor(from_forward ? "input_signal" : "audio_signal");
+  const at::Tensor& length = batch.tensor(from_forward ? "input_signal_length" : "a_sig_length");
+  const Values features = preprocessor_({{"input_signal", signal}, {"length", length}});
+  return encode_features(features.tensor("processed_signal"), features.tensor("processed_length"));
+}
+
+SpeechModel::Encoded SpeechModel::encode_inputs(const Values& in) {
+  const auto has = [&](const char* name) { return in.tensor_or_undefined(name).defined(); };
+  const bool audio = has("input_signal") && has("input_signal_length");
+  const bool features = has("processed_signal") && has("processed_signal_length");
+  if (audio == features) {
+    throw Error(Code::kFailed, "forward takes audio or features, with their lengths")
+        .at(owner_name())
+        .expected("input_signal and input_signal_length, or processed_signal and processed_signal_length");
+  }
+  return encode(in);
+}
+
+// --- training and evaluation -----------------------------------------------------------------------------------------
+
+void SpeechModel::count_errors(const Encoded& encoded, const Values& batch, const MetricHandle& wer) const {
+  const auto hypotheses = best_texts(encoded);
+  const auto references = texts_of(vocabulary(), batch.tensor("transcripts"), batch.tensor("transcript_length"));
+  wer.update({{"hypotheses", list_of(hypotheses)}, {"references", list_of(references)}});
+  if (log_prediction_ && !hypotheses.empty()) {
+    log_info("reference: " + references[0]);
+    log_info("predicted: " + hypotheses[0]);
+  }
+}
+
+at::Tensor SpeechModel::training_step(const Values& batch, const Step& step) {
+  const Encoded encoded = encode(batch);
+  at::Tensor loss = loss_of(encoded, batch);
+  step.log("train_loss", loss.detach());
+  step.log("learning_rate", step.learning_rate());
+  step.log("global_step", static_cast<double>(step.global_step()));
+  if (step.log_every_n_steps() > 0 && (step.batch_idx() + 1) % step.log_every_n_steps() == 0) {
+    batch_wer_.reset();
+    count_errors(encoded, batch, batch_wer_);
+    step.log("training_batch_wer", batch_wer_.compute().at("wer"));
+  }
+  return loss;
+}
+
+void SpeechModel::validation_step(const Values& batch, const Step& step) {
+  if (step.batch_idx() == 0) reset_evaluation();  // one that was broken off leaves nothing behind
+  const Encoded encoded = encode(batch);
+  loss_sum_ += loss_of(encoded, batch).item<double>();
+  ++batches_;
+  count_errors(encoded, batch, wer_);
+}
+
+void SpeechModel::eval_epoch_end(const Step& step) {
+  const std::string prefix = step.stage() == Stage::kTest ? "test_" : "val_";
+  if (batches_ > 0) {
+    step.log(prefix + "loss", loss_sum_ / static_cast<double>(batches_));
+    step.log(prefix + "wer", wer_.compute().at("wer"));
+  }
+  reset_evaluation();
+}
+
+void SpeechModel::reset_evaluation() {
+  loss_sum_ = 0;
+  batches_ = 0;
+  wer_.reset();
+}
+
+// --- data ------------------------------------------------------------------------------------------------------------
+
+AudioToCharDataset::Options SpeechModel::dataset_options(const Json& section, const std::string& config_path) const {
+  Json own = dataset_keys(section, config_path);
+  if (!own.contains("sample_rate") || own["sample_rate"].is_null()) own["sample_rate"] = sample_rate_;
+  if (!own.contains("labels") || own["labels"].is_null()) own["labels"] = labels_;
+  auto options = parse_options<AudioToCharDataset::Options>(own, config_path);
+  if (options.labels != labels_) {
+    log_warning(config_path + ".labels differ from the model's labels: transcripts and predictions will not match");
+  }
+  if (options.sample_rate != sample_rate_) {
+    throw Error(Code::kFailed, "the data's sample rate is not the front-end's")
+        .at(config_path + ".sample_rate")
+        .seen(std::to_string(options.sample_rate))
+        .expected(std::to_string(sample_rate_));
+  }
+  return options;
+}
+
+MadeDataset SpeechModel::make_dataset(Stage stage, const Json& section, const std::string& config_path) {
+  if (section.is_null() || section.empty()) return nullptr;
+  if (stage == Stage::kPredict) {
+    auto entries = predict_entries(section, config_path);
+    Json own = section;
+    if (own.erase("paths") > 0) own["manifest_filepath"] = "";
+    return AudioToCharDataset::for_inference(dataset_options(own, config_path), std::move(entries));
+  }
+  if (!section.contains("manifest_filepath") || section["manifest_filepath"].is_null()) {
+    log_warning(config_path + " has no manifest_filepath: no data for it");
+    return nullptr;
+  }
+  try {
+    auto dataset = std::make_shared<AudioToCharDataset>(dataset_options(section, config_path));
+    if (dataset->size() == 0) {
+      throw Error(Code::kBadData, "no clip is left: min_duration, max_duration or the text parser dropped them all")
+          .at(config_path);
+    }
+    return dataset;
+  } catch (Error& error) {
+    error.locate(config_path);
+    throw;
+  }
+}
+
+// --- transcription ---------------------------------------------------------------------------------------------------
+
+std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& options) {
+  const bool timestamps = wants_timestamps(options);
+  const at::NoGradGuard no_grad;
+  Encoded encoded;
+  if (batch.tensor_or_undefined("processed_signal").defined()) {
+    encoded = encode(batch);
+  } else {
+    const Json section = with_target(config_["preprocessor"], kDefaultPreprocessor);
+    const ModuleHandle& front_end = inference_front_end_.follow(preprocessor_, section, path_of("preprocessor"));
+    const Values features = front_end({{"input_signal", batch["audio_signal"]}, {"length", batch["a_sig_length"]}});
+    encoded = encode_features(features.tensor("processed_signal"), features.tensor("processed_length"));
+  }
+  const auto hypotheses = decode(encoded, timestamps);
+  const double seconds_per_frame =
+      frame_stride(config_["preprocessor"], sample_rate_) * encoder_.properties().value("subsampling_factor", 1.0);
+  const Value* entries = batch.find("entries");
+  std::vector<Values> out;
+  for (size_t i = 0; i < hypotheses.size(); ++i) {
+    const Json entry = entries != nullptr ? Json::parse(entries->list().at(i).text()) : Json::object();
+    Values item;
+    if (entry.contains("audio_filepath")) item.add("audio_filepath", value_of(entry["audio_filepath"]));
+    item.add("pred_text", hypotheses[i].text);
+    for (const char* key : {"text", "duration", "offset"}) {
+      if (entry.contains(key)) item.add(key, value_of(entry[key]));
+    }
+    if (timestamps) item.add("timestamps", value_of(timestamps_json(hypotheses[i], seconds_per_frame)));
+    out.push_back(std::move(item));
+  }
+  return out;
+}
+
+}  // namespace fathom::asr

@@ -1,0 +1,115 @@
+// What every speech recognition model repeats: the way from audio to the encoder's output, data sections, the error
+// rate of an evaluation, transcription. A model adds its decoder, loss and decoding (ctc_model.h is one).
+#pragma once
+
+#include "fathom/model.h"
+#include "fathom/vocabulary.h"
+#include "plugins/asr/data/audio_to_char_dataset.h"
+#include "plugins/asr/decoding/hypothesis.h"
+#include "plugins/asr/models/front_end.h"
+#include "plugins/lib/text/vocabulary.h"
+
+namespace fathom::asr {
+
+// The keys of a model's section that every speech model reads, beside those that the host does.
+struct SpeechModelOptions {
+  Json preprocessor, encoder, spec_augment, labels, sample_rate;
+  std::optional<bool> use_cer, log_prediction;
+  static void describe(OptionSet<SpeechModelOptions>& o);
+};
+
+// Sections: preprocessor, encoder, spec_augment (optional), train_ds, validation_ds, test_ds, optim; labels; use_cer,
+// log_prediction.
+//
+// A batch of a training or evaluation step holds audio_signal (B,T) samples and a_sig_length (B), or processed_signal
+// (B,D,T) and processed_signal_length (B), with transcripts (B,U) and transcript_length (B). forward takes input_signal
+// with input_signal_length, or processed_signal with processed_signal_length.
+//
+// A derived constructor makes the children in NeMo's order, which is that of a state_dict: its decoder, then
+// make_spec_augment(), its loss, and setup_adapters(*this, config_, "encoder"). It overrides change_vocabulary. One
+// thread at a time.
+class SpeechModel : public Model, public HasVocabulary {
+ public:
+  Ports inputs() const override;
+  Values input_example() const override;
+
+  // Null for a section without a manifest. Stage kPredict takes `paths` or `manifest_filepath`.
+  MadeDataset make_dataset(Stage stage, const Json& section, const std::string& config_path) override;
+  // Logs train_loss, learning_rate, global_step and, every log_every_n_steps, training_batch_wer.
+  at::Tensor training_step(const Values& batch, const Step& step) override;
+  void validation_step(const Values& batch, const Step& step) override;
+  // Logs val_loss (mean over batches) and val_wer (errors over words), or test_loss and test_wer.
+  void eval_epoch_end(const Step& step) override;
+  // {audio_filepath, pred_text, text?, duration, offset?, timestamps?}. Option: timestamps (bool). The front-end runs
+  // without dither and without padding to a multiple of frames, as NeMo's transcribe.
+  std::vector<Values> predict_step(const Values& batch, const Json& options) override;
+  // From the batch to the encoder; a model adds what follows.
+  std::vector<std::pair<std::string, std::string>> wiring() const override;
+
+ protected:
+  struct Kind {
+    const char* name;                   // in messages: "asr.EncDecCTCModel"
+    std::vector<const char*> sections;  // that must be there, beside preprocessor and encoder
+    const char* labelled;               // the one of them that repeats the labels: vocabulary and num_classes
+  };
+  // Checks the config, completes its labels and makes the children preprocessor and encoder.
+  SpeechModel(Json config, ModelContext context, Kind kind);
+  // The child spec_augmentation, where the config has spec_augment. It runs in training only.
+  void make_spec_augment();
+
+  // Where loss and decoding start from.
+  struct Encoded {
+    Value output;        // what head() gives
+    at::Tensor lengths;  // (B) frames
+  };
+  // From forward's inputs, or an error that says what they must be.
+  Encoded encode_inputs(const Values& in);
+
+  // What the encoder's output (B,D,T') becomes first, the same for loss and decoding. By default itself.
+  virtual Value head(const Value& encoder_output) { return encoder_output; }
+  virtual at::Tensor loss_of(const Encoded& encoded, const Values& batch) = 0;
+  // The likeliest text of every item, found fast: for error rates during training and evaluation.
+  virtual std::vector<std::string> best_texts(const Encoded& encoded) const = 0;
+  // The best hypothesis of every item, by the configured strategy.
+  virtual std::vector<Hypothesis> decode(const Encoded& encoded, bool timestamps) const = 0;
+
+  // For change_vocabulary. False, with a warning, when `labels` are the model's already; an error when there are none.
+  bool are_new_labels(const std::vector<std::string>& labels) const;
+  // A module of `section` with the labels, on the device, in the dtype and the mode of `old`, which it may replace.
+  ModuleHandle make_relabelled(const ModuleHandle& old, Json section, const std::string& name,
+                               const std::vector<std::string>& labels) const;
+  // The labels of the model and of every section of its config that names them.
+  void set_labels(const std::vector<std::string>& labels);
+
+  void log_info(const std::string& text) const;
+  void log_warning(const std::string& text) const;
+  std::string path_of(const char* section) const;  // "model.decoder"
+  const std::vector<std::string>& labels() const { return labels_; }
+  text::Vocabulary vocabulary() const { return {labels_, text::Vocabulary::Kind::kCharacters}; }
+
+ private:
+  void complete_labels();
+  Encoded encode(const Values& batch);
+  Encoded encode_features(at::Tensor features, at::Tensor lengths);
+  void count_errors(const Encoded& encoded, const Values& batch, const MetricHandle& wer) const;
+  void reset_evaluation();
+  AudioToCharDataset::Options dataset_options(const Json& section, const std::string& config_path) const;
+
+  const Kind kind_;
+  std::vector<std::string> labels_;
+  int64_t sample_rate_ = 16000;  // Hz
+  bool log_prediction_ = false;
+  ModuleHandle preprocessor_, spec_augmentation_, encoder_;
+  InferenceFrontEnd inference_front_end_;
+
+  // Of the evaluation loader in progress.
+  double loss_sum_ = 0;
+  int64_t batches_ = 0;
+  MetricHandle wer_;        // the child "wer": its sums are those of all processes
+  MetricHandle batch_wer_;  // of a training batch
+};
+
+// `section` with the class to make where it names none.
+Json with_target(Json section, const char* target);
+
+}  // namespace fathom::asr

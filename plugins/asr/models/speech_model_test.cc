@@ -1,0 +1,135 @@
+#include "plugins/asr/models/speech_model.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "core/inference/transcriber.h"
+#include "core/plugins/host_table.h"
+#include "core/plugins/registry.h"
+#include "plugins/lib/recorded_test_data.h"
+
+extern "C" const fathom_plugin_entry fathom_plugin_entry_v1;
+
+namespace fathom::asr {
+namespace {
+
+Json deaf_config() {
+  return Json::parse(R"({
+    "sample_rate": 8000, "labels": ["a", "b"],
+    "preprocessor": {"sample_rate": 8000, "window_size": 0.02, "window_stride": 0.01, "features": 20, "n_fft": 256},
+    "encoder": {"feat_in": 20, "activation": "relu", "conv_mask": true,
+      "jasper": [{"filters": 8, "repeat": 2, "kernel": [5], "stride": [2], "dilation": [1], "dropout": 0.0, "residual": false}]},
+    "joint": {"num_classes": -1}, "train_ds": {"labels": ["a", "b"]}})");
+}
+
+// The least a model adds: no decoder at all, and a decoding that hears the same in every clip.
+class DeafModel final : public SpeechModel {
+ public:
+  explicit DeafModel(Json config, ModelContext context = {})
+      : SpeechModel(std::move(config), std::move(context), {"asr.DeafModel", {"joint"}, "joint"}) {
+    make_spec_augment();
+  }
+  Ports outputs() const override { return {{"encoded", {"B D T", AcousticEncodedRepresentation{}}}}; }
+  Values forward(const Values& in) override { return {{"encoded", encode_inputs(in).output}}; }
+  void change_vocabulary(const std::vector<std::string>& labels) override {
+    if (are_new_labels(labels)) set_labels(labels);
+  }
+
+ protected:
+  at::Tensor loss_of(const Encoded& encoded, const Values&) override { return encoded.output.tensor().mean(); }
+  std::vector<std::string> best_texts(const Encoded& encoded) const override {
+    return std::vector<std::string>(static_cast<size_t>(encoded.lengths.size(0)), "a");
+  }
+  std::vector<Hypothesis> decode(const Encoded& encoded, bool) const override {
+    std::vector<Hypothesis> out(static_cast<size_t>(encoded.lengths.size(0)));
+    for (auto& hypothesis : out) hypothesis.text = "a";
+    return out;
+  }
+};
+
+class SpeechModelTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    host_slot() = plugins::host_table();
+    plugins::registry().use_search_path({});
+    plugins::registry().add_builtin(&fathom_plugin_entry_v1);
+  }
+};
+
+TEST_F(SpeechModelTest, CompletesTheSectionThatRepeatsTheLabels) {
+  DeafModel model(deaf_config());
+  EXPECT_EQ(model.config()["joint"]["num_classes"], 2);
+  EXPECT_EQ(model.config()["joint"]["vocabulary"], model.config()["labels"]);
+  model.change_vocabulary({"x", "y", "z"});
+  EXPECT_EQ(model.config()["joint"]["num_classes"], 3);
+  EXPECT_EQ(model.config()["labels"], (Json{"x", "y", "z"}));
+  EXPECT_EQ(model.config()["train_ds"]["labels"], (Json{"x", "y", "z"}));
+  EXPECT_THROW(model.change_vocabulary({}), Error);
+  Json wrong = deaf_config();
+  wrong.erase("joint");
+  EXPECT_THROW(DeafModel{wrong}, Error);
+}
+
+TEST_F(SpeechModelTest, LossAndDecodingStartFromTheEncodersOutputWithoutAHead) {
+  DeafModel model(deaf_config());
+  model.eval();
+  const Values out = model.forward(model.input_example());
+  EXPECT_EQ(out.tensor("encoded").size(1), 8);
+  const Values batch{{"audio_signal", at::zeros({2, 4000})}, {"a_sig_length", at::tensor({4000, 2000}, at::kLong)}};
+  const auto items = model.predict_step(batch, {{"timestamps", false}});
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_EQ(json_of(items[1].items()), (Json{{"pred_text", "a"}}));
+  EXPECT_THROW(model.predict_step(batch, {{"beam", 2}}), Error);
+  EXPECT_EQ(model.wiring().back(),
+            (std::pair<std::string, std::string>("preprocessor.processed_length", "encoder.length")));
+}
+
+TEST_F(SpeechModelTest, WeightsOfAnOldNemoGetItsFrontEnd) {
+  const auto front_end = [](const char* version, bool restoring) {
+    Json config = deaf_config();
+    config["nemo_version"] = version;
+    ModelContext context;
+    context.restoring = restoring;
+    return DeafModel(config, context).config()["preprocessor"].value("front_end", std::string());
+  };
+  EXPECT_EQ(front_end("1.23.0", true), "nemo1");
+  EXPECT_EQ(front_end("2.4.1", true), "nemo1");
+  EXPECT_EQ(front_end("2.5.0", true), "");
+  EXPECT_EQ(front_end("1.23.0", false), "");
+}
+
+TEST(FrontEnd, ItsStrideIsInSecondsOrSamples) {
+  EXPECT_DOUBLE_EQ(frame_stride({{"window_stride", 0.02}}, 8000), 0.02);
+  EXPECT_DOUBLE_EQ(frame_stride({{"n_window_stride", 160}}, 8000), 0.02);
+  EXPECT_DOUBLE_EQ(frame_stride(Json::object(), 8000), 0.01);
+}
+
+TEST_F(SpeechModelTest, TranscriptionIsCountedByTheCollectionsMetric) {
+  const std::string model = test_data::shared_path("golden/nemo_models/models/quartznet_digits/quartznet_digits.nemo");
+  NEEDS_RECORDING(model);
+  const std::string manifest =
+      std::filesystem::temp_directory_path() / ("fathom_transcribe_" + std::to_string(::getpid()) + ".json");
+  // A no-break space parts words, as in Python.
+  std::ofstream(manifest) << "{\"audio_filepath\": \"" << test_data::digits("flac/0_george_0.flac")
+                          << "\", \"text\": \"zero\u00a0zero\"}\n";
+  TranscribeRequest request;
+  request.model = model;
+  request.manifest = manifest;
+  request.metrics = {{"wer", {{"_target_", "asr.WER"}}}, {"bleu", {{"_target_", "no.SuchMetric"}}}};
+  std::vector<Json> items;
+  const TranscribeTotals totals = run_transcription(request, [&](const Json& item) { items.push_back(item); });
+  std::filesystem::remove(manifest);
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_EQ(items[0]["pred_text"], "zero");
+  EXPECT_EQ(totals.references, 1);
+  EXPECT_EQ(totals.metrics.count("bleu"), 0u) << "what no plugin provides is left out";
+  EXPECT_EQ(totals.metrics.at("wer").at("wer_num"), 1);
+  EXPECT_EQ(totals.metrics.at("wer").at("wer_denom"), 2);
+}
+
+}  // namespace
+}  // namespace fathom::asr
