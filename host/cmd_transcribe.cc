@@ -68,12 +68,12 @@ int run_transcribe(const Words& words, const Globals& globals) {
     else
       lines += item.dump() + "\n";
   });
-  const ErrorRate words = error_rate(totals, "wer"), characters = error_rate(totals, "cer");
+  const ErrorRate by_word = error_rate(totals, "wer"), by_character = error_rate(totals, "cer");
   if (json) {
     const Json document = {
-        {"items", std::move(items)}, {"wer", words.rate()},
-        {"cer", characters.rate()},  {"errors", words.errors},
-        {"words", words.units},      {"rtfx", totals.seconds > 0 ? totals.audio_seconds / totals.seconds : 0.0}};
+        {"items", std::move(items)},  {"wer", by_word.rate()},
+        {"cer", by_character.rate()}, {"errors", by_word.errors},
+        {"words", by_word.units},     {"rtfx", totals.seconds > 0 ? totals.audio_seconds / totals.seconds : 0.0}};
     lines = document.dump(2) + "\n";
   }
   if (!stream) {
@@ -82,9 +82,9 @@ int run_transcribe(const Words& words, const Globals& globals) {
     else
       write_file_atomically(output, lines);
   }
-  if (words.known) {
+  if (by_word.known) {
     fmt::print(stderr, "WER {:.2f} % ({} errors / {} words)\n",
-               words.units > 0 ? 100 * words.rate().get<double>() : 0.0, words.errors, words.units);
+               by_word.units > 0 ? 100 * by_word.rate().get<double>() : 0.0, by_word.errors, by_word.units);
   }
   return 0;
 }
