@@ -17,6 +17,13 @@ int64_t limited_batches(const Json& limit, int64_t batches, const std::string& k
   if (!limit.is_number())
     throw Error(Code::kFailed, "is no limit").at(key).seen(limit.dump()).expected("an int or a fraction");
   const auto fraction = limit.get<double>();
+  if (batches == kUnknownBatches) {
+    if (fraction == 1.0) return batches;
+    throw Error(Code::kFailed, "a fraction of data whose length is not known cannot be taken")
+        .at(key)
+        .seen(limit.dump())
+        .expected("an int, or 1.0 for all");
+  }
   if (fraction > 1.0 && fraction == static_cast<double>(static_cast<int64_t>(fraction))) {
     return std::min(static_cast<int64_t>(fraction), batches);  // 2.0 is read as two batches
   }
@@ -37,8 +44,9 @@ int64_t limited_batches(const Json& limit, int64_t batches, const std::string& k
   return count;
 }
 
-bool ValidationPlan::due(int64_t epoch, int64_t batch_idx, int64_t batches_seen) const {
+bool ValidationPlan::due(int64_t epoch, int64_t batch_idx, int64_t batches_seen, bool last_batch) const {
   if (every_batches <= 0) return false;
+  if (every_batches == kUnknownBatches) return last_batch && (epoch + 1) % every_epochs == 0;
   if (across_epochs) return batches_seen % every_batches == 0;
   if ((epoch + 1) % every_epochs != 0) return false;
   return (batch_idx + 1) % every_batches == 0;
@@ -81,6 +89,17 @@ ValidationPlan plan_validation(const Json& interval, std::optional<int64_t> ever
         .expected("an int, because check_val_every_n_epoch is null");
   }
   const auto fraction = interval.get<double>();
+  if (batches == kUnknownBatches) {
+    if (fraction != 1.0) {
+      throw Error(Code::kFailed, "a fraction of an epoch whose length is not known cannot be taken")
+          .at(key)
+          .seen(interval.dump())
+          .expected("1.0 for the end of an epoch, or an int");
+    }
+    plan.every_batches = kUnknownBatches;
+    plan.at_epoch_end = plan.every_epochs == 1;
+    return plan;
+  }
   plan.every_batches = std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(batches) * fraction));
   plan.at_epoch_end = fraction == 1.0 && plan.every_epochs == 1;
   return plan;

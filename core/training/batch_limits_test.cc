@@ -50,6 +50,19 @@ TEST(LimitedBatches, CountsAndFractions) {
   EXPECT_THROW(limited_batches(2.5, 10, "k"), Error);
 }
 
+TEST(LimitedBatches, OfAnUnknownNumber) {
+  EXPECT_EQ(limited_batches(1.0, kUnknownBatches, "k"), kUnknownBatches);
+  EXPECT_EQ(limited_batches(nullptr, kUnknownBatches, "k"), kUnknownBatches);
+  EXPECT_EQ(limited_batches(7, kUnknownBatches, "k"), 7);
+  EXPECT_THROW(limited_batches(0.5, kUnknownBatches, "k"), Error);
+  const ValidationPlan plan = plan_validation(1.0, 2, kUnknownBatches, "trainer");
+  EXPECT_FALSE(plan.due(1, 5, 12, /*last_batch=*/false));
+  EXPECT_TRUE(plan.due(1, 5, 12, /*last_batch=*/true));
+  EXPECT_FALSE(plan.due(2, 5, 12, /*last_batch=*/true));
+  EXPECT_EQ(plan_validation(3, 1, kUnknownBatches, "trainer").every_batches, 3);
+  EXPECT_THROW(plan_validation(0.5, 1, kUnknownBatches, "trainer"), Error);
+}
+
 TEST(MaxTime, DaysHoursMinutesSeconds) {
   EXPECT_EQ(parse_max_time("01:02:03:04", "k"), 93784);
   EXPECT_THROW(parse_max_time("5 minutes", "k"), Error);

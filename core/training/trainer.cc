@@ -5,7 +5,6 @@
 #include <torch/csrc/autograd/anomaly_mode.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "core/base/interrupt.h"
 #include "core/base/log.h"
@@ -39,18 +38,7 @@ void warn_of_eval_mode(const torch::nn::Module& module) {
   if (count > 0) log_warning("trainer", "{} of {} modules start training in eval mode", count, modules.size());
 }
 
-// Batches of an epoch that nobody can count beforehand.
-constexpr int64_t kUnknown = std::numeric_limits<int64_t>::max();
-
-int64_t training_limit(const Json& limit, int64_t batches, const std::string& key) {
-  if (batches >= 0) return limited_batches(limit, batches, key);
-  if (limit.is_null() || limit == 1.0 || limit == 0) return limit == 0 && limit.is_number_integer() ? 0 : kUnknown;
-  if (limit.is_number_integer()) return limited_batches(limit, kUnknown, key);
-  throw Error(Code::kFailed, "a fraction of data whose length is not known cannot be taken")
-      .at(key)
-      .seen(limit.dump())
-      .expected("an int, or 1.0 for all");
-}
+int64_t batches_of(const DataLoader& loader) { return loader.size() < 0 ? kUnknownBatches : loader.size(); }
 
 // Clearer than what backward() says.
 void require_gradient(const at::Tensor& loss) {
@@ -269,7 +257,8 @@ void Trainer::keep_average(double decay, int64_t every_n_steps) {
 // Validation when due, then on to the next batch. A checkpoint written meanwhile resumes after the part that was done.
 void Trainer::after_batch() {
   const bool early = progress_.should_stop != 0 && may_stop_early();
-  const bool due = validation_plan_.due(progress_.epoch, progress_.batch_idx, batches_seen_);
+  const bool due = validation_plan_.due(progress_.epoch, progress_.batch_idx, batches_seen_,
+                                        progress_.batch_idx + 1 == training_batches_);
   if (!parts_.validation.empty() && (due || (early && validation_plan_.every_batches > 0)) && !(max_reached_ && !due)) {
     run_validation();
   }
@@ -323,9 +312,10 @@ void Trainer::prepare_fit() {
     throw Error(Code::kFailed, "there is no training data")
         .at("model.train_ds")
         .next("set model.train_ds.manifest_filepath");
-  training_batches_ = training_limit(options_.limit_train_batches, parts_.train->size(), "trainer.limit_train_batches");
+  training_batches_ =
+      limited_batches(options_.limit_train_batches, batches_of(*parts_.train), "trainer.limit_train_batches");
   if (!options_.overfit_batches.is_number() || options_.overfit_batches.get<double>() != 0) {
-    training_batches_ = training_limit(options_.overfit_batches, parts_.train->size(), "trainer.overfit_batches");
+    training_batches_ = limited_batches(options_.overfit_batches, batches_of(*parts_.train), "trainer.overfit_batches");
     options_.limit_val_batches = options_.overfit_batches;
     // As Lightning does: overfitting to a few batches needs the same ones in every epoch.
     if (parts_.train->options().shuffle) {
@@ -335,13 +325,13 @@ void Trainer::prepare_fit() {
     for (const auto& loader : parts_.validation) loader->stop_shuffling();
   }
   batches_per_epoch_ = training_batches_;
-  progress_.training_batches = training_batches_ == kUnknown ? -1 : training_batches_;
+  progress_.training_batches = training_batches_ == kUnknownBatches ? -1 : training_batches_;
   progress_.has_validation = !parts_.validation.empty();
   if (!parts_.validation.empty()) {
     validation_plan_ =
         plan_validation(options_.val_check_interval, options_.check_val_every_n_epoch, training_batches_, "trainer");
     for (const auto& loader : parts_.validation) {
-      limited_batches(options_.limit_val_batches, loader->size(),
+      limited_batches(options_.limit_val_batches, batches_of(*loader),
                       "trainer.limit_val_batches");  // refuse now, not after an epoch
     }
   }
@@ -429,12 +419,15 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
   const bool test = stage == Stage::kTest;
   const uint32_t base = test ? FATHOM_ON_TEST_START : FATHOM_ON_VALIDATION_START;  // START, EPOCH_START, BATCH_START, …
   int64_t total = 0;
-  for (const auto& loader : loaders) total += limited_batches(limit, loader->size(), key);
+  for (const auto& loader : loaders) {
+    const int64_t batches = limited_batches(limit, batches_of(*loader), key);
+    total = batches == kUnknownBatches || total == kUnknownBatches ? kUnknownBatches : total + batches;
+  }
   if (total == 0) return;
 
   const fathom_progress outer = progress_;
   progress_.validating = 1;
-  progress_.eval_batches = total;
+  progress_.eval_batches = total == kUnknownBatches ? -1 : total;
   logging_kind_ = test ? EvalKind::kTest : EvalKind::kValidation;
   logged_at_epoch_end_.clear();
   {
@@ -448,7 +441,7 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
     const auto count = static_cast<int64_t>(loaders.size());
     for (int64_t index = 0; index < count; ++index) {
       auto& loader = *loaders[static_cast<size_t>(index)];
-      const int64_t batches = limited_batches(limit, loader.size(), key);
+      const int64_t batches = limited_batches(limit, batches_of(loader), key);
       loader.start_epoch(0, 0, batches);
       progress_.dataloader_idx = index;
       for (progress_.batch_idx = 0; progress_.batch_idx < batches; ++progress_.batch_idx) {

@@ -61,6 +61,22 @@ exp_manager:
     EXPECT_EQ(without_timing(read_file(folder_ + "/whole/metrics.csv")),
               without_timing(read_file(folder_ + "/cut/metrics.csv")));
   }
+  // Rows of a csv file with a value in a column.
+  static int rows_with(const std::string& csv, const std::string& column) {
+    std::istringstream stream(csv);
+    std::string line, cell;
+    int rows = 0;
+    for (int wanted = -1; std::getline(stream, line);) {
+      std::istringstream cells(line + ",");
+      for (int i = 0; std::getline(cells, cell, ','); ++i) {
+        if (wanted < 0 && cell == column)
+          wanted = i;
+        else if (i == wanted && !cell.empty())
+          ++rows;
+      }
+    }
+    return rows;
+  }
   bool has_checkpoint(const std::string& run_name) const {
     if (!fs::exists(folder_ + "/" + run_name + "/checkpoints")) return false;
     for (const auto& entry : fs::directory_iterator(folder_ + "/" + run_name + "/checkpoints")) {
@@ -113,7 +129,22 @@ TEST_F(ToyTraining, DataWithoutALengthTrainsAndResumesToTheBit) {
   optim: {name: sgd, lr: 0.1}
 )");
   expect_same_bits_after_a_kill();
-  EXPECT_THAT(read_file(folder_ + "/whole/metrics.csv"), HasSubstr("val_loss"));
+  EXPECT_EQ(rows_with(read_file(folder_ + "/whole/metrics.csv"), "val_loss"), 4) << "once an epoch, at its end";
+}
+
+TEST_F(ToyTraining, ValidationDataWithoutALengthIsReadToItsEnd) {
+  write_config(R"(model:
+  _target_: toy.Line
+  train_ds: {_target_: toy.Lengths, items: 16, batch_size: 4}
+  validation_ds: {_target_: toy.Endless, items: 10, batch_size: 4}
+  optim: {name: sgd, lr: 0.1}
+)");
+  const Result result = train("run");
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(rows_with(read_file(folder_ + "/run/metrics.csv"), "val_loss"), 4);
+  const Result fraction = train("fraction", {"++trainer.limit_val_batches=0.5"});
+  EXPECT_EQ(fraction.status, 1);
+  EXPECT_THAT(fraction.err, HasSubstr("whose length is not known"));
 }
 
 TEST_F(ToyTraining, KeysThatNobodyReadsAreRefusedWithTheNearestName) {
