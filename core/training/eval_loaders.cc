@@ -6,6 +6,7 @@
 #include "core/config/errors.h"
 #include "core/config/json.h"
 #include "core/config/printer.h"
+#include "fathom/utf8.h"
 
 namespace fathom::training {
 namespace {
@@ -56,11 +57,10 @@ std::vector<Json> given_names(const Json& section) {
     for (const auto& [key, value] : given.items()) names.push_back(given.is_array() ? value : Json(key));
   } else if (given.is_string()) {
     const std::string text = given.get<std::string>();
-    for (size_t i = 0; i < text.size();) {
-      size_t end = i + 1;
-      while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) ++end;
-      names.push_back(text.substr(i, end - i));
-      i = end;
+    for (size_t at = 0; at < text.size();) {
+      const size_t length = utf8::step(text, at);
+      names.push_back(text.substr(at, length));
+      at += length;
     }
   } else {
     throw ConfigError("TypeError", "`name` has no length").with_seen(text_of(given)).with_expected("a list of names");

@@ -39,8 +39,11 @@ if(FATHOM_SANITIZE)
   add_link_options(-fsanitize=${FATHOM_SANITIZE})
 endif()
 
-# Tests are compiled more often than they are run. Not -O0: gcc would refuse the precompiled headers.
-set(FATHOM_TEST_OPTIONS $<$<CONFIG:Release>:-O1>)
+# Tests are compiled more often than they are run. Not -O0: gcc would refuse the precompiled headers, which were made with
+# -O2, and from 13 on it refuses them to -O1 too.
+if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU" OR CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  set(FATHOM_TEST_OPTIONS $<$<CONFIG:Release>:-O1>)
+endif()
 
 # Headers every torch file of the engine, of a plugin or of a test would otherwise parse again (10 s). No more of them than
 # most files use: gcc instantiates what their inline functions use anew in each file (3 s now, 10 s with <torch/nn.h>).
