@@ -368,6 +368,8 @@ void Trainer::load_checkpoint(const std::string& path) {
     must_agree("batch_size", parts_.train->options().batch_size);
   }
   progress_.batch_idx = integer("batch_idx");
+  // Data that does not know its length knew at its last batch, after which something may have been due.
+  if (batches_per_epoch_ == kUnknownBatches) training_batches_ = integer("training_batches");
   progress_.batches_that_stepped = integer("batches_that_stepped");
   batches_seen_ = integer("batches_seen");
   if (fathom->find("skipped_steps") != nullptr) skipped_steps_ = integer("skipped_steps");
