@@ -388,7 +388,7 @@ Outcome run_cli(const Case& c) {
   const json contents = expect.value("file_contents", json::object());
   for (const auto& [file, text] : contents.items()) {
     const std::string got = read_file(folder.path() + "/" + file);
-    if (got != text) return fail(file + ": " + difference(text, got));
+    if (text != got) return fail(file + ": " + difference(text, got));
   }
   return pass();
 }
