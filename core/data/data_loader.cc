@@ -10,6 +10,8 @@
 #include <mutex>
 #include <thread>
 
+#include "core/typing/value_source.h"
+
 namespace fathom {
 // Threads that make batches ahead of the consumer. A generation counter makes work for an abandoned epoch harmless.
 class DataLoader::Workers {
@@ -92,10 +94,12 @@ class DataLoader::Workers {
   std::vector<std::thread> threads_;
 };
 
-DataLoader::DataLoader(DatasetHandle dataset, LoaderOptions options, uint64_t seed)
+DataLoader::DataLoader(DatasetHandle dataset, LoaderOptions options, uint64_t seed, std::string where)
     : dataset_(std::move(dataset)),
       options_(options),
       seed_(seed),
+      where_(std::move(where)),
+      ports_(dataset_.ports()),
       dataset_size_(dataset_.size()),
       iterable_(dataset_.query<fathom_iterable_v1>(FATHOM_ITERABLE_EXTENSION)),
       planner_(dataset_.query<fathom_batch_plan_v1>(FATHOM_BATCH_PLAN_EXTENSION)) {
@@ -117,6 +121,8 @@ DataLoader::DataLoader(DatasetHandle dataset, LoaderOptions options, uint64_t se
     }
   }
   if (!iterable_ && (planner_ || options_.use_bucketing)) planned_batches_ = plan(0).size();
+  const std::string owner = where_.empty() ? dataset_.name() : where_ + " (" + dataset_.name() + ")";
+  for (fathom_port& port : ports_) port.source = typing::intern_source(owner, to_view(port.name));
   // Items of an iterable come one after another: one thread is as many as can help.
   const int64_t threads = iterable_ ? std::min<int64_t>(options_.num_workers, 1) : options_.num_workers;
   if (threads > 0) workers_ = std::make_unique<Workers>(*this, threads, threads * options_.prefetch_factor);
@@ -212,6 +218,26 @@ bool DataLoader::has_next() {
   return peeked_.has_value();
 }
 
+Values DataLoader::collate(const std::vector<DatasetHandle::Sample>& samples) const {
+  Values batch = dataset_.collate(samples);
+  for (auto& [name, value] : batch) {
+    for (const fathom_port& port : ports_) {
+      if (to_view(port.name) != name) continue;
+      value.set_type(port.type);
+      value.set_source(port.source);
+    }
+  }
+  return batch;
+}
+
+std::optional<Values> DataLoader::first_items(int64_t count) const {
+  std::vector<DatasetHandle::Sample> samples;
+  for (int64_t i = 0; i < std::min(count, dataset_size_); ++i)
+    samples.push_back(dataset_.get(i, mix_seed(seed_, 0, static_cast<uint64_t>(i))));
+  if (samples.empty()) return std::nullopt;
+  return collate(samples);
+}
+
 std::optional<Values> DataLoader::iterated_batch() const {
   std::vector<DatasetHandle::Sample> samples;
   while (!exhausted_ && static_cast<int64_t>(samples.size()) < options_.batch_size) {
@@ -224,7 +250,7 @@ std::optional<Values> DataLoader::iterated_batch() const {
   }
   const bool full = static_cast<int64_t>(samples.size()) == options_.batch_size;
   if (samples.empty() || (options_.drop_last && !full)) return std::nullopt;
-  return dataset_.collate(samples);
+  return collate(samples);
 }
 
 std::optional<Values> DataLoader::make_batch(int64_t batch) const {
@@ -241,7 +267,7 @@ std::optional<Values> DataLoader::make_batch(int64_t batch) const {
     samples.push_back(
         dataset_.get(index, mix_seed(seed_, static_cast<uint64_t>(epoch_), static_cast<uint64_t>(index))));
   }
-  return dataset_.collate(samples);
+  return collate(samples);
 }
 
 }  // namespace fathom

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/data/loader_options.h"
@@ -20,7 +21,8 @@ namespace fathom {
 
 class DataLoader {
  public:
-  DataLoader(DatasetHandle dataset, LoaderOptions options, uint64_t seed);
+  // `where`: the dataset's section ("model.train_ds"), for messages.
+  DataLoader(DatasetHandle dataset, LoaderOptions options, uint64_t seed, std::string where = "");
   ~DataLoader();
   DataLoader(const DataLoader&) = delete;
   DataLoader& operator=(const DataLoader&) = delete;
@@ -29,6 +31,13 @@ class DataLoader {
   int64_t size() const;
   int64_t dataset_size() const;  // items; -1: not known
   const LoaderOptions& options() const;
+  const std::string& where() const { return where_; }
+  bool is_iterable() const { return static_cast<bool>(iterable_); }
+  // What its batches hold, with the sources that its values carry; empty where the dataset does not say. Names are
+  // borrowed from the dataset.
+  const std::vector<fathom_port>& ports() const { return ports_; }
+  // A batch of the first items, outside of any epoch. Nothing where there are none. Not for an iterable dataset.
+  std::optional<Values> first_items(int64_t count) const;
   // From the next start_epoch() on: items in the dataset's own order.
   void stop_shuffling();
 
@@ -45,11 +54,15 @@ class DataLoader {
   std::optional<Values> make_batch(int64_t batch) const;
   std::optional<Values> iterated_batch() const;
   std::optional<Values> take();
+  // With the types of the dataset's ports, so that a typed call can tell what does not fit, and whose it was.
+  Values collate(const std::vector<DatasetHandle::Sample>& samples) const;
   BatchList plan(int64_t epoch) const;
 
   DatasetHandle dataset_;
   LoaderOptions options_;
   uint64_t seed_;
+  std::string where_;
+  std::vector<fathom_port> ports_;
   int64_t dataset_size_;
   int64_t epoch_ = 0, next_batch_ = 0, end_batch_ = 0;
   int64_t planned_batches_ = -1;  // of every epoch; -1: neither planned nor bucketed

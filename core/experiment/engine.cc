@@ -33,9 +33,8 @@ class EngineImpl final : public Engine {
   }
   std::pair<Json, std::string> model_graph(const std::string& nemo) override {
     const RestoredModel restored = restore_nemo(nemo);
-    Json graph = training::model_graph(restored.model);
-    std::string text = training::graph_text(restored.model, graph);
-    return {std::move(graph), std::move(text)};
+    const typing::Wiring wiring = training::record_forward(restored.model);
+    return {training::graph_json(restored.model, wiring), training::graph_text(restored.model, wiring)};
   }
   std::vector<std::pair<std::string, std::string>> describe() override {
     return {{"libtorch", TORCH_VERSION},

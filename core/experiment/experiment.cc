@@ -205,10 +205,8 @@ ModelHandle make_model(const Json& config) {
     }
   }
   add_adapters_of_file(config, model);
-  ModelHandle made(
+  return ModelHandle(
       create_object(1u << FATHOM_KIND_MODEL, model, "model", {{"restoring", false}, {"seed", run_seed(config)}}));
-  training::check_model_wiring(made);
-  return made;
 }
 
 namespace {
@@ -274,9 +272,8 @@ std::unique_ptr<DataLoader> make_loader(const ModelHandle& model, Stage stage, c
   DatasetHandle dataset(data.names_dataset ? create_object(1u << FATHOM_KIND_DATASET, data.dataset, data.dataset_path)
                                            : plugins::adopt(model.make_dataset(stage, section, path).release()));
   if (!dataset) return nullptr;
-  training::check_model_wiring(model, &dataset, path);
   return std::make_unique<DataLoader>(std::move(dataset), LoaderOptions::from_section(data.loader, data.loader_path),
-                                      seed);
+                                      seed, path);
 }
 
 }  // namespace
@@ -329,6 +326,11 @@ void run_training(const RunRequest& request, RunSummary& summary) {
   parts.validation = make_eval_loaders(parts.model, Stage::kValidate, model_config, static_cast<uint64_t>(seed),
                                        parts.validation_plan);
   parts.test = make_eval_loaders(parts.model, Stage::kTest, model_config, static_cast<uint64_t>(seed), parts.test_plan);
+  parts.wiring =
+      parts.train ? training::record_training(parts.model, *parts.train) : training::record_forward(parts.model);
+  for (const auto* loaders : {&parts.validation, &parts.test}) {
+    for (const auto& loader : *loaders) training::check_batch_ports(parts.wiring, *loader, loader->where());
+  }
 
   const Json& freeze_updates = section(model_config, "freeze_updates");
   training::check_freeze_updates(freeze_updates, *parts.model.torch_module(), parts.model.typed_children(),

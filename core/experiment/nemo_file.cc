@@ -141,7 +141,6 @@ RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool 
   const Json context = {{"restoring", true}, {"restore_dir", restored.artifacts->path()}};
   plugins::check_targets(section);
   restored.model = ModelHandle(create_object(1u << FATHOM_KIND_MODEL, section, "", context));
-  training::check_model_wiring(restored.model);
 
   const auto& weights = archive.at(checkpoint::kNemoWeights);
   const auto state = checkpoint::load_torch_bytes(weights.bytes, path + ":" + std::string(checkpoint::kNemoWeights));

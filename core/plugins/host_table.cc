@@ -12,6 +12,7 @@
 #include "core/plugins/access_state.h"
 #include "core/plugins/registry.h"
 #include "core/typing/element_type.h"
+#include "core/typing/flow.h"
 #include "core/typing/neural_type.h"
 #include "core/typing/port_check.h"
 #include "core/typing/switches.h"
@@ -90,10 +91,17 @@ fathom_status check_ports(uint32_t flags, fathom_str owner, const fathom_ports* 
     const std::span<const fathom_port> declared(first, ports->count);
     const std::span<const fathom_named_value> given(values, value_count);
     const typing::CheckOptions options{(flags & FATHOM_CHECK_IGNORE_COLLECTIONS) != 0, /*refuse_none=*/true};
-    if ((flags & FATHOM_CHECK_OUTPUTS) != 0)
-      typing::check_outputs(to_view(owner), declared, given, options);
-    else
-      typing::check_inputs(to_view(owner), declared, given, options);
+    typing::FlowRecorder* const recorder = typing::FlowRecorder::current();
+    try {
+      if ((flags & FATHOM_CHECK_OUTPUTS) != 0)
+        typing::check_outputs(to_view(owner), declared, given, options);
+      else
+        typing::check_inputs(to_view(owner), declared, given, options);
+    } catch (const typing::PortError&) {
+      if (recorder != nullptr) recorder->refuse();
+      throw;
+    }
+    if (recorder != nullptr) recorder->add(declared, given);
   });
 }
 

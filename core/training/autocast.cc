@@ -23,10 +23,9 @@ Values to_precision(const Values& batch, Precision precision) {
   const auto dtype = precision == Precision::k64True ? at::kDouble : at::kBFloat16;
   Values out;
   for (const auto& [name, value] : batch) {
-    if (value.is_tensor() && value.tensor().is_floating_point())
-      out.add(name, value.tensor().to(dtype));
-    else
-      out.add(name, value);
+    Value converted = value;
+    if (value.is_tensor() && value.tensor().is_floating_point()) converted.set_tensor(value.tensor().to(dtype));
+    out.add(name, std::move(converted));
   }
   return out;
 }

@@ -1,92 +1,176 @@
 #include "core/training/model_wiring.h"
 
+#include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
 
-#include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/plugins/registry.h"
 #include "core/training/freezing.h"
 #include "core/training/parameters.h"
+#include "core/typing/flow.h"
+#include "core/typing/value_source.h"
+#include "fathom/abi/manual_optimization.h"
 
 namespace fathom::training {
 namespace {
 
 constexpr const char* kBatch = "batch";
+constexpr int64_t kItems = 2;  // of a recorded batch: batch normalization cannot train on one
 
 std::string component_text(const ModuleHandle& module) {
   const auto found = plugins::registry().find(1u << module.kind(), module.name());
   return module.name() + " of plugin '" + found.plugin + "'";
 }
 
-std::string shape_text(const Value& value) {
-  if (value.is_tensor() && value.tensor().defined()) {
-    std::vector<std::string> sizes;
-    for (const int64_t size : value.tensor().sizes()) sizes.push_back(std::to_string(size));
-    return "[" + join(sizes, ", ") + "]";
-  }
-  return value.is_list() ? "list of " + std::to_string(value.list().size()) : value.kind_name();
+std::string example_of(const ModelHandle& model) { return "the example of " + model.name(); }
+
+std::string shape_text(const fathom_value& value) {
+  if (value.kind == FATHOM_VALUE_LIST) return "list of " + std::to_string(value.as.list.count);
+  if (value.kind != FATHOM_VALUE_TENSOR) return Value::from_abi(value).kind_name();
+  std::vector<std::string> sizes;
+  for (const int64_t size : Value::from_abi(value).tensor().sizes()) sizes.push_back(std::to_string(size));
+  return "[" + join(sizes, ", ") + "]";
 }
 
-// What flows when every module's example is sent along the wiring: "MODULE.PORT" -> shape.
-std::map<std::string, std::string> example_shapes(const ModelHandle& model, const typing::Wiring& wiring) {
-  const at::NoGradGuard no_grad;
-  std::map<std::string, Value> flowing;
-  std::map<std::string, std::string> shapes;
-  const auto children = model.modules();
-  for (const size_t index : typing::flow_order(wiring)) {
-    const typing::WiredModule& module = wiring.modules[index];
-    if (module.name.empty()) continue;
-    const ModuleHandle* handle = nullptr;
-    for (const auto& [name, child] : children) {
-      if (name == module.name) handle = &child;
+// What running a model in training mode changes beside gradients, put back at the end.
+class Untouched {
+ public:
+  explicit Untouched(torch::nn::Module& module)
+      : module_(module), random_state_(at::globalContext().defaultGenerator(at::kCPU).get_state()) {
+    for (const auto& part : module.modules()) modes_.emplace_back(part, part->is_training());
+    for (const at::Tensor& buffer : module.buffers()) buffers_.emplace_back(buffer, buffer.clone());
+    module.train();
+  }
+  ~Untouched() {
+    for (const auto& [part, training] : modes_)
+      part->train(training);  // parents first, so that children have the last word
+    for (auto& [buffer, value] : buffers_) {
+      if (buffer.sizes() == value.sizes()) buffer.copy_(value);
     }
-    if (handle == nullptr) continue;
-    const Values example = handle->input_example();
-    Values inputs;
-    bool complete = true;
-    for (const auto& port : module.inputs) {
-      const std::string key = module.name + "." + port.name;
-      const Value* value = example.find(port.name);
-      for (const auto& edge : wiring.edges) {
-        if (const auto found = flowing.find(edge.from); edge.to == key && found != flowing.end())
-          value = &found->second;
-      }
-      if (value == nullptr) {
-        complete = complete && port.optional;
-        continue;
-      }
-      shapes[key] = shape_text(*value);
-      inputs.add(port.name, *value);
+    auto generator = at::globalContext().defaultGenerator(at::kCPU);
+    generator.set_state(random_state_);
+  }
+  Untouched(const Untouched&) = delete;
+  Untouched& operator=(const Untouched&) = delete;
+
+ private:
+  torch::nn::Module& module_;
+  at::Tensor random_state_;
+  std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> modes_;
+  std::vector<std::pair<at::Tensor, at::Tensor>> buffers_;
+};
+
+// From what was recorded to modules and edges.
+class Reader {
+ public:
+  void add(typing::WiredModule module, const std::vector<fathom_port>& inputs,
+           const std::vector<fathom_port>& outputs) {
+    const size_t index = modules_.size();
+    module.inputs = typing::wired_ports(inputs);
+    module.outputs = typing::wired_ports(outputs);
+    if (!inputs.empty()) by_ports_.emplace(inputs[0].name.ptr, Side{index, true});
+    if (!outputs.empty()) by_ports_.emplace(outputs[0].name.ptr, Side{index, false});
+    for (const fathom_port& port : outputs) add_source(port.source, module.name, to_string(port.name));
+    modules_.push_back(std::move(module));
+  }
+  void add_source(uint32_t id, const std::string& module, const std::string& port) {
+    if (id != 0) sources_.emplace(id, module.empty() ? port : module + "." + port);
+  }
+
+  typing::Wiring read(const std::vector<typing::FlowCall>& calls) {
+    typing::Wiring wiring;
+    for (const typing::FlowCall& call : calls) {
+      const auto found = by_ports_.find(call.ports);
+      if (found != by_ports_.end()) note(call, found->second, wiring);
     }
-    if (!complete || inputs.empty()) continue;
-    try {
-      for (auto& [name, value] : (*handle)(inputs)) {
-        shapes[module.name + "." + name] = shape_text(value);
-        flowing[module.name + "." + name] = value;
+    for (size_t i = 0; i < modules_.size(); ++i) place(i);  // those that were never called come last
+    for (const size_t i : order_) wiring.modules.push_back(std::move(modules_[i]));
+    return wiring;
+  }
+
+ private:
+  struct Side {
+    size_t module;
+    bool inputs;
+  };
+  void place(size_t module) {
+    if (std::find(order_.begin(), order_.end(), module) == order_.end()) order_.push_back(module);
+  }
+  void note(const typing::FlowCall& call, Side side, typing::Wiring& wiring) {
+    typing::WiredModule& module = modules_[side.module];
+    place(side.module);
+    for (const typing::FlowValue& value : call.values) {
+      for (typing::WiredPort& port : side.inputs ? module.inputs : module.outputs) {
+        if (port.name == value.port) port.shape = value.shape;
       }
-    } catch (const Error& error) {
-      log_warning("inspect", "the example of '{}' did not pass: {}", module.name, error.what());
+      // Values end where they enter a module, and where they leave the model.
+      const bool ends = side.inputs != module.name.empty();
+      const auto from = sources_.find(value.source);
+      if (!ends || from == sources_.end()) continue;
+      const typing::WiredEdge edge{from->second, module.name.empty() ? value.port : module.name + "." + value.port};
+      const auto same = [&](const typing::WiredEdge& e) { return e.from == edge.from && e.to == edge.to; };
+      if (std::none_of(wiring.edges.begin(), wiring.edges.end(), same)) wiring.edges.push_back(edge);
     }
   }
-  return shapes;
+
+  std::vector<typing::WiredModule> modules_;
+  std::vector<size_t> order_;
+  std::map<const void*, Side> by_ports_;
+  std::map<uint32_t, std::string> sources_;
+};
+
+// Runs `flow` and reads what it recorded. `batch`: the ports of the loader whose batch flows, and their sources.
+typing::Wiring record(const ModelHandle& model, const std::vector<fathom_port>& batch,
+                      const std::function<void()>& flow) {
+  Reader reader;
+  const auto own = model.ports();
+  reader.add({"", "", {}, {}}, own.inputs, own.outputs);
+  for (const fathom_port& port : own.inputs)
+    reader.add_source(typing::intern_source(example_of(model), to_view(port.name)), "", to_string(port.name));
+  if (!batch.empty()) reader.add({kBatch, "", {}, {}}, {}, batch);
+  for (const auto& [name, child] : model.modules()) {
+    const auto ports = child.ports();
+    reader.add({name, component_text(child), {}, {}}, ports.inputs, ports.outputs);
+  }
+  typing::FlowRecorder recorder(shape_text);
+  try {
+    const at::NoGradGuard no_grad;
+    const Untouched untouched(*model.torch_module());
+    flow();
+  } catch (const Error&) {
+    if (recorder.refused()) throw;
+  }
+  return reader.read(recorder.calls());
 }
 
-Json ports_json(const std::vector<typing::WiredPort>& ports, const std::string& module,
-                const std::map<std::string, std::string>& shapes, const typing::Wiring* sources) {
+// A step that the trainer does not hear of.
+fathom_step silent_step() {
+  static constexpr std::string_view kDevice = "cpu";
+  fathom_step step{};
+  step.struct_size = sizeof(step);
+  step.stage = FATHOM_STAGE_TRAIN;
+  step.dataloader_count = 1;
+  step.log = [](void*, fathom_str, fathom_tensor, double, uint32_t, double) { return fathom_status{FATHOM_OK}; };
+  step.device = to_abi(kDevice);
+  return step;
+}
+
+Json ports_json(const std::vector<typing::WiredPort>& ports, const std::string& module, const typing::Wiring* sources) {
   Json out = Json::array();
   for (const auto& port : ports) {
-    const std::string key = module + "." + port.name;
     Json entry = {{"name", port.name},
                   {"type", port.type == typing::kNoType ? Json() : Json(typing::type_of(port.type).text())},
                   {"optional", port.optional}};
     if (port.list_depth > 0) entry["list_depth"] = port.list_depth;
-    if (const auto shape = shapes.find(key); shape != shapes.end()) entry["shape"] = shape->second;
+    if (!port.shape.empty()) entry["shape"] = port.shape;
     if (sources != nullptr) {
       entry["from"] = Json::array();
       for (const auto& edge : sources->edges) {
-        if (edge.to == key) entry["from"].push_back(edge.from);
+        if (edge.to == module + "." + port.name) entry["from"].push_back(edge.from);
       }
     }
     out.push_back(std::move(entry));
@@ -96,44 +180,45 @@ Json ports_json(const std::vector<typing::WiredPort>& ports, const std::string& 
 
 }  // namespace
 
-typing::Wiring model_wiring(const ModelHandle& model, const DatasetHandle* dataset) {
-  typing::Wiring wiring;
-  const auto own = model.ports();
-  if (!own.inputs.empty() || !own.outputs.empty())
-    wiring.modules.push_back({"", "", typing::wired_ports(own.inputs), typing::wired_ports(own.outputs)});
-  for (const auto& [name, child] : model.modules()) {
-    const auto ports = child.ports();
-    wiring.modules.push_back(
-        {name, component_text(child), typing::wired_ports(ports.inputs), typing::wired_ports(ports.outputs)});
-  }
-  typing::WiredModule batch{kBatch, "", {}, {}, true};
-  if (dataset != nullptr) {
-    const auto ports = dataset->ports();
-    batch = {kBatch, "of " + dataset->name(), {}, typing::wired_ports(ports), ports.empty()};
-  }
-  wiring.modules.push_back(std::move(batch));
-  for (const auto& edge : model.wiring())
-    wiring.edges.push_back({edge.at("from").get<std::string>(), edge.at("to").get<std::string>()});
-  return wiring;
+typing::Wiring record_forward(const ModelHandle& model) {
+  return record(model, {}, [&] {
+    Values example = model.input_example();
+    if (example.empty()) return;
+    for (auto& [name, value] : example) value.set_source(typing::intern_source(example_of(model), name));
+    model.forward(example);
+  });
 }
 
-void check_model_wiring(const ModelHandle& model, const DatasetHandle* dataset, const std::string& where) {
-  std::vector<Error> errors = typing::check_wiring(model_wiring(model, dataset));
+typing::Wiring record_training(const ModelHandle& model, const DataLoader& train) {
+  const bool manual =
+      static_cast<bool>(model.query<fathom_manual_optimization_v1>(FATHOM_MANUAL_OPTIMIZATION_EXTENSION));
+  if (manual || train.is_iterable()) return record_forward(model);
+  return record(model, train.ports(), [&] {
+    const auto batch = train.first_items(kItems);
+    if (!batch) return;
+    const fathom_step step = silent_step();
+    model.training_step(*batch, step);
+  });
+}
+
+void check_batch_ports(typing::Wiring wiring, const DataLoader& loader, const std::string& where) {
+  const auto is_batch = [](const typing::WiredModule& module) { return module.name == kBatch; };
+  const auto batch = std::find_if(wiring.modules.begin(), wiring.modules.end(), is_batch);
+  if (batch == wiring.modules.end()) return;
+  const auto ports = loader.ports();
+  *batch = {kBatch, "of " + where, {}, typing::wired_ports(ports)};
+  std::vector<Error> errors = typing::check_edges(wiring);
   if (errors.empty()) return;
-  if (errors.size() == 1) throw errors[0];
-  std::string text =
-      "the modules of " + model.name() + " do not fit together: " + std::to_string(errors.size()) + " errors";
+  if (errors.size() == 1) throw std::move(errors[0]);
+  std::string text = "the batches of " + where + " do not fit the model: " + std::to_string(errors.size()) + " errors";
   for (const Error& error : errors) text += std::string("\n") + error.what();
   throw Error(Code::kFailed, text).at(where);
 }
 
-Json model_graph(const ModelHandle& model) {
-  const typing::Wiring wiring = model_wiring(model);
-  const auto shapes = example_shapes(model, wiring);
-  Json modules = Json::array();
+Json graph_json(const ModelHandle& model, const typing::Wiring& wiring) {
+  Json modules = Json::array(), edges = Json::array();
   const auto children = model.modules();
   for (const auto& module : wiring.modules) {
-    if (module.open) continue;
     Json entry = {{"name", module.name}};
     for (const auto& [name, child] : children) {
       if (name != module.name) continue;
@@ -143,31 +228,24 @@ Json model_graph(const ModelHandle& model) {
       entry["params"] = count_parameters(*torch_module);
       entry["trainable"] = num_weights(*torch_module);
     }
-    entry["inputs"] = ports_json(module.inputs, module.name, shapes, &wiring);
-    entry["outputs"] = ports_json(module.outputs, module.name, shapes, nullptr);
+    entry["inputs"] = ports_json(module.inputs, module.name, &wiring);
+    entry["outputs"] = ports_json(module.outputs, module.name, nullptr);
     modules.push_back(std::move(entry));
   }
-  return {{"model", model.name()}, {"modules", std::move(modules)}, {"edges", model.wiring()}};
+  for (const auto& edge : wiring.edges) edges.push_back({{"from", edge.from}, {"to", edge.to}});
+  return {{"model", model.name()}, {"modules", std::move(modules)}, {"edges", std::move(edges)}};
 }
 
-std::string graph_text(const ModelHandle& model, const Json& graph) {
+std::string graph_text(const ModelHandle& model, const typing::Wiring& wiring) {
   std::vector<std::pair<std::string, std::string>> notes;
-  for (const auto& module : graph.at("modules")) {
-    const std::string name = module.at("name");
-    if (module.contains("params")) {
-      const int64_t params = module["params"], trainable = module["trainable"];
-      std::string text = std::to_string(params) + " parameters";
-      if (trainable != params) text += ", " + std::to_string(trainable) + " trainable";
-      notes.emplace_back(name, text);
-    }
-    for (const char* side : {"inputs", "outputs"}) {
-      for (const auto& port : module.at(side)) {
-        if (port.contains("shape"))
-          notes.emplace_back(name + "." + port["name"].get<std::string>(), port["shape"].get<std::string>());
-      }
-    }
+  for (const auto& [name, child] : model.modules()) {
+    const auto torch_module = child.torch_module();
+    const int64_t params = count_parameters(*torch_module), trainable = num_weights(*torch_module);
+    std::string text = std::to_string(params) + " parameters";
+    if (trainable != params) text += ", " + std::to_string(trainable) + " trainable";
+    notes.emplace_back(name, std::move(text));
   }
-  return typing::wiring_text(model_wiring(model), notes);
+  return typing::wiring_text(wiring, notes);
 }
 
 }  // namespace fathom::training

@@ -1,26 +1,35 @@
-// The wiring a model declares between its children, with the ports they really have: checked when the model is built,
-// shown by the model summary and `fathom inspect --graph`.
+// How the modules of a model are wired, as its code really wires them: recorded while values flow through its typed
+// calls, never written down by hand. Shown by the model summary and `fathom inspect --graph`.
+//
+// The modules are those the model made or registered by name, in the order they are first called; the one without a
+// name is the model itself, "batch" is what the dataset gives. A value that the model computes between two modules
+// comes from nowhere: its port has a shape and no source.
+//
+// Recording leaves no trace: no gradients, and modes, buffers and torch's random state are as before. An error of a
+// typed call is thrown; any other ends the recording, for it will be met, and told, where values flow in earnest.
 #pragma once
 
+#include "core/data/data_loader.h"
 #include "core/typing/wiring.h"
 #include "fathom/model.h"
 
 namespace fathom::training {
 
-// The model's children with their ports, the model's own ports if it has any, and its edges. Edges from "batch.NAME"
-// start at what the dataset gives: `dataset`'s ports, or anything while there is none.
-typing::Wiring model_wiring(const ModelHandle& model, const DatasetHandle* dataset = nullptr);
+// forward() of the model's input_example(). Without an example: the modules and no edges.
+typing::Wiring record_forward(const ModelHandle& model);
 
-// Throws Error(kFailed) that shows everything wrong with the wiring, as check_wiring() finds it. `where`: the section
-// of the dataset, for the message.
-void check_model_wiring(const ModelHandle& model, const DatasetHandle* dataset = nullptr,
-                        const std::string& where = {});
+// One training step on the loader's first items. forward() instead where the items come from an iterable dataset, which
+// cannot be asked twice, or the model steps optimizers itself.
+typing::Wiring record_training(const ModelHandle& model, const DataLoader& train);
+
+// Throws Error(kFailed) unless what another dataset gives fits the ports that the batch was seen to reach. `where`: its
+// section, for the message.
+void check_batch_ports(typing::Wiring wiring, const DataLoader& loader, const std::string& where);
 
 // {"modules": [{name, component, plugin, params, trainable, inputs: [{name, type, optional, shape?, from: […]}],
-// outputs: […]}], "edges": [{from, to}]}. Shapes are those of the modules' input_example(), sent along the wiring in
-// evaluation mode; what no example reaches has none. Not for a model that is training.
-Json model_graph(const ModelHandle& model);
-// The same for people.
-std::string graph_text(const ModelHandle& model, const Json& graph);
+// outputs: […]}], "edges": [{from, to}]}.
+Json graph_json(const ModelHandle& model, const typing::Wiring& wiring);
+// The same for people, without the edges of the model itself.
+std::string graph_text(const ModelHandle& model, const typing::Wiring& wiring);
 
 }  // namespace fathom::training

@@ -25,6 +25,7 @@
 #include "core/training/metric_hub.h"
 #include "core/training/optimization.h"
 #include "core/training/trainer_options.h"
+#include "core/typing/wiring.h"
 #include "fathom/callback.h"
 #include "fathom/logger.h"
 #include "fathom/model.h"
@@ -37,6 +38,7 @@ struct TrainerParts {
   std::unique_ptr<DataLoader> train;
   std::vector<std::unique_ptr<DataLoader>> validation, test;
   EvalLoaderPlan validation_plan, test_plan;  // the names of several loaders' metrics
+  typing::Wiring wiring;                      // of the model (model_wiring.h), for the model summary
   std::vector<LoggerHandle> loggers;
   std::vector<CallbackHandle> callbacks;
   Json optim =

@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include "core/training/model_wiring.h"
-
 namespace fathom::training {
 namespace {
 
@@ -142,8 +140,8 @@ TrainerTable::TrainerTable(Trainer& owner) {
   };
   table_.model_summary = [](void* ctx, int32_t depth, const fathom_text_sink* json) {
     Json summary = model_summary(*trainer(ctx).module_, depth);
-    if (const ModelHandle& model = trainer(ctx).model(); !model.wiring().empty())
-      summary["wiring"] = typing::wiring_text(training::model_wiring(model));
+    if (const typing::Wiring& wiring = trainer(ctx).parts_.wiring; !wiring.edges.empty())
+      summary["wiring"] = typing::wiring_text(wiring);
     write(json, summary.dump());
   };
   table_.keep_average = [](void* ctx, double decay, int64_t every_n_steps) {

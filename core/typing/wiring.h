@@ -1,9 +1,8 @@
-// How the modules of a model are wired, checked before any data is read: each edge leads from an output port to an
-// input port, and the types on both sides must fit as they must in a call (port_check.h).
+// How the modules of a model are wired: each edge leads from an output port to an input port. Recorded from the values
+// that flow (core/training/model_wiring.h), shown to people, and compared with what other data would bring.
 //
 //   Wiring w{.modules = {{"encoder", "asr.ConvASREncoder of plugin 'asr'", inputs, outputs}, …},
 //            .edges = {{"preprocessor.processed_signal", "encoder.audio_signal"}, …}};
-//   for (const Error& error : check_wiring(w)) …
 #pragma once
 
 #include <span>
@@ -21,6 +20,7 @@ struct WiredPort {
   TypeId type = kNoType;
   bool optional = false;
   uint32_t list_depth = 0;
+  std::string shape;  // of what was seen to pass: "[1, 64, 101]"; empty where nothing was
 };
 
 // A module of the model. The one with the empty name is the model itself: its inputs are sources, its outputs targets.
@@ -28,7 +28,6 @@ struct WiredModule {
   std::string name;       // as edges name it: "encoder"
   std::string component;  // for messages: "asr.ConvASREncoder of plugin 'asr'"
   std::vector<WiredPort> inputs, outputs;
-  bool open = false;  // has whatever ports are asked of it, of any type: the batch, before its dataset is known
 };
 
 struct WiredEdge {
@@ -36,24 +35,18 @@ struct WiredEdge {
 };
 
 struct Wiring {
-  std::vector<WiredModule> modules;
+  std::vector<WiredModule> modules;  // in the order they were called
   std::vector<WiredEdge> edges;
 };
 
 std::vector<WiredPort> wired_ports(std::span<const fathom_port> ports);
 
-// Everything that is wrong, in the order of the edges, then what concerns whole modules:
-//   an end that names no module or no port (with the nearest names), or a port of the wrong direction;
-//   types that do not fit, lists of another depth;
-//   an input fed twice; a mandatory input that nothing feeds though others of that module are fed (a module without any
-//   edge is the model's own business); modules that feed each other in a circle.
-std::vector<Error> check_wiring(const Wiring& wiring);
+// Edges whose two ports do not fit as they must in a call (port_check.h): another type, lists of another depth, another
+// number of dimensions. An edge to or from a port that no module has is passed over.
+std::vector<Error> check_edges(const Wiring& wiring);
 
-// The modules in the order the values flow, each with its inputs (and what feeds them) and outputs; one line a port.
-// `notes` gives text to print behind a module's name or a port ("MODULE", "MODULE.PORT"), such as counts and shapes.
+// The modules, each with its inputs (and what feeds them) and outputs, one line a port. `notes` gives text to print
+// behind a module's name, such as counts.
 std::string wiring_text(const Wiring& wiring, const std::vector<std::pair<std::string, std::string>>& notes = {});
-
-// Indices of the modules, producers first. Modules in a circle come in the order given.
-std::vector<size_t> flow_order(const Wiring& wiring);
 
 }  // namespace fathom::typing

@@ -4,6 +4,7 @@
 #include "plugins/asr/data/audio_to_char_dataset.h"
 #include "plugins/asr/data/char_tokenizer_component.h"
 #include "plugins/asr/losses/ctc_loss.h"
+#include "plugins/asr/metrics/average_loss.h"
 #include "plugins/asr/metrics/wer_metric.h"
 #include "plugins/asr/models/ctc_model.h"
 #include "plugins/asr/modules/audio_preprocessor.h"
@@ -36,6 +37,9 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                             {"nemo.collections.asr.data.audio_to_text.AudioToCharDataset"});
   r.add<WerMetric>("asr.WER", "word or character error rate",
                    {"nemo.collections.asr.metrics.WER", "nemo.collections.asr.metrics.wer.WER"});
+  r.add<AverageLoss>("asr.GlobalAverageLossMetric", "mean of losses over the batches of an evaluation",
+                     {"nemo.collections.common.metrics.GlobalAverageLossMetric",
+                      "nemo.collections.common.metrics.global_average_loss_metric.GlobalAverageLossMetric"});
   r.add<CharTokenizerComponent>("asr.CharTokenizer", "one id per character",
                                 {"nemo.collections.common.tokenizers.CharTokenizer"});
   r.add<EncDecCTCModel>(

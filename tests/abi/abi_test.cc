@@ -252,7 +252,6 @@ void use(const fathom_component* component) {
       ask([&] { model.config(); });
       ask([&] { model.artifacts(); });
       ask([&] { model.modules(); });
-      ask([&] { model.wiring(); });
       ask([&] { save_state(model.object()); });
       break;
     }

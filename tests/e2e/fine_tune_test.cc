@@ -176,10 +176,8 @@ TEST_F(FineTune, AWiringThatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
       "run", {"--plugin-dir", FATHOM_BINARY_DIR "/tests/plugins/two", "~model.encoder",
               "+model.encoder={_target_: embedder.Embedder}", "model.decoder.feat_in=4", "++model.spec_augment=null"}));
   EXPECT_EQ(result.status, 1);
-  EXPECT_TRUE(contains(result.err, "do not fit together")) << result.err;
-  EXPECT_TRUE(contains(result.err, "encoder (embedder.Embedder of plugin 'embedder_test') has no input 'audio_signal'"))
-      << result.err;
-  EXPECT_TRUE(contains(result.err, "has no output 'outputs'")) << result.err;
+  EXPECT_TRUE(contains(result.err, "model.encoder (embedder.Embedder of plugin 'embedder_test')")) << result.err;
+  EXPECT_TRUE(contains(result.err, "audio_signal")) << result.err;
   const Result rate = run(words("rate", {"model.train_ds.sample_rate=16000"}));
   EXPECT_EQ(rate.status, 1);
   EXPECT_TRUE(contains(rate.err, "model.train_ds.sample_rate")) << rate.err;

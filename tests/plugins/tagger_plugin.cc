@@ -20,14 +20,12 @@ class Tagger final : public Model {
   Ports inputs() const override { return {{"signal", {"B T", AudioSignal{16000}}}}; }
   Ports outputs() const override { return {{"logits", {"B D", LogitsType{}}}}; }
   Values forward(const Values& in) override {
-    const Values encoded = encoder_({{"audio", in["signal"]}});
+    const Values encoded = encoder_({{config_.value("feeds", std::string("audio")), in["signal"]}});
     return {{"logits", head_(encoded.tensor("embedding"))}};
   }
   at::Tensor training_step(const Values& batch, const Step&) override { return forward(batch).tensor("logits").sum(); }
   void validation_step(const Values&, const Step&) override {}
-  std::vector<std::pair<std::string, std::string>> wiring() const override {
-    return {{"signal", config_.value("wired_to", std::string("encoder.audio"))}};
-  }
+  Values input_example() const override { return {{"signal", at::ones({2, 8})}}; }
 
  private:
   ModuleHandle encoder_;

@@ -79,14 +79,26 @@ TEST_F(TwoPlugins, ModesFreezingAndGradientsReachTheChild) {
   EXPECT_EQ(child->parameters()[0].scalar_type(), at::kDouble);
 }
 
-TEST_F(TwoPlugins, TheWiringIsCheckedWhenTheModelIsBuilt) {
-  EXPECT_NO_THROW(training::check_model_wiring(tagger()));
-  EXPECT_THAT(error_of([] { training::check_model_wiring(tagger({{"sample_rate", 8000}})); }),
-              AllOf(HasSubstr("output 'signal' of the model"), HasSubstr("input 'audio' of encoder"),
-                    HasSubstr("embedder.Embedder of plugin 'embedder_test'"), HasSubstr("freq=16000"),
-                    HasSubstr("freq=8000"), HasSubstr("next: give both sides the same parameters")));
-  EXPECT_THAT(error_of([] { training::check_model_wiring(tagger(Json::object(), {{"wired_to", "encoder.audios"}})); }),
-              AllOf(HasSubstr("has no input 'audios'"), HasSubstr("did you mean: audio")));
+TEST_F(TwoPlugins, TheWiringIsWhatForwardDoes) {
+  const ModelHandle model = tagger();
+  model.torch_module()->eval();
+  const auto before = model.torch_module()->buffers();
+  std::vector<at::Tensor> values;
+  for (const auto& buffer : before) values.push_back(buffer.clone());
+  at::manual_seed(1);
+  const at::Tensor expected = at::rand({1});
+  at::manual_seed(1);
+  const typing::Wiring wiring = training::record_forward(model);
+  EXPECT_TRUE(at::equal(at::rand({1}), expected)) << "the random state is as before";
+  for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(before[i], values[i]));
+  EXPECT_FALSE(model.torch_module()->is_training());
+  ASSERT_EQ(wiring.edges.size(), 1u);  // the head is no typed module: what the model computes has no source
+  EXPECT_EQ(wiring.edges[0].from, "signal");
+  EXPECT_EQ(wiring.edges[0].to, "encoder.audio");
+
+  EXPECT_THAT(error_of([] { training::record_forward(tagger(Json::object(), {{"feeds", "audios"}})); }),
+              AllOf(HasSubstr("embedder.Embedder of plugin 'embedder_test'"), HasSubstr("audios"),
+                    HasSubstr("did you mean: audio")));
 }
 
 TEST_F(TwoPlugins, AValueOfOnePluginRefusedByAnotherNamesBoth) {
@@ -228,14 +240,15 @@ TEST_F(TwoPlugins, AModuleMayIgnoreHowListsAreNested) {
 TEST_F(TwoPlugins, TheGraphHasShapesAndParameters) {
   const ModelHandle model = tagger();
   model.torch_module()->eval();
-  const Json graph = training::model_graph(model);
+  const typing::Wiring wiring = training::record_forward(model);
+  const Json graph = training::graph_json(model, wiring);
   const Json& encoder = graph["modules"][1];
   EXPECT_EQ(encoder["name"], "encoder");
   EXPECT_EQ(encoder["plugin"], "embedder_test");
   EXPECT_EQ(encoder["params"], 8 * 4 + 4 + 4 + 4);
   EXPECT_EQ(encoder["inputs"][0]["from"], Json::array({"signal"}));
   EXPECT_EQ(encoder["outputs"][0]["shape"], "[2, 4]");
-  EXPECT_THAT(training::graph_text(model, graph), HasSubstr("embedding  TestEmbedding (batch, dimension)  [2, 4]"));
+  EXPECT_THAT(training::graph_text(model, wiring), HasSubstr("embedding  TestEmbedding (batch, dimension)  [2, 4]"));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "plugins/asr/metrics/wer_metric.h"
 
+#include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 
 #include "core/plugins/registry.h"
@@ -28,6 +29,19 @@ TEST(WerMetric, AccumulatesThroughTheBoundaryAndItsStateRoundTrips) {
   other.update({{"hypotheses", texts({"a"})}, {"references", texts({"a"})}});
   EXPECT_EQ(other.compute().at("wer"), 0.0);
   EXPECT_THROW(metric.update({{"hypotheses", texts({"one"})}, {"references", texts({})}}), Error);
+}
+
+TEST(AverageLoss, IsAMeanOverWhatWasMeasured) {
+  plugins::registry().add_builtin(&fathom_plugin_entry_v1);
+  const auto mean = [](bool means) {
+    const MetricHandle metric(create_object(
+        1u << FATHOM_KIND_METRIC, {{"_target_", "asr.GlobalAverageLossMetric"}, {"take_avg_loss", means}}, "metric"));
+    metric.update({{"loss", 1.0}});
+    metric.update({{"loss", at::full({}, 4.0)}, {"num_measurements", 2}});
+    return metric.compute().at("loss");
+  };
+  EXPECT_EQ(mean(true), 3.0);
+  EXPECT_NEAR(mean(false), 5.0 / 3.0, 1e-12);
 }
 
 }  // namespace

@@ -71,38 +71,29 @@ Ports EncDecCTCModel::outputs() const {
 
 Values EncDecCTCModel::forward(const Values& in) {
   const Encoded out = encode_inputs(in);
-  const at::Tensor log_probs = out.output.tensor();
-  return {{"log_probs", log_probs}, {"encoded_lengths", out.lengths}, {"greedy_predictions", log_probs.argmax(-1)}};
+  return {{"log_probs", out.output},
+          {"encoded_lengths", out.lengths},
+          {"greedy_predictions", out.output.tensor().argmax(-1)}};
 }
 
 Value EncDecCTCModel::head(const Value& encoder_output) {
-  return decoder_({{"encoder_output", encoder_output}}).tensor("logprobs");
+  return decoder_({{"encoder_output", encoder_output}})["logprobs"];
 }
 
 at::Tensor EncDecCTCModel::loss_of(const Encoded& encoded, const Values& batch) {
   return loss_({{"log_probs", encoded.output},
-                {"targets", batch.tensor("transcripts")},
+                {"targets", batch["transcripts"]},
                 {"input_lengths", encoded.lengths},
-                {"target_lengths", batch.tensor("transcript_length")}})
+                {"target_lengths", batch["transcript_length"]}})
       .tensor("loss");
 }
 
 std::vector<std::string> EncDecCTCModel::best_texts(const Encoded& encoded) const {
-  return decoding_.decode_predictions(encoded.output.tensor().detach().argmax(-1), encoded.lengths);
+  return decoding_.decode_predictions(encoded.output.tensor().detach().argmax(-1), encoded.lengths.tensor());
 }
 
 std::vector<Hypothesis> EncDecCTCModel::decode(const Encoded& encoded, bool timestamps) const {
-  return decoding_.decode(encoded.output.tensor(), encoded.lengths, timestamps);
-}
-
-std::vector<std::pair<std::string, std::string>> EncDecCTCModel::wiring() const {
-  auto edges = SpeechModel::wiring();
-  edges.insert(edges.end(), {{"encoder.outputs", "decoder.encoder_output"},
-                             {"decoder.logprobs", "loss.log_probs"},
-                             {"batch.transcripts", "loss.targets"},
-                             {"encoder.encoded_lengths", "loss.input_lengths"},
-                             {"batch.transcript_length", "loss.target_lengths"}});
-  return edges;
+  return decoding_.decode(encoded.output.tensor(), encoded.lengths.tensor(), timestamps);
 }
 
 }  // namespace fathom::asr

@@ -20,7 +20,6 @@ class EncDecCTCModel final : public SpeechModel {
 
   Ports outputs() const override;
   Values forward(const Values& in) override;
-  std::vector<std::pair<std::string, std::string>> wiring() const override;
 
   // A new decoder, loss and decoding for other labels; the labels of the data sections follow. The same labels change
   // nothing, as in NeMo.

@@ -56,6 +56,7 @@ SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
   const Json wer = {{"_target_", "asr.WER"}, {"use_cer", config_.value("use_cer", false)}};
   wer_ = make_metric(wer, path_of("wer"));
   batch_wer_ = make_metric(wer, path_of("wer"));
+  val_loss_ = make_metric({{"_target_", "asr.GlobalAverageLossMetric"}}, path_of("val_loss"));
   log_prediction_ = config_.value("log_prediction", false);
   sample_rate_ = config_["preprocessor"].value("sample_rate", config_.value("sample_rate", int64_t{16000}));
   if (this->context().restoring) choose_front_end(config_);
@@ -64,6 +65,7 @@ SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
   preprocessor_ = make_child("preprocessor", kDefaultPreprocessor);
   encoder_ = make_child("encoder", "nemo.collections.asr.modules.ConvASREncoder");
   add_child("wer", wer_);
+  add_child("val_loss", val_loss_);
 }
 
 void SpeechModel::make_spec_augment() {
@@ -156,40 +158,24 @@ Values SpeechModel::input_example() const {
   return {{"input_signal", at::zeros({1, samples})}, {"input_signal_length", at::full({1}, samples, at::kLong)}};
 }
 
-std::vector<std::pair<std::string, std::string>> SpeechModel::wiring() const {
-  std::vector<std::pair<std::string, std::string>> edges = {{"batch.audio_signal", "preprocessor.input_signal"},
-                                                            {"batch.a_sig_length", "preprocessor.length"}};
-  if (spec_augmentation_) {
-    edges.insert(edges.end(), {{"preprocessor.processed_signal", "spec_augmentation.input_spec"},
-                               {"preprocessor.processed_length", "spec_augmentation.length"},
-                               {"spec_augmentation.augmented_spec", "encoder.audio_signal"}});
-  } else {
-    edges.emplace_back("preprocessor.processed_signal", "encoder.audio_signal");
-  }
-  edges.emplace_back("preprocessor.processed_length", "encoder.length");
-  return edges;
-}
-
-SpeechModel::Encoded SpeechModel::encode_features(at::Tensor features, at::Tensor lengths) {
+SpeechModel::Encoded SpeechModel::encode_features(Value features, const Value& lengths) {
   // A model of another precision than its front-end (precision: 64-true) gets its own.
   const auto weights = encoder_.torch_module()->parameters();
-  if (!weights.empty() && features.scalar_type() != weights.front().scalar_type())
-    features = features.to(weights.front().scalar_type());
-  if (spec_augmentation_ && is_training()) {
-    features = spec_augmentation_({{"input_spec", features}, {"length", lengths}}).tensor("augmented_spec");
-  }
+  if (!weights.empty() && features.tensor().scalar_type() != weights.front().scalar_type())
+    features.set_tensor(features.tensor().to(weights.front().scalar_type()));
+  if (spec_augmentation_ && is_training())
+    features = spec_augmentation_({{"input_spec", features}, {"length", lengths}})["augmented_spec"];
   const Values encoded = encoder_({{"audio_signal", features}, {"length", lengths}});
-  return {head(encoded["outputs"]), encoded.tensor("encoded_lengths")};
+  return {head(encoded["outputs"]), encoded["encoded_lengths"]};
 }
 
 SpeechModel::Encoded SpeechModel::encode(const Values& batch) {
   const at::Tensor processed = batch.tensor_or_undefined("processed_signal");
-  if (processed.defined()) return encode_features(processed, batch.tensor("processed_signal_length"));
+  if (processed.defined()) return encode_features(batch["processed_signal"], batch["processed_signal_length"]);
   const bool from_forward = batch.find("input_signal") != nullptr;
-  const at::Tensor& signal = batch.tensor(from_forward ? "input_signal" : "audio_signal");
-  const at::Tensor& length = batch.tensor(from_forward ? "input_signal_length" : "a_sig_length");
-  const Values features = preprocessor_({{"input_signal", signal}, {"length", length}});
-  return encode_features(features.tensor("processed_signal"), features.tensor("processed_length"));
+  const Values features = preprocessor_({{"input_signal", batch[from_forward ? "input_signal" : "audio_signal"]},
+                                         {"length", batch[from_forward ? "input_signal_length" : "a_sig_length"]}});
+  return encode_features(features["processed_signal"], features["processed_length"]);
 }
 
 SpeechModel::Encoded SpeechModel::encode_inputs(const Values& in) {
@@ -233,23 +219,21 @@ at::Tensor SpeechModel::training_step(const Values& batch, const Step& step) {
 void SpeechModel::validation_step(const Values& batch, const Step& step) {
   if (step.batch_idx() == 0) reset_evaluation();  // one that was broken off leaves nothing behind
   const Encoded encoded = encode(batch);
-  loss_sum_ += loss_of(encoded, batch).item<double>();
-  ++batches_;
+  val_loss_.update({{"loss", loss_of(encoded, batch)}});
   count_errors(encoded, batch, wer_);
 }
 
 void SpeechModel::eval_epoch_end(const Step& step) {
   const std::string prefix = step.stage() == Stage::kTest ? "test_" : "val_";
-  if (batches_ > 0) {
-    step.log(prefix + "loss", loss_sum_ / static_cast<double>(batches_));
+  if (val_loss_.sums().at("measurements") > 0) {
+    step.log(prefix + "loss", val_loss_.compute().at("loss"));
     step.log(prefix + "wer", wer_.compute().at("wer"));
   }
   reset_evaluation();
 }
 
 void SpeechModel::reset_evaluation() {
-  loss_sum_ = 0;
-  batches_ = 0;
+  val_loss_.reset();
   wer_.reset();
 }
 
@@ -309,7 +293,7 @@ std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& o
     const Json section = with_target(config_["preprocessor"], kDefaultPreprocessor);
     const ModuleHandle& front_end = inference_front_end_.follow(preprocessor_, section, path_of("preprocessor"));
     const Values features = front_end({{"input_signal", batch["audio_signal"]}, {"length", batch["a_sig_length"]}});
-    encoded = encode_features(features.tensor("processed_signal"), features.tensor("processed_length"));
+    encoded = encode_features(features["processed_signal"], features["processed_length"]);
   }
   const auto hypotheses = decode(encoded, timestamps);
   const double seconds_per_frame =

@@ -43,8 +43,6 @@ class SpeechModel : public Model, public HasVocabulary {
   // {audio_filepath, pred_text, text?, duration, offset?, timestamps?}. Option: timestamps (bool). The front-end runs
   // without dither and without padding to a multiple of frames, as NeMo's transcribe.
   std::vector<Values> predict_step(const Values& batch, const Json& options) override;
-  // From the batch to the encoder; a model adds what follows.
-  std::vector<std::pair<std::string, std::string>> wiring() const override;
 
  protected:
   struct Kind {
@@ -59,8 +57,8 @@ class SpeechModel : public Model, public HasVocabulary {
 
   // Where loss and decoding start from.
   struct Encoded {
-    Value output;        // what head() gives
-    at::Tensor lengths;  // (B) frames
+    Value output;   // what head() gives
+    Value lengths;  // (B) frames
   };
   // From forward's inputs, or an error that says what they must be.
   Encoded encode_inputs(const Values& in);
@@ -90,7 +88,7 @@ class SpeechModel : public Model, public HasVocabulary {
  private:
   void complete_labels();
   Encoded encode(const Values& batch);
-  Encoded encode_features(at::Tensor features, at::Tensor lengths);
+  Encoded encode_features(Value features, const Value& lengths);
   void count_errors(const Encoded& encoded, const Values& batch, const MetricHandle& wer) const;
   void reset_evaluation();
   AudioToCharDataset::Options dataset_options(const Json& section, const std::string& config_path) const;
@@ -102,10 +100,8 @@ class SpeechModel : public Model, public HasVocabulary {
   ModuleHandle preprocessor_, spec_augmentation_, encoder_;
   InferenceFrontEnd inference_front_end_;
 
-  // Of the evaluation loader in progress.
-  double loss_sum_ = 0;
-  int64_t batches_ = 0;
-  MetricHandle wer_;        // the child "wer": its sums are those of all processes
+  // Of the evaluation loader in progress: children, so that their sums are those of all processes.
+  MetricHandle wer_, val_loss_;
   MetricHandle batch_wer_;  // of a training batch
 };
 

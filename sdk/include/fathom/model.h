@@ -7,8 +7,9 @@
 // metrics from Stateful.
 //
 // A model's constructor takes (const Json& config, const ModelContext&): the config is its whole section, resolved, and
-// children are made from it by name (make_module). NeMo's conventions hold: sections preprocessor, encoder, decoder,
-// loss, train_ds, validation_ds, test_ds, optim.
+// children are made from it by name (make_child). Values passed on as they are, not as bare tensors, keep their types
+// and where they came from: that is how errors name both sides, and how the host knows a model's wiring. NeMo's
+// conventions hold: sections preprocessor, encoder, decoder, loss, train_ds, validation_ds, test_ds, optim.
 #pragma once
 
 #include "fathom/abi/model.h"
@@ -149,8 +150,6 @@ class Model : public NeuralModule {
   }
   // Files that belong into a .nemo: config key -> path on disk.
   virtual std::vector<std::pair<std::string, std::string>> artifacts() const { return {}; }
-  // Edges between children: {"preprocessor.processed_signal", "encoder.audio_signal"}.
-  virtual std::vector<std::pair<std::string, std::string>> wiring() const { return {}; }
   const Json& config() const { return config_; }
   // Made with make_child or given to add_child: modules, losses, metrics and tokenizers.
   struct Child {
@@ -178,7 +177,7 @@ class Model : public NeuralModule {
     add_child(name, child);
     return child;
   }
-  // Registers a child made elsewhere under `name`, which wiring() may then use.
+  // Registers a child made elsewhere under `name`.
   void add_child(const std::string& name, const ModuleHandle& child) {
     register_module(name, child.torch_module());
     keep_child(name, child);
@@ -267,13 +266,6 @@ inline const void* table() {
           *object = children[index].object;
         });
       },
-      [](void* self, const fathom_text_sink* json) {
-        return guard([&] {
-          Json edges = Json::array();
-          for (auto& [from, to] : model(self).wiring()) edges.push_back({{"from", from}, {"to", to}});
-          write(json, edges.dump());
-        });
-      },
       [](void* self, const fathom_text_sink* name) {
         return guard([&] {
           for (const auto& child : model(self).named_children()) {
@@ -353,12 +345,6 @@ class ModelHandle {
   }
   Json config() const {
     return read_json([&](const fathom_text_sink* json) { return table().config(handle_.self(), json); });
-  }
-  // A list of edges; empty where the model does not tell.
-  Json wiring() const {
-    if (table().wiring == nullptr) return Json::array();
-    const Json edges = read_json([&](const fathom_text_sink* json) { return table().wiring(handle_.self(), json); });
-    return edges.is_array() ? edges : Json::array();
   }
   // Its children by name, in order, of the kinds in the bit set; borrowed, valid while the model lives.
   std::vector<std::pair<std::string, fathom_object>> children(uint32_t kinds) const {

@@ -118,6 +118,9 @@ class Value {
     return kNames[data_.index()];
   }
 
+  // Another tensor in the place of this one: the same thing in another dtype, layout or place. Type and source stay.
+  void set_tensor(at::Tensor tensor) { data_ = std::move(tensor); }
+
   fathom_type_id type() const { return type_; }
   void set_type(fathom_type_id type) { type_ = type; }
   // The output port it came from, for messages; 0 when not known.

@@ -80,9 +80,6 @@ typedef struct fathom_model_v1 {
   /* Child `index` (0, 1, …) of any kind (modules, losses, metrics, tokenizers): its name and the object, borrowed.
      FATHOM_OK with an empty object past the last. */
   fathom_status (*child)(void* self, size_t index, fathom_str* name, fathom_object* object);
-  /* How the child modules are wired: JSON [{"from": "preprocessor.processed_signal", "to": "encoder.audio_signal"}…].
-     A name without a dot is a port of the model itself. May be null, and the list may be empty: not told. */
-  fathom_status (*wiring)(void* self, const fathom_text_sink* json);
   /* The names of the torch module's children that are typed modules (NeMo's NeuralModule), of this plugin or another,
      one write each: what can be frozen by name. May be null: those of child(). */
   fathom_status (*typed_children)(void* self, const fathom_text_sink* name);
