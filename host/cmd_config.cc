@@ -109,7 +109,8 @@ int explain(Words words) {
   if (option != nullptr) {
     print_line("  option of  " + declared.component);
     print_line("  type       " + (*option)["type"].get<std::string>());
-    print_line("  default    " + (option->contains("default") ? (*option)["default"].dump() : "none: must be given"));
+    print_line("  default    " +
+               (option->contains("default") ? json_text((*option)["default"]) : "none: must be given"));
     if (option->contains("unit")) print_line("  unit       " + (*option)["unit"].get<std::string>());
     print_line("  meaning    " + (*option)["doc"].get<std::string>());
   }

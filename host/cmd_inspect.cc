@@ -35,13 +35,13 @@ int run_inspect(const Words& words, const Globals&) {
     return 0;
   }
   if (config) {
-    print(!found.config_text.empty() ? found.config_text : found.config.dump(2) + "\n");
+    print(!found.config_text.empty() ? found.config_text : json_text(found.config, 2) + "\n");
     return 0;
   }
   const Json document = checkpoint::to_json(found);
   if (tensors) {
     for (const auto& tensor : document["tensors"]) {
-      print_line(fmt::format("{:<8} {:<16} {}", tensor["dtype"].get<std::string>(), tensor["shape"].dump(),
+      print_line(fmt::format("{:<8} {:<16} {}", tensor["dtype"].get<std::string>(), json_text(tensor["shape"]),
                              tensor["name"].get<std::string>()));
     }
     return 0;

@@ -44,7 +44,7 @@ class SummaryFile {
       jobs_.push_back(summary.json());
     else
       jobs_ = summary.json();
-    if (!path_.empty()) write_file_atomically(path_, jobs_.dump(2) + "\n");
+    if (!path_.empty()) write_file_atomically(path_, json_text(jobs_, 2) + "\n");
   }
 
  private:

@@ -62,11 +62,11 @@ int run_transcribe(const Words& words, const Globals& globals) {
   const bool stream = output == "-" && !json;
   const auto totals = engine().transcribe(request, [&](const Json& item) {
     if (stream)
-      print_line(item.dump());
+      print_line(json_text(item));
     else if (json)
       items.push_back(item);
     else
-      lines += item.dump() + "\n";
+      lines += json_text(item) + "\n";
   });
   const ErrorRate by_word = error_rate(totals, "wer"), by_character = error_rate(totals, "cer");
   if (json) {
@@ -74,7 +74,7 @@ int run_transcribe(const Words& words, const Globals& globals) {
         {"items", std::move(items)},  {"wer", by_word.rate()},
         {"cer", by_character.rate()}, {"errors", by_word.errors},
         {"words", by_word.units},     {"rtfx", totals.seconds > 0 ? totals.audio_seconds / totals.seconds : 0.0}};
-    lines = document.dump(2) + "\n";
+    lines = json_text(document, 2) + "\n";
   }
   if (!stream) {
     if (output == "-")

@@ -119,7 +119,7 @@ class Checker {
       }
       add(Error(Code::kFailed, "unknown key '" + key + "' of " + found.component->name)
               .at(place("model." + key))
-              .seen(value.dump().substr(0, 80))
+              .seen(json_text(value).substr(0, 80))
               .expected("a key that the model reads, or one that another value refers to")
               .candidates(nearest)
               .next("remove it, or correct its name"));

@@ -46,7 +46,7 @@ void set_colour(Colour choice) {
 
 void print(std::string_view text) { write_all(STDOUT_FILENO, text); }
 void print_line(std::string_view text) { print(std::string(text) + "\n"); }
-void print_json(const Json& document) { print_line(document.dump(2)); }
+void print_json(const Json& document) { print_line(json_text(document, 2)); }
 
 void print_error(const Error& error) {
   std::string text = use_colour ? "\033[1;31merror:\033[0m " : "error: ";

@@ -67,7 +67,7 @@ void collect(const PickleValue& state, const std::string& prefix, std::vector<Na
   const PickleValue& plain = state.plain();
   if (plain.is_dict()) {
     for (const auto& [key, value] : plain.as_dict())
-      visit(prefix + (key.is_string() ? key.as_string() : to_json(key).dump()), value);
+      visit(prefix + (key.is_string() ? key.as_string() : json_text(to_json(key))), value);
   } else if (plain.is_sequence()) {
     for (size_t i = 0; i < plain.items().size(); ++i) visit(prefix + std::to_string(i), plain.items()[i]);
   }
@@ -226,7 +226,7 @@ Json to_json(const PickleValue& wrapped) {
     case Kind::kDict: {
       Json out = Json::object();
       for (const auto& [key, item] : value.as_dict())
-        out[key.is_string() ? key.as_string() : to_json(key).dump()] = to_json(item);
+        out[key.is_string() ? key.as_string() : json_text(to_json(key))] = to_json(item);
       return out;
     }
     case Kind::kTensor: return {{"tensor", info_of(value.as_tensor().dtype).name}, {"shape", value.as_tensor().sizes}};

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/checkpoint/pickle_value.h"
+#include "fathom/json.h"
 
 namespace fathom::checkpoint {
 

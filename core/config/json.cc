@@ -51,7 +51,7 @@ Node from_json(const nlohmann::ordered_json& json, Origin origin) {
   }
   if (json.is_boolean()) return Node::scalar(json.get<bool>(), origin);
   if (json.is_number_unsigned() && json.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) {
-    throw ConfigError("ValueError", "integer " + json.dump() + " does not fit in 64 bits").with_where(origin);
+    throw ConfigError("ValueError", "integer " + json_text(json) + " does not fit in 64 bits").with_where(origin);
   }
   if (json.is_number_integer()) return Node::scalar(json.get<int64_t>(), origin);
   if (json.is_number_float()) return Node::scalar(json.get<double>(), origin);

@@ -1,9 +1,8 @@
 // A resolved tree as JSON, for the plugin boundary and machine-readable output.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include "core/config/node.h"
+#include "fathom/json.h"
 
 namespace fathom::config {
 

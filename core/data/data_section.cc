@@ -39,7 +39,10 @@ DataSection nested(const Json& section, const std::string& path) {
       refuse_key(key, path, {"dataset", "dataloader_params"});
   }
   if (!out.loader.is_object())
-    throw Error(Code::kFailed, "is no map").at(out.loader_path).seen(out.loader.dump()).expected("the loader's keys");
+    throw Error(Code::kFailed, "is no map")
+        .at(out.loader_path)
+        .seen(json_text(out.loader))
+        .expected("the loader's keys");
   for (const auto& [key, value] : out.loader.items()) {
     if (!is_loader_key(key)) refuse_key(key, out.loader_path, LoaderOptions::keys());
   }

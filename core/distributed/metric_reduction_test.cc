@@ -37,10 +37,17 @@ class Private final : public EpochMetric {
   void set_sums(const std::map<std::string, double>&) override {}
 };
 
+}  // namespace
+}  // namespace fathom
+
 FATHOM_PLUGIN("metric_reduction_test", "1", "Apache-2.0", "nobody", "") {
+  using namespace fathom;  // NOLINT
   r.add<Ratio>("test.Ratio", "errors over words");
   r.add<Private>("test.Private", "keeps its sums to itself");
 }
+
+namespace fathom {
+namespace {
 
 // Two processes that hold the same.
 const fathom_distributed_v1 kTwo = {sizeof(fathom_distributed_v1),

@@ -71,7 +71,7 @@ void save_adapters(const torch::nn::Module& model, const Json& section, const st
 Json read_adapters_section(const std::string& path) {
   const Json section = training::pickle_to_json(*open_adapters(path).find(kConfig));
   if (!section.is_object()) {
-    throw Error(Code::kBadData, "the adapters' config is no map").at(path).seen(section.dump());
+    throw Error(Code::kBadData, "the adapters' config is no map").at(path).seen(json_text(section));
   }
   return section;
 }

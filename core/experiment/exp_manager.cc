@@ -134,7 +134,7 @@ ExpManagerOptions read_exp_manager_options(const Json& section, const std::strin
   if (!well_formed)
     throw Error(Code::kFailed, "is no section of options")
         .at(path + ".ema")
-        .seen(o.ema.dump())
+        .seen(json_text(o.ema))
         .expected("{enable: true, decay: 0.999}");
   if (o.log_local_rank_0_only && o.log_global_rank_0_only) {
     throw Error(Code::kFailed, "log_local_rank_0_only and log_global_rank_0_only exclude each other").at(path);

@@ -142,7 +142,7 @@ int64_t run_seed(const Json& config) {
   for (const char* key : {"seed", "seed_everything"}) {
     if (!config.contains(key) || config[key].is_null()) continue;
     if (!config[key].is_number_integer())
-      throw Error(Code::kFailed, "the seed is no integer").at(key).seen(config[key].dump());
+      throw Error(Code::kFailed, "the seed is no integer").at(key).seen(json_text(config[key]));
     return config[key].get<int64_t>();
   }
   const char* text = std::getenv("PL_GLOBAL_SEED");
@@ -160,7 +160,7 @@ bool flag(const Json& section, const char* key, const std::string& path) {
   const auto found = section.find(key);
   if (found == section.end() || found->is_null()) return false;
   if (!found->is_boolean())
-    throw Error(Code::kFailed, "is no switch").at(path + "." + key).seen(found->dump()).expected("true or false");
+    throw Error(Code::kFailed, "is no switch").at(path + "." + key).seen(json_text(*found)).expected("true or false");
   return found->get<bool>();
 }
 
@@ -169,7 +169,7 @@ std::optional<std::string> adapters_file(const Json& config) {
   const auto found = config.find("init_from_adapters");
   if (found == config.end() || found->is_null()) return std::nullopt;
   if (!found->is_string())
-    throw Error(Code::kFailed, "is no path").at("init_from_adapters").seen(found->dump()).expected("FILE.pt");
+    throw Error(Code::kFailed, "is no path").at("init_from_adapters").seen(json_text(*found)).expected("FILE.pt");
   return found->get<std::string>();
 }
 
@@ -233,7 +233,7 @@ RestoredModel fine_tuned_model(const Json& config) {
     if (!given.is_array() || !std::all_of(given.begin(), given.end(), is_text)) {
       throw Error(Code::kFailed, "there are no labels to change to")
           .at("model.char_labels.labels")
-          .seen(given.dump())
+          .seen(json_text(given))
           .expected("a list of characters")
           .next("give the list, or set update_labels=false to keep the labels of " + path);
     }

@@ -96,7 +96,7 @@ void init_weights(torch::nn::Module& module, const Json& config) {
   if (!given.is_object()) {
     throw Error(Code::kFailed, "is neither a path nor a map")
         .at(key)
-        .seen(given.dump())
+        .seen(json_text(given))
         .expected("FILE, or {NAME: {path: FILE, include: [encoder], exclude: []}}");
   }
   for (const auto& [name, entry] : given.items()) {

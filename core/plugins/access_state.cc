@@ -38,7 +38,7 @@ fathom_status update_config(fathom_str guid, fathom_str json) {
   return guard([&] {
     const Json changes = parse_json(json, "the settings of accessible tensors");
     if (!changes.is_object()) {
-      throw Error(Code::kFailed, "the settings of accessible tensors must be a map").seen(changes.dump());
+      throw Error(Code::kFailed, "the settings of accessible tensors must be a map").seen(json_text(changes));
     }
     State& s = state();
     const std::lock_guard lock(s.mutex);
@@ -54,7 +54,7 @@ fathom_status config(fathom_str guid, const fathom_text_sink* json) {
     {
       const std::lock_guard lock(s.mutex);
       const auto found = s.settings.find(to_view(guid));
-      text = (found != s.settings.end() ? found->second : s.settings.find("")->second).dump();
+      text = json_text((found != s.settings.end() ? found->second : s.settings.find("")->second));
     }
     write(json, text);
   });

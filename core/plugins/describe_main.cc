@@ -123,7 +123,7 @@ Json example_config(const Json& schema) {
 // The ports of a module, for `plugins info` and the reference pages. It is made in a child process: one that cannot be
 // made alone, or crashes, goes without.
 Json ports_of(const fathom_component& component) {
-  const std::string config = example_config(Json::parse(fathom::to_view(component.schema))).dump();
+  const std::string config = fathom::json_text(example_config(fathom::parse_text(fathom::to_view(component.schema))));
   const auto result = fathom::plugins::run_in_child(
       [&]() -> std::string {
         const fathom_create_args args = {sizeof(fathom_create_args), fathom::to_abi(config), fathom::to_abi(""),
@@ -138,17 +138,17 @@ Json ports_of(const fathom_component& component) {
           const fathom::ArrayView<fathom_ports> ports(given);
           for (size_t i = 0; i < ports.size(); ++i) {
             Json port = {{"name", fathom::to_string(ports[i].name)},
-                         {"type", Json::parse(recorded().types.at(ports[i].type - 1))}};
+                         {"type", fathom::parse_text(recorded().types.at(ports[i].type - 1))}};
             if (ports[i].optional != 0) port["optional"] = true;
             if (ports[i].list_depth != 0) port["list_depth"] = ports[i].list_depth;
             all.push_back(std::move(port));
           }
           return all;
         };
-        return Json{{"inputs", list(in)}, {"outputs", list(out)}}.dump();
+        return fathom::json_text(Json{{"inputs", list(in)}, {"outputs", list(out)}});
       },
       20);
-  return result.finished && !result.text.empty() ? Json::parse(result.text) : Json(nullptr);
+  return result.finished && !result.text.empty() ? fathom::parse_text(result.text) : Json(nullptr);
 }
 
 void add_ports(fathom::plugins::PluginInfo& info, const std::vector<const fathom_component*>& components) {
@@ -181,7 +181,7 @@ std::string describe(const std::string& file) {
   fathom::plugins::check_unique(recorded().components);
   auto info = fathom::plugins::describe_plugin(*entry, recorded().components, recorded().element_types);
   add_ports(info, recorded().components);
-  const std::string text = fathom::plugins::to_json(info).dump();
+  const std::string text = fathom::json_text(fathom::plugins::to_json(info));
   fathom::plugins::parse_plugin_info(text);  // what is embedded must be readable
   return text;
 }
@@ -213,3 +213,5 @@ int main(int argc, char** argv) {
     return FATHOM_INTERNAL;
   }
 }
+
+FATHOM_JSON_TEXT;

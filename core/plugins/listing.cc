@@ -61,7 +61,7 @@ void options_text(std::string& out, const Json& options, const std::string& inde
     const std::string head = option.value("name", "") + ": " + option.value("type", "any");
     std::string tail = option.value("required", false)
                            ? "required"
-                           : "= " + (option.contains("default") ? option["default"].dump() : "null");
+                           : "= " + (option.contains("default") ? json_text(option["default"]) : "null");
     if (option.contains("unit")) tail += " " + option["unit"].get<std::string>();
     out += fmt::format("{}{:<{}}  {}", indent, head, width, tail);
     if (const std::string doc = option.value("doc", ""); !doc.empty()) out += "  # " + doc;
@@ -92,7 +92,7 @@ std::string port_type_text(const Json& type) {
     for (const auto& axis : type["axes"]) {
       const std::string kind = axis.is_object()   ? axis.value("kind", "?")
                                : axis.is_string() ? axis.get<std::string>()
-                                                  : axis.dump();
+                                                  : json_text(axis);
       axes += (axes.empty() ? "" : " ") + kind;
     }
     if (axes.empty()) axes = "scalar";
@@ -102,7 +102,7 @@ std::string port_type_text(const Json& type) {
   if (type.contains("params") && type["params"].is_object()) {
     std::string params;
     for (const auto& [name, value] : type["params"].items()) {
-      if (!value.is_null()) params += (params.empty() ? "" : ", ") + name + "=" + value.dump();
+      if (!value.is_null()) params += (params.empty() ? "" : ", ") + name + "=" + json_text(value);
     }
     if (!params.empty()) text += "(" + params + ")";
   }

@@ -55,7 +55,7 @@ class Checker {
     auto near = nearest_names(key, names);
     problems_.push_back(Error(Code::kFailed, owner_ + " has no option '" + key + "'")
                             .at(place(full_key))
-                            .seen(value.dump())
+                            .seen(json_text(value))
                             .expected(names.empty() ? "no options" : "one of: " + join(names, ", "))
                             .candidates(near)
                             .next("remove or rename it"));
@@ -112,7 +112,7 @@ class Checker {
     problems_.push_back(
         Error(Code::kFailed, "option '" + option["name"].get<std::string>() + "' of " + owner_ + " has the wrong type")
             .at(place(path))
-            .seen(value.dump())
+            .seen(json_text(value))
             .expected(wanted));
   }
 

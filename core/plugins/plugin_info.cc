@@ -74,7 +74,7 @@ std::string_view torch_use_name(uint32_t torch_use) {
 PluginInfo parse_plugin_info(std::string_view text) {
   Json json;
   try {
-    json = Json::parse(text.begin(), text.end());
+    json = parse_text(text);
   } catch (const nlohmann::json::exception& error) {
     throw Error(Code::kBadData, "the plugin's description is not JSON").seen(error.what());
   }
@@ -179,7 +179,7 @@ PluginInfo describe_plugin(const fathom_plugin_entry& entry, const std::vector<c
     provided.name = to_string(component->name);
     for (size_t i = 0; i < component->alias_count; ++i) provided.aliases.push_back(to_string(component->aliases[i]));
     provided.doc = to_string(component->doc);
-    provided.schema = Json::parse(to_view(component->schema));
+    provided.schema = parse_text(to_view(component->schema));
     out.provides.push_back(std::move(provided));
   }
   return out;

@@ -25,11 +25,11 @@ class PluginResolver {
     });
     Json words = Json::array();
     for (const auto& argument : arguments) words.push_back(config::to_json(argument));
-    const std::string text = words.dump();
+    const std::string text = json_text(words);
     const std::string result = read_text(
         [&](const fathom_text_sink* sink) { return handle_.vtable().call(handle_.self(), to_abi(text), sink); });
     try {
-      return config::from_json(Json::parse(result));
+      return config::from_json(parse_text(result));
     } catch (const nlohmann::json::exception& error) {
       throw Error(Code::kInternal, "the resolver '" + name_ + "' did not answer with JSON").seen(result);
     }

@@ -24,7 +24,7 @@ void option_rows(std::string& out, const Json& options, const std::string& prefi
   for (const auto& option : options) {
     const std::string name = prefix + option.value("name", ""), type = option.value("type", "any");
     const std::string standard = option.value("required", false) ? "required"
-                                 : option.contains("default")    ? code(cell(option["default"].dump()))
+                                 : option.contains("default")    ? code(cell(json_text(option["default"])))
                                                                  : code("null");
     std::string doc = option.value("doc", "");
     if (option.contains("unit")) doc += (doc.empty() ? "in " : ", in ") + option["unit"].get<std::string>();

@@ -369,7 +369,7 @@ fathom_object PluginRegistry::create(uint32_t kinds, const Json& section, const 
   throw_problems(check_options(found.component->name, found.component->schema, selection.options, config_path));
   const fathom_component* component = load(kinds, selection.name, where);
 
-  const std::string config_text = config_text_of(selection.options), context_text = context.dump();
+  const std::string config_text = config_text_of(selection.options), context_text = json_text(context);
   const fathom_create_args args = {sizeof(fathom_create_args), to_abi(config_text),           to_abi(config_path),
                                    to_abi(context_text),       to_abi(found.component->name), to_abi(found.plugin)};
   fathom_object object{component, nullptr};

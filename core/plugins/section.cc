@@ -34,10 +34,10 @@ void word_infinities(Json& value) {
 }  // namespace
 
 std::string config_text_of(const Json& options) {
-  if (all_finite(options)) return options.dump();
+  if (all_finite(options)) return json_text(options);
   Json copy = options;
   word_infinities(copy);
-  return copy.dump();
+  return json_text(copy);
 }
 
 std::string selecting_key(uint32_t kinds, const Json& section) {
@@ -55,7 +55,7 @@ Selection select_component(uint32_t kinds, const Json& section, const std::strin
   if (key.empty()) {
     throw Error(Code::kFailed, "this section names no " + kinds_text(kinds))
         .at(path)
-        .seen(section.dump())
+        .seen(json_text(section))
         .expected(by_name ? "a map with `name` or `_target_`" : "a map with `_target_`")
         .next(std::string("add ") + (by_name ? "name: …" : "_target_: …") +
               "; `fathom plugins list` shows what there is");

@@ -95,7 +95,7 @@ void check_targets(const Json& config, const std::string& path) {
     if (!target->is_string()) {
       throw Error(Code::kBadData, "AttributeError: a _target_ that is no text")
           .at(where)
-          .seen(target->dump())
+          .seen(json_text(*target))
           .expected("the name of a component");
     }
     const std::string name = target->get<std::string>();

@@ -76,7 +76,7 @@ inline const fathom_plugin_entry* test_entry() {
                                              [](void*, fathom_str arguments, const fathom_text_sink* out) {
                                                return guard([&] {
                                                  const Json words = parse_json(arguments, "arguments");
-                                                 write(out, Json(words.at(0).get<int64_t>() * 2).dump());
+                                                 write(out, json_text(Json(words.at(0).get<int64_t>() * 2)));
                                                });
                                              }};
   static const fathom_plugin_entry entry = {

@@ -39,8 +39,8 @@ Json comparable(const PluginInfo& info) {
 std::string first_difference(const Json& described, const Json& registered) {
   for (const auto& [key, value] : described.items()) {
     if (key == "provides" || (registered.contains(key) && registered[key] == value)) continue;
-    return key + " is described as " + value.dump() + " but registered as " +
-           (registered.contains(key) ? registered[key].dump() : "nothing");
+    return key + " is described as " + json_text(value) + " but registered as " +
+           (registered.contains(key) ? json_text(registered[key]) : "nothing");
   }
   const auto missing_in = [](const Json& from, const Json& in) -> std::string {
     for (const auto& component : from["provides"]) {
@@ -69,7 +69,7 @@ bool all_defaults(const Json& schema) {
 }
 
 fathom_status make(const fathom_component& component, const Json& options, void** self) {
-  const std::string text = options.dump();
+  const std::string text = json_text(options);
   const fathom_create_args args = {
       sizeof(fathom_create_args), to_abi(text), to_abi("validate"), to_abi("{}"), component.name, {}};
   return component.create(&args, self);
@@ -200,7 +200,7 @@ ValidationReport validate_plugin(const std::string& given) {
   add("unknown extension", quiet, quiet ? "answers null" : "query() answered for an id that does not exist");
 
   for (const auto* component : loaded.components) {
-    const Json schema = Json::parse(to_view(component->schema));
+    const Json schema = parse_text(to_view(component->schema));
     report.checks.push_back(check_options_of(*component, schema));
     if (all_defaults(schema)) report.checks.push_back(check_create(*component));
   }

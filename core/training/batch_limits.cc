@@ -11,17 +11,17 @@ int64_t limited_batches(const Json& limit, int64_t batches, const std::string& k
   if (limit.is_null()) return batches;
   if (limit.is_number_integer()) {
     const auto count = limit.get<int64_t>();
-    if (count < 0) throw Error(Code::kFailed, "must not be negative").at(key).seen(limit.dump());
+    if (count < 0) throw Error(Code::kFailed, "must not be negative").at(key).seen(json_text(limit));
     return std::min(count, batches);
   }
   if (!limit.is_number())
-    throw Error(Code::kFailed, "is no limit").at(key).seen(limit.dump()).expected("an int or a fraction");
+    throw Error(Code::kFailed, "is no limit").at(key).seen(json_text(limit)).expected("an int or a fraction");
   const auto fraction = limit.get<double>();
   if (batches == kUnknownBatches) {
     if (fraction == 1.0) return batches;
     throw Error(Code::kFailed, "a fraction of data whose length is not known cannot be taken")
         .at(key)
-        .seen(limit.dump())
+        .seen(json_text(limit))
         .expected("an int, or 1.0 for all");
   }
   if (fraction > 1.0 && fraction == static_cast<double>(static_cast<int64_t>(fraction))) {
@@ -30,14 +30,14 @@ int64_t limited_batches(const Json& limit, int64_t batches, const std::string& k
   if (fraction < 0 || fraction > 1.0) {
     throw Error(Code::kFailed, "is neither a fraction nor a count")
         .at(key)
-        .seen(limit.dump())
+        .seen(json_text(limit))
         .expected("0.0 to 1.0, or an int");
   }
   const auto count = static_cast<int64_t>(static_cast<double>(batches) * fraction);
   if (count == 0 && fraction > 0 && batches > 0) {
     throw Error(Code::kFailed, "this fraction leaves no batch")
         .at(key)
-        .seen(limit.dump())
+        .seen(json_text(limit))
         .expected(fmt::format("at least {} for {} batches", 1.0 / static_cast<double>(batches), batches))
         .next("use an int to name a number of batches");
   }
@@ -65,12 +65,12 @@ ValidationPlan plan_validation(const Json& interval, std::optional<int64_t> ever
   }
   if (interval.is_number_integer()) {
     plan.every_batches = interval.get<int64_t>();
-    if (plan.every_batches < 1) throw Error(Code::kFailed, "must be at least 1").at(key).seen(interval.dump());
+    if (plan.every_batches < 1) throw Error(Code::kFailed, "must be at least 1").at(key).seen(json_text(interval));
     if (!plan.across_epochs && plan.every_batches > batches && batches > 0) {
       throw Error(Code::kFailed,
                   fmt::format("must be less than or equal to the number of the training batches ({})", batches))
           .at(key)
-          .seen(interval.dump())
+          .seen(json_text(interval))
           .next("set check_val_every_n_epoch=null to count batches over epochs");
     }
     plan.at_epoch_end = false;
@@ -79,13 +79,13 @@ ValidationPlan plan_validation(const Json& interval, std::optional<int64_t> ever
   if (!interval.is_number() || interval.get<double>() < 0 || interval.get<double>() > 1) {
     throw Error(Code::kFailed, "is no interval")
         .at(key)
-        .seen(interval.dump())
+        .seen(json_text(interval))
         .expected("0.0 to 1.0, or an int of at least 1");
   }
   if (plan.across_epochs) {
     throw Error(Code::kFailed, "a fraction of an epoch cannot be counted over epochs")
         .at(key)
-        .seen(interval.dump())
+        .seen(json_text(interval))
         .expected("an int, because check_val_every_n_epoch is null");
   }
   const auto fraction = interval.get<double>();
@@ -93,7 +93,7 @@ ValidationPlan plan_validation(const Json& interval, std::optional<int64_t> ever
     if (fraction != 1.0) {
       throw Error(Code::kFailed, "a fraction of an epoch whose length is not known cannot be taken")
           .at(key)
-          .seen(interval.dump())
+          .seen(json_text(interval))
           .expected("1.0 for the end of an epoch, or an int");
     }
     plan.every_batches = kUnknownBatches;

@@ -88,7 +88,7 @@ void plan_several(const Json& section, const std::string& key, const Json& value
     for (const Json& value : values) {
       if (!value.is_object() || !value.contains("name")) {
         throw ConfigError("ConfigAttributeError", "Missing key name")
-            .with_seen(value.dump())
+            .with_seen(json_text(value))
             .with_next("give each dataset a `name`");
       }
       plan.names.push_back(text_of(value["name"]));
@@ -135,7 +135,8 @@ void plan_eval_loaders(const Json& given, EvalKind kind, EvalLoaderPlan& plan) {
   const char* index_key = kind == EvalKind::kTest ? "test_dl_idx" : "val_dl_idx";
   if (section.contains(index_key)) {
     if (!section[index_key].is_number_integer()) {
-      throw ConfigError("TypeError", std::string(index_key) + " is no integer").with_seen(section[index_key].dump());
+      throw ConfigError("TypeError", std::string(index_key) + " is no integer")
+          .with_seen(json_text(section[index_key]));
     }
     plan.dl_idx = section[index_key].get<int64_t>();
     section.erase(index_key);
@@ -148,7 +149,7 @@ void plan_eval_loaders(const Json& given, EvalKind kind, EvalLoaderPlan& plan) {
   }
   if (!plan.data_key.is_string()) {
     throw ConfigError("KeyValidationError", "Incompatible key type")
-        .with_seen(plan.data_key.dump())
+        .with_seen(json_text(plan.data_key))
         .with_expected("ds_item is the name of a key whose value names another key");
   }
   const std::string key = plan.data_key.get<std::string>();

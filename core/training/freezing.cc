@@ -68,7 +68,7 @@ void require_mapping(const Json& section, const std::string& config_path) {
   if (section.is_object()) return;
   throw Error(Code::kFailed, "freeze_updates is not a mapping")
       .at(config_path)
-      .seen(section.dump())
+      .seen(json_text(section))
       .expected("{enabled: true, modules: {encoder: 200}}, or null")
       .next("write it as a mapping, or remove it to freeze nothing");
 }
@@ -78,7 +78,7 @@ void require_modules(const Json& section, const std::string& config_path) {
   if (found != section.end() && found->is_object()) return;
   throw Error(Code::kFailed, "freeze_updates is enabled without saying which modules")
       .at(config_path + ".modules")
-      .seen(found == section.end() ? "nothing" : found->dump())
+      .seen(found == section.end() ? "nothing" : json_text(*found))
       .expected("a mapping of module names to steps, such as {encoder: 200}")
       .next("name the modules, or set " + config_path + ".enabled=false");
 }
@@ -91,7 +91,7 @@ double step_number(const Json& value, const std::string& path) {
   if (value.is_boolean()) return value.get<bool>() ? 1 : 0;  // as Python compares them
   throw Error(Code::kFailed, "a step of freeze_updates is not a number")
       .at(path)
-      .seen(value.dump())
+      .seen(json_text(value))
       .expected(kStepsExpected)
       .next(value.is_string() ? "write the number without quotes" : "give " + path + " a number of steps");
 }
@@ -105,7 +105,7 @@ bool includes_step(const Json& steps, double n, const std::string& path) {
   if (steps.size() != 2) {
     throw Error(Code::kFailed, "a range of freeze_updates does not have two elements")
         .at(path)
-        .seen(steps.dump())
+        .seen(json_text(steps))
         .expected(kStepsExpected)
         .next("give the first and the last frozen step");
   }
@@ -249,7 +249,7 @@ void check_freeze_updates(const Json& section, const torch::nn::Module& model,
     child_to_freeze(model, freezable, name, path);
     includes_step(steps, std::numeric_limits<double>::infinity(), path);  // so that a range is read to its end
     const double first = steps.is_array() ? std::max(1.0, step_number(steps[0], path + "[0]")) : 1;
-    if (!includes_step(steps, first, path)) log_warning("freezing", "{}={} freezes nothing", path, steps.dump());
+    if (!includes_step(steps, first, path)) log_warning("freezing", "{}={} freezes nothing", path, json_text(steps));
   }
 }
 

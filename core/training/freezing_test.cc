@@ -33,7 +33,7 @@ Error refusal(const Json& section) {
         for (int64_t step = 0; step < 10; ++step) freezing.before_batch(*model, step);
       },
       Error)
-      << section.dump();
+      << json_text(section);
   try {
     check_freeze_updates(section, *model, kTyped, kPath);
   } catch (const Error& error) {
@@ -76,7 +76,7 @@ TEST(FreezeUpdates, AbsentOrSwitchedOffFreezesNothing) {
     DynamicFreezing freezing(off, kPath, kTyped);
     freezing.start();
     freezing.before_batch(*model, 0);
-    EXPECT_EQ(num_weights(*model), 18) << off.dump();
+    EXPECT_EQ(num_weights(*model), 18) << json_text(off);
   }
 }
 

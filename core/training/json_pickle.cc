@@ -46,7 +46,7 @@ Json pickle_to_json(const PickleValue& given) {
     case PickleValue::Kind::kDict: {
       Json object = Json::object();
       for (const auto& [key, item] : value.as_dict()) {
-        object[key.is_string() ? key.as_string() : pickle_to_json(key).dump()] = pickle_to_json(item);
+        object[key.is_string() ? key.as_string() : json_text(pickle_to_json(key))] = pickle_to_json(item);
       }
       return object;
     }

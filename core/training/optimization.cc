@@ -27,7 +27,7 @@ std::string last_part(const std::string& name) { return name.substr(name.rfind('
 Optimization::Optimization(const Json& section, const std::string& path, const torch::nn::Module& model,
                            const Json& groups, const TrainingFacts& facts, const std::vector<std::string>& modules) {
   if (!section.is_object())
-    throw Error(Code::kFailed, "the optimizer's section is no map").at(path).seen(section.dump());
+    throw Error(Code::kFailed, "the optimizer's section is no map").at(path).seen(json_text(section));
   const OptimizerPlan plan = plan_optimizer(section, path);
   Json optimizer = plan.options;
   optimizer[plan.name.find('.') == std::string::npos ? "name" : "_target_"] = plan.name;

@@ -75,7 +75,7 @@ std::vector<std::string> read_patterns(const Json& given, const std::string& pat
   if (!given.is_array() || !std::all_of(given.begin(), given.end(), is_text)) {
     throw Error(Code::kFailed, "is no list of patterns")
         .at(path)
-        .seen(given.dump())
+        .seen(json_text(given))
         .expected("bias, norm, or patterns over parameter names: [bias, norm, \"encoder.*.scale\"]");
   }
   return given.get<std::vector<std::string>>();

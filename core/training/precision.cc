@@ -19,11 +19,11 @@ struct MixedPrecisionOptions {
 
 [[noreturn]] void refuse(const std::string& path, const std::string& what, const Json& seen,
                          const std::string& expected) {
-  throw Error(Code::kFailed, what).at(path).seen(seen.dump()).expected(expected);
+  throw Error(Code::kFailed, what).at(path).seen(json_text(seen)).expected(expected);
 }
 
 Precision named_precision(const Json& value, const std::string& path) {
-  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  const std::string text = value.is_string() ? value.get<std::string>() : json_text(value);
   if (text == "32" || text == "32-true") return Precision::k32True;
   if (text == "64" || text == "64-true") return Precision::k64True;
   if (text == "bf16" || text == "bf16-mixed") return Precision::kBf16Mixed;
@@ -61,7 +61,7 @@ GradScalerOptions read_scaler(const Json& section, const std::string& path) {
 }
 
 PrecisionPlan plan_of_plugin(const Json& section, const std::string& path) {
-  const std::string name = section.is_object() ? class_of(section) : section.dump();
+  const std::string name = section.is_object() ? class_of(section) : json_text(section);
   if (name != "MixedPrecision" && name != "MixedPrecisionPlugin" && name != "NativeMixedPrecisionPlugin") {
     throw Error(Code::kUnavailable, "this plugin of Lightning is not available")
         .at(path)
@@ -103,7 +103,7 @@ PrecisionPlan plan_precision(const Json& precision, const Json& plugins, const s
   if (precision != "32-true" && precision != "32" && precision != 32) {
     throw Error(Code::kFailed, "precision and plugins both say what to compute in")
         .at(path + ".precision")
-        .seen(precision.dump())
+        .seen(json_text(precision))
         .next("remove " + path + ".precision or " + path + ".plugins");
   }
   return plugins.is_array() ? plan_of_plugin(plugins[0], path + ".plugins[0]")

@@ -19,7 +19,7 @@ std::optional<double> take_number(Json& options, const char* key) {
   const Json value = options[key];
   options.erase(key);
   if (value.is_null()) return std::nullopt;
-  if (!value.is_number()) throw Error(Code::kFailed, "is no number").at(key).seen(value.dump());
+  if (!value.is_number()) throw Error(Code::kFailed, "is no number").at(key).seen(json_text(value));
   return value.get<double>();
 }
 
@@ -68,7 +68,7 @@ ScheduleCurve schedule_curve(const std::string& name, const Json& given) {
 
   ScheduleCurve curve;
   curve.title = scheduler.name() + ":";
-  for (const auto& [key, value] : given.items()) curve.title += " " + key + "=" + value.dump();
+  for (const auto& [key, value] : given.items()) curve.title += " " + key + "=" + json_text(value);
   if (!given.contains("lr")) curve.title += " lr=1";
   curve.by_epoch = scheduler.interval() == "epoch";
   ScheduleStep step;

@@ -14,7 +14,7 @@ double number(const Json& section, const char* key, const std::string& path) {
   if (found == section.end() || !found->is_number()) {
     throw Error(Code::kFailed, std::string("'") + key + "' must be a number")
         .at(path + "." + key)
-        .seen(found == section.end() ? "nothing" : found->dump());
+        .seen(found == section.end() ? "nothing" : json_text(*found));
   }
   return found->get<double>();
 }
@@ -23,14 +23,14 @@ int64_t integer(const Json& section, const char* key, const std::string& path) {
   if (value != std::floor(value)) {
     throw Error(Code::kFailed, std::string("'") + key + "' must be a whole number")
         .at(path + "." + key)
-        .seen(section[key].dump());
+        .seen(json_text(section[key]));
   }
   return static_cast<int64_t>(value);
 }
 
 std::string text_of(const Json& value, const char* key) {
   if (!value.is_string())
-    throw Error(Code::kFailed, std::string("'") + key + "' must be a text").at(key).seen(value.dump());
+    throw Error(Code::kFailed, std::string("'") + key + "' must be a text").at(key).seen(json_text(value));
   return value.get<std::string>();
 }
 
@@ -70,7 +70,7 @@ void need_values(const Json& options, const std::string& where) {
 Json parse_optimizer_args(const std::string& optimizer_name, const Json& given_args, const std::string& config_path) {
   if (given_args.is_null()) return Json::object();
   if (!given_args.is_object())
-    throw Error(Code::kFailed, "the optimizer's args must be a map").at(config_path).seen(given_args.dump());
+    throw Error(Code::kFailed, "the optimizer's args must be a map").at(config_path).seen(json_text(given_args));
   const Json args = updated(given_args);
   if (args.contains("_target_")) {
     const std::string path = text_of(args["_target_"], "_target_");
@@ -91,7 +91,7 @@ Json parse_optimizer_args(const std::string& optimizer_name, const Json& given_a
 
 OptimizerPlan plan_optimizer(const Json& section, const std::string& config_path) {
   if (!section.is_object())
-    throw Error(Code::kFailed, "the optim section must be a map").at(config_path).seen(section.dump());
+    throw Error(Code::kFailed, "the optim section must be a map").at(config_path).seen(json_text(section));
   const Json optim = updated(section);
   OptimizerPlan plan;
   plan.sched = optim.contains("sched") ? optim["sched"] : Json(nullptr);
@@ -131,7 +131,7 @@ int64_t compute_max_steps(int64_t max_epochs, int64_t accumulate_grad_batches, c
   if (!limit_train_batches.is_number()) {
     throw Error(Code::kFailed, "limit_train_batches must be a number")
         .at("trainer.limit_train_batches")
-        .seen(limit_train_batches.dump());
+        .seen(json_text(limit_train_batches));
   }
   const double samples =
       std::ceil(static_cast<double>(num_samples) / static_cast<double>(std::max<int64_t>(1, num_workers)));
@@ -154,7 +154,7 @@ SchedulePlan plan_lr_scheduler(const Json& section, const std::optional<TrainLoa
   };
   if (section.is_null()) return none("there is no sched section");
   if (!section.is_object())
-    throw Error(Code::kFailed, "the sched section must be a map").at(config_path).seen(section.dump());
+    throw Error(Code::kFailed, "the sched section must be a map").at(config_path).seen(json_text(section));
   const Json sched = updated(section);
 
   Json args = sched.contains("args")
@@ -163,7 +163,7 @@ SchedulePlan plan_lr_scheduler(const Json& section, const std::optional<TrainLoa
                                     "t_num_workers", "monitor", "reduce_on_plateau"});
   if (args.is_null()) args = Json::object();
   if (!args.is_object())
-    throw Error(Code::kFailed, "the scheduler's args must be a map").at(config_path + ".args").seen(args.dump());
+    throw Error(Code::kFailed, "the scheduler's args must be a map").at(config_path + ".args").seen(json_text(args));
 
   std::string name;
   if (args.contains("_target_")) {
@@ -204,7 +204,7 @@ SchedulePlan plan_lr_scheduler(const Json& section, const std::optional<TrainLoa
     if (!(*plan.max_steps >= 0)) {
       throw Error(Code::kFailed, "max_steps must not be negative")
           .at(config_path + ".max_steps")
-          .seen(sched["max_steps"].dump());
+          .seen(json_text(sched["max_steps"]));
     }
   } else {
     if (!sched.contains("t_max_epochs"))

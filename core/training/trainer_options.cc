@@ -9,7 +9,7 @@ constexpr const char* kOneProcess = "this build trains in one process on the CPU
 
 [[noreturn]] void refuse(const std::string& path, const std::string& what, const Json& seen,
                          const std::string& expected, Code code = Code::kFailed) {
-  throw Error(code, what).at(path).seen(seen.dump()).expected(expected);
+  throw Error(code, what).at(path).seen(json_text(seen)).expected(expected);
 }
 
 void check_device(const TrainerOptions& o, const std::string& path) {

@@ -142,7 +142,7 @@ TrainerTable::TrainerTable(Trainer& owner) {
     Json summary = model_summary(*trainer(ctx).module_, depth);
     if (const typing::Wiring& wiring = trainer(ctx).parts_.wiring; !wiring.edges.empty())
       summary["wiring"] = typing::wiring_text(wiring);
-    write(json, summary.dump());
+    write(json, json_text(summary));
   };
   table_.keep_average = [](void* ctx, double decay, int64_t every_n_steps) {
     return guard([&] { trainer(ctx).keep_average(decay, every_n_steps); });

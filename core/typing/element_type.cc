@@ -3,13 +3,13 @@
 #include <array>
 #include <deque>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <shared_mutex>
 #include <unordered_map>
 
 #include "core/base/text.h"
 #include "core/typing/json_fields.h"
 #include "fathom/error.h"
+#include "fathom/json.h"
 #include "fathom/utf8.h"
 
 namespace fathom::typing {

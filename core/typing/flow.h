@@ -23,7 +23,8 @@ struct FlowValue {
 
 // Values that entered a component, or left it.
 struct FlowCall {
-  const void* ports;  // where the first port's name is kept: tells components apart, and their inputs from their outputs
+  const void*
+      ports;  // where the first port's name is kept: tells components apart, and their inputs from their outputs
   std::vector<FlowValue> values;
 };
 

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <initializer_list>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
 #include "core/base/text.h"
 #include "core/typing/param.h"
 #include "fathom/error.h"
+#include "fathom/json.h"
 
 namespace fathom::typing {
 

@@ -5,12 +5,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "core/base/text.h"
 #include "core/typing/json_fields.h"
 #include "fathom/error.h"
+#include "fathom/json.h"
 
 namespace fathom::typing {
 namespace {

@@ -1,9 +1,8 @@
 // The JSON form of neural types.
-#include <nlohmann/json.hpp>
-
 #include "core/typing/json_fields.h"
 #include "core/typing/neural_type.h"
 #include "fathom/error.h"
+#include "fathom/json.h"
 
 namespace fathom::typing {
 namespace {

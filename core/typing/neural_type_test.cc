@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "fathom/error.h"
+#include "fathom/json.h"
 
 namespace fathom::typing {
 namespace {
@@ -55,9 +55,9 @@ TEST(NeuralType, json_form_reads_back) {
       "elements": "AudioSignal", "params": {"freq": 16000}, "optional": true})"));
   EXPECT_EQ(full.text(), "NeuralType(axis=(batch:64, time), element_type=AudioSignal(freq=16000), optional=True)");
   EXPECT_EQ(
-      neural_type_to_json(full).dump(),
+      json_text(neural_type_to_json(full)),
       R"({"axes":[{"kind":"B","size":64},{"kind":"T"}],"elements":"AudioSignal","optional":true,"params":{"freq":16000}})");
-  EXPECT_EQ(neural_type_to_json(neural_type_from_json(json::object())).dump(),
+  EXPECT_EQ(json_text(neural_type_to_json(neural_type_from_json(json::object()))),
             R"({"axes":null,"elements":"VoidType"})");
 }
 

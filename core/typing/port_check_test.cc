@@ -6,11 +6,11 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "core/typing/port_list.h"
 #include "core/typing/switches.h"
+#include "fathom/json.h"
 
 // Counts allocations of this thread, to see that a passing check makes none. A sanitizer brings its own operator new.
 namespace {

@@ -1,10 +1,10 @@
 #include "core/typing/port_list.h"
 
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "core/typing/json_fields.h"
 #include "core/typing/port_errors.h"
+#include "fathom/json.h"
 
 namespace fathom::typing {
 

@@ -57,7 +57,7 @@ TEST(EarlyStopping, StateGoesOn) {
   EXPECT_EQ(first.judge(1), "");
   EXPECT_EQ(first.judge(2), "");
   EarlyStopping second(EarlyStopping::Options{});
-  second.load_state(Json::parse(first.save_state().dump()));
+  second.load_state(parse_text(json_text(first.save_state())));
   EXPECT_EQ(second.save_state(), (Json{{"wait_count", 1}, {"stopped_epoch", 0}, {"best_score", 1.0}, {"patience", 3}}));
   EXPECT_EQ(second.judge(1), "");
   EXPECT_NE(second.judge(1), "");

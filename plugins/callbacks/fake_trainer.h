@@ -86,7 +86,7 @@ class FakeTrainer {
     };
     table.gradient_norm = [](void*, double* value) -> fathom_status { return *value = 1, FATHOM_OK; };
     table.model_summary = [](void* ctx, int32_t, const fathom_text_sink* json) {
-      write(json, self(ctx).summary.dump());
+      write(json, json_text(self(ctx).summary));
     };
     table.resumed_from = [](void* ctx) { return to_abi(self(ctx).resumed_from); };
     // The errors that cross the boundary need a host that keeps them.

@@ -83,7 +83,7 @@ ModelCheckpoint::ModelCheckpoint(const CheckpointOptions& options, const Json& c
   if ((every_n_train_steps_ > 0) + (every_n_epochs_ > 0) + interval_.has_value() > 1) {
     refuse("every_n_train_steps, every_n_epochs and train_time_interval exclude each other", "every_n_train_steps",
            text_of(options_.every_n_train_steps) + ", " + text_of(options_.every_n_epochs) + ", " +
-               options_.train_time_interval.dump(),
+               json_text(options_.train_time_interval),
            "one of them; set the others to null");
   }
   const Json& last = options_.save_last;
@@ -92,7 +92,7 @@ ModelCheckpoint::ModelCheckpoint(const CheckpointOptions& options, const Json& c
   else if (last == "link")
     keeps_last_ = link_last_ = true;
   else if (!last.is_null())
-    refuse("is no choice for the last checkpoint", "save_last", last.dump(), "true, false, null or \"link\"");
+    refuse("is no choice for the last checkpoint", "save_last", json_text(last), "true, false, null or \"link\"");
 
   std::string folder = options_.dirpath.value_or(context.value("checkpoint_dir", "checkpoints"));
   if (folder.starts_with("~/")) {

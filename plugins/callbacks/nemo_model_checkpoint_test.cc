@@ -247,7 +247,7 @@ TEST_F(NeMoModelCheckpointTest, Recorded) {
   if (!file) GTEST_SKIP() << path << " is not there";
   int cases = 0;
   for (std::string line; std::getline(file, line);) {
-    const Json c = Json::parse(line);
+    const Json c = parse_text(line);
     const Json& manager = c["exp_manager"];
     // Not this callback's: the moving average, several runs (their glue is exp_manager's), other managers' options.
     if (c["runs"].size() != 1 || manager.contains("ema") || !c["checkpoint_callback_params"].is_object()) continue;

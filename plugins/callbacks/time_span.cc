@@ -9,7 +9,7 @@ namespace {
 [[noreturn]] void fail(const Json& value, const std::string& where) {
   throw Error(Code::kFailed, "is no time")
       .at(where)
-      .seen(value.dump())
+      .seen(json_text(value))
       .expected("seconds, \"DD:HH:MM:SS\", or {hours: …, minutes: …}");
 }
 

@@ -5,9 +5,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include "fathom/json.h"
 
 namespace fathom::test_data {
 

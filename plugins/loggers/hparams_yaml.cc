@@ -24,16 +24,16 @@ bool is_plain(const std::string& text) {
 std::string scalar(const Json& value) {
   if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
-    return is_plain(text) ? text : value.dump();  // a JSON string is a double-quoted YAML scalar
+    return is_plain(text) ? text : json_text(value);  // a JSON string is a double-quoted YAML scalar
   }
   if (value.is_number_float()) {
     // YAML 1.1 reads "1e-05" as text: a float needs its point.
-    std::string text = value.dump();
+    std::string text = json_text(value);
     if (const size_t e = text.find('e'); e != std::string::npos && text.find('.') == std::string::npos)
       text.insert(e, ".0");
     return text;
   }
-  return value.dump();
+  return json_text(value);
 }
 
 void write(const Json& value, int indent, std::string& out) {
@@ -51,7 +51,7 @@ void write(const Json& value, int indent, std::string& out) {
     }
   };
   if (value.is_object()) {
-    for (const auto& [key, child] : value.items()) item(child, (is_plain(key) ? key : Json(key).dump()) + ":");
+    for (const auto& [key, child] : value.items()) item(child, (is_plain(key) ? key : json_text(Json(key))) + ":");
   } else if (value.is_array()) {
     for (const auto& child : value) item(child, "-");
   } else {
@@ -63,7 +63,7 @@ void write(const Json& value, int indent, std::string& out) {
 
 std::string to_yaml(const Json& value) {
   std::string out;
-  if ((value.is_object() || value.is_array()) && value.empty()) return value.dump() + "\n";
+  if ((value.is_object() || value.is_array()) && value.empty()) return json_text(value) + "\n";
   write(value, 0, out);
   return out;
 }

@@ -33,20 +33,20 @@ std::string logger_folder(const FolderOptions& options, const Json& context, con
     folder = context.value("save_dir", ".");
     if (options.name && !options.name->empty()) folder /= *options.name;
     if (options.version.is_string()) folder /= options.version.get<std::string>();
-    if (options.version.is_number_integer()) folder /= "version_" + options.version.dump();
+    if (options.version.is_number_integer()) folder /= "version_" + json_text(options.version);
   } else {
     folder = fs::path(*options.save_dir) / options.name.value_or("lightning_logs");
     if (options.version.is_string())
       folder /= options.version.get<std::string>();
     else if (options.version.is_number_integer())
-      folder /= "version_" + options.version.dump();
+      folder /= "version_" + json_text(options.version);
     else
       folder /= "version_" + std::to_string(next_version(folder));
   }
   if (!options.version.is_null() && !options.version.is_string() && !options.version.is_number_integer()) {
     throw Error(Code::kFailed, "a logger's version is an int, a text or null")
         .at("version")
-        .seen(options.version.dump());
+        .seen(json_text(options.version));
   }
   if (!sub_dir.empty()) folder /= sub_dir;
   return folder.lexically_normal();

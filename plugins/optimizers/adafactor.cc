@@ -42,7 +42,7 @@ class Adafactor final : public CpuOptimizer<AdafactorOptions> {
     }
     if (o.warmup_init && !o.relative_step)
       throw Error(Code::kFailed, "warmup_init needs relative_step: true").at("warmup_init");
-    if (o.eps.size() != 2) invalid("eps", Json(o.eps).dump(), "two numbers");
+    if (o.eps.size() != 2) invalid("eps", json_text(Json(o.eps)), "two numbers");
   }
   std::vector<StateSlot> slots(const AdafactorOptions&) const override {
     return {{"step", StateKind::kInteger},       {"exp_avg", StateKind::kOwn},    {"exp_avg_sq_row", StateKind::kOwn},

@@ -188,9 +188,9 @@ class Rprop final : public CpuOptimizer<RpropOptions> {
   void validate(const RpropOptions& o) const override {
     need_not_negative(o.lr, "lr");
     if (o.etas.size() != 2 || !(o.etas[0] > 0 && o.etas[0] < 1 && o.etas[1] > 1)) {
-      invalid("etas", Json(o.etas).dump(), "two numbers, one between 0 and 1, one above 1");
+      invalid("etas", json_text(Json(o.etas)), "two numbers, one between 0 and 1, one above 1");
     }
-    if (o.step_sizes.size() != 2) invalid("step_sizes", Json(o.step_sizes).dump(), "two numbers");
+    if (o.step_sizes.size() != 2) invalid("step_sizes", json_text(Json(o.step_sizes)), "two numbers");
     need_switches(o);
   }
   std::vector<StateSlot> slots(const RpropOptions&) const override {

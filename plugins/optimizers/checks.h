@@ -10,7 +10,7 @@ namespace fathom::optimizers {
   const std::string called = option == "lr" ? "learning rate" : option == "eps" ? "epsilon value" : option + " value";
   throw Error(Code::kFailed, "invalid " + called).at(option).seen(seen).expected(expected);
 }
-inline std::string text_of(double value) { return Json(value).dump(); }
+inline std::string text_of(double value) { return json_text(Json(value)); }
 
 // NaN is refused with the negative ones.
 inline void need_not_negative(double value, const char* option) {

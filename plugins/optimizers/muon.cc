@@ -45,7 +45,7 @@ void check_muon(const MuonOptions& o) {
     invalid("adjust_lr_fn", *o.adjust_lr_fn, "original or match_rms_adamw");
   }
   if (o.ns_steps < 0 || o.ns_steps >= 100) invalid("ns_steps", std::to_string(o.ns_steps), "0 to 99");
-  if (o.ns_coefficients.size() != 3) invalid("ns_coefficients", Json(o.ns_coefficients).dump(), "three numbers");
+  if (o.ns_coefficients.size() != 3) invalid("ns_coefficients", json_text(Json(o.ns_coefficients)), "three numbers");
 }
 
 // Newton and Schulz's iteration towards the nearest orthogonal matrix: U V^T of `matrix` = U S V^T, roughly.

@@ -24,7 +24,7 @@ inline void need_fresh(const CommonOptions& o) {
   }
 }
 
-inline std::string text_of(double value) { return Json(value).dump(); }
+inline std::string text_of(double value) { return json_text(Json(value)); }
 
 // a / b, failing as Python does for b == 0.
 inline double ratio(double a, double b, const char* what) {

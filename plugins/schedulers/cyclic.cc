@@ -14,7 +14,7 @@ std::vector<double> per_group(const Json& value, size_t groups, const char* name
   if (out.size() != groups) {
     throw Error(Code::kFailed, "option needs one number per parameter group")
         .at(name)
-        .seen(value.dump())
+        .seen(json_text(value))
         .expected(std::to_string(groups) + " numbers");
   }
   return out;
@@ -249,7 +249,7 @@ class OneCycleLR final : public Scheduler {
       for (size_t i = 0; i < std::size(names); ++i) {
         if (name == names[i]) return i;
       }
-      throw Error(Code::kBadData, "unknown name in _schedule_phases").seen(name.dump());
+      throw Error(Code::kBadData, "unknown name in _schedule_phases").seen(json_text(name));
     };
     phases_.clear();
     for (const Json& p : s.json()["_schedule_phases"]) {

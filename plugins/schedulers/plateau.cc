@@ -47,7 +47,7 @@ class ReduceLROnPlateau final : public Scheduler {
       min_lrs_ = options_detail::read<std::vector<double>>(o.min_lr, "min_lr");
       if (min_lrs_.size() != groups) {
         throw Error(Code::kFailed, "min_lr needs one number per parameter group")
-            .seen(o.min_lr.dump())
+            .seen(json_text(o.min_lr))
             .expected(std::to_string(groups));
       }
     }

@@ -147,7 +147,11 @@ class AnAccelerator final : public Accelerator {
   void synchronize(int32_t) const override {}
 };
 
+}  // namespace
+}  // namespace fathom
+
 FATHOM_PLUGIN("abi_test", "1", "Apache-2.0", "nobody", "") {
+  using namespace fathom;  // NOLINT
   r.add<AModule>("a.Module", "");
   r.add<ALoss>("a.Loss", "");
   r.add<AModel>("a.Model", "");
@@ -162,6 +166,9 @@ FATHOM_PLUGIN("abi_test", "1", "Apache-2.0", "nobody", "") {
   r.add<AnExporter>("a.Exporter", "");
   r.add<AnAccelerator>("a.Accelerator", "");
 }
+
+namespace fathom {
+namespace {
 
 // What the plugin above registers, straight from its side.
 const std::vector<const fathom_component*>& components() {

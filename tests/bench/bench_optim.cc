@@ -257,7 +257,7 @@ void run(const Contest& contest, const Problem& problem, bench::PythonPeer& pyth
   for (const char* way : {"fused", "foreach"}) {
     if (std::find(python_has.begin(), python_has.end(), Json::array({contest.name, way})) == python_has.end()) continue;
     names.push_back(std::string("torch.optim ") + way);
-    const std::string question = Json::array({contest.name, way, problem.name}).dump();
+    const std::string question = json_text(Json::array({contest.name, way, problem.name}));
     runs.emplace_back([&python, question] { return std::stod(python.ask(question)); });
   }
   const std::vector<double> us = bench::in_turn(runs);
@@ -307,7 +307,7 @@ int main() {
     std::fprintf(stderr, "bench optim: %s has no torch (set FATHOM_PYTHON): torch.optim is left out\n",
                  python.python().c_str());
   }
-  const Json python_has = python.answers() ? Json::parse(python.greeting()) : Json::array();
+  const Json python_has = python.answers() ? parse_text(python.greeting()) : Json::array();
   for (const auto& contest : contests()) {
     for (const auto& problem : problems) run(contest, problem, python, python_has);
   }

@@ -5,9 +5,10 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include "fathom/json.h"
 
 namespace fathom::bench {
 
@@ -66,7 +67,7 @@ inline void report(const std::string& bench, const std::string& name, double our
                                  {"better", lower_is_better ? "lower" : "higher"},
                                  {"ratio", lower_is_better ? peer / ours : ours / peer}};
   for (auto& [key, value] : extra.items()) line[key] = value;
-  std::puts(line.dump().c_str());
+  std::puts(json_text(line).c_str());
   std::fflush(stdout);
 }
 

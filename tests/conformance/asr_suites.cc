@@ -98,7 +98,7 @@ Outcome run_char_tokenizer(const Case& c) {
     const std::string text = row["text"];
     const auto ids = tokenizer.text_to_ids(text);
     if (ids != row["ids"].get<std::vector<int64_t>>())
-      return fail(fmt::format("ids of '{}': expected {}, got {}", text, row["ids"].dump(), json(ids).dump()));
+      return fail(fmt::format("ids of '{}': expected {}, got {}", text, json_text(row["ids"]), json_text(json(ids))));
     if (tokenizer.text_to_tokens(text) != row["tokens"].get<std::vector<std::string>>())
       return fail(fmt::format("tokens of '{}' differ", text));
     if (tokenizer.ids_to_text(ids) != row["decoded"].get<std::string>())
@@ -124,8 +124,8 @@ Outcome run_parser(const Case& c) {
     const bool same = row["ids"].is_null() ? !parsed : parsed && parsed->ids == row["ids"].get<std::vector<int64_t>>();
     if (same) continue;
     if (wrong++ == 0)
-      first =
-          fmt::format("'{}': expected {}, got {}", text, row["ids"].dump(), parsed ? json(parsed->ids).dump() : "null");
+      first = fmt::format("'{}': expected {}, got {}", text, json_text(row["ids"]),
+                          parsed ? json_text(json(parsed->ids)) : "null");
   }
   return wrong == 0 ? pass()
                     : fail(fmt::format("{} of {} texts differ, first: {}", wrong, c.body["rows"].size(), first));
@@ -137,8 +137,8 @@ std::string compare_offsets(const std::vector<asr::Offset>& got, const json& exp
     const auto& want = expected[i];
     if (got[i].text != want[key].get<std::string>() || got[i].start != want["start_offset"].get<int64_t>() ||
         got[i].end != want["end_offset"].get<int64_t>()) {
-      return fmt::format("{} offset {}: expected {}, got '{}' {} to {}", key, i, want.dump(), got[i].text, got[i].start,
-                         got[i].end);
+      return fmt::format("{} offset {}: expected {}, got '{}' {} to {}", key, i, json_text(want), got[i].text,
+                         got[i].start, got[i].end);
     }
   }
   return "";
@@ -146,7 +146,7 @@ std::string compare_offsets(const std::vector<asr::Offset>& got, const json& exp
 
 std::string compare_hypothesis(const asr::Hypothesis& got, const json& want, double score_tolerance) {
   if (got.text != want["text"].get<std::string>())
-    return fmt::format("text: expected {}, got '{}'", want["text"].dump(), got.text);
+    return fmt::format("text: expected {}, got '{}'", json_text(want["text"]), got.text);
   if (std::abs(got.score - asr_number(want["score"])) > score_tolerance) {
     return fmt::format("score: expected {}, got {}", asr_number(want["score"]), got.score);
   }
@@ -176,7 +176,7 @@ std::string compare_hypothesis(const asr::Hypothesis& got, const json& want, dou
 
 std::string run_decoding_case(const json& one, const text::Vocabulary& vocabulary, const at::Tensor& log_probs,
                               const at::Tensor& lengths, double score_tolerance) {
-  auto config = parse_options<asr::CtcDecodingConfig>(Json::parse(one["config"].dump()), "decoding");
+  auto config = parse_options<asr::CtcDecodingConfig>(Json::parse(json_text(one["config"])), "decoding");
   config.beam.padding_counts = true;  // recorded that way; by default results do not depend on the batch
   if (one.contains("error")) {
     try {

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
+#include "fathom/json.h"
 #include "tests/conformance/suite.h"
 
 namespace fathom::conformance {

@@ -59,20 +59,20 @@ class Comparison {
       if (value.kind() != Kind::kBytes) return differs(where, "bytes", std::string(value.kind_name()));
       std::string bytes;
       for (const auto& byte : expected["bytes"]) bytes += static_cast<char>(byte.get<int>());
-      return bytes == value.as_string() ? "" : differs(where, expected.dump(), "other bytes");
+      return bytes == value.as_string() ? "" : differs(where, json_text(expected), "other bytes");
     }
     if (expected.contains("dtype")) {
-      if (value.kind() != Kind::kDtype) return differs(where, expected.dump(), std::string(value.kind_name()));
+      if (value.kind() != Kind::kDtype) return differs(where, json_text(expected), std::string(value.kind_name()));
       return equal_text(where, expected["dtype"], std::string(info_of(value.as_dtype()).name));
     }
     if (expected.contains("omegaconf")) {
       if (value.kind() != Kind::kObject || !value.as_object().module.starts_with("omegaconf")) {
-        return differs(where, expected.dump(), std::string(value.kind_name()));
+        return differs(where, json_text(expected), std::string(value.kind_name()));
       }
       return compare(value.plain(), expected["content"], where);
     }
     if (expected.contains("object")) {
-      if (value.kind() != Kind::kObject) return differs(where, expected.dump(), std::string(value.kind_name()));
+      if (value.kind() != Kind::kObject) return differs(where, json_text(expected), std::string(value.kind_name()));
       return equal_text(where, expected["object"], value.as_object().full_name());
     }
     return compare_scalar(value, expected, where);
@@ -83,7 +83,7 @@ class Comparison {
     return fmt::format("{}: expected {}, got {}", where, expected.substr(0, 200), got.substr(0, 200));
   }
   static std::string equal_text(const std::string& where, const json& expected, const std::string& got) {
-    return expected == got ? "" : differs(where, expected.dump(), got);
+    return expected == got ? "" : differs(where, json_text(expected), got);
   }
 
   std::string compare_dict(const PickleDict& dict, const json& expected, const std::string& where) {
@@ -92,7 +92,7 @@ class Comparison {
       return differs(where, fmt::format("{} entries", entries.size()), fmt::format("{}", dict.size()));
     for (size_t i = 0; i < entries.size(); ++i) {
       const auto& [key, value] = dict.entries()[i];
-      const std::string at = fmt::format("{}[{}]", where, entries[i][0].dump());
+      const std::string at = fmt::format("{}[{}]", where, json_text(entries[i][0]));
       if (auto bad = compare(key, entries[i][0], at + " (key)"); !bad.empty()) return bad;
       if (auto bad = compare(value, entries[i][1], at); !bad.empty()) return bad;
     }
@@ -122,30 +122,30 @@ class Comparison {
   }
 
   std::string compare_scalar(const PickleValue& value, const json& expected, const std::string& where) {
-    if (!expected.contains("v")) return differs(where, expected.dump(), "a form this suite does not know");
+    if (!expected.contains("v")) return differs(where, json_text(expected), "a form this suite does not know");
     const json& v = expected["v"];
     const std::string type = expected.value("t", "");
     if (type == "int") {
       if (value.kind() == Kind::kBigInt) {
         const bool same =
             std::strtod(value.as_string().c_str(), nullptr) == number_of(v);  // JSON numbers end at 64 bits
-        return same ? "" : differs(where, v.dump(), value.as_string());
+        return same ? "" : differs(where, json_text(v), value.as_string());
       }
       if (value.kind() != Kind::kInt) return differs(where, "int", std::string(value.kind_name()));
-      return v == value.as_int() ? "" : differs(where, v.dump(), std::to_string(value.as_int()));
+      return v == value.as_int() ? "" : differs(where, json_text(v), std::to_string(value.as_int()));
     }
     if (type == "float") {
       if (value.kind() != Kind::kFloat) return differs(where, "float", std::string(value.kind_name()));
       return same_number(value.as_double(), number_of(v))
                  ? ""
-                 : differs(where, v.dump(), fmt::format("{}", value.as_double()));
+                 : differs(where, json_text(v), fmt::format("{}", value.as_double()));
     }
     if (v.is_null()) return value.is_none() ? "" : differs(where, "None", std::string(value.kind_name()));
     if (v.is_boolean()) {
       if (value.kind() != Kind::kBool) return differs(where, "bool", std::string(value.kind_name()));
-      return v == value.as_bool() ? "" : differs(where, v.dump(), "the other");
+      return v == value.as_bool() ? "" : differs(where, json_text(v), "the other");
     }
-    if (!value.is_string()) return differs(where, v.dump(), std::string(value.kind_name()));
+    if (!value.is_string()) return differs(where, json_text(v), std::string(value.kind_name()));
     return equal_text(where, v, value.as_string());
   }
 
@@ -155,14 +155,14 @@ class Comparison {
       return bad;
     if (std::string(at::toString(tensor.scalar_type())).empty()) return differs(where, "a dtype", "none");
     if (expected["shape"] != json(tensor.sizes().vec()))
-      return differs(where, expected["shape"].dump(), json(tensor.sizes().vec()).dump());
+      return differs(where, json_text(expected["shape"]), json_text(json(tensor.sizes().vec())));
     if (expected["stride"] != json(tensor.strides().vec())) {
-      return differs(where, "stride " + expected["stride"].dump(), json(tensor.strides().vec()).dump());
+      return differs(where, "stride " + json_text(expected["stride"]), json_text(json(tensor.strides().vec())));
     }
     if (expected["offset"] != tensor.storage_offset())
-      return differs(where, "offset " + expected["offset"].dump(), std::to_string(tensor.storage_offset()));
+      return differs(where, "offset " + json_text(expected["offset"]), std::to_string(tensor.storage_offset()));
     if (expected["storage_bytes"] != tensor.storage().nbytes()) {
-      return differs(where, expected["storage_bytes"].dump() + " bytes", std::to_string(tensor.storage().nbytes()));
+      return differs(where, json_text(expected["storage_bytes"]) + " bytes", std::to_string(tensor.storage().nbytes()));
     }
     const void* memory = tensor.storage().unsafeGetStorageImpl();
     const int64_t number = expected["storage"].get<int64_t>();
@@ -187,7 +187,7 @@ class Comparison {
       for (size_t i = 0; i < expected.size(); ++i) {
         if (!same_number(values[i].real(), number_of(expected[i][0])) ||
             !same_number(values[i].imag(), number_of(expected[i][1]))) {
-          return differs(fmt::format("{} value {}", where, i), expected[i].dump(),
+          return differs(fmt::format("{} value {}", where, i), json_text(expected[i]),
                          fmt::format("{} {}", values[i].real(), values[i].imag()));
         }
       }
@@ -198,7 +198,7 @@ class Comparison {
       const auto* values = flat.const_data_ptr<int64_t>();
       for (size_t i = 0; i < expected.size(); ++i) {
         if (expected[i] != values[i])
-          return differs(fmt::format("{} value {}", where, i), expected[i].dump(), std::to_string(values[i]));
+          return differs(fmt::format("{} value {}", where, i), json_text(expected[i]), std::to_string(values[i]));
       }
       return "";
     }
@@ -206,7 +206,7 @@ class Comparison {
     const auto* values = flat.const_data_ptr<double>();
     for (size_t i = 0; i < expected.size(); ++i) {
       if (!same_number(values[i], number_of(expected[i]))) {
-        return differs(fmt::format("{} value {}", where, i), expected[i].dump(), fmt::format("{}", values[i]));
+        return differs(fmt::format("{} value {}", where, i), json_text(expected[i]), fmt::format("{}", values[i]));
       }
     }
     return "";
@@ -297,10 +297,10 @@ Outcome check_members(const NemoArchive& archive, const json& expected) {
     if (member.at("type") != "file") continue;
     ++files;
     const NemoArchive::Member* found = archive.find(member.at("name").get<std::string>());
-    if (found == nullptr) return fail("expected a member " + member.at("name").dump() + ", got none");
+    if (found == nullptr) return fail("expected a member " + json_text(member.at("name")) + ", got none");
     if (member.at("size") != found->bytes.size()) {
       return fail(
-          fmt::format("{}: expected {} bytes, got {}", found->name, member.at("size").dump(), found->bytes.size()));
+          fmt::format("{}: expected {} bytes, got {}", found->name, json_text(member.at("size")), found->bytes.size()));
     }
   }
   if (files != archive.members().size())
@@ -403,7 +403,7 @@ Outcome run_archive(const Case& c) {
       const json* section = at_path(config, module[1].get<std::string>());
       const std::string target = section == nullptr ? "" : section->value("target", "");
       if (!target.ends_with("." + module[2].get<std::string>()))
-        return fail(name + ": expected a model at " + module[1].dump());
+        return fail(name + ": expected a model at " + json_text(module[1]));
     }
   }
   return pass();

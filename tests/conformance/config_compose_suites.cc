@@ -116,7 +116,7 @@ Outcome run_override_parse(const Case& c) {
                 {"value", typed_json(parsed.value)}};
     if (!parsed.is_sweep()) got["value_text"] = config::value_text(parsed.value);
     Outcome outcome;
-    if (unexpected_result(expect, got.dump(), &outcome)) return outcome;
+    if (unexpected_result(expect, json_text(got), &outcome)) return outcome;
     json wanted = expect["value"];
     if (wanted.contains("value_text") && wanted["value_text"].is_null()) wanted.erase("value_text");
     if (wanted["value"].is_array() || wanted["value"].is_object()) {
@@ -281,7 +281,7 @@ Outcome run_sweep(const Case& c) {
       got = config::split_batches(jobs, inputs["max_batch_size"].get<int64_t>());
     }
     Outcome outcome;
-    if (unexpected_result(expect, got.dump(), &outcome)) return outcome;
+    if (unexpected_result(expect, json_text(got), &outcome)) return outcome;
     return got == expect["value"] ? pass() : fail(difference(expect["value"], got));
   } catch (const Error& error) {
     return judge_error(expect, error.what());
@@ -329,7 +329,7 @@ bool golden_task(const config::JobContext& context) {
 
 Outcome compare_streams(const json& expect, int exit, const std::string& out, const std::string& err) {
   if (exit != expect["exit"]) {
-    return fail("expected exit " + expect["exit"].dump() + ", got " + std::to_string(exit) + ": " + err);
+    return fail("expected exit " + json_text(expect["exit"]) + ", got " + std::to_string(exit) + ": " + err);
   }
   if (out.empty() != expect["stdout_empty"].get<bool>()) {
     return fail(out.empty() ? "expected output, got none" : "expected no output, got: " + out);
@@ -337,12 +337,12 @@ Outcome compare_streams(const json& expect, int exit, const std::string& out, co
   if (expect.contains("stdout") && expect["stdout"] != out) return fail(difference(expect["stdout"], out));
   for (const json& part : expect["stdout_contains"]) {
     if (out.find(part.get<std::string>()) == std::string::npos) {
-      return fail("expected " + part.dump() + " in the output: " + out.substr(0, 600));
+      return fail("expected " + json_text(part) + " in the output: " + out.substr(0, 600));
     }
   }
   for (const json& part : expect["stderr_contains"]) {
     if (lower(err).find(lower(part)) == std::string::npos) {
-      return fail("expected " + part.dump() + " on stderr: " + err.substr(0, 600));
+      return fail("expected " + json_text(part) + " on stderr: " + err.substr(0, 600));
     }
   }
   if (exit != 0 && !expect["stderr_empty"].get<bool>() && err.empty()) return fail("expected an error text, got none");
@@ -383,7 +383,7 @@ Outcome run_cli(const Case& c) {
   const Outcome streams = compare_streams(expect, exit, out.str(), err.str());
   if (!streams.passed) return streams;
   for (const json& file : expect["files_created"]) {
-    if (!file_was_created(folder.path(), file)) return fail("expected the file " + file.dump());
+    if (!file_was_created(folder.path(), file)) return fail("expected the file " + json_text(file));
   }
   const json contents = expect.value("file_contents", json::object());
   for (const auto& [file, text] : contents.items()) {

@@ -62,7 +62,7 @@ Outcome judge(const Case& item, const std::function<Result()>& run) {
   if (expect.contains("error")) {
     if (expect["error"].value("reference_bug", false)) return pass();
     return fail("expected the error " + expect["error"].value("class", "?") + " (" +
-                expect["error"].value("reference_message", "").substr(0, 120) + "), got " + result.value.dump());
+                expect["error"].value("reference_message", "").substr(0, 120) + "), got " + json_text(result.value));
   }
   if (expect.contains("value") && expect["value"] != result.value)
     return fail(difference(expect["value"], result.value));
@@ -98,7 +98,7 @@ Scalar scalar_from(const json& value) {
     throw config::ConfigError("OverflowError",
                               "integer " + value.at("v").get<std::string>() + " does not fit in 64 bits");
   }
-  throw Error(Code::kBadData, "unknown typed JSON").seen(value.dump());
+  throw Error(Code::kBadData, "unknown typed JSON").seen(json_text(value));
 }
 
 Node node_from(const json& value) {
@@ -259,7 +259,7 @@ Outcome run_merge(const Case& item) {
       Node* node = flag.contains("key") && flag["key"].is_string()
                        ? config::find_path(doc, flag["key"].get<std::string>())
                        : &doc;
-      if (node == nullptr) throw std::runtime_error("no such key: " + flag.dump());
+      if (node == nullptr) throw std::runtime_error("no such key: " + json_text(flag));
       if (flag.contains("struct") && flag["struct"].is_boolean()) node->struct_flag = flag["struct"].get<bool>();
       if (flag.contains("readonly") && flag["readonly"].is_boolean())
         node->readonly_flag = flag["readonly"].get<bool>();

@@ -112,7 +112,7 @@ std::string error_of(Body&& body) {
 }
 
 std::string compare(const json& got, const json& expected, const std::string& what) {
-  return got == expected ? "" : fmt::format("{}: expected {}, got {}", what, expected.dump(), got.dump());
+  return got == expected ? "" : fmt::format("{}: expected {}, got {}", what, json_text(expected), json_text(got));
 }
 
 std::string compare_error(const json& expected, const std::string& got, const std::string& what) {
@@ -128,7 +128,7 @@ Outcome run_freeze(const Case& c) {
   for (size_t i = 0; i < operations.size(); ++i) {
     const json& operation = operations[i];
     const json& expected = c.body.at("after").at(i);
-    const std::string what = fmt::format("operation {} {}", i, operation.dump());
+    const std::string what = fmt::format("operation {} {}", i, json_text(operation));
     const std::string error = error_of(
         [&] { tree.apply(operation[0], operation[1], operation.size() > 2 ? operation[2].get<std::string>() : ""); });
     std::string difference = compare_error(expected, error, what);
@@ -239,7 +239,7 @@ ModelHandle make_tiny() {
 
 // One training; the model comes back for the next.
 std::string run_fit(const Case& c, ModelHandle& model, const json& expected) {
-  Json flags = Json::parse(c.body.at("trainer").dump());
+  Json flags = Json::parse(json_text(c.body.at("trainer")));
   flags["logger"] = false;
   flags["num_sanity_val_steps"] = 0;
   if (!flags.contains("max_epochs")) flags["max_epochs"] = -1;
@@ -248,7 +248,7 @@ std::string run_fit(const Case& c, ModelHandle& model, const json& expected) {
   parts.train = loader(c.body.at("batches"));
   if (c.body.value("validation", false)) parts.validation.push_back(loader(2));
   parts.optim = {{"name", "sgd"}, {"lr", 0.01}};
-  if (c.body.contains("freeze_updates")) parts.freeze_updates = Json::parse(c.body["freeze_updates"].dump());
+  if (c.body.contains("freeze_updates")) parts.freeze_updates = Json::parse(json_text(c.body["freeze_updates"]));
   training::Trainer trainer(read_trainer_options(flags, "trainer"), std::move(parts));
   const ModulePtr module = trainer.model().torch_module();
 

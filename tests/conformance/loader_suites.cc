@@ -36,12 +36,12 @@ class RecordedFiles {
 };
 
 std::string differs(const char* what, const Json& expected, const Json& got) {
-  return expected == got ? "" : fmt::format("{}: expected {}, got {}", what, expected.dump(), got.dump());
+  return expected == got ? "" : fmt::format("{}: expected {}, got {}", what, json_text(expected), json_text(got));
 }
 
 Outcome run_multi_loaders(const Case& c) {
   const RecordedFiles files;
-  const Json body = Json::parse(c.text), expect = body["expect"];
+  const Json body = parse_text(c.text), expect = body["expect"];
   training::EvalLoaderPlan plan;
   std::string error;
   try {
@@ -63,7 +63,7 @@ Outcome run_multi_loaders(const Case& c) {
 
 Outcome run_dataset_names(const Case& c) {
   const RecordedFiles files;
-  const Json body = Json::parse(c.text);
+  const Json body = parse_text(c.text);
   Json got = Json::object();
   try {
     got = {{"result", training::dataset_prefix(body["value"])}};
@@ -76,12 +76,12 @@ Outcome run_dataset_names(const Case& c) {
 }
 
 Outcome run_epoch_end_merge(const Case& c) {
-  const Json body = Json::parse(c.text), expect = body["expect"];
+  const Json body = parse_text(c.text), expect = body["expect"];
   training::EvalLoaderPlan plan;
   if (!body["names"].is_null()) plan.names = body["names"].get<std::vector<std::string>>();
   plan.dl_idx = body["dl_idx"].get<int64_t>();
   const auto merged = training::merge_epoch_end(body["returns"].get<std::vector<Json>>(), plan, kind_of(body));
-  const auto sorted = [](const Json& map) { return Json(nlohmann::json::parse(map.dump())); };
+  const auto sorted = [](const Json& map) { return Json(nlohmann::json::parse(json_text(map))); };
   for (const std::string& difference : {differs("logged", sorted(expect["logged"]), sorted(merged.logged)),
                                         differs("returned", sorted(expect["returned"]), sorted(merged.returned))}) {
     if (!difference.empty()) return fail(difference);
@@ -90,12 +90,12 @@ Outcome run_epoch_end_merge(const Case& c) {
 }
 
 Outcome run_config_upgrade(const Case& c) {
-  config::Node section = config::from_json(Json::parse(c.text)["config"]);
+  config::Node section = config::from_json(parse_text(c.text)["config"]);
   // The recording resolves first, and ${other} is a key of the section itself.
   config::resolve(section);
   config::upgrade_component_config(section, "model");
-  const nlohmann::json got = nlohmann::json::parse(config::to_json(section).dump());
-  return got == c.body["result"] ? pass() : fail("expected " + c.body["result"].dump() + ", got " + got.dump());
+  const nlohmann::json got = nlohmann::json::parse(json_text(config::to_json(section)));
+  return got == c.body["result"] ? pass() : fail("expected " + json_text(c.body["result"]) + ", got " + json_text(got));
 }
 
 }  // namespace

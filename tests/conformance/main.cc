@@ -5,12 +5,12 @@
 #include <exception>
 #include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "core/plugins/host_table.h"
 #include "fathom/error.h"
+#include "fathom/json.h"
 #include "tests/conformance/case_reader.h"
 #include "tests/conformance/deviations.h"
 #include "tests/conformance/suites.h"
@@ -134,7 +134,7 @@ class Runner {
         total["groups"][group] = {
             {"passed", counts.passed}, {"failed", counts.failed}, {"deviating", counts.deviating}};
       }
-      std::cout << total.dump() << "\n";
+      std::cout << json_text(total) << "\n";
     } else {
       for (const auto& [group, counts] : groups_) {
         if (counts.failed == 0 && counts.deviating == 0 && !options_.verbose) continue;

@@ -56,7 +56,7 @@ class AccessTree {
     } else if (what == "config") {
       AccessMixin::update_access_config(ordered(op.at(1)), text(2));
     } else if (what == "show_config") {
-      return {{"config", json::parse(plugins::all_access_settings().dump())}};
+      return {{"config", json::parse(json_text(plugins::all_access_settings()))}};
     } else if (what == "guid") {
       root_->set_model_guid(text(1));
     } else {
@@ -113,7 +113,7 @@ Outcome run_access(const Case& c) {
             ? expected["error"] == got.value("error", "") &&
                   expected["message"].get<std::string>().find(got.value("available", "?")) != std::string::npos
             : got == expected;
-    if (!same) return fail(fmt::format("operation {}: expected {}, got {}", i, expected.dump(), got.dump()));
+    if (!same) return fail(fmt::format("operation {}: expected {}, got {}", i, json_text(expected), json_text(got)));
   }
   return pass();
 }
@@ -250,8 +250,8 @@ Outcome run_adapters(const Case& c) {
         same = close(got["output"][k], expected["output"][k], 1e-6, 1e-6);
     }
     if (!same)
-      return fail(
-          fmt::format("operation {} {}: expected {}, got {} {}", i, op.dump(), expected.dump(), got.dump(), message));
+      return fail(fmt::format("operation {} {}: expected {}, got {} {}", i, json_text(op), json_text(expected),
+                              json_text(got), message));
   }
   return pass();
 }

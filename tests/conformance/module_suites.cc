@@ -83,7 +83,7 @@ ModuleHandle make(const Case& c, const Json& extra = Json::object()) {
   constexpr uint32_t kKinds = 1u << FATHOM_KIND_MODULE | 1u << FATHOM_KIND_LOSS;
   Json config = Json::object();
   config["_target_"] = registered_name(c.body["class"].get<std::string>(), kKinds);
-  for (const auto& [key, value] : c.body["params"].items()) config[key] = Json::parse(value.dump());
+  for (const auto& [key, value] : c.body["params"].items()) config[key] = parse_text(json_text(value));
   for (const auto& [key, value] : extra.items()) config[key] = value;
   return ModuleHandle(plugins::registry().create(kKinds, config, c.id));
 }

@@ -3,20 +3,20 @@
 
 #include <cmath>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/plugins/registry.h"
 #include "core/training/config_params.h"
+#include "fathom/json.h"
 #include "tests/conformance/suite.h"
 
 namespace fathom::conformance::optim {
 
 using nlohmann::json;
 
-inline Json ordered(const json& value) { return Json::parse(value.dump()); }
+inline Json ordered(const json& value) { return parse_text(json_text(value)); }
 
 // A recorded number; NaN and the infinities are texts or {"$float": text}.
 inline std::optional<double> number(const json& value) {
@@ -62,10 +62,10 @@ struct Tolerance {
 inline std::string compare_option(const json& got, const json& expected, Tolerance tolerance) {
   if (const auto b = number(expected)) {
     const auto a = number(got);
-    if (expected.is_boolean() != got.is_boolean()) return "expected " + expected.dump() + ", got " + got.dump();
+    if (expected.is_boolean() != got.is_boolean()) return "expected " + json_text(expected) + ", got " + json_text(got);
     return a && close(*a, *b, tolerance.absolute, tolerance.absolute)
                ? ""
-               : "expected " + expected.dump() + ", got " + got.dump();
+               : "expected " + json_text(expected) + ", got " + json_text(got);
   }
   if (expected.is_array() && got.is_array() && expected.size() == got.size()) {
     for (size_t i = 0; i < expected.size(); ++i) {
@@ -73,12 +73,12 @@ inline std::string compare_option(const json& got, const json& expected, Toleran
     }
     return "";
   }
-  return expected == got ? "" : "expected " + expected.dump() + ", got " + got.dump();
+  return expected == got ? "" : "expected " + json_text(expected) + ", got " + json_text(got);
 }
 
 // Recorded lists are texts where the recorder met a config list.
 inline std::string compare_fields(const json& got, const json& expected) {
-  if (got.size() != expected.size()) return "expected " + expected.dump() + ", got " + got.dump();
+  if (got.size() != expected.size()) return "expected " + json_text(expected) + ", got " + json_text(got);
   for (const auto& [key, value] : expected.items()) {
     if (!got.contains(key)) return "there is no '" + key + "'";
     if (value.is_string() && got[key].is_array()) {
@@ -95,8 +95,8 @@ inline std::string compare_fields(const json& got, const json& expected) {
 inline Outcome compare_params(const Case& c, const std::vector<training::ParamsClass>& list, const char* kind) {
   const training::ParamsClass& params = training::find_params(list, c.body.at("params_name"), kind);
   if (c.body.at("class") != params.class_name)
-    return fail("expected class " + c.body["class"].dump() + ", got " + params.class_name);
-  const std::string error = compare_fields(json::parse(params.fields.dump()), c.body.at("fields"));
+    return fail("expected class " + json_text(c.body["class"]) + ", got " + params.class_name);
+  const std::string error = compare_fields(json::parse(json_text(params.fields)), c.body.at("fields"));
   return error.empty() ? pass() : fail(error);
 }
 

@@ -107,13 +107,13 @@ std::string compare_state_value(const Value& got, const json& expected, Toleranc
                              : tensor.scalar_type() == at::kFloat ? "float32"
                                                                   : "int64";
     const bool cast = reloaded && tensor.dim() == 0 && type == "float32" && expected.at("dtype") == "float64";
-    if (expected.at("dtype") != type && !cast) return "expected " + expected.at("dtype").dump() + ", got " + type;
+    if (expected.at("dtype") != type && !cast) return "expected " + json_text(expected.at("dtype")) + ", got " + type;
     if (type == "float32") tolerance.relative = std::max(tolerance.relative, 1e-6);
     return compare_flat(tensor, expected.at("data"), tolerance);
   }
   if (got.is_tensor()) return "expected a number, got a tensor";
   const double value = std::string(got.kind_name()) == "an integer" ? static_cast<double>(got.integer()) : got.real();
-  return value == number(expected).value() ? "" : "expected " + expected.dump() + ", got " + shown(value);
+  return value == number(expected).value() ? "" : "expected " + json_text(expected) + ", got " + shown(value);
 }
 
 struct Training {
@@ -175,7 +175,7 @@ std::string compare_state_dict(const json& expected, const OptimizerHandle& opti
     }
   }
   for (size_t g = 0; g < expected.at("param_groups").size(); ++g) {
-    const json got = json::parse(optimizer.group_options(g).dump());
+    const json got = json::parse(json_text(optimizer.group_options(g)));
     json recorded = expected["param_groups"][g];
     recorded.erase("params");
     for (const auto& [key, value] : recorded.items()) {
@@ -257,9 +257,9 @@ Outcome run_optimizer_registry(const Case& c) {
     std::string text;
     const bool refused =
         fails([&] { result = training::parse_optimizer_args(c.body.at("optimizer"), ordered(c.body["args"])); }, text);
-    if (c.body.contains("error")) return refused ? pass() : fail("expected an error, got " + result.dump());
+    if (c.body.contains("error")) return refused ? pass() : fail("expected an error, got " + json_text(result));
     if (refused) return fail("expected a result, got " + text);
-    const std::string error = compare_fields(json::parse(result.dump()), c.body.at("result"));
+    const std::string error = compare_fields(json::parse(json_text(result)), c.body.at("result"));
     return error.empty() ? pass() : fail(error);
   }
   const std::string name = c.body.at("name");

@@ -129,21 +129,22 @@ std::string compare_rows(const nlohmann::json& body) {
     const Row& row = recording.rows[i];
     const auto& expected = rows[i];
     if (row.epoch != expected[0] || row.batch_idx != expected[1] || row.global_step != expected[2]) {
-      return fmt::format("row {}: expected epoch {}, batch {}, step {}, got {}, {}, {}", i, expected[0].dump(),
-                         expected[1].dump(), expected[2].dump(), row.epoch, row.batch_idx, row.global_step);
+      return fmt::format("row {}: expected epoch {}, batch {}, step {}, got {}, {}, {}", i, json_text(expected[0]),
+                         json_text(expected[1]), json_text(expected[2]), row.epoch, row.batch_idx, row.global_step);
     }
     if (!expected[4].is_null() && !near(row.lr, expected[4], 1e-6)) {
-      return fmt::format("row {}: expected learning rate {}, got {}", i, expected[4].dump(), row.lr);
+      return fmt::format("row {}: expected learning rate {}, got {}", i, json_text(expected[4]), row.lr);
     }
     for (const auto& bound : tolerance["rows"]) {
       if (i >= bound[0].get<size_t>()) continue;
       const double relative = bound[1];
       if (!near(row.loss, expected[3], relative)) {
-        return fmt::format("row {}: expected loss {}, got {} (relative {:.1e}, allowed {:.0e})", i, expected[3].dump(),
-                           row.loss, std::abs(row.loss / expected[3].get<double>() - 1), relative);
+        return fmt::format("row {}: expected loss {}, got {} (relative {:.1e}, allowed {:.0e})", i,
+                           json_text(expected[3]), row.loss, std::abs(row.loss / expected[3].get<double>() - 1),
+                           relative);
       }
       if (!expected[5].is_null() && !near(row.gradient_norm, expected[5], 10 * relative)) {
-        return fmt::format("row {}: expected gradient norm {}, got {}", i, expected[5].dump(), row.gradient_norm);
+        return fmt::format("row {}: expected gradient norm {}, got {}", i, json_text(expected[5]), row.gradient_norm);
       }
       break;
     }
@@ -171,11 +172,11 @@ std::string compare_validations(const nlohmann::json& body) {
   for (size_t i = 0; i < expected.size(); ++i) {
     const auto& got = recording.validations[i];
     if (got.global_step != expected[i][1] || !near(got.loss, expected[i][2], relative)) {
-      return fmt::format("validation {}: expected step {} loss {}, got step {} loss {}", i, expected[i][1].dump(),
-                         expected[i][2].dump(), got.global_step, got.loss);
+      return fmt::format("validation {}: expected step {} loss {}, got step {} loss {}", i, json_text(expected[i][1]),
+                         json_text(expected[i][2]), got.global_step, got.loss);
     }
     if (std::abs(got.wer - expected[i][3].get<double>()) > relative) {
-      return fmt::format("validation {}: expected WER {}, got {}", i, expected[i][3].dump(), got.wer);
+      return fmt::format("validation {}: expected WER {}, got {}", i, json_text(expected[i][3]), got.wer);
     }
   }
   return "";
@@ -194,7 +195,7 @@ Outcome run_parity(const Case& given) {
   set_log_level(LogLevel::kError);
   recording = {};
 
-  Json config = Json::parse(given.body["config"].dump());
+  Json config = Json::parse(json_text(given.body["config"]));
   for (const char* key : {"train_ds", "validation_ds"}) {
     config[key]["manifest_filepath"] = (data / config[key]["manifest_filepath"].get<std::string>()).string();
   }
@@ -224,7 +225,7 @@ Outcome run_parity(const Case& given) {
   parts.callbacks.emplace_back(
       create_object(1u << FATHOM_KIND_CALLBACK, {{"name", "conformance.Recorder"}}, "recorder"));
 
-  Json flags = Json::parse(given.body["trainer"].dump());
+  Json flags = Json::parse(json_text(given.body["trainer"]));
   flags["logger"] = false;
   flags["num_sanity_val_steps"] = 0;
   if (!flags.contains("max_epochs")) flags["max_epochs"] = -1;

@@ -50,7 +50,8 @@ Outcome run_partial_load(const Case& c) {
     failed = true;
     message = error.what();
   }
-  if (failed != (expect["status"] == "error")) return fail("expected " + expect["status"].dump() + ", got: " + message);
+  if (failed != (expect["status"] == "error"))
+    return fail("expected " + json_text(expect["status"]) + ", got: " + message);
   if (failed) return pass();
   std::vector<std::string> loaded;
   for (const auto& [name, tensor] : training::state_dict(model)) {
@@ -59,7 +60,7 @@ Outcome run_partial_load(const Case& c) {
   auto wanted = expect["loaded"].get<std::vector<std::string>>();
   std::sort(wanted.begin(), wanted.end());
   std::sort(loaded.begin(), loaded.end());
-  return loaded == wanted ? pass() : fail("expected " + json(wanted).dump() + ", got " + json(loaded).dump());
+  return loaded == wanted ? pass() : fail("expected " + json_text(json(wanted)) + ", got " + json_text(json(loaded)));
 }
 
 }  // namespace

@@ -61,12 +61,13 @@ std::string compare_row(const std::vector<double>& got, const json& expected, si
 std::string compare_state(const json& got, const json& expected, const std::string& where) {
   if (const auto b = number(expected); b && !expected.is_boolean()) {
     const auto a = number(got);
-    return a && close(*a, *b, 1e-12, 1e-12) ? "" : where + ": expected " + expected.dump() + ", got " + got.dump();
+    return a && close(*a, *b, 1e-12, 1e-12) ? ""
+                                            : where + ": expected " + json_text(expected) + ", got " + json_text(got);
   }
   if (expected.is_string() && expected.get<std::string>().starts_with("<")) return "";  // a member that is no number
   if (expected.is_structured()) {
     if (got.type() != expected.type() || got.size() != expected.size())
-      return where + ": expected " + expected.dump() + ", got " + got.dump();
+      return where + ": expected " + json_text(expected) + ", got " + json_text(got);
     for (const auto& [key, value] : expected.items()) {
       if (expected.is_object() && !got.contains(key)) return where + " has no '" + key + "'";
       const std::string error =
@@ -75,7 +76,7 @@ std::string compare_state(const json& got, const json& expected, const std::stri
     }
     return "";
   }
-  return got == expected ? "" : where + ": expected " + expected.dump() + ", got " + got.dump();
+  return got == expected ? "" : where + ": expected " + json_text(expected) + ", got " + json_text(got);
 }
 
 Outcome run_curve(const Case& c) {
@@ -111,12 +112,12 @@ Outcome run_curve(const Case& c) {
   }
   if (at.is_number()) {
     const bool failed = fails([&] { schedule->step(metric(rows.size())); }, text);
-    return failed ? pass() : fail("expected an error at step " + at.dump());
+    return failed ? pass() : fail("expected an error at step " + json_text(at));
   }
   if (state.is_null()) return pass();
   if (c.body.contains("state_after_20") && c.body["state_after_20"].is_object()) {
     json recorded = c.body["state_after_20"];
-    const std::string error = compare_state(json::parse(state.dump()), recorded.at("scheduler"), "state");
+    const std::string error = compare_state(json::parse(json_text(state)), recorded.at("scheduler"), "state");
     if (!error.empty()) return fail(error);
   }
   // The rest of the curve from a new scheduler with the saved state, and with the rates in force.
@@ -164,9 +165,10 @@ Outcome run_compute_max_steps(const Case& c) {
       },
       text);
   if (b.contains("error")) return refused ? pass() : fail("expected an error, got " + std::to_string(steps));
-  if (refused) return fail("expected " + b.at("max_steps").dump() + ", got " + text);
-  return steps == b.at("max_steps") ? pass()
-                                    : fail("expected " + b.at("max_steps").dump() + ", got " + std::to_string(steps));
+  if (refused) return fail("expected " + json_text(b.at("max_steps")) + ", got " + text);
+  return steps == b.at("max_steps")
+             ? pass()
+             : fail("expected " + json_text(b.at("max_steps")) + ", got " + std::to_string(steps));
 }
 
 Outcome run_prepare(const Case& c) {
@@ -189,7 +191,7 @@ Outcome run_prepare(const Case& c) {
         scheduler = make_scheduler(plan.section, "optim.sched", plan.max_steps, base, sgd);
         const std::vector<double> first = scheduler.rates(at);
         const std::string name = scheduler.name();
-        const json state = json::parse(scheduler.save_state().dump());
+        const json state = json::parse(json_text(scheduler.save_state()));
         got = {{"class", name.substr(name.rfind('.') + 1)},
                {"interval", plan.interval.value_or(scheduler.interval())},
                {"frequency", plan.frequency},
@@ -204,7 +206,7 @@ Outcome run_prepare(const Case& c) {
     return refused ? pass() : fail("expected an error: " + c.body.at("message").get<std::string>());
   if (refused) return fail("expected a result, got " + text);
   json expected = c.body.at("result");
-  if (expected.is_null()) return plan.use ? fail("expected no scheduler, got " + got.dump()) : pass();
+  if (expected.is_null()) return plan.use ? fail("expected no scheduler, got " + json_text(got)) : pass();
   if (!plan.use) return fail("expected a scheduler, got none: " + plan.reason);
   expected.erase("keys");
   const std::string error = compare_state(got, expected, "result");

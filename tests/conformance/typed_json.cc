@@ -101,8 +101,8 @@ bool has_bigint(const json& value) {
 }
 
 std::string difference(const json& expected, const json& got) {
-  std::string a = expected.is_string() ? expected.get<std::string>() : expected.dump();
-  std::string b = got.is_string() ? got.get<std::string>() : got.dump();
+  std::string a = expected.is_string() ? expected.get<std::string>() : json_text(expected);
+  std::string b = got.is_string() ? got.get<std::string>() : json_text(got);
   // What is the same in front is cut, so that the difference is in sight.
   size_t same = 0;
   while (same < a.size() && same < b.size() && a[same] == b[same]) ++same;

@@ -1,11 +1,11 @@
 // The typed JSON of the configuration corpus: every value written so that its type survives (golden/config/README.md).
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "core/config/node.h"
 #include "core/config/override.h"
+#include "fathom/json.h"
 
 namespace fathom::conformance {
 

@@ -12,7 +12,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "core/typing/neural_type.h"
@@ -20,6 +19,7 @@
 #include "core/typing/port_errors.h"
 #include "core/typing/port_list.h"
 #include "core/typing/switches.h"
+#include "fathom/json.h"
 #include "tests/conformance/suite.h"
 
 namespace fathom::conformance {
@@ -35,7 +35,7 @@ Outcome compare_text(std::string_view what, const std::string& expected, const s
 
 Outcome compare_json(std::string_view what, const json& expected, const json& got) {
   if (expected == got) return pass();
-  return fail(std::string(what) + ": expected " + expected.dump() + ", got " + got.dump());
+  return fail(std::string(what) + ": expected " + json_text(expected) + ", got " + json_text(got));
 }
 
 // ---- recorded types -> the boundary's JSON form
@@ -50,7 +50,7 @@ std::string element_name(const json& element) {
     definition.fields = element["fields"].get<std::vector<std::string>>();
   }
   definition.name =
-      element.at("name").get<std::string>() + "_" + std::to_string(std::hash<std::string>{}(element.dump()));
+      element.at("name").get<std::string>() + "_" + std::to_string(std::hash<std::string>{}(json_text(element)));
   return register_element_type(definition, "conformance").name;
 }
 
@@ -92,7 +92,7 @@ json boundary_type(const json& recorded, bool members = false) {
 }
 
 TypeId interned(const json& recorded, bool members = false) {
-  return intern_json(boundary_type(recorded, members).dump());
+  return intern_json(json_text(boundary_type(recorded, members)));
 }
 
 // ---- neural_types
@@ -105,7 +105,7 @@ Outcome run_compare(const Case& c) {
     } catch (const Error&) {
       return pass();
     }
-    return fail("expected an error: " + c.body["error"].dump());
+    return fail("expected an error: " + json_text(c.body["error"]));
   }
   const TypeId first = interned(c.body.at("first"));
   const TypeId second = interned(c.body.at("second"));
@@ -152,13 +152,13 @@ Outcome run_axis_labels(const Case& c) {
     const AxisKind kind = axis_kind_from_label(label);
     if (refused) return fail("expected an error, got " + axis_kind_name(kind));
     if (axis_kind_from_member(c.body.at("kind").get<std::string>()) != kind) {
-      return fail("expected " + c.body["kind"].dump() + ", got " + axis_kind_name(kind));
+      return fail("expected " + json_text(c.body["kind"]) + ", got " + axis_kind_name(kind));
     }
     if (c.body.at("value") != static_cast<int>(kind))
       return fail("the kind's number is " + std::to_string(static_cast<int>(kind)));
     return compare_text("str", c.body.at("str"), axis_kind_name(kind));
   } catch (const Error& error) {
-    if (!refused) return fail(std::string("expected ") + c.body.at("kind").dump() + ", got " + error.message());
+    if (!refused) return fail(std::string("expected ") + json_text(c.body.at("kind")) + ", got " + error.message());
     return compare_text("message", c.body.at("message"), error.message());
   }
 }
@@ -166,12 +166,12 @@ Outcome run_axis_labels(const Case& c) {
 Outcome run_axis_kinds(const Case& c) {
   if (c.body.contains("t_with_string")) {
     const auto kind = axis_kind_from_member(c.body.at("kind").get<std::string>());
-    if (!kind) return fail("there is no kind " + c.body["kind"].dump());
+    if (!kind) return fail("there is no kind " + json_text(c.body["kind"]));
     return compare_json("t_with_string", c.body["t_with_string"],
                         t_with_string(*kind, c.body.at("text").get<std::string>()));
   }
   const auto kind = axis_kind_from_member(c.body.at("name").get<std::string>());
-  if (!kind) return fail("there is no kind " + c.body["name"].dump());
+  if (!kind) return fail("there is no kind " + json_text(c.body["name"]));
   if (axis_kind_from_member(c.body.at("canonical").get<std::string>()) != kind)
     return fail("the alias leads elsewhere");
   if (c.body.at("value") != static_cast<int>(*kind))
@@ -228,10 +228,10 @@ Outcome run_construct(const Case& c) {
   const bool ok = c.body.at("ok");
   try {
     const NeuralType type = neural_type_from_json(construct_request(c.body.at("construct")));
-    if (!ok) return fail("expected " + c.body.at("message").dump() + ", got " + type.repr());
+    if (!ok) return fail("expected " + json_text(c.body.at("message")) + ", got " + type.repr());
     return compare_text("repr", c.body.at("repr"), type.repr());
   } catch (const Error& error) {
-    if (ok) return fail("expected " + c.body.at("repr").dump() + ", got " + error.what());
+    if (ok) return fail("expected " + json_text(c.body.at("repr")) + ", got " + error.what());
     // The one message that carries data must carry the same.
     const std::string message = c.body.at("message");
     if (message.starts_with("Can't create AxisKind")) return compare_text("message", message, error.message());
@@ -295,7 +295,7 @@ struct Recorded {
 
 Outcome same_value(const json& expected, const Recorded& got) {
   if (!got.container.empty()) {
-    if (!expected.contains(got.container)) return fail("expected " + expected.dump() + ", got a " + got.container);
+    if (!expected.contains(got.container)) return fail("expected " + json_text(expected) + ", got a " + got.container);
     const json& items = expected[got.container];
     if (items.size() != got.items.size()) return fail("another number of items");
     for (size_t i = 0; i < items.size(); ++i) {
@@ -306,7 +306,7 @@ Outcome same_value(const json& expected, const Recorded& got) {
   json bare = expected, source = got.source;
   bare.erase("type");
   source.erase("type");
-  if (bare != source) return fail("expected " + bare.dump() + ", got " + source.dump());
+  if (bare != source) return fail("expected " + json_text(bare) + ", got " + json_text(source));
   const TypeId type = expected.contains("type") ? interned(expected["type"], true) : kNoType;
   if (type == got.value.type) return pass();
   const auto show = [](TypeId id) { return id == kNoType ? std::string("no type") : type_of(id).text(); };
@@ -331,7 +331,7 @@ Ordered in_recorded_order(const Case& c) {
     }
   }
   const auto found = it->second.find(c.id);
-  return found != it->second.end() ? found->second : Ordered::parse(c.body.dump());
+  return found != it->second.end() ? found->second : Ordered::parse(json_text(c.body));
 }
 
 PortList declared_ports(const Ordered& types) {
@@ -344,7 +344,7 @@ PortList declared_ports(const Ordered& types) {
   };
   std::vector<Port> ports;
   for (const auto& [name, type] : types.items())
-    ports.push_back(port_from_declaration(name, translate(json::parse(type.dump()))));
+    ports.push_back(port_from_declaration(name, translate(json::parse(json_text(type)))));
   return PortList(std::move(ports));
 }
 
@@ -369,7 +369,7 @@ Outcome run_typed_call(const Case& c) {
   for (const auto& [name, value] : args.items()) {
     names.push_back(name);
     values.push_back(
-        {{names.back().data(), names.back().size()}, storage.emplace_back(json::parse(value.dump())).value});
+        {{names.back().data(), names.back().size()}, storage.emplace_back(json::parse(json_text(value))).value});
   }
   Recorded returned(body.at("returns"));
   bool called = false;
@@ -389,10 +389,10 @@ Outcome run_typed_call(const Case& c) {
     if (expect.at("ok") == true) return fail("expected a successful call, got " + fault + ": " + error.what());
     if (expect.at("called") != called) return fail("the body was " + std::string(called ? "" : "not ") + "called");
     if (expect.at("reason") != fault)
-      return fail("expected " + expect["reason"].dump() + ", got " + fault + ": " + error.what());
+      return fail("expected " + json_text(expect["reason"]) + ", got " + fault + ": " + error.what());
     const bool runtime = error.fault() == PortFault::kNotTyping || error.fault() == PortFault::kOldPorts;
     if (expect.at("error") != (runtime ? "RuntimeError" : "TypeError"))
-      return fail("another class of error than " + expect["error"].dump());
+      return fail("another class of error than " + json_text(expect["error"]));
     if (expect.contains("comparison")) {
       return compare_text("comparison", expect["comparison"], std::string(comparison_name(error.comparison())));
     }
@@ -401,7 +401,7 @@ Outcome run_typed_call(const Case& c) {
   // reason null: the host language itself objected (a method called without one of its arguments); the checks did not.
   if (expect.at("ok") != true) {
     return expect.at("reason").is_null() ? pass()
-                                         : fail("expected " + expect["reason"].dump() + ", got a successful call");
+                                         : fail("expected " + json_text(expect["reason"]) + ", got a successful call");
   }
   return same_value(expect.at("output"), returned);
 }
@@ -469,7 +469,7 @@ Outcome run_switches(const Case& c) {
       if (got != history.now) return fail(std::string(name) + " after " + op + " is not what the scopes say");
       if (state.at(name) == got || (history.forgotten && !got)) return pass();
       return fail(std::string(name) + " after operation " + std::to_string(at) + " (" + op + "): expected " +
-                  state[name].dump());
+                  json_text(state[name]));
     };
     if (const Outcome o = judge("typecheck", typecheck_enabled(), checks); !o.passed) return o;
     if (const Outcome o = judge("semantic", semantic_checks_enabled(), semantic); !o.passed) return o;

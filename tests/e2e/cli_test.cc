@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "core/base/file.h"
+#include "fathom/json.h"
 #include "tests/e2e/process.h"
 
 namespace fathom::e2e {
@@ -110,7 +110,7 @@ TEST(Cli, PluginsListIsJsonWithTheFixedKeys) {
   for (const auto& plugin : list) {
     for (const char* key : {"name", "version", "file", "abi", "torch_use", "status", "provides"})
       EXPECT_TRUE(plugin.contains(key)) << key;
-    EXPECT_EQ(plugin["status"], "ok") << plugin.dump();
+    EXPECT_EQ(plugin["status"], "ok") << json_text(plugin);
   }
 }
 

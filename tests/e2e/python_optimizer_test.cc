@@ -122,7 +122,7 @@ TEST(PythonOptimizer, TakesUpOurStateAndWeTakeUpItsState) {
     file.mutable_dict().set("gradients", std::move(recorded));
     checkpoint::save_torch_file(folder + "/" + name + ".ours.pt", file);
   }
-  const Result theirs = run({python, "-c", kScript, folder, Json(cases).dump()});
+  const Result theirs = run({python, "-c", kScript, folder, json_text(Json(cases))});
   ASSERT_EQ(theirs.status, 0) << theirs.err;
 
   for (size_t k = 0; k < cases.size(); ++k) {

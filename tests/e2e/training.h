@@ -5,13 +5,13 @@
 
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "core/base/file.h"
 #include "core/checkpoint/inspect.h"
 #include "core/checkpoint/nemo_archive.h"
 #include "core/checkpoint/pickle_file.h"
+#include "fathom/json.h"
 #include "tests/e2e/process.h"
 
 namespace fathom::e2e {

@@ -20,7 +20,7 @@ TEST_F(Training, RestoredModelGivesTheTrainingProcesssOwnTranscripts) {
   const auto summary = nlohmann::json::parse(read_file(folder_ + "/summary.json"));
   EXPECT_EQ(summary["status"], "finished");
   EXPECT_EQ(summary["global_step"], 24);
-  ASSERT_TRUE(summary["nemo"].is_string()) << summary.dump();
+  ASSERT_TRUE(summary["nemo"].is_string()) << json_text(summary);
 
   // The same clips as the training process's test: the first ones.
   std::istringstream lines(read_file(kDigits + "/test.json"));
@@ -29,7 +29,7 @@ TEST_F(Training, RestoredModelGivesTheTrainingProcesssOwnTranscripts) {
   for (int64_t i = 0; i < count && std::getline(lines, line); ++i) {
     auto item = nlohmann::json::parse(line);
     item["audio_filepath"] = kDigits + "/" + item["audio_filepath"].get<std::string>();
-    manifest += item.dump() + "\n";
+    manifest += json_text(item) + "\n";
   }
   write_file_atomically(folder_ + "/some.json", manifest);
   const Result heard =

@@ -14,7 +14,7 @@ class Repeat final : public fathom::Resolver {
   explicit Repeat(const Options& o) : options_(o) {}
   fathom::Json call(const fathom::Json& arguments) override {
     if (arguments.size() != 2 || !arguments[1].is_number_integer()) {
-      throw fathom::Error(fathom::Code::kFailed, "repeat takes a text and a number").seen(arguments.dump());
+      throw fathom::Error(fathom::Code::kFailed, "repeat takes a text and a number").seen(fathom::json_text(arguments));
     }
     std::string out;
     for (int64_t i = 0; i < arguments[1].get<int64_t>(); ++i) {

@@ -194,7 +194,7 @@ Values AudioToCharDataset::collate(const std::vector<const SpeechSample*>& sampl
       if (entry.has_text) line["text"] = entry.text;
       line["duration"] = static_cast<double>(sample->audio.size(0)) / static_cast<double>(options_.sample_rate);
       if (entry.offset > 0) line["offset"] = entry.offset;
-      entries.emplace_back(line.dump());
+      entries.emplace_back(json_text(line));
     }
     batch.add("sample_id", ids).add("entries", std::move(entries));
     return batch;

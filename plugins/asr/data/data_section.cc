@@ -59,7 +59,7 @@ Json dataset_keys(const Json& section, const std::string& config_path) {
       if (is_off(key, value, section)) continue;
       throw Error(Code::kUnavailable, "this way of feeding data is not available: " + key)
           .at(config_path + "." + key)
-          .seen(value.dump())
+          .seen(json_text(value))
           .next("use a plain manifest: manifest_filepath");
     }
     own[key] = value;
@@ -71,12 +71,14 @@ std::vector<audio::ManifestEntry> predict_entries(const Json& section, const std
   if (section.contains("paths")) {
     const Json& paths = section["paths"];
     if (!paths.is_array()) {
-      throw Error(Code::kFailed, "paths must be a list of audio files").at(config_path + ".paths").seen(paths.dump());
+      throw Error(Code::kFailed, "paths must be a list of audio files")
+          .at(config_path + ".paths")
+          .seen(json_text(paths));
     }
     std::vector<audio::ManifestEntry> entries;
     for (const auto& path : paths) {
       if (!path.is_string())
-        throw Error(Code::kFailed, "a path must be a text").at(config_path + ".paths").seen(path.dump());
+        throw Error(Code::kFailed, "a path must be a text").at(config_path + ".paths").seen(json_text(path));
       audio::ManifestEntry entry;
       entry.audio_file = entry.named_as = path.get<std::string>();
       entries.push_back(std::move(entry));

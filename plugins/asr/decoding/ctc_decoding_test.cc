@@ -132,7 +132,7 @@ TEST(CtcDecoding, AgreesWithNemosRecordings) {
                                                               : text::Vocabulary::Kind::kSentencePiece);
     for (const auto& [case_name, one] : meta["cases"].items()) {
       const std::string strategy = one["config"]["strategy"];
-      auto config = parse_options<CtcDecodingConfig>(Json::parse(one["config"].dump()), "decoding");
+      auto config = parse_options<CtcDecodingConfig>(Json::parse(json_text(one["config"])), "decoding");
       if (one.contains("error")) {  // NeMo failed too: no language model
         EXPECT_THROW(CtcDecoding(config, vocabulary), Error) << case_name;
         continue;

@@ -19,7 +19,7 @@ bool wants_timestamps(const Json& options) {
     if (key != "timestamps")
       throw Error(Code::kFailed, "transcription has no option '" + key + "'").expected("timestamps");
     if (!value.is_null() && !value.is_boolean())
-      throw Error(Code::kFailed, "timestamps must be true or false").seen(value.dump());
+      throw Error(Code::kFailed, "timestamps must be true or false").seen(json_text(value));
     wanted = value == Json(true);
   }
   return wanted;
@@ -100,7 +100,7 @@ void SpeechModel::complete_labels() {
   }
   for (const auto& label : section["vocabulary"]) {
     if (!label.is_string())
-      throw Error(Code::kFailed, "a label is not a text").at(name + ".vocabulary").seen(label.dump());
+      throw Error(Code::kFailed, "a label is not a text").at(name + ".vocabulary").seen(json_text(label));
     labels_.push_back(label.get<std::string>());
   }
   const auto count = static_cast<int64_t>(labels_.size());
@@ -110,7 +110,7 @@ void SpeechModel::complete_labels() {
   } else if (section["num_classes"].get<int64_t>() != count) {
     throw Error(Code::kFailed, name + ".num_classes and the vocabulary disagree")
         .at(name + ".num_classes")
-        .seen(section["num_classes"].dump() + ", and " + std::to_string(count) + " labels")
+        .seen(json_text(section["num_classes"]) + ", and " + std::to_string(count) + " labels")
         .next("leave num_classes out, or set it to -1");
   }
 }
@@ -301,7 +301,7 @@ std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& o
   const Value* entries = batch.find("entries");
   std::vector<Values> out;
   for (size_t i = 0; i < hypotheses.size(); ++i) {
-    const Json entry = entries != nullptr ? Json::parse(entries->list().at(i).text()) : Json::object();
+    const Json entry = entries != nullptr ? parse_text(entries->list().at(i).text()) : Json::object();
     Values item;
     if (entry.contains("audio_filepath")) item.add("audio_filepath", value_of(entry["audio_filepath"]));
     item.add("pred_text", hypotheses[i].text);

@@ -29,19 +29,19 @@ int64_t samples_of(int64_t sample_rate, const Json& seconds, const Json& samples
   if (given(seconds) && given(samples)) {
     throw Error(Code::kFailed, "both " + name + " and n_" + name + " are given")
         .at(name)
-        .seen(seconds.dump() + " and " + samples.dump())
+        .seen(json_text(seconds) + " and " + json_text(samples))
         .next("keep one; set the other to null");
   }
   int64_t count = 0;
   if (given(seconds)) {
     if (!seconds.is_number())
-      throw Error(Code::kFailed, "option has the wrong type").at(name).seen(seconds.dump()).expected("seconds");
+      throw Error(Code::kFailed, "option has the wrong type").at(name).seen(json_text(seconds)).expected("seconds");
     count = static_cast<int64_t>(seconds.get<double>() * static_cast<double>(sample_rate));
   } else if (given(samples)) {
     if (!samples.is_number_integer()) {
       throw Error(Code::kFailed, "option has the wrong type")
           .at("n_" + name)
-          .seen(samples.dump())
+          .seen(json_text(samples))
           .expected("samples (int)");
     }
     count = samples.get<int64_t>();
@@ -57,7 +57,7 @@ double guard_value(const Json& value) {
   if (value == Json("eps")) return std::numeric_limits<float>::epsilon();
   throw Error(Code::kFailed, "unknown log_zero_guard_value")
       .at("log_zero_guard_value")
-      .seen(value.dump())
+      .seen(json_text(value))
       .expected("a number, tiny or eps");
 }
 
@@ -71,7 +71,7 @@ std::vector<double> numbers(const Json& value, const std::string& name, int64_t 
   if (static_cast<int64_t>(out.size()) != count) {
     throw Error(Code::kFailed, name + " must be a list with one number per feature")
         .at("normalize." + name)
-        .seen(value.dump())
+        .seen(json_text(value))
         .expected(std::to_string(count) + " numbers");
   }
   return out;
@@ -88,7 +88,7 @@ void read_normalize(const Json& value, int64_t features, FilterbankFeatures::Set
     s.fixed_mean = numbers(value["fixed_mean"], "fixed_mean", features);
     s.fixed_std = numbers(value["fixed_std"], "fixed_std", features);
   } else if (value.is_object()) {
-    throw Error(Code::kFailed, "normalize must hold fixed_mean and fixed_std").at("normalize").seen(value.dump());
+    throw Error(Code::kFailed, "normalize must hold fixed_mean and fixed_std").at("normalize").seen(json_text(value));
   }
   // Any other text means none, as in NeMo, whose configs say "NA" for it.
 }
@@ -272,7 +272,7 @@ AudioToMelSpectrogramPreprocessor::AudioToMelSpectrogramPreprocessor(const Optio
   need(s.high_hz > s.low_hz, "highfreq", std::to_string(s.high_hz), "more than lowfreq");
   need(!s.exact_pad || s.hop_length % 2 == 0, "exact_pad", "a hop of " + std::to_string(s.hop_length), "an even hop");
   need(!s.exact_pad || s.n_fft >= s.hop_length, "exact_pad", "n_fft " + std::to_string(s.n_fft), "at least the hop");
-  need(o.rng.is_null(), "rng", o.rng.dump(), "null");
+  need(o.rng.is_null(), "rng", json_text(o.rng), "null");
   need(!o.use_torchaudio, "use_torchaudio", "true", "false");
   featurizer_ = register_module("featurizer", std::make_shared<FilterbankFeatures>(s));
 }

@@ -12,7 +12,7 @@ int64_t first_of(const Json& value, const char* name, size_t layer) {
   if (!item.is_number_integer() || item.get<int64_t>() < 1) {
     throw Error(Code::kFailed, std::string("'") + name + "' must be a positive integer or a list of one")
         .at("jasper[" + std::to_string(layer) + "]." + name)
-        .seen(value.dump());
+        .seen(json_text(value));
   }
   return item.get<int64_t>();
 }

@@ -52,7 +52,7 @@ SpectrogramAugmentation::SpectrogramAugmentation(const Options& options) : optio
   } else {
     throw Error(Code::kFailed, "time_width is neither a number of frames nor a share")
         .at("time_width")
-        .seen(width.dump())
+        .seen(json_text(width))
         .expected("an int, or a float in [0, 1]");
   }
   for (const auto& [name, value] : {std::pair{"freq_masks", options.freq_masks},

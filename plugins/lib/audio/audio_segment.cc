@@ -124,7 +124,7 @@ ChannelSelector parse_channel_selector(const Json& value, const std::string& pat
   }
   throw Error(Code::kFailed, "channel_selector is not understood")
       .at(path)
-      .seen(value.dump())
+      .seen(json_text(value))
       .expected("null, a number, a list of numbers or 'average'");
 }
 

@@ -193,9 +193,9 @@ std::vector<std::string> manifest_paths(const Json& value, const std::string& pa
       out.insert(out.end(), inner.begin(), inner.end());
     }
   } else {
-    throw Error(Code::kFailed, "manifest_filepath must be a path or a list of paths").at(path).seen(value.dump());
+    throw Error(Code::kFailed, "manifest_filepath must be a path or a list of paths").at(path).seen(json_text(value));
   }
-  if (out.empty()) throw Error(Code::kFailed, "manifest_filepath names no file").at(path).seen(value.dump());
+  if (out.empty()) throw Error(Code::kFailed, "manifest_filepath names no file").at(path).seen(json_text(value));
   return out;
 }
 

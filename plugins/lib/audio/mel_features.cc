@@ -59,7 +59,7 @@ at::Tensor slaney_mel_filters(double sample_rate, int64_t n_fft, int64_t bands, 
   if (!slaney && !norm.is_null() && !norm.is_number()) {
     throw Error(Code::kFailed, "unknown mel_norm")
         .at("mel_norm")
-        .seen(norm.dump())
+        .seen(json_text(norm))
         .expected("slaney, null or a number");
   }
   const auto hz = corners(bands, low_hz, high_hz, slaney_mel, slaney_hz);

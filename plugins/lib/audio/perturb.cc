@@ -186,7 +186,7 @@ std::unique_ptr<Perturbation> make_perturbation(const std::string& type, const J
 AudioAugmentor::AudioAugmentor(const Json& config, const std::string& path) {
   if (config.is_null()) return;
   if (!config.is_object()) {
-    throw Error(Code::kFailed, "augmentor must be a mapping of perturbations").at(path).seen(config.dump());
+    throw Error(Code::kFailed, "augmentor must be a mapping of perturbations").at(path).seen(json_text(config));
   }
   for (const auto& [type, section] : config.items()) {
     const std::string where = path + "." + type;
@@ -195,7 +195,7 @@ AudioAugmentor::AudioAugmentor(const Json& config, const std::string& path) {
     }
     const double probability = section["prob"].get<double>();
     if (!(probability >= 0 && probability <= 1)) {
-      throw Error(Code::kFailed, "a probability lies in [0, 1]").at(where + ".prob").seen(section["prob"].dump());
+      throw Error(Code::kFailed, "a probability lies in [0, 1]").at(where + ".prob").seen(json_text(section["prob"]));
     }
     Json options = section;
     options.erase("prob");

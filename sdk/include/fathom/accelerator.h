@@ -37,7 +37,7 @@ inline const void* table() {
         });
       },
       [](void* self, int32_t index, const fathom_text_sink* json) {
-        return guard([&] { write(json, accelerator(self).device_info(index).dump()); });
+        return guard([&] { write(json, json_text(accelerator(self).device_info(index))); });
       },
       [](void* self, int32_t index) { return guard([&] { accelerator(self).synchronize(index); }); }};
   return &table;

@@ -104,7 +104,7 @@ class AccessMixin {
   }
   // Changes single settings; a guid's own settings stand instead of the default ones from then on.
   static void update_access_config(const Json& changes, const std::string& guid = {}) {
-    const std::string text = changes.dump();
+    const std::string text = json_text(changes);
     check(table().update_config(to_abi(guid), to_abi(text)));
   }
   // The settings that hold for `guid`.
@@ -112,7 +112,7 @@ class AccessMixin {
     std::string text;
     const fathom_text_sink sink = text_sink(text);
     check(table().config(to_abi(guid), &sink));
-    return Json::parse(text);
+    return parse_text(text);
   }
 
  private:

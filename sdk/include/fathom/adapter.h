@@ -87,7 +87,7 @@ class AdaptersHandle {
       : adapters_(query<fathom_adapters_v1>(module, FATHOM_ADAPTERS_EXTENSION)) {}
   explicit operator bool() const { return static_cast<bool>(adapters_); }
   void add(const std::string& name, const Json& config) const {
-    const std::string text = config.dump();
+    const std::string text = json_text(config);
     check(adapters_->add(adapters_.self(), to_abi(name), to_abi(text)));
   }
   std::vector<std::string> names(bool enabled_only) const {
@@ -126,7 +126,7 @@ class AdapterModuleMixin : public AdapterHost {
     if (!given_enabled.is_boolean()) {
       throw Error(Code::kFailed, "is no switch")
           .at("adapters." + name + ".enabled")
-          .seen(given_enabled.dump())
+          .seen(json_text(given_enabled))
           .expected("true or false");
     }
     const bool enabled = given_enabled.get<bool>();
@@ -251,7 +251,7 @@ class AdapterModuleMixin : public AdapterHost {
     Strategy strategy;
     if (config.is_null()) return strategy;
     const std::string at = "adapters." + name + ".adapter_strategy";
-    if (!config.is_object()) throw Error(Code::kFailed, "is no adapter strategy").at(at).seen(config.dump());
+    if (!config.is_object()) throw Error(Code::kFailed, "is no adapter strategy").at(at).seen(json_text(config));
     const std::string target = config.value("_target_", std::string());
     if (target.substr(target.rfind('.') + 1) != "ResidualAddAdapterStrategy") {
       throw Error(Code::kFailed, "unknown adapter strategy")
@@ -264,12 +264,12 @@ class AdapterModuleMixin : public AdapterHost {
       if (key == "stochastic_depth") {
         strategy.stochastic_depth = value.is_number() ? value.get<double>() : -1;
         if (strategy.stochastic_depth < 0 || strategy.stochastic_depth > 1)
-          throw Error(Code::kFailed, "is no probability").at(at + "." + key).seen(value.dump()).expected("0 to 1");
+          throw Error(Code::kFailed, "is no probability").at(at + "." + key).seen(json_text(value)).expected("0 to 1");
       } else if (key == "l2_lambda") {
         if (value != 0)
           throw Error(Code::kFailed, "an l2 loss of adapters is not supported")
               .at(at + "." + key)
-              .seen(value.dump())
+              .seen(json_text(value))
               .expected("0");
       } else {
         throw Error(Code::kFailed, "unknown option of ResidualAddAdapterStrategy")
@@ -348,7 +348,7 @@ inline void setup_adapters(const Model& model, const Json& config, const std::st
           .next("give the adapter to another module: MODULE:" + name.name);
     }
     if (!section.is_object())
-      throw Error(Code::kFailed, "is no adapter").at(where).seen(section.dump()).expected("a map");
+      throw Error(Code::kFailed, "is no adapter").at(where).seen(json_text(section)).expected("a map");
     adapters.add(name.name, section);
   }
 }

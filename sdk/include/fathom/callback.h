@@ -124,7 +124,7 @@ class Trainer {
     std::string text;
     const fathom_text_sink sink = text_sink(text);
     need (&fathom_trainer::model_summary)(t_->ctx, depth, &sink);
-    return Json::parse(text);
+    return parse_text(text);
   }
   std::string resumed_from() const { return to_string(need(&fathom_trainer::resumed_from)(t_->ctx)); }
 

@@ -96,9 +96,9 @@ inline void load_state(const fathom_object& object, const Json& saved) {
   const auto state = query<fathom_state_v1>(object, FATHOM_STATE_EXTENSION);
   if (!state) {
     throw Error(Code::kBadData, "a state was saved for '" + to_string(object.component->name) + "', which keeps none")
-        .seen(saved.dump().substr(0, 80));
+        .seen(json_text(saved).substr(0, 80));
   }
-  const std::string text = saved.dump();
+  const std::string text = json_text(saved);
   check(state->load(state.self(), to_abi(text)));
 }
 

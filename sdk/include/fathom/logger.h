@@ -78,7 +78,7 @@ class LoggerHandle {
   }
   void log_hyperparams(const Json& json) const {
     if (handle_.vtable().log_hyperparams == nullptr) return;
-    const std::string text = json.dump();
+    const std::string text = json_text(json);
     check(handle_.vtable().log_hyperparams(handle_.self(), to_abi(text)));
   }
   void log_text(std::string_view name, std::string_view text, int64_t step) const {

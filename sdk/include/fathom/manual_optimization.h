@@ -45,7 +45,7 @@ struct Capability<ManualOptimization> {
             Json list = Json::array();
             for (auto& spec : Get::get(self).configure_optimizers())
               list.push_back({{"modules", spec.modules}, {"section", spec.section}, {"config_path", spec.config_path}});
-            write(json, list.dump());
+            write(json, json_text(list));
           });
         }};
     return &table;

@@ -45,7 +45,7 @@ inline const void* table() {
       },
       [](void* self) { return guard([&] { metric(self).reset(); }); },
       [](void* self, const fathom_text_sink* json) {
-        return guard([&] { write(json, options_detail::dump(metric(self).sums()).dump()); });
+        return guard([&] { write(json, json_text(options_detail::dump(metric(self).sums()))); });
       },
       [](void* self, fathom_str json) {
         return guard([&] {
@@ -93,7 +93,7 @@ class MetricHandle {
     return options_detail::read<std::map<std::string, double>>(sums, "sums");
   }
   void set_sums(const std::map<std::string, double>& sums) const {
-    const std::string text = options_detail::dump(sums).dump();
+    const std::string text = json_text(options_detail::dump(sums));
     if (table().set_sums == nullptr) throw Error(Code::kUnavailable, "the metric '" + name() + "' takes no sums");
     check(table().set_sums(handle_->self(), to_abi(text)));
   }

@@ -249,7 +249,9 @@ inline const void* table() {
           }
         });
       },
-      [](void* self, const fathom_text_sink* json) { return guard([&] { write(json, model(self).config().dump()); }); },
+      [](void* self, const fathom_text_sink* json) {
+        return guard([&] { write(json, json_text(model(self).config())); });
+      },
       [](void* self, const fathom_sink* files) {
         return guard([&] {
           Values out;
@@ -308,7 +310,7 @@ class ModelHandle {
   // Empty where the section asks for none.
   DatasetHandle make_dataset(Stage stage, const Json& section, const std::string& config_path) const {
     fathom_object dataset{nullptr, nullptr};
-    const std::string text = section.dump();
+    const std::string text = json_text(section);
     check(table().make_dataset(handle_.self(), static_cast<uint32_t>(stage), to_abi(text), to_abi(config_path),
                                &dataset));
     return DatasetHandle(dataset);
@@ -335,7 +337,7 @@ class ModelHandle {
     if (table().predict_step == nullptr)
       throw Error(Code::kUnavailable, "model '" + name() + "' has no inference of its own");
     const AbiValues abi(batch);
-    const std::string text = options.dump();
+    const std::string text = json_text(options);
     const Values items = collect_values([&](const fathom_sink* out) {
       return table().predict_step(handle_.self(), abi.data(), abi.size(), to_abi(text), out);
     });

@@ -153,10 +153,10 @@ struct Capability<HasProperties> {
   static constexpr std::string_view id = FATHOM_PROPERTIES_EXTENSION;
   template <typename Get>
   static const void* table() {
-    static const fathom_properties_v1 table = {sizeof(fathom_properties_v1),
-                                               [](void* self, const fathom_text_sink* json) {
-                                                 return guard([&] { write(json, Get::get(self).properties().dump()); });
-                                               }};
+    static const fathom_properties_v1 table = {
+        sizeof(fathom_properties_v1), [](void* self, const fathom_text_sink* json) {
+          return guard([&] { write(json, json_text(Get::get(self).properties())); });
+        }};
     return &table;
   }
 };

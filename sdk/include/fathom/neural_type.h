@@ -76,7 +76,7 @@ class NeuralType {
     }
     json["elements"] = elements.name;
     if (!elements.params.empty()) json["params"] = elements.params;
-    json_ = json.dump();
+    json_ = json_text(json);
   }
   const std::string& json() const { return json_; }
   fathom_type_id id() const {
@@ -103,7 +103,7 @@ using Ports = std::vector<Port>;
 inline Json ports_json(const Ports& ports) {
   Json out = Json::array();
   for (const auto& port : ports) {
-    Json entry = {{"name", port.name}, {"type", Json::parse(port.type.json())}};
+    Json entry = {{"name", port.name}, {"type", parse_text(port.type.json())}};
     if (port.optional) entry["optional"] = true;
     if (port.list_depth > 0) entry["list_depth"] = port.list_depth;
     out.push_back(std::move(entry));

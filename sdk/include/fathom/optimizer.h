@@ -386,14 +386,14 @@ class OptimizerHandle {
   explicit operator bool() const { return handle_ != nullptr; }
   std::string name() const { return handle_->name(); }
   // What it declares: {"options": […]}.
-  Json schema() const { return Json::parse(to_view(handle_->component().schema)); }
+  Json schema() const { return parse_text(to_view(handle_->component().schema)); }
 
   // `options` overrides the options given at creation for this group.
   void add_group(const std::vector<std::pair<std::string, at::Tensor>>& parameters,
                  const Json& options = Json::object()) {
     std::vector<fathom_parameter> list;
     for (const auto& [name, tensor] : parameters) list.push_back({to_abi(name), borrow(tensor)});
-    const std::string text = options.dump();
+    const std::string text = json_text(options);
     const auto array = array_of<fathom_parameters>(list.data(), list.size());
     check(table().add_group(handle_->self(), &array, to_abi(text)));
   }
@@ -425,7 +425,7 @@ class OptimizerHandle {
     return read_json([&](const fathom_text_sink* json) { return table().group_options(handle_->self(), group, json); });
   }
   void load_group(size_t group, const Json& options) {
-    const std::string text = options.dump();
+    const std::string text = json_text(options);
     check(table().load_group(handle_->self(), group, to_abi(text)));
   }
   // PyTorch's `state`: parameter index in order of addition -> its values. Tensors are shared with the optimizer: copy

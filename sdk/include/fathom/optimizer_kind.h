@@ -209,7 +209,7 @@ inline fathom_status set_option(void* self, size_t group, fathom_str name, doubl
   return guard([&] { optimizer(self).set_option(group, to_view(name), value); });
 }
 inline fathom_status group_options(void* self, size_t group, const fathom_text_sink* json) {
-  return guard([&] { write(json, optimizer(self).group_options(group).dump()); });
+  return guard([&] { write(json, json_text(optimizer(self).group_options(group))); });
 }
 inline fathom_status save_state(void* self, const fathom_state_sink* state) {
   return guard([&] { optimizer(self).save_state(*state); });

@@ -16,7 +16,6 @@
 #pragma once
 
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -98,7 +97,7 @@ Json nested_options() {
 }
 
 [[noreturn]] inline void mismatch(const Json& value, const std::string& expected, const std::string& path) {
-  throw Error(Code::kFailed, "option has the wrong type").at(path).seen(value.dump()).expected(expected);
+  throw Error(Code::kFailed, "option has the wrong type").at(path).seen(json_text(value)).expected(expected);
 }
 
 template <typename T>
@@ -201,10 +200,129 @@ bool set_number(M& member, int64_t item, double number) {
   }
 }
 
+// What an option of type M does, whatever struct it belongs to: one of these a type, not one an option.
+struct Codec {
+  void (*read)(void* member, const Json& value, const std::string& path);
+  Json (*write)(const void* member);
+  Json (*nested)();
+  std::optional<double> (*get_number)(const void* member, int64_t item);
+  bool (*set_number)(void* member, int64_t item, double number);
+};
+template <typename M>
+const Codec& codec_of() {
+  static constexpr Codec kCodec = {
+      [](void* member, const Json& value, const std::string& path) { *static_cast<M*>(member) = read<M>(value, path); },
+      [](const void* member) { return dump(*static_cast<const M*>(member)); }, &nested_options<M>,
+      [](const void* member, int64_t item) { return get_number(*static_cast<const M*>(member), item); },
+      [](void* member, int64_t item, double number) { return set_number(*static_cast<M*>(member), item, number); }};
+  return kCodec;
+}
+
+// The options of a struct that is known by the places of its members alone.
+class Table {
+ public:
+  bool has(std::string_view name) const { return find(name) != nullptr; }
+  std::vector<std::string> names() const {
+    std::vector<std::string> out;
+    for (const auto& option : options_) out.push_back(option.name);
+    return out;
+  }
+
+ protected:
+  struct Option {
+    std::string name, type, doc, unit;
+    bool required;
+    size_t offset;  // of the member in the struct
+    const Codec* codec;
+    Json example = nullptr;
+
+    void* in(void* object) const { return static_cast<char*>(object) + offset; }
+    const void* in(const void* object) const { return static_cast<const char*>(object) + offset; }
+  };
+
+  const Option* find(std::string_view name) const {
+    for (const auto& option : options_) {
+      if (option.name == name) return &option;
+    }
+    return nullptr;
+  }
+  // "betas[1]": the option and the item; "lr": the option and -1.
+  std::pair<const Option*, int64_t> find_number(std::string_view name) const {
+    int64_t item = -1;
+    if (name.size() > 3 && name.back() == ']') {
+      const size_t open = name.rfind('[');
+      if (open == std::string_view::npos || name.size() - open > 6) return {nullptr, -1};
+      item = 0;
+      for (const char c : name.substr(open + 1, name.size() - open - 2)) {
+        if (c < '0' || c > '9') return {nullptr, -1};
+        item = item * 10 + (c - '0');
+      }
+      name = name.substr(0, open);
+    }
+    return {find(name), item};
+  }
+  void include(const Table& base, size_t offset) {
+    for (Option option : base.options_) {
+      option.offset += offset;
+      options_.push_back(std::move(option));
+    }
+    extra_ = extra_ || base.extra_;
+  }
+
+  Json schema(const void* defaults) const {
+    Json list = Json::array();
+    for (const auto& option : options_) {
+      Json entry = {{"name", option.name}, {"type", option.type}, {"doc", option.doc}};
+      if (option.required)
+        entry["required"] = true;
+      else
+        entry["default"] = option.codec->write(option.in(defaults));
+      if (!option.unit.empty()) entry["unit"] = option.unit;
+      if (!option.example.is_null()) entry["example"] = option.example;
+      if (Json nested = option.codec->nested(); !nested.is_null()) {
+        entry["options"] = nested["options"];
+        if (nested.value("extra", false)) entry["extra"] = true;
+      }
+      list.push_back(std::move(entry));
+    }
+    Json out = {{"options", std::move(list)}};
+    if (extra_) out["extra"] = true;
+    return out;
+  }
+  void parse(void* out, const Json& config, const std::string& path) const {
+    for (const auto& [key, value] : config.items()) {
+      const Option* found = find(key);
+      const std::string where = path.empty() ? key : path + "." + key;
+      if (found != nullptr) {
+        found->codec->read(found->in(out), value, where);
+      } else if (!extra_) {
+        std::string known;
+        for (const auto& option : options_) known += (known.empty() ? "" : ", ") + option.name;
+        throw Error(Code::kFailed, "unknown option '" + key + "'").at(where).expected("one of: " + known);
+      }
+    }
+    for (const auto& option : options_) {
+      if (option.required && !config.contains(option.name)) {
+        throw Error(Code::kFailed, "option '" + option.name + "' is missing")
+            .at(path)
+            .expected(option.type + ": " + option.doc);
+      }
+    }
+  }
+  Json dump(const void* value) const {
+    Json out = Json::object();
+    for (const auto& option : options_) out[option.name] = option.codec->write(option.in(value));
+    return out;
+  }
+
+  std::vector<Option> options_;
+  bool extra_ = false;
+};
+
 }  // namespace options_detail
 
 template <typename T>
-class OptionSet {
+class OptionSet : public options_detail::Table {
  public:
   // Declares an option whose default is the member's initialiser.
   template <typename M, typename B>
@@ -226,15 +344,7 @@ class OptionSet {
   template <typename B>
   OptionSet& include() {
     static_assert(std::is_base_of_v<B, T>, "include<B>() takes over the options of a base struct: derive from B");
-    const OptionSet<B>& base = options_detail::set_of<B>();
-    for (const auto& o : base.options_) {
-      options_.push_back({o.name, o.type, o.doc, o.unit, o.required, o.example,
-                          [o](T& out, const Json& value, const std::string& path) { o.read(out, value, path); },
-                          [o](const T& in) { return o.write(in); }, o.nested,
-                          [o](const T& in, int64_t item) { return o.get_number(in, item); },
-                          [o](T& out, int64_t item, double number) { return o.set_number(out, item, number); }});
-    }
-    extra_ = extra_ || base.extra_;
+    Table::include(options_detail::set_of<B>(), place(static_cast<const B&>(probe())));
     return *this;
   }
   // Accepts keys that are not declared (a model's section holds values that others refer to); without it they are
@@ -244,115 +354,34 @@ class OptionSet {
     return *this;
   }
 
-  Json schema() const {
-    const T defaults{};
-    Json list = Json::array();
-    for (const auto& option : options_) {
-      Json entry = {{"name", option.name}, {"type", option.type}, {"doc", option.doc}};
-      if (option.required)
-        entry["required"] = true;
-      else
-        entry["default"] = option.write(defaults);
-      if (!option.unit.empty()) entry["unit"] = option.unit;
-      if (!option.example.is_null()) entry["example"] = option.example;
-      if (Json nested = option.nested(); !nested.is_null()) {
-        entry["options"] = nested["options"];
-        if (nested.value("extra", false)) entry["extra"] = true;
-      }
-      list.push_back(std::move(entry));
-    }
-    Json out = {{"options", std::move(list)}};
-    if (extra_) out["extra"] = true;
-    return out;
-  }
-
+  Json schema() const { return Table::schema(&probe()); }
   T parse(const Json& config, const std::string& path) const {
     T out{};
-    for (const auto& [key, value] : config.items()) {
-      const Option* found = nullptr;
-      for (const auto& option : options_) {
-        if (option.name == key) found = &option;
-      }
-      const std::string where = path.empty() ? key : path + "." + key;
-      if (found != nullptr) {
-        found->read(out, value, where);
-      } else if (!extra_) {
-        std::string known;
-        for (const auto& option : options_) known += (known.empty() ? "" : ", ") + option.name;
-        throw Error(Code::kFailed, "unknown option '" + key + "'").at(where).expected("one of: " + known);
-      }
-    }
-    for (const auto& option : options_) {
-      if (option.required && !config.contains(option.name)) {
-        throw Error(Code::kFailed, "option '" + option.name + "' is missing")
-            .at(path)
-            .expected(option.type + ": " + option.doc);
-      }
-    }
+    Table::parse(&out, config, path);
     return out;
   }
-
-  Json dump(const T& value) const {
-    Json out = Json::object();
-    for (const auto& option : options_) out[option.name] = option.write(value);
-    return out;
-  }
-
-  bool has(std::string_view name) const {
-    for (const auto& option : options_) {
-      if (option.name == name) return true;
-    }
-    return false;
-  }
+  Json dump(const T& value) const { return Table::dump(&value); }
   // One number of `value` by name: a float, int or bool option, or an item of a list of them as "betas[0]". Nothing
   // when no such option is declared, or it is null or no number.
   std::optional<double> get_number(const T& value, std::string_view name) const {
     const auto [option, item] = find_number(name);
-    return option == nullptr ? std::nullopt : option->get_number(value, item);
+    return option == nullptr ? std::nullopt : option->codec->get_number(option->in(&value), item);
   }
   // False where get_number() knows no such number; a null option becomes that number.
   bool set_number(T& value, std::string_view name, double number) const {
     const auto [option, item] = find_number(name);
-    return option != nullptr && option->set_number(value, item, number);
-  }
-  std::vector<std::string> names() const {
-    std::vector<std::string> out;
-    for (const auto& option : options_) out.push_back(option.name);
-    return out;
+    return option != nullptr && option->codec->set_number(option->in(&value), item, number);
   }
 
  private:
-  template <typename Other>
-  friend class OptionSet;
-  struct Option {
-    std::string name, type, doc, unit;
-    bool required;
-    Json example;
-    std::function<void(T&, const Json&, const std::string&)> read;
-    std::function<Json(const T&)> write;
-    std::function<Json()> nested;
-    std::function<std::optional<double>(const T&, int64_t)> get_number;
-    std::function<bool(T&, int64_t, double)> set_number;
-  };
-
-  std::pair<const Option*, int64_t> find_number(std::string_view name) const {
-    int64_t item = -1;
-    if (name.size() > 3 && name.back() == ']') {
-      const size_t open = name.rfind('[');
-      if (open == std::string_view::npos || name.size() - open > 6) return {nullptr, -1};
-      item = 0;
-      for (const char c : name.substr(open + 1, name.size() - open - 2)) {
-        if (c < '0' || c > '9') return {nullptr, -1};
-        item = item * 10 + (c - '0');
-      }
-      name = name.substr(0, open);
-    }
-    for (const auto& option : options_) {
-      if (option.name == name) return {&option, item};
-    }
-    return {nullptr, -1};
+  // Holds the defaults, and where the members lie.
+  static const T& probe() {
+    static const T object{};
+    return object;
   }
-
+  static size_t place(const auto& member) {
+    return static_cast<size_t>(reinterpret_cast<const char*>(&member) - reinterpret_cast<const char*>(&probe()));
+  }
   template <typename M>
   OptionSet& add(std::string name, M T::*member, std::string doc, std::string unit, bool required) {
     static_assert(options_detail::is_option_type<M>(),
@@ -360,21 +389,9 @@ class OptionSet {
                   "std::map<std::string, …> of them, or a struct with `static void describe(OptionSet<S>&)`; an int or "
                   "float member becomes int64_t or double");
     options_.push_back({std::move(name), options_detail::type_name<M>(), std::move(doc), std::move(unit), required,
-                        nullptr,
-                        [member](T& out, const Json& value, const std::string& path) {
-                          out.*member = options_detail::read<M>(value, path);
-                        },
-                        [member](const T& in) { return options_detail::dump(in.*member); },
-                        [] { return options_detail::nested_options<M>(); },
-                        [member](const T& in, int64_t item) { return options_detail::get_number(in.*member, item); },
-                        [member](T& out, int64_t item, double number) {
-                          return options_detail::set_number(out.*member, item, number);
-                        }});
+                        place(probe().*member), &options_detail::codec_of<M>()});
     return *this;
   }
-
-  std::vector<Option> options_;
-  bool extra_ = false;
 };
 
 namespace options_detail {

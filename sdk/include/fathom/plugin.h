@@ -55,20 +55,14 @@ class Registry {
         "Tokenizer, Optimizer, Scheduler, Logger, Callback, Resolver, Exporter or Accelerator; include the "
         "kind's header");
     using Kind = typename T::ComponentKind;
-    Entry& entry = keep(std::move(name), std::move(doc), std::move(aliases), Kind::template schema<T>().dump());
-    fathom_component& c = entry.component;
+    fathom_component c{};
     c.struct_size = sizeof(fathom_component);
     c.kind = Kind::kind;
-    c.name = to_abi(entry.name);
-    c.aliases = entry.alias_views.data();
-    c.alias_count = entry.alias_views.size();
-    c.doc = to_abi(entry.doc);
-    c.schema = to_abi(entry.schema);
     c.create = &Kind::template create<T>;
     c.destroy = &Kind::destroy;
     c.vtable = Kind::vtable();
     c.query = &Kind::template query<T>;
-    check(registrar_->add(registrar_->ctx, &c));
+    add(c, std::move(name), std::move(doc), std::move(aliases), Kind::template schema<T>());
   }
 
   // Called once before the process ends, after the shutdowns of plugins that were loaded later. Must not throw.
@@ -79,7 +73,7 @@ class Registry {
   // An element type of neural types: "MyEmbedding", parent "EncodedRepresentation".
   void element_type(const std::string& name, const std::string& parent, const Json& params = Json::object(),
                     const std::string& doc = "") {
-    const std::string text = Json{{"name", name}, {"parent", parent}, {"params", params}, {"doc", doc}}.dump();
+    const std::string text = json_text(Json{{"name", name}, {"parent", parent}, {"params", params}, {"doc", doc}});
     check(host_function(&fathom_host::register_element_type)(to_abi(text)));
   }
   // An axis kind: "Speaker", then {"emb", {"B Speaker D", …}}. Two plugins' kinds of one name are one kind.
@@ -102,6 +96,18 @@ class Registry {
     std::vector<fathom_str> alias_views;
     fathom_component component{};
   };
+  // `functions`: the descriptor but for its texts.
+  void add(const fathom_component& functions, std::string name, std::string doc, std::vector<std::string> aliases,
+           const Json& schema) {
+    Entry& entry = keep(std::move(name), std::move(doc), std::move(aliases), json_text(schema));
+    fathom_component& c = entry.component = functions;
+    c.name = to_abi(entry.name);
+    c.aliases = entry.alias_views.data();
+    c.alias_count = entry.alias_views.size();
+    c.doc = to_abi(entry.doc);
+    c.schema = to_abi(entry.schema);
+    check(registrar_->add(registrar_->ctx, &c));
+  }
   Entry& keep(std::string name, std::string doc, std::vector<std::string> aliases, std::string schema) {
     static auto* entries = new std::deque<Entry>();  // descriptors stay valid until the process ends
     Entry& entry = entries->emplace_back();
@@ -161,4 +167,5 @@ inline void shutdown() {
       fathom_register_all,                                                                               \
       ::fathom::plugin_detail::query,                                                                    \
       ::fathom::plugin_detail::shutdown};                                                                \
+  FATHOM_JSON_TEXT;                                                                                      \
   static void fathom_register_components([[maybe_unused]] ::fathom::Registry& r)

@@ -30,7 +30,7 @@ namespace resolver_detail {
 
 inline fathom_status call(void* self, fathom_str arguments, const fathom_text_sink* result) {
   return guard([&] {
-    write(result, static_cast<Resolver*>(self)->call(parse_json(arguments, "a resolver's arguments")).dump());
+    write(result, json_text(static_cast<Resolver*>(self)->call(parse_json(arguments, "a resolver's arguments"))));
   });
 }
 

@@ -72,7 +72,7 @@ class StreamHandle {
   StreamHandle(const fathom_object& model, const Json& options)
       : table_(query<fathom_stream_v1>(model, FATHOM_STREAM_EXTENSION)) {
     if (!table_) throw Error(Code::kUnavailable, "'" + to_string(model.component->name) + "' does not stream");
-    const std::string text = options.dump();
+    const std::string text = json_text(options);
     check(table_->open(table_.self(), to_abi(text), &stream_));
   }
   ~StreamHandle() {

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <memory>
 #include <new>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -17,11 +16,10 @@
 
 #include "fathom/abi/host.h"
 #include "fathom/error.h"
+#include "fathom/json.h"
 #include "fathom/log_level.h"
 
 namespace fathom {
-
-using Json = nlohmann::ordered_json;
 
 inline fathom_str to_abi(std::string_view text) { return {text.data(), text.size()}; }
 inline std::string_view to_view(fathom_str text) { return {text.ptr, text.len}; }
@@ -116,12 +114,10 @@ inline fathom_status report(const Error& error) noexcept {
   return parts.code;
 }
 
-// Runs `body`; whatever it throws becomes a status. Every function that crosses the boundary is wrapped in this.
-template <typename Body>
-fathom_status guard(Body&& body) noexcept {
+// The status of the exception in hand. Apart from guard(), which is compiled once for every function of the boundary.
+inline fathom_status report_current() noexcept {
   try {
-    body();
-    return FATHOM_OK;
+    throw;
   } catch (const Error& error) {
     return report(error);
   } catch (const std::bad_alloc&) {
@@ -136,6 +132,17 @@ fathom_status guard(Body&& body) noexcept {
     return report(Error(Code::kFailed, text.substr(0, text.find("\nException raised from "))));
   } catch (...) {
     return report(Error(Code::kInternal, "an exception of unknown type"));
+  }
+}
+
+// Runs `body`; whatever it throws becomes a status. Every function that crosses the boundary is wrapped in this.
+template <typename Body>
+fathom_status guard(Body&& body) noexcept {
+  try {
+    body();
+    return FATHOM_OK;
+  } catch (...) {
+    return report_current();
   }
 }
 
@@ -165,13 +172,13 @@ inline void write(const fathom_text_sink* sink, std::string_view text) { sink->w
 
 // A component's state: null is written as nothing at all.
 inline void write_state(const fathom_text_sink* sink, const Json& state) {
-  if (!state.is_null()) write(sink, state.dump());
+  if (!state.is_null()) write(sink, json_text(state));
 }
 
 inline Json parse_json(fathom_str text, const char* what) {
   if (text.len == 0) return Json::object();
   try {
-    return Json::parse(text.ptr, text.ptr + text.len);
+    return parse_text(to_view(text));
   } catch (const nlohmann::json::exception& error) {
     throw Error(Code::kInternal, std::string(what) + " is not JSON: " + error.what());
   }
@@ -188,7 +195,7 @@ std::string read_text(Call&& call) {
 template <typename Call>
 Json read_json(Call&& call) {
   const std::string text = read_text(call);
-  return text.empty() ? Json(nullptr) : Json::parse(text);
+  return text.empty() ? Json(nullptr) : parse_text(text);
 }
 
 // --- objects on the caller's side ------------------------------------------------------------------------------------
@@ -265,7 +272,7 @@ std::shared_ptr<Handle<VTable>> borrowed_handle(fathom_object object) {
 inline fathom_object create_object(uint32_t kinds, const Json& config, const std::string& config_path,
                                    const Json& context = Json::object()) {
   fathom_object object{nullptr, nullptr};
-  const std::string config_text = config.dump(), context_text = context.dump();
+  const std::string config_text = json_text(config), context_text = json_text(context);
   check(host_function(&fathom_host::create)(kinds, to_abi(config_text), to_abi(config_path), to_abi(context_text),
                                             &object));
   return object;

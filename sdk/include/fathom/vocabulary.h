@@ -22,7 +22,7 @@ class HasVocabulary {
   // `section` is that of another tokenizer: {"dir": …, "type": "bpe"}.
   virtual void replace_tokenizer(const Json& section) {
     throw Error(Code::kUnavailable, "this model has no tokenizer to replace")
-        .seen(section.dump())
+        .seen(json_text(section))
         .next("give it other labels");
   }
 };
@@ -56,14 +56,14 @@ inline Extension<fathom_vocabulary_v1> vocabulary_of(const fathom_object& model)
 }
 inline void change_vocabulary(const fathom_object& model, const std::vector<std::string>& labels) {
   const auto vocabulary = vocabulary_of(model);
-  const std::string text = Json(labels).dump();
+  const std::string text = json_text(Json(labels));
   check(vocabulary->change_vocabulary(vocabulary.self(), to_abi(text)));
 }
 inline void replace_tokenizer(const fathom_object& model, const Json& section) {
   const auto vocabulary = vocabulary_of(model);
   if (vocabulary->replace_tokenizer == nullptr)
     throw Error(Code::kUnavailable, "'" + to_string(model.component->name) + "' has no tokenizer to replace");
-  const std::string text = section.dump();
+  const std::string text = json_text(section);
   check(vocabulary->replace_tokenizer(vocabulary.self(), to_abi(text)));
 }
 

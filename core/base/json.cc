@@ -1,0 +1,3 @@
+#include "fathom/json.h"
+
+FATHOM_JSON_TEXT;
