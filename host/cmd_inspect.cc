@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "core/checkpoint/inspect.h"
+#include "core/archive/inspect.h"
 #include "host/arguments.h"
 #include "host/engine_loader.h"
 #include "host/output.h"

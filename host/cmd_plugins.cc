@@ -1,11 +1,11 @@
 #include "core/base/file.h"
 #include "core/config/json.h"
 #include "core/config/yaml_loader.h"
+#include "core/planning/schedule_curve.h"
 #include "core/plugins/listing.h"
 #include "core/plugins/reference.h"
 #include "core/plugins/scaffold.h"
 #include "core/plugins/validation.h"
-#include "core/training/schedule_curve.h"
 #include "host/arguments.h"
 #include "host/output.h"
 

@@ -10,12 +10,12 @@
 #include "core/config/errors.h"
 #include "core/config/json.h"
 #include "core/config/printer.h"
-#include "core/data/data_section.h"
-#include "core/experiment/exp_manager.h"
+#include "core/planning/data_section.h"
+#include "core/planning/exp_manager.h"
+#include "core/planning/schedule_plan.h"
+#include "core/planning/trainer_options.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
-#include "core/training/schedule_plan.h"
-#include "core/training/trainer_options.h"
 
 namespace fathom::cli {
 namespace {

@@ -1,7 +1,7 @@
 // Printing of configs: `config show --provenance`.
 #pragma once
 
-#include "core/config/composer.h"
+#include "core/hydra/composer.h"
 
 namespace fathom::cli {
 

@@ -1,7 +1,7 @@
 // Opens libfathom_engine.so, and with it libtorch, when a command needs to compute.
 #pragma once
 
-#include "core/experiment/engine.h"
+#include "core/engine/engine.h"
 
 namespace fathom::cli {
 

@@ -1,10 +1,10 @@
 // From command line words to a composed, checked and resolved config: shared by train, validate, test and config.
 #pragma once
 
-#include "core/config/application.h"
-#include "core/config/command_line.h"
-#include "core/config/composer.h"
-#include "core/experiment/engine.h"
+#include "core/engine/engine.h"
+#include "core/hydra/application.h"
+#include "core/hydra/command_line.h"
+#include "core/hydra/composer.h"
 #include "host/commands.h"
 
 namespace fathom::cli {

@@ -7,7 +7,7 @@
 
 #include <cstring>
 
-#include "core/checkpoint/safetensors.h"
+#include "core/archive/safetensors.h"
 #include "fathom/error.h"
 
 namespace fathom::checkpoint {

@@ -21,8 +21,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/archive/pickle_file.h"
 #include "core/base/file.h"
-#include "core/checkpoint/pickle_file.h"
 
 namespace fathom::checkpoint {
 

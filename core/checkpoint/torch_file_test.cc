@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "core/archive/zip_reader.h"
 #include "core/base/file.h"
-#include "core/checkpoint/zip_reader.h"
 #include "fathom/error.h"
 
 namespace fathom::checkpoint {

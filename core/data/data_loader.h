@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "core/data/loader_options.h"
 #include "core/data/sampler.h"
+#include "core/planning/loader_options.h"
 #include "fathom/abi/batch_plan.h"
 #include "fathom/abi/iterable.h"
 #include "fathom/dataset.h"

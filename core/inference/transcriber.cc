@@ -8,7 +8,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/data/data_loader.h"
-#include "core/experiment/nemo_file.h"
+#include "core/models/nemo_file.h"
 #include "core/plugins/host_table.h"
 #include "core/plugins/tables.h"
 #include "fathom/metric.h"

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "core/experiment/engine.h"
+#include "core/inference/transcribe_request.h"
 
 namespace fathom {
 

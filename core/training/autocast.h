@@ -1,7 +1,7 @@
 // Mixed precision of a forward pass, and batches in the precision of the weights.
 #pragma once
 
-#include "core/training/precision.h"
+#include "core/planning/precision.h"
 #include "fathom/values.h"
 
 namespace fathom::training {

@@ -5,9 +5,9 @@
 // Used by the training thread only.
 #pragma once
 
-#include "core/checkpoint/pickle_value.h"
+#include "core/archive/pickle_value.h"
+#include "core/planning/precision.h"
 #include "core/training/parameters.h"
-#include "core/training/precision.h"
 
 namespace fathom::training {
 

@@ -7,10 +7,10 @@
 
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/checkpoint/json_pickle.h"
 #include "core/checkpoint/torch_file.h"
-#include "core/training/json_pickle.h"
+#include "core/planning/schedule_plan.h"
 #include "core/training/parameter_groups.h"
-#include "core/training/schedule_plan.h"
 #include "fathom/options.h"
 #include "fathom/values.h"
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/checkpoint/pickle_value.h"
+#include "core/archive/pickle_value.h"
 #include "core/training/parameters.h"
 #include "fathom/optimizer.h"
 #include "fathom/scheduler.h"

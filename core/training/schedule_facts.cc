@@ -1,6 +1,6 @@
 // The one part of schedule_plan.h that knows the trainer.
+#include "core/planning/schedule_plan.h"
 #include "core/training/optimization.h"
-#include "core/training/schedule_plan.h"
 
 namespace fathom::training {
 

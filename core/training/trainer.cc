@@ -149,9 +149,7 @@ void Trainer::run_epoch() {
 
 // One batch: forward, backward, and an optimizer step at the end of each accumulation window.
 void Trainer::train_batch(const Values& batch) {
-  train_metrics_.begin_step();
-  active_metrics_ = &train_metrics_;
-  active_hook_ = Hook::kTrainStep;
+  router_.begin_training_step();
   emit(FATHOM_ON_TRAIN_BATCH_START);
   freezing_.before_batch(*module_, progress_.global_step);
 
@@ -195,7 +193,7 @@ void Trainer::finish_batch() {
   emit(FATHOM_ON_TRAIN_BATCH_END, Order::kNormal, Order::kMonitoring);
   if (optimizer_stepped_ && options_.log_every_n_steps > 0 &&
       (progress_.batches_that_stepped % options_.log_every_n_steps == 0 || progress_.should_stop != 0)) {
-    log_row(train_metrics_.step_row(), progress_.batches_that_stepped - 1, true);
+    log_row(router_.step_row(), progress_.batches_that_stepped - 1, true);
   }
   emit(FATHOM_ON_TRAIN_BATCH_END, Order::kCheckpoint, Order::kCheckpoint);
 }
@@ -230,7 +228,7 @@ bool Trainer::gradients_usable(Optimization& optimization) {
     usable = scaler_->unscale(optimization.parameters());
     gradient_norm_known_ = false;  // what was asked for after the backward pass is of scaled gradients
     scaler_->update(usable);
-    train_metrics_.log(Hook::kTrainStep, "loss_scale", nullptr, scale, FATHOM_METRIC_ON_STEP, 1);
+    router_.log_training_step("loss_scale", scale);
   }
   if (usable && parts_.skip_nan_grad) usable = gradients_are_finite(optimization.parameters());
   if (!usable) {
@@ -238,8 +236,7 @@ bool Trainer::gradients_usable(Optimization& optimization) {
     log_warning("trainer", "step {}: gradients are not finite; the step is skipped ({} so far)", progress_.global_step,
                 skipped_steps_);
   }
-  train_metrics_.log(Hook::kTrainStep, "skipped_steps", nullptr, static_cast<double>(skipped_steps_),
-                     FATHOM_METRIC_ON_STEP, 1);
+  router_.log_training_step("skipped_steps", static_cast<double>(skipped_steps_));
   return usable;
 }
 
@@ -269,15 +266,14 @@ void Trainer::after_batch() {
 
 void Trainer::end_epoch() {
   if (optimization_) optimization_->end_epoch();
-  active_metrics_ = &train_metrics_;
-  active_hook_ = Hook::kEpochEnd;
+  router_.begin_training_epoch_end();
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kNormal, Order::kNormal);
-  MetricRow row = train_metrics_.finish_epoch(callback_metrics_, progress_bar_metrics_);
+  MetricRow row = router_.finish_epoch();
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kMonitoring, Order::kMonitoring);
   log_row(std::move(row), std::max<int64_t>(0, progress_.batches_that_stepped - 1), true);
   phase_ = Phase::kAfterEpoch;
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kCheckpoint, Order::kCheckpoint);
-  active_metrics_ = nullptr;
+  router_.leave();
   phase_ = Phase::kNextBatch;
   ++progress_.epoch;
   progress_.batch_idx = 0;
@@ -396,22 +392,13 @@ void Trainer::sanity_check() {
                  "trainer.num_sanity_val_steps");
   emit(FATHOM_ON_SANITY_CHECK_END);
   progress_.sanity_checking = 0;
-  callback_metrics_.clear();
-  progress_bar_metrics_.clear();
+  router_.forget_finished();
   auto generator = at::globalContext().defaultGenerator(at::kCPU);
   generator.set_state(random_state);
 }
 
 void Trainer::run_validation() {
   run_evaluation(Stage::kValidate, parts_.validation, options_.limit_val_batches, "trainer.limit_val_batches");
-}
-
-std::vector<std::string> Trainer::eval_epoch_names(std::string_view name) {
-  const EvalLoaderPlan& plan = logging_kind_ == EvalKind::kTest ? parts_.test_plan : parts_.validation_plan;
-  const std::string prefix = plan.prefix(logging_kind_, static_cast<size_t>(logging_loader_));
-  auto names = eval_metric_names(prefix, name, logging_loader_ == plan.dl_idx, logged_at_epoch_end_);
-  logged_at_epoch_end_.insert(names.begin(), names.end());
-  return names;
 }
 
 void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit,
@@ -428,17 +415,15 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
   const fathom_progress outer = progress_;
   progress_.validating = 1;
   progress_.eval_batches = total == kUnknownBatches ? -1 : total;
-  logging_kind_ = test ? EvalKind::kTest : EvalKind::kValidation;
-  logged_at_epoch_end_.clear();
   {
     const EvalMode eval(*module_);
     const c10::InferenceMode inference(options_.inference_mode.value_or(true));
     const at::NoGradGuard no_grad;
-    active_metrics_ = &eval_metrics_;
-    active_hook_ = Hook::kEvalStep;
+    const auto count = static_cast<int64_t>(loaders.size());
+    router_.begin_evaluation(test ? EvalKind::kTest : EvalKind::kValidation,
+                             test ? parts_.test_plan : parts_.validation_plan, count);
     emit(base);
     emit(base + 1);
-    const auto count = static_cast<int64_t>(loaders.size());
     for (int64_t index = 0; index < count; ++index) {
       auto& loader = *loaders[static_cast<size_t>(index)];
       const int64_t batches = limited_batches(limit, batches_of(loader), key);
@@ -447,8 +432,7 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
       for (progress_.batch_idx = 0; progress_.batch_idx < batches; ++progress_.batch_idx) {
         const std::optional<Values> batch = loader.next();
         if (!batch) break;
-        eval_metrics_.begin_step();
-        active_hook_ = Hook::kEvalStep;
+        router_.begin_eval_step(index);
         emit(base + 2);
         const fathom_step step = step_view(stage, index, count);
         {
@@ -456,28 +440,28 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
           parts_.model.eval_step(to_precision(*batch, options_.precision_plan.precision), step);
         }
         emit(base + 3);
-        if (progress_.sanity_checking == 0) log_row(eval_metrics_.step_row(), eval_batches_logged_[test]++, false);
+        if (progress_.sanity_checking == 0) log_row(router_.step_row(), eval_batches_logged_[test]++, false);
       }
-      active_hook_ = Hook::kEpochEnd;
+      router_.begin_eval_epoch_end(index);
       reduce_metrics(metrics_, process_group());
       parts_.model.eval_epoch_end(step_view(stage, index, count));
     }
     emit(base + 4);
   }
-  MetricRow row = eval_metrics_.finish_epoch(callback_metrics_, progress_bar_metrics_);
+  MetricRow row = router_.finish_epoch();
   const bool sanity = progress_.sanity_checking != 0;
   const int32_t should_stop = progress_.should_stop;
   progress_ = outer;
   progress_.should_stop = should_stop;
   if (!sanity) log_row(std::move(row), std::max<int64_t>(0, progress_.batches_that_stepped - 1), true);
-  active_metrics_ = nullptr;
+  router_.leave();
 
   const uint32_t end = base + 5;
   emit(end, Order::kNormal, Order::kMonitoring);
   if (!sanity && !test && optimization_) {
     optimization_->end_validation(
         [](void* ctx, const std::string& name) -> std::optional<double> {
-          const auto& metrics = static_cast<Trainer*>(ctx)->callback_metrics_;
+          const auto& metrics = static_cast<Trainer*>(ctx)->router_.finished_metrics();
           const auto found = metrics.find(name);
           return found == metrics.end() ? std::nullopt : std::optional(found->second);
         },
@@ -505,15 +489,13 @@ std::map<std::string, double> Trainer::evaluate(Stage stage) {
     throw;
   }
   finalize_loggers("success");
-  return callback_metrics_;
+  return router_.finished_metrics();
 }
 
 // --- parts of a step
 // ---------------------------------------------------------------------------------------------------------
 
 fathom_step Trainer::step_view(Stage stage, int64_t dataloader_idx, int64_t dataloader_count) {
-  logging_loader_ = dataloader_idx;
-  logging_loaders_ = dataloader_count;
   fathom_step step{};
   step.struct_size = sizeof(fathom_step);
   step.stage = static_cast<uint32_t>(stage);

@@ -11,20 +11,19 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "core/data/data_loader.h"
 #include "core/distributed/metric_reduction.h"
-#include "core/training/batch_limits.h"
+#include "core/planning/batch_limits.h"
+#include "core/planning/eval_loaders.h"
+#include "core/planning/trainer_options.h"
 #include "core/training/ema.h"
-#include "core/training/eval_loaders.h"
 #include "core/training/freezing.h"
 #include "core/training/grad_scaler.h"
-#include "core/training/metric_hub.h"
+#include "core/training/metric_router.h"
 #include "core/training/optimization.h"
-#include "core/training/trainer_options.h"
 #include "core/typing/wiring.h"
 #include "fathom/callback.h"
 #include "fathom/logger.h"
@@ -73,8 +72,9 @@ class Trainer {
   // One pass over the validation or test loaders; the metrics it logged.
   std::map<std::string, double> evaluate(Stage stage);
 
-  const std::map<std::string, double>& metrics() const { return callback_metrics_; }
+  const std::map<std::string, double>& metrics() const { return router_.finished_metrics(); }
   ModelHandle& model() { return parts_.model; }
+  const ModelHandle& model() const { return parts_.model; }
   // {"path", "score"} of the best checkpoint that a checkpoint callback keeps; empty without one.
   Json best_checkpoint() const;
   bool has_test_data() const { return !parts_.test.empty(); }
@@ -110,8 +110,6 @@ class Trainer {
   void run_validation();
   void run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit,
                       const std::string& key);
-  // What one of several evaluation loaders logs an epoch's metric as.
-  std::vector<std::string> eval_epoch_names(std::string_view name);
   void end_epoch();
   bool finished();
   bool may_stop_early() const;
@@ -138,7 +136,7 @@ class Trainer {
   Optimization* optimization_ = nullptr;  // the one that the loop itself drives; null where the model optimizes by hand
   bool manual_ = false;
   std::vector<std::pair<at::Tensor, bool>> toggled_;   // requires_grad of the parameters before toggle()
-  NamedMetrics metrics_;                               // the model's, by the names of its children
+  NamedMetrics metrics_;                               // the model's components, by the names of its children
   std::unique_ptr<GradScaler> scaler_;                 // 16-mixed only
   std::unique_ptr<ExponentialMovingAverage> average_;  // when a callback asked for it
   int64_t skipped_steps_ = 0;
@@ -159,13 +157,7 @@ class Trainer {
   int64_t batches_seen_ = 0;  // over all epochs
   bool optimizer_stepped_ = false, max_reached_ = false;
   std::string stop_reason_, resumed_from_;
-  MetricHub train_metrics_, eval_metrics_;
-  MetricHub* active_metrics_ = nullptr;
-  Hook active_hook_ = Hook::kTrainStep;
-  int64_t logging_loader_ = 0, logging_loaders_ = 1;
-  EvalKind logging_kind_ = EvalKind::kValidation;
-  std::set<std::string> logged_at_epoch_end_;
-  std::map<std::string, double> callback_metrics_, progress_bar_metrics_;
+  MetricRouter router_;
   at::Tensor last_loss_;
   double last_gradient_norm_ = 0;
   bool gradient_norm_known_ = false;

@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "core/base/log.h"
+#include "core/checkpoint/json_pickle.h"
 #include "core/checkpoint/torch_file.h"
-#include "core/training/json_pickle.h"
 #include "core/training/trainer.h"
 
 namespace fathom::training {
@@ -84,17 +84,6 @@ PickleValue lightning_loops(const fathom_progress& p, int64_t batches_seen, int6
                   {"predict_loop", predict}});
 }
 
-Json metrics_json(const std::map<std::string, double>& metrics) {
-  Json out = Json::object();
-  for (const auto& [name, value] : metrics) out[name] = options_detail::dump(value);
-  return out;
-}
-std::map<std::string, double> metrics_from(const Json& json) {
-  std::map<std::string, double> out;
-  for (const auto& [name, value] : json.items()) out[name] = options_detail::read<double>(value, name);
-  return out;
-}
-
 }  // namespace
 
 PickleValue Trainer::checkpoint_value(bool weights_only) const {
@@ -151,11 +140,9 @@ PickleValue Trainer::checkpoint_value(bool weights_only) const {
               {"skipped_steps", skipped_steps_},
               {"seconds",
                earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count()},
-              {"eval_batches_logged", {eval_batches_logged_[0], eval_batches_logged_[1]}},
-              {"callback_metrics", metrics_json(callback_metrics_)},
-              {"progress_bar_metrics", metrics_json(progress_bar_metrics_)},
-              {"train_metrics", train_metrics_.save_state()},
-              {"model", fathom::save_state(parts_.model.object())}};
+              {"eval_batches_logged", {eval_batches_logged_[0], eval_batches_logged_[1]}}};
+  router_.save_state(own);
+  own["model"] = fathom::save_state(parts_.model.object());
   Json& metrics = own["metrics"] = Json::object();
   for (const auto& [name, metric] : metrics_) metrics[name] = options_detail::dump(metric.sums());
   Json loggers = Json::array();
@@ -378,9 +365,10 @@ void Trainer::load_checkpoint(const std::string& path) {
   earlier_seconds_ = fathom->at("seconds").as_double();
   for (int i = 0; i < 2; ++i)
     eval_batches_logged_[i] = fathom->at("eval_batches_logged").items()[static_cast<size_t>(i)].as_int();
-  callback_metrics_ = metrics_from(pickle_to_json(fathom->at("callback_metrics")));
-  progress_bar_metrics_ = metrics_from(pickle_to_json(fathom->at("progress_bar_metrics")));
-  train_metrics_.load_state(pickle_to_json(fathom->at("train_metrics")));
+  Json routed = Json::object();
+  for (const char* key : {"callback_metrics", "progress_bar_metrics", "train_metrics"})
+    routed[key] = pickle_to_json(fathom->at(key));
+  router_.load_state(routed);
   if (const Json model = pickle_to_json(fathom->at("model")); !model.is_null())
     fathom::load_state(parts_.model.object(), model);
   for (const auto& [name, metric] : metrics_) {

@@ -2,7 +2,7 @@
 // optimization, with its hooks and its counting of steps.
 #include <ATen/ATen.h>
 
-#include "core/training/precision.h"
+#include "core/planning/precision.h"
 #include "core/training/trainer.h"
 
 namespace fathom::training {

@@ -43,24 +43,7 @@ Json model_summary(const torch::nn::Module& model, int depth) {
 fathom_status TrainerTable::log_from_step(void* ctx, fathom_str name, fathom_tensor tensor, double value,
                                           uint32_t flags, double batch_size) {
   return guard([&] {
-    Trainer& t = trainer(ctx);
-    if (t.active_metrics_ == nullptr) {
-      throw Error(Code::kFailed, "metrics cannot be logged here")
-          .seen(to_string(name))
-          .expected("a step, or the end of an epoch");
-    }
-    const auto* borrowed = reinterpret_cast<const at::Tensor*>(tensor);
-    const bool suffix =
-        t.active_hook_ == Hook::kEvalStep && t.logging_loaders_ > 1 && (flags & FATHOM_METRIC_NO_DATALOADER_IDX) == 0;
-    const std::string full =
-        suffix ? to_string(name) + "/dataloader_idx_" + std::to_string(t.logging_loader_) : std::string();
-    if (t.active_hook_ == Hook::kEpochEnd && t.logging_loaders_ > 1) {
-      for (const std::string& name_of_loader : t.eval_epoch_names(to_view(name)))
-        t.active_metrics_->log(t.active_hook_, name_of_loader, borrowed, value, flags, batch_size);
-      return;
-    }
-    t.active_metrics_->log(t.active_hook_, suffix ? std::string_view(full) : to_view(name), borrowed, value, flags,
-                           batch_size);
+    trainer(ctx).router_.log(to_view(name), reinterpret_cast<const at::Tensor*>(tensor), value, flags, batch_size);
   });
 }
 
@@ -69,22 +52,18 @@ TrainerTable::TrainerTable(Trainer& owner) {
   table_.ctx = &owner;
   table_.progress = &owner.progress_;
   table_.metric = [](void* ctx, fathom_str name, double* value) -> int32_t {
-    Trainer& t = trainer(ctx);
-    t.train_metrics_.read_steps(t.callback_metrics_);
-    const auto found = t.callback_metrics_.find(to_string(name));
-    if (found == t.callback_metrics_.end()) return 0;
+    const auto& metrics = trainer(ctx).router_.callback_metrics();
+    const auto found = metrics.find(to_string(name));
+    if (found == metrics.end()) return 0;
     *value = found->second;
     return 1;
   };
   table_.metrics = [](void* ctx, const fathom_metric_sink* out) {
-    Trainer& t = trainer(ctx);
-    t.train_metrics_.read_steps(t.callback_metrics_);
-    for (const auto& [name, value] : t.callback_metrics_) out->emit(out->ctx, to_abi(name), value);
+    for (const auto& [name, value] : trainer(ctx).router_.callback_metrics()) out->emit(out->ctx, to_abi(name), value);
   };
   table_.progress_bar_metrics = [](void* ctx, const fathom_metric_sink* out) {
-    Trainer& t = trainer(ctx);
-    t.train_metrics_.read_progress_bar(t.progress_bar_metrics_);
-    for (const auto& [name, value] : t.progress_bar_metrics_) out->emit(out->ctx, to_abi(name), value);
+    for (const auto& [name, value] : trainer(ctx).router_.progress_bar_metrics())
+      out->emit(out->ctx, to_abi(name), value);
   };
   table_.log = [](void* ctx, fathom_str name, double value, uint32_t flags) {
     return log_from_step(ctx, name, nullptr, value, flags, 0);

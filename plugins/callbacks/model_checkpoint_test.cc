@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "plugins/callbacks/fake_trainer.h"
+#include "tests/support/folder_test.h"
 
 namespace fathom::callbacks {
 namespace {
@@ -26,14 +27,8 @@ std::vector<std::string> listing(const fs::path& folder) {
   return names;
 }
 
-class ModelCheckpointTest : public ::testing::Test {
+class ModelCheckpointTest : public FolderTest {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("fathom_mc_" + std::to_string(::getpid()) + "_" +
-                                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   std::unique_ptr<ModelCheckpoint> make(const Json& config) {
     return std::make_unique<ModelCheckpoint>(parse_options<ModelCheckpoint::Options>(config, "callback"),
                                              Json{{"checkpoint_dir", folder_.string()}});
@@ -50,7 +45,6 @@ class ModelCheckpointTest : public ::testing::Test {
     trainer.fit();
     return listing(folder_);
   }
-  fs::path folder_;
 };
 
 // The table of recorded cases in Lightning's own terms: 4 batches an epoch.

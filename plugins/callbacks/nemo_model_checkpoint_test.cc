@@ -7,6 +7,7 @@
 
 #include "plugins/callbacks/ema.h"
 #include "plugins/callbacks/fake_trainer.h"
+#include "tests/support/folder_test.h"
 
 namespace fathom::callbacks {
 namespace {
@@ -25,20 +26,13 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
-class NeMoModelCheckpointTest : public ::testing::Test {
+class NeMoModelCheckpointTest : public FolderTest {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("fathom_nemo_mc_" + std::to_string(::getpid()) + "_" +
-                                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   std::unique_ptr<NeMoModelCheckpoint> make(const Json& config = Json::object()) {
     return std::make_unique<NeMoModelCheckpoint>(parse_options<NeMoModelCheckpoint::Options>(config, "callback"),
                                                  Json{{"checkpoint_dir", folder_.string()}, {"name", "default"}});
   }
   std::string at(const std::string& name) const { return folder_ / name; }
-  fs::path folder_;
 };
 
 TEST_F(NeMoModelCheckpointTest, DefaultsOfARun) {

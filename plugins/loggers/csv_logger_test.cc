@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "plugins/loggers/hparams_yaml.h"
+#include "tests/support/folder_test.h"
 
 namespace fathom::loggers {
 namespace {
@@ -14,17 +15,13 @@ namespace {
 namespace fs = std::filesystem;
 using Row = std::vector<std::pair<const char*, double>>;
 
-class CsvLoggerTest : public ::testing::Test {
+class CsvLoggerTest : public FolderTest {
  protected:
   void SetUp() override {
     static fathom_host host{};
     host.log = [](int32_t, fathom_str, fathom_str) {};
     host_slot() = &host;
-    folder_ = fs::temp_directory_path() / ("fathom_csv_" + std::to_string(::getpid()) + "_" +
-                                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
   }
-  void TearDown() override { fs::remove_all(folder_); }
   std::unique_ptr<CsvLogger> make(const Json& config = Json::object()) {
     return std::make_unique<CsvLogger>(parse_options<CsvLogger::Options>(config, "logger"),
                                        Json{{"save_dir", folder_.string()}});
@@ -35,7 +32,6 @@ class CsvLoggerTest : public ::testing::Test {
     logger.log_metrics(metrics, step);
   }
   std::string text() const { return read_whole_file(folder_ / "metrics.csv"); }
-  fs::path folder_;
 };
 
 TEST_F(CsvLoggerTest, HeaderIsSortedAndCellsAreEmptyWhereNothingWasLogged) {

@@ -20,6 +20,15 @@ constexpr std::array<uint32_t, 256> make_table() {
 }
 constexpr auto kTable = make_table();
 
+constexpr size_t kHead = 12;  // length and its checksum
+
+template <typename T>
+T raw(std::string_view bytes) {
+  T value;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+
 template <typename T>
 void append_raw(std::string& out, T value) {
   char bytes[sizeof value];
@@ -74,6 +83,24 @@ uint32_t crc32c(std::string_view bytes) {
 uint32_t masked_crc32c(std::string_view bytes) {
   const uint32_t crc = crc32c(bytes);
   return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
+}
+
+const char* next_record(std::string_view bytes, std::string_view& payload) {
+  if (bytes.size() < kHead) return "a record is cut short";
+  if (masked_crc32c(bytes.substr(0, 8)) != raw<uint32_t>(bytes.substr(8)))
+    return "a record's length has a wrong checksum";
+  const auto length = raw<uint64_t>(bytes);
+  if (length > bytes.size() || bytes.size() - length < kRecordFrame) return "a record is cut short";
+  payload = bytes.substr(kHead, length);
+  if (masked_crc32c(payload) != raw<uint32_t>(bytes.substr(kHead + length))) return "a record has a wrong checksum";
+  return nullptr;
+}
+
+int64_t valid_prefix(std::string_view bytes) {
+  const size_t total = bytes.size();
+  std::string_view payload;
+  while (!bytes.empty() && next_record(bytes, payload) == nullptr) bytes.remove_prefix(kRecordFrame + payload.size());
+  return static_cast<int64_t>(total - bytes.size());
 }
 
 void append_version_event(std::string& out, double wall_time) {

@@ -4,6 +4,7 @@
 // tensorflow/core/lib/io/record_writer.h, tensorboard/compat/proto/{event,summary,tensor}.proto.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -14,6 +15,12 @@ namespace fathom::loggers {
 uint32_t crc32c(std::string_view bytes);
 // What records carry: rotated and shifted, so that a checksum of data that holds checksums stays sound.
 uint32_t masked_crc32c(std::string_view bytes);
+
+constexpr size_t kRecordFrame = 16;  // bytes around a payload
+// What is wrong with the record at the start of `bytes`, or null; then `payload` is its content.
+const char* next_record(std::string_view bytes, std::string_view& payload);
+// Bytes of the whole, valid records at the start: what a writer that was killed may be continued after.
+int64_t valid_prefix(std::string_view bytes);
 
 struct Scalar {
   std::string_view tag;

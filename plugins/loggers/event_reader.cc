@@ -8,25 +8,11 @@
 namespace fathom::loggers {
 namespace {
 
-constexpr size_t kHead = 12, kTail = 4;
-
 template <typename T>
 T raw(std::string_view bytes) {
   T value;
   std::memcpy(&value, bytes.data(), sizeof value);
   return value;
-}
-
-// What is wrong with the record at the start of `bytes`, or null; then `payload` is its content.
-const char* next_record(std::string_view bytes, std::string_view& payload) {
-  if (bytes.size() < kHead) return "a record is cut short";
-  if (masked_crc32c(bytes.substr(0, 8)) != raw<uint32_t>(bytes.substr(8)))
-    return "a record's length has a wrong checksum";
-  const auto length = raw<uint64_t>(bytes);
-  if (length > bytes.size() || bytes.size() - length < kHead + kTail) return "a record is cut short";
-  payload = bytes.substr(kHead, length);
-  if (masked_crc32c(payload) != raw<uint32_t>(bytes.substr(kHead + length))) return "a record has a wrong checksum";
-  return nullptr;
 }
 
 // Walks the fields of a protobuf message.
@@ -125,16 +111,9 @@ std::vector<Event> read_events(std::string_view bytes, const std::string& where)
       error.locate(place);
       throw;
     }
-    bytes.remove_prefix(kHead + payload.size() + kTail);
+    bytes.remove_prefix(kRecordFrame + payload.size());
   }
   return events;
-}
-
-int64_t valid_prefix(std::string_view bytes) {
-  const size_t total = bytes.size();
-  std::string_view payload;
-  while (!bytes.empty() && next_record(bytes, payload) == nullptr) bytes.remove_prefix(kHead + payload.size() + kTail);
-  return static_cast<int64_t>(total - bytes.size());
 }
 
 }  // namespace fathom::loggers

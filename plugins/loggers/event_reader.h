@@ -1,4 +1,4 @@
-// Reads an event file back: scalars and text, every checksum verified.
+// For tests: reads an event file back, scalars and text, every checksum verified.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,5 @@ struct Event {
 
 // Error kBadData naming `where` and the offset for a wrong checksum, a cut record or a malformed message.
 std::vector<Event> read_events(std::string_view bytes, const std::string& where);
-
-// Bytes of the whole, valid records at the start: what a writer that was killed may be continued after.
-int64_t valid_prefix(std::string_view bytes);
 
 }  // namespace fathom::loggers

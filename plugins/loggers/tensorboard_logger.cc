@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "plugins/loggers/event_reader.h"
 #include "plugins/loggers/hparams_yaml.h"
 
 namespace fathom::loggers {

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "plugins/loggers/event_reader.h"
+#include "tests/support/folder_test.h"
 
 namespace fathom::loggers {
 namespace {
@@ -18,17 +19,13 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
 
-class TensorBoardTest : public ::testing::Test {
+class TensorBoardTest : public FolderTest {
  protected:
   void SetUp() override {
     static fathom_host host{};
     host.log = [](int32_t, fathom_str, fathom_str) {};
     host_slot() = &host;
-    folder_ = fs::temp_directory_path() / ("fathom_tb_" + std::to_string(::getpid()) + "_" +
-                                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
   }
-  void TearDown() override { fs::remove_all(folder_); }
   std::unique_ptr<TensorBoardLogger> make(const Json& config = Json::object()) {
     return std::make_unique<TensorBoardLogger>(parse_options<TensorBoardLogger::Options>(config, "logger"),
                                                Json{{"save_dir", folder_.string()}});
@@ -37,7 +34,6 @@ class TensorBoardTest : public ::testing::Test {
     const Metric metrics[] = {{"train_loss", loss}, {"epoch", 0}};
     logger.log_metrics(metrics, step);
   }
-  fs::path folder_;
 };
 
 // RFC 3720, B.4.

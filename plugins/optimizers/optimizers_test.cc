@@ -8,6 +8,7 @@
 #include "core/plugins/registry.h"
 #include "fathom/abi/plugin.h"
 #include "fathom/optimizer.h"
+#include "tests/support/error_of.h"
 
 extern "C" const fathom_plugin_entry fathom_plugin_entry_v1;
 
@@ -27,15 +28,6 @@ class OptimizersTest : public ::testing::Test {
     for (size_t i = 0; i < parameters.size(); ++i) named.emplace_back("p" + std::to_string(i), parameters[i]);
     optimizer.add_group(named, overrides);
     return optimizer;
-  }
-  template <typename Body>
-  static std::string error_of(Body&& body) {
-    try {
-      body();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
   }
   static void expect_close(const at::Tensor& got, const at::Tensor& expected, double tolerance = 1e-12) {
     EXPECT_LE((got.detach().to(at::kDouble) - expected.to(at::kDouble)).abs().max().item<double>(), tolerance);

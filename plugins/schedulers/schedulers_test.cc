@@ -6,6 +6,7 @@
 #include "core/plugins/registry.h"
 #include "fathom/abi/plugin.h"
 #include "fathom/scheduler.h"
+#include "tests/support/error_of.h"
 
 extern "C" const fathom_plugin_entry fathom_plugin_entry_v1;
 
@@ -34,15 +35,6 @@ class SchedulersTest : public ::testing::Test {
     ASSERT_EQ(got.size(), expected.size());
     for (size_t i = 0; i < got.size(); ++i)
       EXPECT_NEAR(got[i], expected[i], 5e-6 * std::abs(expected[i])) << "step " << i;
-  }
-  template <typename Body>
-  static std::string error_of(Body&& body) {
-    try {
-      body();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
   }
 };
 

@@ -30,7 +30,7 @@ if(MOLD_PROGRAM)
   add_link_options(-fuse-ld=mold -Wl,-z,separate-loadable-segments)
 endif()
 
-add_compile_options(-Wall -Wextra -Wno-unused-parameter -Winvalid-pch)
+add_compile_options(-Wall -Wextra -Winvalid-pch)
 if(FATHOM_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()

@@ -10,8 +10,8 @@
 #include <cstdlib>
 
 #include "core/config/access.h"
-#include "core/config/composer.h"
 #include "core/config/yaml_loader.h"
+#include "core/hydra/composer.h"
 #include "tests/bench/measure.h"
 
 namespace {

@@ -13,9 +13,9 @@
 #include <map>
 #include <set>
 
+#include "core/archive/inspect.h"
+#include "core/archive/nemo_archive.h"
 #include "core/base/file.h"
-#include "core/checkpoint/inspect.h"
-#include "core/checkpoint/nemo_archive.h"
 #include "core/checkpoint/torch_file.h"
 #include "fathom/error.h"
 #include "tests/conformance/suite.h"

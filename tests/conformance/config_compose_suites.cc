@@ -9,16 +9,16 @@
 #include <sstream>
 
 #include "core/base/file.h"
+#include "core/base/temporary_folder.h"
 #include "core/config/access.h"
-#include "core/config/application.h"
-#include "core/config/composer.h"
 #include "core/config/errors.h"
 #include "core/config/interpolation.h"
-#include "core/config/job_output.h"
-#include "core/config/override_parser.h"
 #include "core/config/printer.h"
-#include "core/config/sweep.h"
-#include "tests/conformance/temporary_folder.h"
+#include "core/hydra/application.h"
+#include "core/hydra/composer.h"
+#include "core/hydra/job_output.h"
+#include "core/hydra/override_parser.h"
+#include "core/hydra/sweep.h"
 #include "tests/conformance/typed_json.h"
 
 namespace fathom::conformance {

@@ -5,8 +5,8 @@
 #include <map>
 #include <memory>
 
+#include "core/base/temporary_folder.h"
 #include "core/config/access.h"
-#include "core/config/composer.h"
 #include "core/config/errors.h"
 #include "core/config/merge.h"
 #include "core/config/printer.h"
@@ -14,7 +14,7 @@
 #include "core/config/resolver.h"
 #include "core/config/schema.h"
 #include "core/config/yaml_loader.h"
-#include "tests/conformance/temporary_folder.h"
+#include "core/hydra/composer.h"
 #include "tests/conformance/typed_json.h"
 
 namespace fathom::conformance {

@@ -1,14 +1,14 @@
 // What NeMo reads from a model's sections: names of evaluation loaders and of their metrics, old component sections.
 #include <fmt/format.h>
 
+#include "core/base/temporary_folder.h"
 #include "core/config/access.h"
 #include "core/config/errors.h"
-#include "core/config/job_output.h"
 #include "core/config/json.h"
 #include "core/config/upgrade.h"
-#include "core/training/eval_loaders.h"
+#include "core/hydra/job_output.h"
+#include "core/planning/eval_loaders.h"
 #include "tests/conformance/suite.h"
-#include "tests/conformance/temporary_folder.h"
 
 namespace fathom::conformance {
 namespace {
@@ -75,12 +75,50 @@ Outcome run_dataset_names(const Case& c) {
   return difference.empty() ? pass() : fail(difference);
 }
 
+// NeMo's models return an epoch's metrics and NeMo merges what several loaders returned (multi_validation_epoch_end);
+// ours log them, under the names that eval_metric_names() gives. This is NeMo's merging on those names. A null returned
+// nothing; `logged` holds what is logged, `returned` the rest.
+struct MergedEpochEnd {
+  Json logged = Json::object(), returned = Json::object();
+};
+MergedEpochEnd merge_epoch_end(const std::vector<Json>& returns, const training::EvalLoaderPlan& plan,
+                               training::EvalKind kind) {
+  MergedEpochEnd merged;
+  if (returns.size() == 1) {
+    if (!returns[0].is_object()) return merged;
+    for (const auto& [key, value] : returns[0].items()) (key == "log" ? merged.logged : merged.returned[key]) = value;
+    return merged;
+  }
+  const std::string loss = kind == training::EvalKind::kTest ? "test_loss" : "val_loss";
+  std::set<std::string> logged;
+  for (size_t i = 0; i < returns.size(); ++i) {
+    if (!returns[i].is_object()) continue;
+    const bool is_main = static_cast<int64_t>(i) == plan.dl_idx;
+    const std::string prefix = plan.prefix(kind, i);
+    if (is_main && returns[i].contains(loss) && !merged.returned.contains(loss))
+      merged.returned[loss] = returns[i][loss];
+    for (const auto& [key, value] : returns[i].items()) {
+      if (key != "log") {
+        merged.returned[prefix + key] = value;
+        continue;
+      }
+      for (const auto& [name, number] : value.items()) {
+        for (const std::string& full : training::eval_metric_names(prefix, name, is_main, logged)) {
+          merged.logged[full] = number;
+          logged.insert(full);
+        }
+      }
+    }
+  }
+  return merged;
+}
+
 Outcome run_epoch_end_merge(const Case& c) {
   const Json body = parse_text(c.text), expect = body["expect"];
   training::EvalLoaderPlan plan;
   if (!body["names"].is_null()) plan.names = body["names"].get<std::vector<std::string>>();
   plan.dl_idx = body["dl_idx"].get<int64_t>();
-  const auto merged = training::merge_epoch_end(body["returns"].get<std::vector<Json>>(), plan, kind_of(body));
+  const auto merged = merge_epoch_end(body["returns"].get<std::vector<Json>>(), plan, kind_of(body));
   const auto sorted = [](const Json& map) { return Json(nlohmann::json::parse(json_text(map))); };
   for (const std::string& difference : {differs("logged", sorted(expect["logged"]), sorted(merged.logged)),
                                         differs("returned", sorted(expect["returned"]), sorted(merged.returned))}) {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/planning/config_params.h"
 #include "core/plugins/registry.h"
-#include "core/training/config_params.h"
 #include "fathom/json.h"
 #include "tests/conformance/suite.h"
 

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <map>
 
-#include "core/training/schedule_plan.h"
+#include "core/planning/schedule_plan.h"
 #include "fathom/optimizer.h"
 #include "tests/conformance/optim_common.h"
 

@@ -2,7 +2,7 @@
 //
 // PyTorch's schedulers outside NeMo's registry are known here by class path only. An error of Python is met by any
 // fathom::Error at the same place.
-#include "core/training/schedule_plan.h"
+#include "core/planning/schedule_plan.h"
 #include "fathom/scheduler.h"
 #include "tests/conformance/optim_common.h"
 

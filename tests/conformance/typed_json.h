@@ -4,7 +4,7 @@
 #include <string>
 
 #include "core/config/node.h"
-#include "core/config/override.h"
+#include "core/hydra/override.h"
 #include "fathom/json.h"
 
 namespace fathom::conformance {

@@ -7,10 +7,10 @@
 #include <map>
 #include <sstream>
 
+#include "core/archive/inspect.h"
+#include "core/archive/nemo_archive.h"
+#include "core/archive/pickle_file.h"
 #include "core/base/file.h"
-#include "core/checkpoint/inspect.h"
-#include "core/checkpoint/nemo_archive.h"
-#include "core/checkpoint/pickle_file.h"
 #include "fathom/json.h"
 #include "tests/e2e/process.h"
 

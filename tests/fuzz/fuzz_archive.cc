@@ -1,6 +1,6 @@
 // A .nemo or .ckpt file as `fathom inspect` opens it.
+#include "core/archive/inspect.h"
 #include "core/base/file.h"
-#include "core/checkpoint/inspect.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {

@@ -2,8 +2,8 @@
 #include <filesystem>
 
 #include "core/base/file.h"
-#include "core/config/composer.h"
 #include "core/config/printer.h"
+#include "core/hydra/composer.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {

@@ -1,9 +1,9 @@
 // Override words, one a line, parsed and applied to a small config.
-#include "core/config/override_apply.h"
-#include "core/config/override_parser.h"
 #include "core/config/printer.h"
-#include "core/config/sweep.h"
 #include "core/config/yaml_loader.h"
+#include "core/hydra/override_apply.h"
+#include "core/hydra/override_parser.h"
+#include "core/hydra/sweep.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {

@@ -1,5 +1,5 @@
 // The pickle reader of checkpoints.
-#include "core/checkpoint/pickle_reader.h"
+#include "core/archive/pickle_reader.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {

@@ -11,9 +11,21 @@ breach() {  # breach "rule" < lines
 }
 sources() { git ls-files "$@" | grep -E '\.(h|cc)$'; }
 
-sources core/base core/config core/typing core/plugins host | xargs -r grep -nE '#include [<"](torch|ATen|c10|caffe2)/' |
+sources core/base core/config core/hydra core/typing core/archive core/plugins core/planning host | xargs -r grep -nE '#include [<"](torch|ATen|c10|caffe2)/' |
   breach "the torch-free rooms must not include torch"
 sources plugins sdk | xargs -r grep -nE '#include "(core|host)/' | grep -vE '_test\.cc:|_test_data\.h:|test_' | breach "a plugin or the SDK must not include core or host"
+# The picture of the rooms in docs/architecture.md, top to bottom: an arrow goes to a line further down.
+declare -A level=()
+awk '/^<!-- rooms/ { on = 1 } on && /^```/ { fence++ ; next } on && fence == 1 { for (i = 1; i <= NF; ++i) print $i, FNR } fence == 2 { exit }' docs/architecture.md |
+  while read -r room line; do level[$room]=$line; done
+sources core host | xargs -r grep -noE '#include "(core/[a-z_]+|host)/' | while IFS=: read -r file line text; do
+  from=${file#core/}; from=${from%%/*}; to=${text#*\"}; to=${to#core/}; to=${to%%/*}
+  [ "$from" = "$to" ] && continue
+  [ -n "${level[$from]:-}" ] && [ -n "${level[$to]:-}" ] && [ "${level[$from]}" -lt "${level[$to]}" ] && continue
+  echo "$file:$line: $from -> $to"
+done | breach "an arrow between rooms that docs/architecture.md does not have"
+for room in core/*/; do room=${room#core/}; [ -n "${level[${room%/}]:-}" ] || echo "core/$room"; done |
+  breach "a room that is not in the picture of docs/architecture.md"
 sources core | xargs -r grep -nE '#include "plugins/' | breach "core must not include a plugin"
 sources sdk/include/fathom/abi | xargs -r grep -nE '#include <' | grep -vE '<(stdint|stddef)\.h>' | breach "the boundary includes only stdint.h and stddef.h"
 sources core sdk plugins | grep -vE '_test\.cc$|describe_main\.cc$' | xargs -r grep -nE '(^|[^_a-zA-Z.>:])(std::)?(exit|abort|_exit|quick_exit|terminate)\(' | grep -vE '^\S+:[0-9]+: *(//|\*)' |

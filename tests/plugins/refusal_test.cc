@@ -16,6 +16,7 @@
 #include "core/plugins/registry.h"
 #include "core/plugins/search_path.h"
 #include "fathom/abi/logger.h"
+#include "tests/support/folder_test.h"
 
 namespace fathom::plugins {
 namespace {
@@ -28,15 +29,8 @@ using ::testing::Not;
 constexpr uint32_t kLogger = kind_bit(FATHOM_KIND_LOGGER);
 const fs::path kOdd = fs::path(FATHOM_BINARY_DIR) / "tests/plugins/odd";
 
-class PluginFiles : public ::testing::Test {
+class PluginFiles : public FolderTest {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "fathom_plugins_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = fs::canonical(pattern);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   std::string put(const std::string& name, const std::string& as = {}) {
     const fs::path to = folder_ / (as.empty() ? name + ".so" : as);
     fs::copy_file(kOdd / name / (name + ".so"), to);
@@ -71,8 +65,6 @@ class PluginFiles : public ::testing::Test {
     ADD_FAILURE() << name << " was taken";
     return Error(Code::kInternal, "");
   }
-
-  fs::path folder_;
 };
 
 // --- refused without being loaded

@@ -7,6 +7,7 @@
 #include "core/plugins/registry.h"
 #include "fathom/optimizer.h"
 #include "tests/e2e/process.h"
+#include "tests/support/error_of.h"
 
 namespace fathom {
 namespace {
@@ -44,15 +45,6 @@ class StablePlugin : public ::testing::Test {
   static double difference(const at::Tensor& a, const at::Tensor& b) {
     if (a.numel() == 0) return 0;
     return ((a - b).abs() / b.abs().clamp_min(1)).max().item<double>();
-  }
-  template <typename Body>
-  static std::string error_of(Body&& body) {
-    try {
-      body();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
   }
 };
 

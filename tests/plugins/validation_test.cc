@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "core/base/file.h"
+#include "core/base/temporary_folder.h"
 #include "core/config/access.h"
 #include "core/config/json.h"
 #include "core/plugins/kind.h"
@@ -139,15 +140,13 @@ TEST(Resolvers, OfPluginsWorkInConfigs) {
 }
 
 TEST(Scaffold, CopiesAndRenamesTheTemplate) {
-  std::string folder = (fs::temp_directory_path() / "fathom_new_XXXXXX").string();
-  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
-  const std::string target = folder + "/my-own.thing";
+  const TemporaryFolder folder;
+  const std::string target = folder.path() + "/my-own.thing";
   const auto files = new_plugin_project(fs::path(FATHOM_SOURCE_DIR) / "sdk/template", target);
   EXPECT_THAT(files, Contains(target + "/configs/my_own_thing.yaml"));
   EXPECT_THAT(read_file(target + "/CMakeLists.txt"), HasSubstr("fathom_add_plugin(my_own_thing "));
   EXPECT_THAT(read_file(target + "/plugin.cc"), HasSubstr("\"my_own_thing.Lion\""));
   EXPECT_THROW(new_plugin_project(fs::path(FATHOM_SOURCE_DIR) / "sdk/template", target), Error);
-  fs::remove_all(folder);
 }
 
 TEST(Scaffold, TemplateLiesBelowThePrefix) { EXPECT_TRUE(fs::exists(fs::path(template_folder()) / "plugin.cc")); }

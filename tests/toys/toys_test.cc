@@ -4,12 +4,13 @@
 #include <gtest/gtest.h>
 
 #include "core/data/data_loader.h"
-#include "core/data/data_section.h"
+#include "core/planning/data_section.h"
 #include "core/plugins/registry.h"
 #include "fathom/model.h"
 #include "fathom/recurrent.h"
 #include "fathom/stream.h"
 #include "fathom/vocabulary.h"
+#include "tests/support/error_of.h"
 
 namespace fathom {
 namespace {
@@ -37,15 +38,6 @@ class Toys : public ::testing::Test {
       out.emplace_back(x.const_data_ptr<double>(), x.const_data_ptr<double>() + x.numel());
     }
     return out;
-  }
-  template <typename Body>
-  static std::string error_of(Body&& body) {
-    try {
-      body();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
   }
 };
 

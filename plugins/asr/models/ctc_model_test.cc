@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "core/checkpoint/torch_file.h"
-#include "core/experiment/nemo_file.h"
+#include "core/models/nemo_file.h"
 #include "core/plugins/host_table.h"
 #include "core/plugins/registry.h"
 #include "plugins/lib/recorded_test_data.h"

@@ -1,0 +1,261 @@
+#include "core/archive/inspect.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string_view>
+
+#include "core/archive/nemo_archive.h"
+#include "core/archive/pickle_file.h"
+#include "core/archive/safetensors.h"
+#include "core/archive/zip_reader.h"
+#include "core/config/json.h"
+#include "core/config/yaml_loader.h"
+#include "fathom/error.h"
+
+namespace fathom::checkpoint {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Buffers by the names that PyTorch's and NeMo's modules register them under: normalisation, position tables,
+// front-ends, FastPitch's pitch statistics, class weights of losses, spectral normalisation (weight_u and weight_v
+// beside weight_orig; weight_v beside weight_g is a parameter of weight normalisation).
+bool is_buffer(const std::string& key, const std::set<std::string>& keys) {
+  static const std::set<std::string, std::less<>> kNames = {"running_mean", "running_var",    "num_batches_tracked",
+                                                            "position_ids", "token_type_ids", "pos_enc",
+                                                            "inv_freq",     "window",         "fb",
+                                                            "dct_mat",      "mel_basis",      "pitch_mean",
+                                                            "pitch_std"};
+  const size_t dot = key.rfind('.');
+  if (kNames.contains(std::string_view(key).substr(dot == std::string::npos ? 0 : dot + 1))) return true;
+  if (key == "loss.weight" || key.ends_with(".loss.weight") || key.ends_with("_loss.weight")) return true;
+  if (!key.ends_with("_u") && !key.ends_with("_v")) return false;
+  return keys.contains(key.substr(0, key.size() - 1) + "orig");
+}
+
+struct NamedTensor {
+  std::string name;
+  const PickleTensor* tensor;
+};
+
+void add_tensors(Inspection& out, const std::vector<NamedTensor>& tensors) {
+  std::set<std::string> names;
+  for (const auto& entry : tensors) names.insert(entry.name);
+  std::set<std::pair<const void*, int64_t>> seen;
+  for (const auto& [name, tensor] : tensors) {
+    out.tensors.push_back({name, tensor->sizes, tensor->dtype});
+    if (!info_of(tensor->dtype).floating || is_buffer(name, names)) continue;
+    // Tied weights are one parameter under two names.
+    if (tensor->numel() > 0 && !seen.emplace(tensor->storage.get(), tensor->offset).second) continue;
+    out.parameters += tensor->numel();
+    if (!tensor->is_parameter || tensor->requires_grad) out.trainable_parameters += tensor->numel();
+  }
+}
+
+// Tensors below dicts, and below lists by their index (an adapters file holds a state per module).
+void collect(const PickleValue& state, const std::string& prefix, std::vector<NamedTensor>& out) {
+  const auto visit = [&](const std::string& name, const PickleValue& value) {
+    if (value.is_tensor())
+      out.push_back({name, &value.as_tensor()});
+    else
+      collect(value, name + ".", out);
+  };
+  const PickleValue& plain = state.plain();
+  if (plain.is_dict()) {
+    for (const auto& [key, value] : plain.as_dict())
+      visit(prefix + (key.is_string() ? key.as_string() : json_text(to_json(key))), value);
+  } else if (plain.is_sequence()) {
+    for (size_t i = 0; i < plain.items().size(); ++i) visit(prefix + std::to_string(i), plain.items()[i]);
+  }
+}
+
+void add_tensors(Inspection& out, const PickleValue& state) {
+  std::vector<NamedTensor> tensors;
+  collect(state, "", tensors);
+  add_tensors(out, tensors);
+}
+
+std::string text_at(const Json& config, const char* key) {
+  if (!config.is_object()) return {};
+  const auto it = config.find(key);
+  return it != config.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+void describe_config(Inspection& out) {
+  // A model section may be wrapped: NeMo takes `model`, Lightning's hyper_parameters hold `cfg`.
+  const Json* section = &out.config;
+  for (const char* wrapper : {"cfg", "model"}) {
+    if (section->is_object() && text_at(*section, "target").empty() && section->contains(wrapper)) {
+      section = &(*section)[wrapper];
+    }
+  }
+  out.nemo_version = text_at(*section, "nemo_version");
+  out.target = text_at(*section, "target");
+}
+
+void find_artifact_keys(const Json& config, const std::string& key, std::map<std::string, std::string>& keys) {
+  if (config.is_string()) {
+    const auto& text = config.get_ref<const std::string&>();
+    if (text.starts_with("nemo:")) keys.emplace(text.substr(5), key);
+  } else if (config.is_structured()) {
+    for (const auto& [name, value] : config.items())
+      find_artifact_keys(value, key.empty() ? name : key + "." + name, keys);
+  }
+}
+
+Inspection inspect_nemo(const std::string& path) {
+  const NemoArchive archive = NemoArchive::open(path);
+  Inspection out;
+  out.format = archive.is_folder() ? "nemo-folder" : archive.is_compressed() ? "nemo-gz" : "nemo";
+  out.config_text = archive.config_text();
+  out.config = config_to_json(out.config_text, path + ":" + std::string(kNemoConfig));
+  describe_config(out);
+  std::map<std::string, std::string> keys;
+  find_artifact_keys(out.config, "", keys);
+  for (const auto& member : archive.members()) {
+    if (member.name == kNemoConfig) continue;
+    if (member.name == kNemoWeights) {
+      PickleFileOptions options;
+      options.verify = false;  // only the shapes are looked at
+      const PickleFile file = read_pickle_bytes(member.bytes, member.owner, path + ":" + member.name, options);
+      add_tensors(out, file.value);
+      continue;
+    }
+    const auto key = keys.find(member.name);
+    out.artifacts.push_back({key == keys.end() ? "" : key->second, member.name, member.bytes.size()});
+  }
+  return out;
+}
+
+Inspection inspect_pickle(const std::string& path) {
+  PickleFileOptions options;
+  options.verify = false;
+  options.unknown_globals = PickleOptions::UnknownGlobals::kAsObjects;
+  const PickleFile file = read_pickle_file(path, options);
+  Inspection out;
+  const PickleValue* state = file.value.find("state_dict");
+  const PickleValue* lightning = file.value.find("pytorch-lightning_version");
+  if (state != nullptr && lightning != nullptr) {
+    out.format = "lightning";
+    if (lightning->is_string()) out.lightning_version = lightning->as_string();
+  } else {
+    out.format = file.container == PickleFile::Container::kLegacy ? "torch-legacy" : "torch";
+  }
+  auto number = [&](const char* key) -> std::optional<int64_t> {
+    const PickleValue* value = file.value.find(key);
+    if (value == nullptr || value->kind() != PickleValue::Kind::kInt) return std::nullopt;
+    return value->as_int();
+  };
+  out.epoch = number("epoch");
+  out.global_step = number("global_step");
+  if (const PickleValue* config = file.value.find("hyper_parameters")) out.config = to_json(*config);
+  describe_config(out);
+  add_tensors(out, state != nullptr ? *state : file.value);
+  return out;
+}
+
+Inspection inspect_safetensors(const std::string& path) {
+  const SafetensorsFile file = read_safetensors(path);
+  Inspection out;
+  out.format = "safetensors";
+  std::vector<NamedTensor> tensors;
+  for (const auto& [name, tensor] : file.tensors) tensors.push_back({name, &tensor});
+  add_tensors(out, tensors);
+  return out;
+}
+
+std::string hex(std::string_view bytes) {
+  std::string out;
+  for (const char byte : bytes) out += fmt::format("{:02x}", static_cast<uint8_t>(byte));
+  return out;
+}
+
+}  // namespace
+
+Inspection inspect_file(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return inspect_nemo(path);
+  const auto file = MappedFile::open(path);
+  const std::string_view bytes = file->bytes();
+  if (ZipReader::looks_like_zip(bytes) || bytes.starts_with("\x80")) return inspect_pickle(path);
+  // A safetensors header: its length, then a JSON object.
+  if (bytes.size() > 9 && bytes[8] == '{' && bytes[6] == 0 && bytes[7] == 0) return inspect_safetensors(path);
+  return inspect_nemo(path);
+}
+
+Json config_to_json(const std::string& text, const std::string& source) {
+  config::LoadOptions options;
+  options.check_interpolations = false;  // shown as they stand
+  try {
+    return config::to_json(config::load_yaml_text(text, source, options));
+  } catch (const Error& error) {
+    throw Error(Code::kBadData, "the configuration of the archive is not readable: " + error.message())
+        .at(error.where().empty() ? source : error.where())
+        .next("the file is damaged, or was packed by hand: correct model_config.yaml");
+  }
+}
+
+Json to_json(const PickleValue& wrapped) {
+  using Kind = PickleValue::Kind;
+  const PickleValue& value = wrapped.plain();
+  switch (value.kind()) {
+    case Kind::kNone: return nullptr;
+    case Kind::kBool: return value.as_bool();
+    case Kind::kInt: return value.as_int();
+    case Kind::kFloat: {
+      const double number = value.as_double();
+      if (std::isnan(number)) return "nan";
+      if (std::isinf(number)) return number < 0 ? "-inf" : "inf";
+      return number;
+    }
+    case Kind::kBigInt:
+    case Kind::kString: return value.as_string();
+    case Kind::kBytes: return hex(value.as_string());
+    case Kind::kDtype: return "torch." + std::string(info_of(value.as_dtype()).name);
+    case Kind::kList:
+    case Kind::kTuple:
+    case Kind::kSet: {
+      Json out = Json::array();
+      for (const auto& item : value.items()) out.push_back(to_json(item));
+      return out;
+    }
+    case Kind::kDict: {
+      Json out = Json::object();
+      for (const auto& [key, item] : value.as_dict())
+        out[key.is_string() ? key.as_string() : json_text(to_json(key))] = to_json(item);
+      return out;
+    }
+    case Kind::kTensor: return {{"tensor", info_of(value.as_tensor().dtype).name}, {"shape", value.as_tensor().sizes}};
+    case Kind::kObject: return {{"object", value.as_object().full_name()}};
+    case Kind::kStorage: return {{"object", "torch.storage"}};
+  }
+  return nullptr;
+}
+
+Json to_json(const Inspection& inspection) {
+  Json out;
+  out["format"] = inspection.format;
+  out["nemo_version"] = inspection.nemo_version;
+  out["target"] = inspection.target;
+  out["parameters"] = inspection.parameters;
+  out["trainable_parameters"] = inspection.trainable_parameters;
+  out["tensors"] = Json::array();
+  for (const auto& tensor : inspection.tensors) {
+    out["tensors"].push_back({{"name", tensor.name}, {"shape", tensor.shape}, {"dtype", info_of(tensor.dtype).name}});
+  }
+  out["artifacts"] = Json::array();
+  for (const auto& artifact : inspection.artifacts) {
+    out["artifacts"].push_back({{"key", artifact.key}, {"member", artifact.member}, {"bytes", artifact.bytes}});
+  }
+  out["config"] = inspection.config;
+  if (inspection.epoch) out["epoch"] = *inspection.epoch;
+  if (inspection.global_step) out["global_step"] = *inspection.global_step;
+  if (!inspection.lightning_version.empty()) out["pytorch_lightning_version"] = inspection.lightning_version;
+  return out;
+}
+
+}  // namespace fathom::checkpoint

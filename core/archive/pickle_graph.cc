@@ -1,0 +1,139 @@
+#include "core/archive/pickle_graph.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <unordered_map>
+
+#include "fathom/error.h"
+
+namespace fathom::checkpoint {
+namespace {
+
+// A pickle names shared parts again and again; written out in full they may be this many values. Checkpoints of large
+// models have some hundred thousand.
+constexpr uint64_t kMaxExpandedValues = 20'000'000;
+
+template <typename F>
+void each_child(const PickleValue& value, const F& visit) {
+  switch (value.kind()) {
+    case PickleValue::Kind::kList:
+    case PickleValue::Kind::kTuple:
+    case PickleValue::Kind::kSet:
+      for (const auto& item : value.items()) visit(item);
+      break;
+    case PickleValue::Kind::kDict:
+      for (const auto& [key, item] : value.as_dict()) {
+        visit(key);
+        visit(item);
+      }
+      visit(value.as_dict().attributes);
+      break;
+    case PickleValue::Kind::kObject:
+      visit(value.as_object().arguments);
+      visit(value.as_object().state);
+      if (value.as_object().content) visit(*value.as_object().content);
+      break;
+    default: break;
+  }
+}
+
+bool is_container(const PickleValue& value) {
+  const PickleValue::Kind kind = value.kind();
+  return kind == PickleValue::Kind::kList || kind == PickleValue::Kind::kTuple || kind == PickleValue::Kind::kSet ||
+         kind == PickleValue::Kind::kDict || (kind == PickleValue::Kind::kObject && !value.as_object().is_class);
+}
+
+[[noreturn]] void fail(const char* what, std::string seen = {}) {
+  throw Error(Code::kBadData, what).seen(std::move(seen));
+}
+
+}  // namespace
+
+std::unordered_set<const void*> check_pickle_graph(const PickleValue& root) {
+  // Without recursion: the value may be nested deeper than the stack is.
+  struct Frame {
+    PickleList children;
+    size_t next = 0;
+    const void* identity = nullptr;
+    size_t depth = 1;
+    uint64_t count = 1;
+  };
+  struct Known {
+    bool open = true;
+    size_t depth = 1;
+    uint64_t count = 1;
+  };
+  std::unordered_map<const void*, Known> known;
+  std::vector<Frame> frames;
+  auto enter = [&](const PickleValue& value) {
+    Frame frame;
+    frame.identity = value.identity();
+    each_child(value, [&](const PickleValue& child) {
+      if (is_container(child)) {
+        frame.children.push_back(child);
+      } else {
+        ++frame.count;
+      }
+    });
+    known[frame.identity] = {};
+    frames.push_back(std::move(frame));
+  };
+  if (is_container(root)) enter(root);
+  while (!frames.empty()) {
+    Frame& frame = frames.back();
+    if (frame.depth > kMaxPickleDepth || frames.size() > kMaxPickleDepth) fail("values are nested too deeply");
+    if (frame.count > kMaxExpandedValues) fail("values refer to each other so often that they cannot be written out");
+    if (frame.next == frame.children.size()) {
+      const Known result{false, frame.depth, frame.count};
+      known[frame.identity] = result;
+      frames.pop_back();
+      if (!frames.empty()) {
+        frames.back().depth = std::max(frames.back().depth, result.depth + 1);
+        frames.back().count += result.count;
+      }
+      continue;
+    }
+    const PickleValue child = frame.children[frame.next++];
+    const auto it = known.find(child.identity());
+    if (it == known.end()) {
+      enter(child);
+    } else if (it->second.open) {
+      fail("a value contains itself");
+    } else {
+      frame.depth = std::max(frame.depth, it->second.depth + 1);
+      frame.count += it->second.count;
+    }
+  }
+  std::unordered_set<const void*> reachable;
+  for (const auto& [identity, state] : known) reachable.insert(identity);
+  return reachable;
+}
+
+void check_tensor_bounds(const PickleTensor& tensor) {
+  if (tensor.sizes.size() != tensor.strides.size()) fail("a tensor has more dimensions than strides, or fewer");
+  if (tensor.offset < 0) fail("a tensor's offset is negative", std::to_string(tensor.offset));
+  const auto limit = static_cast<__int128>(std::numeric_limits<int64_t>::max());
+  __int128 count = 1;
+  bool is_empty = false;
+  for (const int64_t size : tensor.sizes) {
+    is_empty = is_empty || size == 0;
+    count *= size == 0 ? 1 : size;
+    if (count > limit) fail("a tensor of an impossible size");
+  }
+  if (is_empty) return;
+  __int128 last = tensor.offset;
+  for (size_t i = 0; i < tensor.sizes.size(); ++i) {
+    last += static_cast<__int128>(tensor.sizes[i] - 1) * tensor.strides[i];
+    if (last > limit) fail("a tensor of an impossible stride");
+  }
+  const auto held = static_cast<__int128>(tensor.storage->size / info_of(tensor.dtype).size);
+  if (last >= held) {
+    fail("a tensor reaches beyond its storage",
+         fmt::format("element {} of {}", static_cast<int64_t>(last), static_cast<int64_t>(held)));
+  }
+}
+
+}  // namespace fathom::checkpoint

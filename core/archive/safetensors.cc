@@ -1,0 +1,185 @@
+#include "core/archive/safetensors.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/archive/mapped_file.h"
+#include "core/base/text.h"
+#include "fathom/error.h"
+#include "fathom/utf8.h"
+
+namespace fathom::checkpoint {
+namespace {
+
+constexpr uint64_t kMaxHeader = 100 << 20;  // the format's own limit
+constexpr std::string_view kMetadata = "__metadata__";
+
+[[noreturn]] void fail(const std::string& path, const std::string& what, const std::string& seen = {}) {
+  throw Error(Code::kBadData, "not a readable safetensors file: " + what)
+      .at(path)
+      .seen(seen)
+      .next("the file is damaged or of another kind; take another copy of it");
+}
+
+uint64_t unsigned_number(const nlohmann::json& value, const std::string& path, const std::string& name) {
+  if (!value.is_number_unsigned()) fail(path, "a number of its header is none", name);
+  return value.get<uint64_t>();
+}
+
+// JSON objects may repeat a key and a parser keeps the last: here a repeated tensor name is an error.
+nlohmann::ordered_json parse_header(std::string_view text, const std::string& path) {
+  std::vector<std::vector<std::string>> keys;
+  std::string repeated;
+  auto watch = [&](int depth, nlohmann::ordered_json::parse_event_t event, nlohmann::ordered_json& parsed) {
+    using Event = nlohmann::ordered_json::parse_event_t;
+    if (event == Event::key && depth == 1) {
+      keys.resize(1);
+      keys[0].push_back(parsed.get<std::string>());
+    }
+    return depth < 8;
+  };
+  nlohmann::ordered_json header = nlohmann::ordered_json::parse(text, watch, /*allow_exceptions=*/false);
+  if (header.is_discarded() || !header.is_object()) fail(path, "its header is no JSON object");
+  if (!keys.empty()) {
+    std::sort(keys[0].begin(), keys[0].end());
+    const auto twice = std::adjacent_find(keys[0].begin(), keys[0].end());
+    if (twice != keys[0].end()) fail(path, "two tensors have one name", *twice);
+  }
+  return header;
+}
+
+}  // namespace
+
+const PickleTensor* SafetensorsFile::find(std::string_view name) const {
+  for (const auto& [key, tensor] : tensors) {
+    if (key == name) return &tensor;
+  }
+  return nullptr;
+}
+
+SafetensorsFile read_safetensors(const std::string& path) {
+  const auto mapped = MappedFile::open(path);
+  const std::string_view file = mapped->bytes();
+  if (file.size() < 8) fail(path, "it is shorter than its header");
+  uint64_t header_size = 0;
+  std::memcpy(&header_size, file.data(), sizeof header_size);
+  if (header_size > kMaxHeader || header_size > file.size() - 8) {
+    fail(path, "it is shorter than its header", fmt::format("{} bytes", header_size));
+  }
+  const std::string_view data = file.substr(8 + header_size);
+  const auto header = parse_header(file.substr(8, header_size), path);
+
+  SafetensorsFile out;
+  std::vector<std::pair<uint64_t, uint64_t>> spans;
+  for (const auto& [name, entry] : header.items()) {
+    if (!entry.is_object()) fail(path, "an entry of its header is no object", name);
+    if (name == kMetadata) {
+      for (const auto& [key, value] : entry.items()) {
+        if (!value.is_string()) fail(path, "its metadata holds something that is no text", key);
+        out.metadata[key] = value.get<std::string>();
+      }
+      continue;
+    }
+    const auto dtype = entry.find("dtype"), shape = entry.find("shape"), offsets = entry.find("data_offsets");
+    if (dtype == entry.end() || !dtype->is_string() || shape == entry.end() || !shape->is_array() ||
+        offsets == entry.end() || !offsets->is_array() || offsets->size() != 2) {
+      fail(path, "an entry of its header is incomplete", name);
+    }
+    const TensorDtypeInfo* info = find_safetensors_dtype(dtype->get<std::string>());
+    if (info == nullptr) fail(path, "a tensor of an unknown dtype", name + ": " + dtype->get<std::string>());
+    const uint64_t begin = unsigned_number((*offsets)[0], path, name), end = unsigned_number((*offsets)[1], path, name);
+    if (begin > end || end > data.size()) fail(path, "a tensor lies outside the file", name);
+    PickleTensor tensor;
+    tensor.dtype = info->dtype;
+    for (const auto& item : *shape) {
+      const uint64_t size = unsigned_number(item, path, name);
+      if (size > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) fail(path, "an impossible shape", name);
+      tensor.sizes.push_back(static_cast<int64_t>(size));
+    }
+    const bool is_empty = std::find(tensor.sizes.begin(), tensor.sizes.end(), 0) != tensor.sizes.end();
+    unsigned __int128 count = is_empty ? 0 : 1;
+    for (const int64_t size : tensor.sizes) {
+      count *= static_cast<uint64_t>(size);
+      if (count > data.size()) fail(path, "a tensor is larger than the file", name);
+    }
+    if (count * info->size != end - begin) fail(path, "a tensor's shape and its bytes disagree", name);
+    tensor.strides.resize(tensor.sizes.size());
+    int64_t stride = 1;
+    for (size_t i = tensor.sizes.size(); i-- > 0;) {
+      tensor.strides[i] = stride;
+      if (!is_empty) stride *= tensor.sizes[i];
+    }
+    tensor.storage = std::make_shared<PickleStorage>();
+    tensor.storage->key = name;
+    tensor.storage->dtype = info->dtype;
+    tensor.storage->bytes = data.substr(begin, end - begin);
+    tensor.storage->size = end - begin;
+    tensor.storage->owner = mapped;
+    spans.emplace_back(begin, end);
+    out.tensors.emplace_back(name, std::move(tensor));
+  }
+  std::sort(spans.begin(), spans.end());
+  uint64_t expected = 0;
+  for (const auto& [begin, end] : spans) {
+    if (begin != expected) fail(path, "its tensors overlap or leave gaps");
+    expected = end;
+  }
+  if (expected != data.size()) fail(path, "it has bytes that belong to no tensor");
+  std::stable_sort(out.tensors.begin(), out.tensors.end(), [](const auto& a, const auto& b) {
+    return a.second.storage->bytes.data() < b.second.storage->bytes.data();
+  });
+  return out;
+}
+
+void write_safetensors(const std::string& path, const SafetensorsFile& file) {
+  std::vector<const std::pair<std::string, PickleTensor>*> order;
+  for (const auto& entry : file.tensors) order.push_back(&entry);
+  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    const auto size_a = info_of(a->second.dtype).size, size_b = info_of(b->second.dtype).size;
+    return size_a != size_b ? size_a > size_b : a->first < b->first;
+  });
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!file.metadata.empty()) header[std::string(kMetadata)] = file.metadata;
+  uint64_t offset = 0;
+  for (const auto* entry : order) {
+    const auto& [name, tensor] = *entry;
+    const TensorDtypeInfo& info = info_of(tensor.dtype);
+    if (info.safetensors.empty()) {
+      throw Error(Code::kUsage, "safetensors files cannot hold this dtype")
+          .at(path)
+          .seen(name + ": " + std::string(info.name));
+    }
+    if (!utf8::is_valid(name) || name == kMetadata || header.contains(name)) {
+      throw Error(Code::kUsage, "a tensor's name cannot be used in a safetensors file").at(path).seen(name);
+    }
+    if (!tensor.is_contiguous() || !tensor.storage) {
+      throw Error(Code::kUsage, "safetensors files hold contiguous tensors only").at(path).seen(name);
+    }
+    const uint64_t size = static_cast<uint64_t>(tensor.numel()) * info.size;
+    if (size != 0 && static_cast<uint64_t>(tensor.offset) * info.size + size > tensor.storage->bytes.size()) {
+      throw Error(Code::kUsage, "a tensor to be saved is not loaded").at(path).seen(name);
+    }
+    header[name] = {{"dtype", info.safetensors}, {"shape", tensor.sizes}, {"data_offsets", {offset, offset + size}}};
+    offset += size;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // keeps the data aligned
+  write_file_atomically(path, [&](FileWriter& writer) {
+    const uint64_t size = text.size();
+    writer.write({reinterpret_cast<const char*>(&size), sizeof size});
+    writer.write(text);
+    for (const auto* entry : order) {
+      const PickleTensor& tensor = entry->second;
+      const uint64_t item = info_of(tensor.dtype).size;
+      if (tensor.numel() == 0) continue;
+      writer.write(tensor.storage->bytes.substr(static_cast<uint64_t>(tensor.offset) * item,
+                                                static_cast<uint64_t>(tensor.numel()) * item));
+    }
+  });
+}
+
+}  // namespace fathom::checkpoint

@@ -1,0 +1,61 @@
+#include "core/engine/engine.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <torch/headeronly/version.h>
+
+#include "core/base/allocator.h"
+#include "core/experiment/run.h"
+#include "core/inference/transcriber.h"
+#include "core/models/nemo_file.h"
+#include "core/training/model_wiring.h"
+
+namespace fathom {
+namespace {
+
+class EngineImpl final : public Engine {
+ public:
+  void train(const RunRequest& request, RunSummary& summary) override {
+    try {
+      const RunPlan plan = plan_training(request);
+      run_training(plan, make_parts(plan), request, summary);
+    } catch (const std::exception&) {
+      if (summary.status.empty()) summary.status = "failed";
+      throw;
+    }
+  }
+  RunSummary evaluate(const RunRequest& request, const std::string& stage) override {
+    const RunPlan plan = plan_evaluation(request, stage == "test" ? Stage::kTest : Stage::kValidate);
+    RunSummary summary;
+    run_evaluation(plan, make_parts(plan), summary);
+    return summary;
+  }
+  TranscribeTotals transcribe(const TranscribeRequest& request,
+                              const std::function<void(const Json& item)>& emit) override {
+    return run_transcription(request, emit);
+  }
+  std::pair<Json, std::string> model_graph(const std::string& nemo) override {
+    const RestoredModel restored = restore_nemo(nemo);
+    const typing::Wiring wiring = training::record_forward(restored.model);
+    return {training::graph_json(restored.model, wiring), training::graph_text(restored.model, wiring)};
+  }
+  std::vector<std::pair<std::string, std::string>> describe() override {
+    return {{"libtorch", TORCH_VERSION},
+            {"BLAS", at::hasMKL()      ? "MKL"
+                     : at::hasLAPACK() ? "LAPACK"
+                                       : "none"},
+            {"oneDNN", at::globalContext().hasMKLDNN() ? "yes" : "no"},
+            {"CPU capability", at::get_cpu_capability()},
+            {"threads", std::to_string(at::get_num_threads())}};
+  }
+};
+
+}  // namespace
+
+}  // namespace fathom
+
+fathom::Engine* fathom_make_engine() {
+  fathom::keep_freed_memory();
+  return new fathom::EngineImpl();
+}

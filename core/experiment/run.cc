@@ -1,0 +1,73 @@
+#include "core/experiment/run.h"
+
+#include <chrono>
+
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/models/adapters_file.h"
+
+namespace fathom {
+namespace {
+
+void make_folder(const RunPlan& plan, const RunRequest& request) {
+  const RunFolder& run = plan.folder;
+  if (plan.manager)
+    make_run_folder(*plan.manager, run);
+  else
+    create_directories(run.log_dir);
+  set_log_file(run.log_dir + "/nemo_log_globalrank-0_localrank-0.txt");
+  write_file_atomically(run.log_dir + "/cmd-args.log", join(request.command_line, " ") + "\n");
+  write_file_atomically(run.log_dir + "/config.yaml", request.config_yaml);
+  log_info("experiment", "run folder {}", run.log_dir);
+}
+
+// The model as a .nemo, and where only its adapters were trained these by themselves beside it.
+void save_model(const training::Trainer& trainer, const Json& trained_adapters, const std::string& path) {
+  save_nemo(trainer.model(), path);
+  if (trained_adapters.empty()) return;
+  const std::string file = path.substr(0, path.size() - (path.ends_with(".nemo") ? 5 : 0)) + ".adapters.pt";
+  save_adapters(*trainer.model().torch_module(), trained_adapters, file);
+  log_info("adapters", "saved {}", file);
+}
+
+}  // namespace
+
+void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request, RunSummary& summary) {
+  make_folder(plan, request);
+  summary.log_dir = plan.folder.log_dir;
+  parts.trainer.loggers = make_loggers(plan);
+  for (const auto& logger : parts.trainer.loggers) logger.log_hyperparams(plan.config);
+
+  training::Trainer trainer(plan.trainer, std::move(parts.trainer));
+  const Json trained_adapters = parts.trains_adapters_only ? parts.adapters : Json::object();
+  trainer.on_save_nemo([&](const std::string& path) {
+    save_model(trainer, trained_adapters, path);
+    summary.nemo = path;
+  });
+  const training::FitResult result = trainer.fit(plan.resume_from);
+  summary.status = result.status;
+  summary.reason = result.reason;
+  summary.epochs = result.epochs;
+  summary.global_step = result.global_step;
+  summary.seconds = result.seconds;
+  summary.checkpoints = result.checkpoints;
+  summary.metrics = trainer.metrics();
+  const Json best = trainer.best_checkpoint();
+  summary.best_path = best.value("path", std::string());
+  summary.best_score = best.value("score", 0.0);
+  if (summary.status == "interrupted" || !trainer.has_test_data()) return;
+  trainer.evaluate(Stage::kTest);
+  summary.metrics = trainer.metrics();
+}
+
+void run_evaluation(const RunPlan& plan, RunParts parts, RunSummary& summary) {
+  training::Trainer trainer(plan.trainer, std::move(parts.trainer));
+  if (!plan.weights.empty() && plan.model.nemo.empty()) trainer.load_weights(plan.weights);
+  const auto started = std::chrono::steady_clock::now();
+  summary.metrics = trainer.evaluate(*plan.evaluates);
+  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  summary.status = "finished";
+}
+
+}  // namespace fathom

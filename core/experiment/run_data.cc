@@ -1,0 +1,66 @@
+#include <algorithm>
+
+#include "core/config/errors.h"
+#include "core/experiment/run_parts.h"
+#include "core/planning/data_section.h"
+#include "core/plugins/tables.h"
+
+namespace fathom {
+namespace {
+
+// NeMo's plan for one or several loaders, but for two of its traps: a single manifest may be called anything, and a
+// list with a file that is not there is still a list, so that the file is named.
+training::EvalLoaderPlan plan_loaders(const Json& given, training::EvalKind kind, const std::string& path) {
+  training::EvalLoaderPlan plan;
+  try {
+    training::plan_eval_loaders(given, kind, plan);
+  } catch (config::ConfigError& error) {
+    if (plan.several || plan.sections.empty()) throw std::move(error).with_where(path);
+    plan.names.clear();
+  }
+  constexpr const char* kManifest = "manifest_filepath";
+  if (!plan.several && plan.sections[0].contains(kManifest) && plan.sections[0][kManifest].is_array()) {
+    const Json section = plan.sections[0];
+    plan.sections.clear();
+    for (const auto& manifest : section[kManifest]) {
+      plan.sections.push_back(section);
+      plan.sections.back()[kManifest] = manifest;
+    }
+  }
+  return plan;
+}
+
+std::unique_ptr<DataLoader> make_loader(const ModelHandle& model, Stage stage, const Json& section,
+                                        const std::string& path, int64_t seed) {
+  DataSection data = read_data_section(section, path);
+  // What a model makes itself comes straight from its plugin.
+  DatasetHandle dataset(data.names_dataset ? create_object(1u << FATHOM_KIND_DATASET, data.dataset, data.dataset_path)
+                                           : plugins::adopt(model.make_dataset(stage, section, path).release()));
+  if (!dataset) return nullptr;
+  return std::make_unique<DataLoader>(std::move(dataset), LoaderOptions::from_section(data.loader, data.loader_path),
+                                      static_cast<uint64_t>(seed), path);
+}
+
+}  // namespace
+
+std::unique_ptr<DataLoader> make_train_loader(const ModelHandle& model, const Json& model_config, int64_t seed) {
+  const Json& train = section_of(model_config, "train_ds");
+  return train.empty() ? nullptr : make_loader(model, Stage::kTrain, train, "model.train_ds", seed);
+}
+
+std::vector<std::unique_ptr<DataLoader>> make_eval_loaders(const ModelHandle& model, Stage stage,
+                                                           const Json& model_config, int64_t seed,
+                                                           training::EvalLoaderPlan& plan) {
+  std::vector<std::unique_ptr<DataLoader>> loaders;
+  const bool test = stage == Stage::kTest;
+  const std::string key = test ? "test_ds" : "validation_ds";
+  const Json& given = section_of(model_config, key.c_str());
+  if (given.empty()) return loaders;
+  plan = plan_loaders(given, test ? training::EvalKind::kTest : training::EvalKind::kValidation, "model." + key);
+  for (const auto& one : plan.sections) {
+    if (auto loader = make_loader(model, stage, one, "model." + key, seed)) loaders.push_back(std::move(loader));
+  }
+  return loaders;
+}
+
+}  // namespace fathom

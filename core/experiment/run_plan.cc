@@ -1,0 +1,169 @@
+#include "core/experiment/run_plan.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+
+#include "core/models/adapters_file.h"
+#include "core/plugins/registry.h"
+
+namespace fathom {
+namespace {
+
+std::string now_text() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d_%H-%M-%S", &local);
+  return text;
+}
+
+// "" where it is absent or null.
+std::string text_of(const Json& config, const char* key, const char* expected) {
+  const auto found = config.find(key);
+  if (found == config.end() || found->is_null()) return "";
+  if (!found->is_string()) throw Error(Code::kFailed, "is no path").at(key).seen(json_text(*found)).expected(expected);
+  return found->get<std::string>();
+}
+
+// `seed` in the config, else PL_GLOBAL_SEED, else 0.
+int64_t run_seed(const Json& config) {
+  for (const char* key : {"seed", "seed_everything"}) {
+    if (!config.contains(key) || config[key].is_null()) continue;
+    if (!config[key].is_number_integer())
+      throw Error(Code::kFailed, "the seed is no integer").at(key).seen(json_text(config[key]));
+    return config[key].get<int64_t>();
+  }
+  const char* text = std::getenv("PL_GLOBAL_SEED");
+  if (text == nullptr || *text == '\0') return 0;
+  char* end = nullptr;
+  const int64_t seed = std::strtoll(text, &end, 10);
+  if (*end != '\0') throw Error(Code::kFailed, "the environment variable PL_GLOBAL_SEED is no integer").seen(text);
+  return seed;
+}
+
+// The file's adapters join those of the model's section, so that the model is built with them.
+void add_adapters_of_file(ModelPlan& plan) {
+  if (plan.adapters.empty()) return;
+  const Json from_file = read_adapters_section(plan.adapters);
+  Json& adapters = plan.section["adapters"];
+  if (adapters.is_null()) adapters = Json::object();
+  for (const auto& [name, adapter] : from_file.items()) {
+    if (!adapters.contains(name)) adapters[name] = adapter;
+  }
+}
+
+bool names_class(const Json& config, const Json& model) {
+  return model.contains("_target_") || model.contains("target") || config.contains("target");
+}
+
+void add_class(const Json& config, Json& model) {
+  if (model.empty())
+    throw Error(Code::kFailed, "the config has no model section").next("see configs/ for complete experiments");
+  if (model.contains("_target_")) return;
+  if (!names_class(config, model)) {
+    throw Error(Code::kFailed, "the config does not name the model's class")
+        .at("model")
+        .expected("model._target_, such as asr.EncDecCTCModel")
+        .candidates(plugins::registry().names(1u << FATHOM_KIND_MODEL, /*with_aliases=*/false))
+        .next("add +model._target_=CLASS to the command line");
+  }
+  model["_target_"] = model.contains("target") ? model["target"] : config["target"];
+}
+
+// Fine-tuning, as NeMo's speech_to_text_finetune does it: no class in the model section, so the whole model is the one
+// of init_from_nemo_model, and the section's other keys change it; `char_labels` gives it another vocabulary.
+bool fine_tunes(const Json& config) {
+  return !names_class(config, section_of(config, "model")) && config.contains("init_from_nemo_model") &&
+         config["init_from_nemo_model"].is_string();
+}
+
+std::optional<std::vector<std::string>> new_labels(Json& model, const std::string& nemo) {
+  const Json labels = section_of(model, "char_labels");
+  model.erase("char_labels");
+  if (!labels.value("update_labels", false)) return std::nullopt;
+  const Json given = labels.value("labels", Json());
+  const auto is_text = [](const Json& label) { return label.is_string(); };
+  if (!given.is_array() || !std::all_of(given.begin(), given.end(), is_text)) {
+    throw Error(Code::kFailed, "there are no labels to change to")
+        .at("model.char_labels.labels")
+        .seen(json_text(given))
+        .expected("a list of characters")
+        .next("give the list, or set update_labels=false to keep the labels of " + nemo);
+  }
+  return given.get<std::vector<std::string>>();
+}
+
+ModelPlan plan_model(const Json& config) {
+  ModelPlan plan;
+  plan.section = section_of(config, "model");
+  plan.adapters = text_of(config, "init_from_adapters", "FILE.pt");
+  if (fine_tunes(config)) {
+    plan.nemo = config["init_from_nemo_model"].get<std::string>();
+    plan.labels = new_labels(plan.section, plan.nemo);
+  } else {
+    add_class(config, plan.section);
+  }
+  add_adapters_of_file(plan);
+  return plan;
+}
+
+}  // namespace
+
+const Json& section_of(const Json& config, const char* key) {
+  static const Json kEmpty = Json::object();
+  return config.is_object() && config.contains(key) && !config[key].is_null() ? config[key] : kEmpty;
+}
+
+bool switched_on(const Json& section, const char* key, const std::string& path) {
+  const auto found = section.find(key);
+  if (found == section.end() || found->is_null()) return false;
+  if (!found->is_boolean())
+    throw Error(Code::kFailed, "is no switch").at(path + "." + key).seen(json_text(*found)).expected("true or false");
+  return found->get<bool>();
+}
+
+RunPlan plan_training(const RunRequest& request) {
+  const Json& config = request.config;
+  RunPlan plan;
+  plan.config = config;
+  plan.threads = request.threads;
+  plan.trainer = read_trainer_options(section_of(config, "trainer"), "trainer");
+  if (Json given = section_of(config, "exp_manager"); !given.empty()) {
+    if (!given.contains("name") && config.contains("name")) given["name"] = config["name"];
+    plan.manager = read_exp_manager_options(given, "exp_manager");
+    if (plan.manager->max_time_per_run && !plan.trainer.max_time)
+      plan.trainer.max_time = plan.manager->max_time_per_run;
+  }
+  plan.seed = run_seed(config);
+  plan.model = plan_model(config);
+  plan.folder = plan.manager ? plan_run_folder(*plan.manager, now_text())
+                             : plan_lightning_folder(plan.trainer.default_root_dir.value_or("."));
+  plan.resume_from = !plan.folder.resume_from.empty() ? plan.folder.resume_from
+                                                      : text_of(config, "ckpt_path", "a checkpoint to resume from");
+  return plan;
+}
+
+RunPlan plan_evaluation(const RunRequest& request, Stage stage) {
+  const Json& config = request.config;
+  RunPlan plan;
+  plan.config = config;
+  plan.threads = request.threads;
+  plan.evaluates = stage;
+  Json trainer = section_of(config, "trainer");
+  trainer["max_epochs"] = 1;  // not trained here; keeps the reader from warning about it
+  plan.trainer = read_trainer_options(trainer, "trainer");
+  plan.seed = run_seed(config);
+  plan.model.nemo = text_of(config, "model_path", "FILE.nemo");
+  plan.weights = text_of(config, "ckpt_path", "FILE.ckpt");
+  if (plan.model.nemo.empty() && plan.weights.empty()) {
+    throw Error(Code::kFailed, "no weights to evaluate")
+        .expected("model_path=FILE.nemo or ckpt_path=FILE.ckpt")
+        .next("add +model_path=FILE.nemo to the command line");
+  }
+  if (plan.model.nemo.empty()) plan.model = plan_model(config);
+  return plan;
+}
+
+}  // namespace fathom

@@ -1,0 +1,258 @@
+#include "core/planning/exp_manager.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/text.h"
+
+namespace fathom {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Next free number of folders `prefix`N in `folder`.
+int64_t next_number(const fs::path& folder, const std::string& prefix) {
+  int64_t next = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(prefix)) continue;
+    char* end = nullptr;
+    const long long number = std::strtoll(name.c_str() + prefix.size(), &end, 10);
+    if (*end == '\0') next = std::max<int64_t>(next, number + 1);
+  }
+  return next;
+}
+
+// What a resumed run goes on writing into.
+bool is_continued(const std::string& name) { return name == "metrics.csv" || name.starts_with("events.out.tfevents"); }
+
+void set_aside_earlier_files(const fs::path& log_dir) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(log_dir)) {
+    if (entry.is_regular_file() && !is_continued(entry.path().filename())) files.push_back(entry.path());
+  }
+  if (files.empty()) return;
+  const fs::path target = log_dir / ("run_" + std::to_string(next_number(log_dir, "run_")));
+  create_directories(target);
+  for (const auto& file : files) fs::rename(file, target / file.filename());
+}
+
+// A zip's directory stands at its end, so a file that was cut short has none. (Checkpoints have no comment after it.)
+bool is_whole_zip(const fs::path& path) {
+  constexpr size_t kEndRecord = 22;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file || file.tellg() < static_cast<std::streamoff>(kEndRecord)) return false;
+  file.seekg(-static_cast<std::streamoff>(kEndRecord), std::ios::end);
+  char end[4] = {};
+  file.read(end, sizeof end);
+  return file.good() && std::string_view(end, sizeof end) == "PK\5\6";
+}
+
+// A run that dies between a checkpoint and its marker leaves a complete file with a marker.
+bool is_unfinished(const fs::path& checkpoint) {
+  std::string marker = checkpoint;
+  for (const std::string_view ending : {"-EMA.ckpt", ".ckpt"}) {
+    if (marker.ends_with(ending)) {
+      marker.resize(marker.size() - ending.size());
+      break;
+    }
+  }
+  return fs::exists(marker + "-unfinished") && !is_whole_zip(checkpoint);
+}
+
+}  // namespace
+
+void ExpManagerOptions::describe(OptionSet<ExpManagerOptions>& o) {
+  using T = ExpManagerOptions;
+  o("explicit_log_dir", &T::explicit_log_dir, "folder of the run, whatever the other keys say");
+  o("exp_dir", &T::exp_dir, "root of experiments; default ./nemo_experiments");
+  o("name", &T::name, "name of the experiment; default 'default'");
+  o("version", &T::version, "folder of this run below the name; default the time, or version_N");
+  o("use_datetime_version", &T::use_datetime_version, "name versions by time instead of counting");
+  o("resume_if_exists", &T::resume_if_exists,
+    "go on from the last checkpoint in the folder, which then has no version part");
+  o("resume_past_end", &T::resume_past_end, "go on also from a run that has ended");
+  o("resume_ignore_no_checkpoint", &T::resume_ignore_no_checkpoint, "start afresh when there is nothing to resume");
+  o("resume_from_checkpoint", &T::resume_from_checkpoint, "checkpoint to go on from");
+  o("create_tensorboard_logger", &T::create_tensorboard_logger, "write TensorBoard events");
+  o("create_csv_logger", &T::create_csv_logger, "write metrics.csv");
+  o("summary_writer_kwargs", &T::summary_writer_kwargs, "options of the TensorBoard logger");
+  o("create_checkpoint_callback", &T::create_checkpoint_callback, "save checkpoints");
+  o("checkpoint_callback_params", &T::checkpoint_callback_params, "options of the checkpoint callback");
+  o("create_early_stopping_callback", &T::create_early_stopping_callback, "stop when a metric no longer improves");
+  o("early_stopping_callback_params", &T::early_stopping_callback_params, "options of early stopping");
+  o("files_to_copy", &T::files_to_copy, "files to keep beside the run");
+  o("log_step_timing", &T::log_step_timing, "log seconds of training and evaluation steps");
+  o("step_timing_kwargs", &T::step_timing_kwargs, "options of the step timing");
+  o("max_time_per_run", &T::max_time_per_run, "stop this run, saving, after DD:HH:MM:SS");
+  o("create_wandb_logger", &T::create_wandb_logger, "not available");
+  o("create_mlflow_logger", &T::create_mlflow_logger, "not available");
+  o("create_dllogger_logger", &T::create_dllogger_logger, "not available");
+  o("create_clearml_logger", &T::create_clearml_logger, "not available");
+  o("create_neptune_logger", &T::create_neptune_logger, "not available");
+  o("create_straggler_detection_callback", &T::create_straggler_detection_callback, "not available");
+  o("create_fault_tolerance_callback", &T::create_fault_tolerance_callback, "not available");
+  o("wandb_logger_kwargs", &T::wandb_logger_kwargs, "used with create_wandb_logger");
+  o("mlflow_logger_kwargs", &T::mlflow_logger_kwargs, "used with create_mlflow_logger");
+  o("dllogger_logger_kwargs", &T::dllogger_logger_kwargs, "used with create_dllogger_logger");
+  o("clearml_logger_kwargs", &T::clearml_logger_kwargs, "used with create_clearml_logger");
+  o("neptune_logger_kwargs", &T::neptune_logger_kwargs, "used with create_neptune_logger");
+  o("ema", &T::ema,
+    "enable: true keeps a moving average of the weights; the other keys are options of the callback EMA");
+  o("create_preemption_callback", &T::create_preemption_callback, "a run always saves when it is asked to stop");
+  o("log_delta_step_timing", &T::log_delta_step_timing, "a GPU figure");
+  o("log_local_rank_0_only", &T::log_local_rank_0_only, "with one process without effect");
+  o("log_global_rank_0_only", &T::log_global_rank_0_only, "with one process without effect");
+  o("disable_validation_on_resume", &T::disable_validation_on_resume, "a resumed run never repeats a validation");
+  o("log_tflops_per_sec_per_gpu", &T::log_tflops_per_sec_per_gpu, "a GPU figure");
+  o("seconds_to_sleep", &T::seconds_to_sleep, "with one process nobody waits", "s");
+}
+
+ExpManagerOptions read_exp_manager_options(const Json& section, const std::string& path) {
+  const auto o = parse_options<ExpManagerOptions>(section, path);
+  const auto refuse = [&](bool on, const char* key, const char* what) {
+    if (on)
+      throw Error(Code::kUnavailable, std::string(what) + " is not available")
+          .at(path + "." + key)
+          .seen("true")
+          .next(std::string("set ") + path + "." + key + "=false");
+  };
+  refuse(o.create_wandb_logger, "create_wandb_logger", "the Weights & Biases logger");
+  refuse(o.create_mlflow_logger, "create_mlflow_logger", "the MLflow logger");
+  refuse(o.create_dllogger_logger, "create_dllogger_logger", "DLLogger");
+  refuse(o.create_clearml_logger, "create_clearml_logger", "the ClearML logger");
+  refuse(o.create_neptune_logger, "create_neptune_logger", "the Neptune logger");
+  refuse(o.create_straggler_detection_callback, "create_straggler_detection_callback", "straggler detection");
+  refuse(o.create_fault_tolerance_callback, "create_fault_tolerance_callback", "the fault tolerance callback");
+  const bool well_formed =
+      o.ema.is_null() || (o.ema.is_object() && (!o.ema.contains("enable") || o.ema["enable"].is_boolean()));
+  if (!well_formed)
+    throw Error(Code::kFailed, "is no section of options")
+        .at(path + ".ema")
+        .seen(json_text(o.ema))
+        .expected("{enable: true, decay: 0.999}");
+  if (o.log_local_rank_0_only && o.log_global_rank_0_only) {
+    throw Error(Code::kFailed, "log_local_rank_0_only and log_global_rank_0_only exclude each other").at(path);
+  }
+  return o;
+}
+
+std::string find_resume_checkpoint(const ExpManagerOptions& o, const std::string& folder) {
+  std::vector<fs::path> ends, lasts;
+  bool unfinished = false;
+  if (fs::is_directory(folder)) {
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      const std::string name = entry.path().filename();
+      const bool end = name.ends_with("end.ckpt"), last = name.ends_with("last.ckpt");
+      if (!end && !last) continue;
+      if (is_unfinished(entry.path())) {
+        unfinished = true;
+        log_warning("exp_manager", "{}: its writing was not finished; it is passed over", entry.path().string());
+        continue;
+      }
+      (end ? ends : lasts).push_back(entry.path());
+    }
+  }
+  const auto one = [&](const std::vector<fs::path>& found, const char* what) -> std::string {
+    if (found.size() == 1) return found[0];
+    std::vector<std::string> names;
+    for (const auto& path : found) names.push_back(path);
+    throw Error(Code::kFailed, std::string("several ") + what + " checkpoints: which one to resume from is not clear")
+        .at(folder)
+        .seen(join(names, ", "))
+        .next("name one with exp_manager.resume_from_checkpoint, or remove the others");
+  };
+  if (!ends.empty()) {
+    if (!o.resume_past_end) {
+      throw Error(Code::kFailed, "this training has already completed")
+          .at(ends[0].string())
+          .next("set exp_manager.resume_past_end=true to go on");
+    }
+    return one(ends, "end");
+  }
+  if (lasts.size() > 1) {
+    // A run killed after writing its new last checkpoint and before removing the old one leaves both; NeMo gives up
+    // here.
+    std::sort(lasts.begin(), lasts.end(),
+              [](const fs::path& a, const fs::path& b) { return fs::last_write_time(a) < fs::last_write_time(b); });
+    log_warning("exp_manager", "{}: {} last checkpoints; the newest is taken: {}", folder, lasts.size(),
+                lasts.back().string());
+  }
+  if (!lasts.empty()) return lasts.back();
+  if (unfinished) {
+    throw Error(Code::kFailed, "every checkpoint to resume from is unfinished")
+        .at(folder)
+        .next("remove them, or name one with exp_manager.resume_from_checkpoint");
+  }
+  if (!o.resume_ignore_no_checkpoint) {
+    throw Error(Code::kNoInput, "there is no checkpoint to resume from")
+        .at(folder)
+        .next("set exp_manager.resume_ignore_no_checkpoint=true to start afresh when there is none");
+  }
+  log_warning("exp_manager", "{}: no checkpoint to resume from; training starts afresh", folder);
+  return "";
+}
+
+RunFolder plan_run_folder(const ExpManagerOptions& o, const std::string& now) {
+  RunFolder run;
+  run.name = o.name.value_or("default");
+  if (o.explicit_log_dir) {
+    run.log_dir = *o.explicit_log_dir;
+    run.version = "";
+  } else {
+    const fs::path base = fs::path(o.exp_dir.value_or("nemo_experiments")) / run.name;
+    if (o.version)
+      run.version = *o.version;
+    else if (o.resume_if_exists)
+      run.version = "";
+    else if (const char* env = std::getenv("NEMO_EXPM_VERSION"); env != nullptr && *env != '\0')
+      run.version = env;
+    else if (o.use_datetime_version)
+      run.version = now;
+    else
+      run.version = "version_" + std::to_string(next_number(base, "version_"));
+    run.log_dir = run.version.empty() ? base : base / run.version;
+  }
+  run.log_dir = fs::absolute(run.log_dir).lexically_normal();
+  const Json& params = o.checkpoint_callback_params;
+  run.checkpoint_dir = params.is_object() && params.contains("dirpath") && params["dirpath"].is_string()
+                           ? fs::absolute(params["dirpath"].get<std::string>()).lexically_normal().string()
+                           : run.log_dir + "/checkpoints";
+  if (o.resume_from_checkpoint) {
+    if (!fs::exists(*o.resume_from_checkpoint)) {
+      throw Error(Code::kNoInput, "the checkpoint to resume from is not there")
+          .at("exp_manager.resume_from_checkpoint")
+          .seen(*o.resume_from_checkpoint);
+    }
+    run.resume_from = *o.resume_from_checkpoint;
+  } else if (o.resume_if_exists) {
+    run.resume_from = find_resume_checkpoint(o, run.checkpoint_dir);
+  }
+  return run;
+}
+
+void make_run_folder(const ExpManagerOptions& o, const RunFolder& run) {
+  create_directories(run.log_dir);
+  set_aside_earlier_files(run.log_dir);
+  if (o.files_to_copy) {
+    for (const auto& file : *o.files_to_copy)
+      write_file_atomically(run.log_dir + "/" + fs::path(file).filename().string(), read_file(file));
+  }
+}
+
+RunFolder plan_lightning_folder(const std::string& root) {
+  RunFolder run;
+  run.name = "lightning_logs";
+  const fs::path base = fs::absolute(fs::path(root) / run.name).lexically_normal();
+  run.version = "version_" + std::to_string(next_number(base, "version_"));
+  run.log_dir = base / run.version;
+  run.checkpoint_dir = run.log_dir + "/checkpoints";
+  return run;
+}
+
+}  // namespace fathom

@@ -1,0 +1,101 @@
+#include "core/planning/exp_manager.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+#include "core/base/file.h"
+
+namespace fathom {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ExpManagerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::remove_all(root_);
+    fs::create_directories(root_);
+  }
+  void TearDown() override { fs::remove_all(root_); }
+  ExpManagerOptions options(Json section) const {
+    if (!section.contains("exp_dir") && !section.contains("explicit_log_dir")) section["exp_dir"] = root_;
+    return read_exp_manager_options(section, "exp_manager");
+  }
+  static RunFolder open_run_folder(const ExpManagerOptions& o, const std::string& now) {
+    const RunFolder run = plan_run_folder(o, now);
+    make_run_folder(o, run);
+    return run;
+  }
+  void touch(const std::string& file) const {
+    fs::create_directories(fs::path(file).parent_path());
+    write_file_atomically(file, "x");
+  }
+  const std::string root_ = testing::TempDir() + "fathom_exp_manager_test";
+};
+
+TEST_F(ExpManagerTest, FoldersByTimeVersionAndCount) {
+  EXPECT_EQ(open_run_folder(options({{"name", "a"}}), "2026-01-02_03-04-05").log_dir, root_ + "/a/2026-01-02_03-04-05");
+  EXPECT_EQ(open_run_folder(options({{"version", "957"}}), "now").log_dir, root_ + "/default/957");
+  const auto counted = options({{"name", "b"}, {"use_datetime_version", false}});
+  EXPECT_EQ(open_run_folder(counted, "now").version, "version_0");
+  EXPECT_EQ(open_run_folder(counted, "now").version, "version_1");
+  EXPECT_EQ(open_run_folder(options({{"explicit_log_dir", root_ + "/x"}, {"name", "ignored"}}), "now").log_dir,
+            root_ + "/x");
+}
+
+TEST_F(ExpManagerTest, ResumeFollowsNemosSequence) {
+  const Json base = {{"name", "r"}, {"resume_if_exists", true}};
+  EXPECT_THROW(open_run_folder(options(base), "now"), Error) << "nothing to resume is an error";
+  Json lenient = base;
+  lenient["resume_ignore_no_checkpoint"] = true;
+  const RunFolder fresh = open_run_folder(options(lenient), "now");
+  EXPECT_EQ(fresh.resume_from, "");
+  EXPECT_EQ(fresh.log_dir, root_ + "/r") << "a resumable run has no version folder";
+
+  touch(fresh.checkpoint_dir + "/r--val_loss=0.1000-epoch=1-last.ckpt");
+  EXPECT_EQ(open_run_folder(options(base), "now").resume_from,
+            fresh.checkpoint_dir + "/r--val_loss=0.1000-epoch=1-last.ckpt");
+  touch(fresh.checkpoint_dir + "/r--val_loss=0.2000-epoch=2-last.ckpt");
+  fs::last_write_time(fresh.checkpoint_dir + "/r--val_loss=0.1000-epoch=1-last.ckpt",
+                      fs::file_time_type::clock::now() - std::chrono::hours(1));
+  EXPECT_EQ(open_run_folder(options(base), "now").resume_from,
+            fresh.checkpoint_dir + "/r--val_loss=0.2000-epoch=2-last.ckpt")
+      << "a kill may leave two: the newest counts";
+  touch(fresh.checkpoint_dir + "/r--val_loss=0.2000-epoch=2-last-unfinished");
+  EXPECT_EQ(open_run_folder(options(base), "now").resume_from,
+            fresh.checkpoint_dir + "/r--val_loss=0.1000-epoch=1-last.ckpt");
+  // Killed after the file was complete, before its marker was removed.
+  const std::string whole = fresh.checkpoint_dir + "/r--val_loss=0.2000-epoch=2-last.ckpt";
+  std::ofstream(whole, std::ios::binary) << "data PK\5\6" << std::string(18, '\0');
+  EXPECT_EQ(open_run_folder(options(base), "now").resume_from, whole);
+  std::ofstream(whole, std::ios::binary | std::ios::app) << "more";
+  EXPECT_NE(open_run_folder(options(base), "now").resume_from, whole) << "cut short";
+  touch(fresh.checkpoint_dir + "/r--end.ckpt");
+  EXPECT_THROW(open_run_folder(options(base), "now"), Error) << "already completed";
+}
+
+TEST_F(ExpManagerTest, FilesOfAnEarlierRunAreSetAsideMetricsStay) {
+  const auto same = options({{"explicit_log_dir", root_ + "/e"}});
+  touch(root_ + "/e/lightning_logs.txt");
+  touch(root_ + "/e/metrics.csv");
+  open_run_folder(same, "now");
+  EXPECT_TRUE(fs::exists(root_ + "/e/run_0/lightning_logs.txt"));
+  EXPECT_TRUE(fs::exists(root_ + "/e/metrics.csv"));
+}
+
+TEST_F(ExpManagerTest, RefusesWhatIsNotHereAndUnknownKeys) {
+  try {
+    options({{"create_wandb_logger", true}});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kUnavailable);
+    EXPECT_EQ(error.where(), "exp_manager.create_wandb_logger");
+  }
+  EXPECT_THROW(options({{"resume_if_exist", true}}), Error);
+}
+
+}  // namespace
+}  // namespace fathom

@@ -1,0 +1,140 @@
+#include "core/planning/trainer_options.h"
+
+#include "core/base/log.h"
+
+namespace fathom {
+namespace {
+
+constexpr const char* kOneProcess = "this build trains in one process on the CPU";
+
+[[noreturn]] void refuse(const std::string& path, const std::string& what, const Json& seen,
+                         const std::string& expected, Code code = Code::kFailed) {
+  throw Error(code, what).at(path).seen(json_text(seen)).expected(expected);
+}
+
+void check_device(const TrainerOptions& o, const std::string& path) {
+  if (o.accelerator != "auto" && o.accelerator != "cpu") {
+    throw Error(Code::kUnavailable, "no accelerator of this kind is available")
+        .at(path + ".accelerator")
+        .seen(o.accelerator)
+        .expected("auto or cpu")
+        .next("add trainer.accelerator=cpu to the command line");
+  }
+  const bool one = o.devices.is_string()           ? (o.devices == "auto" || o.devices == "1" || o.devices == "-1")
+                   : o.devices.is_number_integer() ? (o.devices == 1 || o.devices == -1)
+                   : o.devices.is_array()          ? o.devices.size() == 1
+                                                   : false;
+  if (!one) refuse(path + ".devices", kOneProcess, o.devices, "auto, 1 or -1", Code::kUnavailable);
+  if (o.num_nodes != 1) refuse(path + ".num_nodes", kOneProcess, o.num_nodes, "1", Code::kUnavailable);
+  constexpr std::string_view kStrategies[] = {"auto", "single_device", "ddp", "ddp_find_unused_parameters_true",
+                                              "ddp_find_unused_parameters_false"};
+  for (const auto& known : kStrategies) {
+    if (o.strategy == known) return;  // with one process all of these are the same training
+  }
+  refuse(path + ".strategy", kOneProcess, o.strategy, "auto, single_device or ddp", Code::kUnavailable);
+}
+
+}  // namespace
+
+void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
+  using T = TrainerOptions;
+  o("accelerator", &T::accelerator, "auto or cpu");
+  o("devices", &T::devices, "processes: auto, -1 or 1");
+  o("num_nodes", &T::num_nodes, "machines");
+  o("strategy", &T::strategy, "auto, single_device, ddp");
+  o("precision", &T::precision, "32-true, 64-true, bf16-true, bf16-mixed (and 32, 64, bf16)");
+  o("plugins", &T::plugins, "lightning.pytorch.plugins.MixedPrecision, which sets precision and scaler");
+  o("max_epochs", &T::max_epochs, "epochs to train; null with max_steps -1 means 1000; -1 is endless");
+  o("min_epochs", &T::min_epochs, "an early stop waits for this many epochs");
+  o("max_steps", &T::max_steps, "optimizer steps to train; -1 or null is endless", "steps");
+  o("min_steps", &T::min_steps, "an early stop waits for this many optimizer steps", "steps");
+  o("max_time", &T::max_time, "longest training time, DD:HH:MM:SS");
+  o("limit_train_batches", &T::limit_train_batches, "int: batches of an epoch; float: fraction of them");
+  o("limit_val_batches", &T::limit_val_batches, "the same for validation");
+  o("limit_test_batches", &T::limit_test_batches, "the same for test");
+  o("limit_predict_batches", &T::limit_predict_batches,
+    "of Lightning; read for its configs' sake, there is no predict loop");
+  o("overfit_batches", &T::overfit_batches,
+    "train and validate on this many (or this fraction of) batches, unshuffled");
+  o("fast_dev_run", &T::fast_dev_run, "true or n: n batches of each loop, nothing saved");
+  o("val_check_interval", &T::val_check_interval, "float: fraction of an epoch; int: batches between validations");
+  o("check_val_every_n_epoch", &T::check_val_every_n_epoch,
+    "epochs between validations; null counts batches over epochs");
+  o("num_sanity_val_steps", &T::num_sanity_val_steps, "validation batches before training; -1 is all", "batches");
+  o("log_every_n_steps", &T::log_every_n_steps, "steps between rows of step metrics; 0 is never", "steps");
+  o("accumulate_grad_batches", &T::accumulate_grad_batches, "batches for one optimizer step");
+  o("gradient_clip_val", &T::gradient_clip_val, "largest gradient norm (or value); null or 0 is off");
+  o("gradient_clip_algorithm", &T::gradient_clip_algorithm, "norm or value");
+  o("scale_partial_accumulation", &T::scale_partial_accumulation,
+    "the last, shorter window of an epoch is scaled by its own length; false: by the full one, as in Lightning");
+  o("logger", &T::logger, "true, false, or logger sections");
+  o("callbacks", &T::callbacks, "list of callback sections");
+  o("enable_checkpointing", &T::enable_checkpointing, "add a ModelCheckpoint when none is configured");
+  o("enable_progress_bar", &T::enable_progress_bar, "show progress on stderr");
+  o("enable_model_summary", &T::enable_model_summary, "print the model's table before training");
+  o("inference_mode", &T::inference_mode, "run evaluation without autograd bookkeeping");
+  o("deterministic", &T::deterministic, "refuse operations that give different bits from run to run");
+  o("detect_anomaly", &T::detect_anomaly, "look for NaN in the backward pass; slow");
+  o("default_root_dir", &T::default_root_dir, "where files go without an exp_manager");
+  o("benchmark", &T::benchmark, "a CUDA setting; without effect on the CPU");
+  o("use_distributed_sampler", &T::use_distributed_sampler, "with one process without effect");
+  o("sync_batchnorm", &T::sync_batchnorm, "with one process without effect");
+  o("reload_dataloaders_every_n_epochs", &T::reload_dataloaders_every_n_epochs, "only 0 is available");
+  o("profiler", &T::profiler, "only null is available");
+  o("barebones", &T::barebones, "no loggers, callbacks, sanity check or summary: measures the bare loop");
+}
+
+TrainerOptions read_trainer_options(const Json& section, const std::string& path) {
+  TrainerOptions o = parse_options<TrainerOptions>(section, path);
+  check_device(o, path);
+  o.precision_plan = plan_precision(o.precision, o.plugins, path);
+  if (o.reload_dataloaders_every_n_epochs != 0) {
+    refuse(path + ".reload_dataloaders_every_n_epochs", "not available", o.reload_dataloaders_every_n_epochs, "0");
+  }
+  if (!o.profiler.is_null()) refuse(path + ".profiler", "no profiler is available", o.profiler, "null");
+  if (o.log_every_n_steps < 0)
+    refuse(path + ".log_every_n_steps", "must not be negative", o.log_every_n_steps, "0 or more");
+  if (!o.accumulate_grad_batches.is_number_integer() || o.accumulate_grad_batches < 1) {
+    refuse(path + ".accumulate_grad_batches", "is no count", o.accumulate_grad_batches, "an int of at least 1");
+  }
+  if (o.gradient_clip_val && *o.gradient_clip_val < 0) {
+    refuse(path + ".gradient_clip_val", "must not be negative", *o.gradient_clip_val, "null, 0 or a positive number");
+  }
+  const std::string algorithm = o.gradient_clip_algorithm.value_or("norm");
+  if (algorithm != "norm" && algorithm != "value") {
+    refuse(path + ".gradient_clip_algorithm", "unknown algorithm", algorithm, "norm or value");
+  }
+  if (o.max_epochs && *o.max_epochs < -1) refuse(path + ".max_epochs", "is no count", *o.max_epochs, "-1, 0 or more");
+  if (!o.max_steps) o.max_steps = -1;
+  if (*o.max_steps < -1) refuse(path + ".max_steps", "is no count", *o.max_steps, "-1, 0 or more");
+  if (!o.max_epochs && *o.max_steps == -1 && !o.max_time) {
+    log_warning("trainer", "{0}.max_epochs is not set: 1000 epochs; {0}.max_epochs=-1 trains without end", path);
+    o.max_epochs = 1000;
+  }
+  if (o.fast_dev_run.is_boolean()) o.fast_dev_run = o.fast_dev_run.get<bool>() ? 1 : 0;
+  if (!o.fast_dev_run.is_number_integer() || o.fast_dev_run < 0) {
+    refuse(path + ".fast_dev_run", "is no count", o.fast_dev_run, "true, false or a number of batches");
+  }
+  if (o.limit_predict_batches != 1.0) {
+    log_warning("trainer", "{}.limit_predict_batches has no effect: there is no predict loop", path);
+  }
+  if (const int64_t batches = o.fast_dev_run.get<int64_t>(); batches > 0) {
+    o.limit_train_batches = o.limit_val_batches = o.limit_test_batches = o.limit_predict_batches = batches;
+    o.max_steps = batches;
+    o.max_epochs = 1;
+    o.num_sanity_val_steps = 0;
+    o.val_check_interval = 1.0;
+    o.check_val_every_n_epoch = 1;
+    o.logger = false;
+    o.enable_checkpointing = false;
+  }
+  if (o.barebones) {
+    o.logger = false;
+    o.enable_checkpointing = o.enable_progress_bar = o.enable_model_summary = false;
+    o.num_sanity_val_steps = 0;
+    o.log_every_n_steps = 0;
+  }
+  return o;
+}
+
+}  // namespace fathom
