@@ -107,6 +107,55 @@ TEST(YamlLoaderTest, CornersOfPyYaml) {
   EXPECT_EQ(to_yaml(load("a: 1\n...\n...\n")), "a: 1\n");
 }
 
+// Where libyaml is laxer than PyYAML.
+TEST(YamlLoaderTest, TabsStandInTextAlone) {
+  for (const char* text : {"a:\tb\n", "a: b\t\n", "a: b\tc\n", "a: [1,\t2]\n", "a: |\t\n  x\n", "a: &x\tb\n",
+                           "a: !!str\t'b'\n", "-\ta\n", "a: 1\n\t\n", "\t# c\na: 1\n", "%YAML 1.1\t\n---\na: 1\n"}) {
+    const auto error = error_of([&] { load(text); });
+    EXPECT_EQ(error.kind(), "ScannerError") << text;
+    EXPECT_THAT(error.next(), HasSubstr("spaces")) << text;
+  }
+  EXPECT_EQ(error_of([] { load("é: ü\nb: [é,\t2]\n"); }).where(), "test.yaml:2:7");
+  EXPECT_EQ(to_yaml(load("a: &x # \t\n  !!str # \t\n  \"b\tc\" #\t\nd: 'e\tf'\ng: |  # \t\n  h\ti\n")),
+            "a: \"b\\tc\"\nd: \"e\\tf\"\ng: \"h\\ti\\n\"\n");
+}
+
+TEST(YamlLoaderTest, FlowQuestionMarksAndByteOrderMarks) {
+  EXPECT_EQ(error_of([] { load("a: [http://b?c=d]\n"); }).kind(), "ParserError");
+  EXPECT_EQ(to_yaml(load("a: http://b?c=d\ne: ['f?']\n")), "a: http://b?c=d\ne:\n- f?\n");
+  const Node root = load("\xEF\xBB\xBF'a': [é, x]\nb: \"\xEF\xBB\xBF\"\n");
+  EXPECT_EQ(root.find("a")->items()[1].origin().text(), "test.yaml:1:10");
+  EXPECT_EQ(root.find("b")->value(), Scalar(std::string("\xEF\xBB\xBF")));
+  for (const char* text : {"a: 1\n\xEF\xBB\xBF"
+                           "b: 2\n",
+                           "- 1\n\xEF\xBB\xBF- 2\n", "a: 1\n\xEF\xBB\xBF# c\n"}) {
+    const auto error = error_of([&] { load(text); });
+    EXPECT_THAT(error.what(), HasSubstr("byte order mark")) << text;
+    EXPECT_EQ(error.where(), "test.yaml:2:1") << text;
+  }
+  EXPECT_EQ(error_of([] {
+              load(
+                  std::string("\xFF\xFE"
+                              "a\0:\0 \0",
+                              8));
+            }).kind(),
+            "ReaderError");  // UTF-16
+}
+
+TEST(YamlLoaderTest, AliasesNameOneEarlierAnchor) {
+  EXPECT_EQ(error_of([] { load("a: *b\n"); }).where(), "test.yaml:1:4");
+  const auto repeated = error_of([] { load("a: &b 1\nc: &b 2\n"); });
+  EXPECT_EQ(repeated.kind(), "ComposerError");
+  EXPECT_EQ(repeated.where(), "test.yaml:2:4");
+}
+
+// The Python loader reads these, libyaml does not; the message says what to write.
+TEST(YamlLoaderTest, WhatLibyamlRefuses) {
+  EXPECT_THAT(error_of([] { load("a: {b:[1]}\n"); }).next(), HasSubstr("blank after the ':'"));
+  EXPECT_THAT(error_of([] { load("a: |\n  \tb\n"); }).next(), HasSubstr("|2"));
+  EXPECT_EQ(load("a: |2\n  \tb\n").find("a")->value(), Scalar(std::string("\tb\n")));
+}
+
 TEST(YamlLoaderTest, WarnsOfWhatIsSurelyNotMeant) {
   std::vector<std::string> warnings;
   LoadOptions options;

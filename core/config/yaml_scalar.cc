@@ -1,10 +1,16 @@
-// The implicit types of plain YAML scalars: YAML 1.1 as PyYAML reads it, with OmegaConf's rule for floats.
+// The types of YAML scalars: implicit ones of YAML 1.1 as PyYAML reads it, with OmegaConf's rule for floats, and tags.
+#include "core/config/yaml_scalar.h"
+
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <optional>
 
+#include "core/config/base64.h"
 #include "core/config/errors.h"
+#include "core/config/python_text.h"
 #include "core/config/yaml_loader.h"
 
 namespace fathom::config {
@@ -245,6 +251,56 @@ Scalar parse_plain_scalar(std::string_view text) {
     default: break;
   }
   return std::string(text);
+}
+
+Scalar parse_tagged_scalar(std::string_view tag, const std::string& text) {
+  const std::string_view name =
+      tag.substr(0, kYamlTagPrefix.size()) == kYamlTagPrefix ? tag.substr(kYamlTagPrefix.size()) : std::string_view();
+  const auto bad = [&](const char* kind, const char* what) {
+    return ConfigError(kind, "'" + text + "' is no " + what)
+        .with_expected("a value that fits the tag !!" + std::string(name));
+  };
+  if (name == "str") return text;
+  if (name == "null") return std::monostate{};
+  if (name == "binary") {
+    const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) >= 0; });
+    std::optional<std::string> bytes = ascii ? decode_base64(text) : std::nullopt;
+    if (!bytes) throw bad("ConstructorError", "base64 text");
+    return Bytes{std::move(*bytes)};
+  }
+  if (name == "bool") {
+    std::string lower;
+    for (const char c : text) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    for (const char* word : {"yes", "true", "on"}) {
+      if (lower == word) return true;
+    }
+    for (const char* word : {"no", "false", "off"}) {
+      if (lower == word) return false;
+    }
+    throw bad("ConstructorError", "boolean");
+  }
+  if (name == "int" || name == "float") {
+    const Scalar value = parse_plain_scalar(text);
+    std::string digits;
+    for (const char c : text) {
+      if (c != '_') digits += c;
+    }
+    if (name == "int") {
+      if (std::holds_alternative<int64_t>(value)) return value;
+      const auto integer = python_int(digits);
+      if (!integer || digits[digits.find_first_not_of("+-")] == '0') throw bad("ValueError", "integer");
+      return *integer;
+    }
+    if (std::holds_alternative<double>(value)) return value;
+    if (std::holds_alternative<int64_t>(value) && text.find(':') != std::string::npos) {
+      return static_cast<double>(std::get<int64_t>(value));
+    }
+    const auto number = python_float(digits);
+    if (!number) throw bad("ValueError", "float");
+    return *number;
+  }
+  throw ConfigError("ConstructorError", "could not determine a constructor for the tag '" + std::string(tag) + "'")
+      .with_expected("one of !!str, !!int, !!float, !!bool, !!null, !!binary, or no tag");
 }
 
 }  // namespace fathom::config
