@@ -411,7 +411,7 @@ RunSummary run_evaluation(const RunRequest& request, Stage stage) {
   if (nemo.empty() && checkpoint.empty()) {
     throw Error(Code::kFailed, "no weights to evaluate")
         .expected("model_path=FILE.nemo or ckpt_path=FILE.ckpt")
-        .next("add +model_path=FILE.nemo to the command line");
+        .next("add model_path=FILE.nemo to the command line");
   }
   RestoredModel restored;
   training::TrainerParts parts;
