@@ -1,5 +1,6 @@
-// JSON and its text. nlohmann's parser and serializer take seconds to compile, so a binary has them once: a plugin where
-// FATHOM_PLUGIN stands, the host in core/base/json.cc; any other program says FATHOM_JSON_TEXT in one of its sources.
+// JSON and its text. nlohmann's parser and serializer take seconds to compile, so a binary has them once: a plugin
+// where FATHOM_PLUGIN stands, the host in core/base/json.cc; any other program says FATHOM_JSON_TEXT in one of its
+// sources.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -31,9 +32,7 @@ extern template struct Text<nlohmann::json>;
 }  // namespace json_detail
 
 // On one line, or indented by so many spaces. Throws nlohmann::json::type_error for text that is not UTF-8.
-inline std::string json_text(const Json& json, int indent = -1) {
-  return json_detail::Text<Json>::write(json, indent);
-}
+inline std::string json_text(const Json& json, int indent = -1) { return json_detail::Text<Json>::write(json, indent); }
 inline std::string json_text(const nlohmann::json& json, int indent = -1) {
   return json_detail::Text<nlohmann::json>::write(json, indent);
 }
@@ -42,6 +41,6 @@ inline Json parse_text(std::string_view text) { return json_detail::Text<Json>::
 
 }  // namespace fathom
 
-#define FATHOM_JSON_TEXT                                         \
+#define FATHOM_JSON_TEXT                                       \
   template struct ::fathom::json_detail::Text<::fathom::Json>; \
   template struct ::fathom::json_detail::Text<::nlohmann::json>
