@@ -336,7 +336,7 @@ TEST_F(CliFolder, DoctorMissesThePlugins) {
   EXPECT_EQ(none.status, 1);
   EXPECT_TRUE(contains(none.out, "FAIL  plugin folder")) << none.out << none.err;
   std::filesystem::create_directories(folder_ + "/empty");
-  const Result empty = here("./fathom --plugin-dir empty doctor");
+  const Result empty = here("./fathom --plugin-dir $PWD/empty doctor");
   EXPECT_EQ(empty.status, 1);
   EXPECT_TRUE(contains(empty.out, "FAIL  plugins")) << empty.out << empty.err;
 }
