@@ -12,6 +12,7 @@
 #include "core/config/json.h"
 #include "core/config/printer.h"
 #include "core/data/data_section.h"
+#include "core/data/loader_options.h"
 #include "core/experiment/exp_manager.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
@@ -233,6 +234,17 @@ Error located(const config::Node& job, Error error) {
   });
   const std::string section = key.substr(0, key.find_first_of(".["));
   if (!is_key || section.empty() || job.find(section) == nullptr) return error;
+  // What a component reads by itself, it refuses with all the names it knows, but not with the nearest.
+  constexpr std::string_view kKnown = "one of: ";
+  if (error.candidates().empty() && error.expected().starts_with(kKnown)) {
+    std::vector<std::string> known;
+    for (const std::string& name : split(error.expected().substr(kKnown.size()), ',')) known.emplace_back(trim(name));
+    if (key.substr(0, key.rfind('.')).ends_with("_ds")) {
+      const auto& keys = LoaderOptions::keys();
+      known.insert(known.end(), keys.begin(), keys.end());
+    }
+    std::move(error).candidates(nearest_names(key.substr(key.rfind('.') + 1), known));
+  }
   return std::move(error).at(place_of(job, key));
 }
 

@@ -18,7 +18,8 @@ enum class ConfigUse { kTraining, kEvaluation };
 // word; each key is told of once.
 std::vector<Error> find_problems(const config::Node& job, const config::ResolverRegistry& resolvers, ConfigUse use);
 
-// `error` with the file and line, or the command line word, behind the key of `job` it is about, where it names one.
+// `error` with the file and line, or the command line word, behind the key of `job` it is about, where it names one,
+// and with the nearest of the names it expected.
 Error located(const config::Node& job, Error error);
 
 }  // namespace fathom::cli

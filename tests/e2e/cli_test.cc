@@ -254,6 +254,11 @@ TEST_F(CliFolder, RefusalsNameTheirOriginAndTheNearestName) {
        {"command line: +trainer.gradient_clip_algorithm=nrom", "did you mean: norm"});
   says("train -cn c ~exp_manager +trainer.precision=bf16-mixd",
        {"command line: +trainer.precision=bf16-mixd", "did you mean: bf16-mixed"});
+  const std::string digits = "-cp " FATHOM_SOURCE_DIR "/configs/asr -cn digits_quartznet data_dir=. ";
+  says("train " + digits + "+model.train_ds.batch_sise=3",
+       {"command line: +model.train_ds.batch_sise=3", "did you mean: batch_size"});
+  says("train " + digits + "+model.encoder.conv_msk=true",
+       {"command line: +model.encoder.conv_msk=true", "did you mean: conv_mask"});
   says("train -cn cc", {"command line: --config-name cc", "did you mean: c"});
   write("missing.yaml", "epochs: ???\ntrainer:\n  max_epochs: ???\n  min_epochs: ${epochs}\n");
   const Result missing = here("fathom train -cn missing");
