@@ -268,6 +268,13 @@ TEST_F(CliFolder, RefusalsNameTheirOriginAndTheNearestName) {
   EXPECT_EQ(told, 2u) << missing.err;  // epochs and max_epochs
 }
 
+TEST_F(CliFolder, TheEncoderGivesTheDecoderItsWidth) {
+  const Result result = here("fathom train -cp " FATHOM_SOURCE_DIR
+                             "/configs/asr -cn digits_quartznet data_dir=/no/such model.decoder.feat_in=null");
+  EXPECT_EQ(result.status, 66);  // the data, which is read later
+  EXPECT_FALSE(contains(result.err, "feat_in")) << result.err;
+}
+
 TEST_F(CliFolder, WeightsToEvaluateAreNamedAsTheHelpHasIt) {
   EXPECT_EQ(here("fathom test -cn c model_path=nosuch.nemo").status, 66);
   const Result typo = here("fathom test -cn c modle_path=nosuch.nemo");
