@@ -275,6 +275,18 @@ TEST_F(CliFolder, TheEncoderGivesTheDecoderItsWidth) {
   EXPECT_FALSE(contains(result.err, "feat_in")) << result.err;
 }
 
+TEST_F(CliFolder, JobsOfASweepShareNoFolder) {
+  const Result result = here(
+      "fathom --threads 1 train -cp " FATHOM_SOURCE_DIR "/configs/asr -cn digits_quartznet data_dir=" FATHOM_SOURCE_DIR
+      "/tests/data/digits trainer.max_epochs=1 +trainer.max_steps=1 +trainer.limit_val_batches=1 "
+      "+trainer.num_sanity_val_steps=0 exp_manager.exp_dir=out -m model.optim.lr=0.1,0.2 --json-summary -");
+  ASSERT_EQ(result.status, 0) << result.err;
+  const Json runs = parse_text(result.out);
+  ASSERT_EQ(runs.size(), 2u);
+  EXPECT_NE(runs[0]["log_dir"], runs[1]["log_dir"]);
+  EXPECT_TRUE(contains(runs[1]["log_dir"], "/out/1/")) << json_text(runs);
+}
+
 TEST_F(CliFolder, WeightsToEvaluateAreNamedAsTheHelpHasIt) {
   EXPECT_EQ(here("fathom test -cn c model_path=nosuch.nemo").status, 66);
   const Result typo = here("fathom test -cn c modle_path=nosuch.nemo");
