@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
-#include "core/config/access.h"
+#include "core/hydra/search_path.h"
+#include "core/hydra/shell_completion.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
 #include "host/output.h"
@@ -12,43 +14,37 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kBash = R"(# fathom completion for bash: source <(fathom completion bash)
-_fathom() {
-  local IFS=$'\n' words
-  COMP_WORDBREAKS=${COMP_WORDBREAKS//=/}
-  words=("${COMP_WORDS[@]:1:COMP_CWORD}")
-  COMPREPLY=($(fathom __complete "${words[@]}" 2>/dev/null))
-  [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *[=./] ]] && compopt -o nospace
-}
-complete -o default -F _fathom fathom
-)";
-constexpr const char* kZsh = R"(#compdef fathom
-# fathom completion for zsh: put this into a file _fathom in your fpath
-_fathom() {
-  local -a candidates
-  candidates=("${(@f)$(fathom __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-  compadd -S '' -a candidates
-}
-compdef _fathom fathom
-)";
-constexpr const char* kFish = R"(# fathom completion for fish: fathom completion fish | source
-function __fathom_candidates
-  set -l words (commandline -opc) (commandline -ct)
-  fathom __complete $words[2..-1] 2>/dev/null
-end
-complete -c fathom -f -a '(__fathom_candidates)'
-)";
-
 void keep(std::vector<std::string>& out, std::string candidate, const std::string& prefix) {
   if (candidate.starts_with(prefix)) out.push_back(std::move(candidate));
 }
 
-std::vector<std::string> config_names(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem());
+// Folders that `typed` may be the start of.
+std::vector<std::string> folders(const std::string& typed) {
+  const std::string parent = typed.substr(0, typed.rfind('/') + 1);
+  const char* home = std::getenv("HOME");
+  fs::path place = parent.empty() ? "." : parent;
+  if (parent.starts_with("~/") && home != nullptr) place = home + parent.substr(1);
+  std::vector<std::string> found;
+  std::error_code error;  // there is nothing to offer in what cannot be read
+  for (fs::directory_iterator entry(place, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    const std::string name = entry->path().filename();
+    const bool hidden = name[0] == '.' && !typed.substr(parent.size()).starts_with(".");
+    if (!hidden && entry->is_directory(ignored)) found.push_back(parent + name + "/");
   }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+// Names for --config-name, in the folder of what is typed.
+std::vector<std::string> config_names(const config::CommandLine& line, const std::string& typed) {
+  const config::ComposeRequest request = compose_request(line, false);
+  config::ConfigRepository repository(config::VersionBase::parse(request.version_base));
+  repository.add("main", *request.config_path);
+  if (request.config_dir) repository.add("command-line", *request.config_dir);
+  const std::string group = typed.substr(0, typed.rfind('/') + 1);
+  std::vector<std::string> names;
+  for (const auto& name : repository.group_options(group)) names.push_back(group + name);
   return names;
 }
 
@@ -65,109 +61,157 @@ uint32_t kinds_named_by(std::string_view key) {
          bit(FATHOM_KIND_TOKENIZER);
 }
 
-// The config of the words before; when they are not sound yet, of their flags alone.
-config::Composed compose_so_far(const Words& flags, const Words& overrides) {
-  Words all = flags;
-  all.insert(all.end(), overrides.begin(), overrides.end());
-  try {
-    return config::compose(compose_request(config::parse_command_line(all), false));
-  } catch (const Error&) {
-    return config::compose(compose_request(config::parse_command_line(flags), false));
+// Flags of the config commands beside Hydra's.
+const std::vector<config::FlagShape>& own_flags() {
+  static const std::vector<config::FlagShape> kFlags = {
+      {"--strict-overrides", "", false, {}}, {"--provenance", "", false, {}},
+      {"--json-summary", "", true, {}},      {"--plugin-dir", "", true, {}},
+      {"--threads", "", true, {}},           {"--color", "", true, {"auto", "always", "never"}}};
+  return kFlags;
+}
+
+std::vector<config::FlagShape> all_flags() {
+  std::vector<config::FlagShape> flags = config::command_line_flags();
+  flags.insert(flags.end(), own_flags().begin(), own_flags().end());
+  return flags;
+}
+
+// The words without the flags that are not Hydra's.
+Words hydra_words(const Words& words) {
+  Words rest;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const auto own = std::find_if(own_flags().begin(), own_flags().end(), [&](const config::FlagShape& flag) {
+      return words[i] == flag.name || words[i].starts_with(flag.name + "=");
+    });
+    if (own == own_flags().end())
+      rest.push_back(words[i]);
+    else if (own->takes_value && words[i] == own->name)
+      ++i;
   }
+  return rest;
+}
+
+// Values of a flag.
+std::vector<std::string> flag_values(const config::FlagShape& flag, const config::CommandLine& line,
+                                     const std::string& typed) {
+  if (!flag.choices.empty()) return flag.choices;
+  if (flag.name == "--config-path" || flag.name == "--config-dir" || flag.name == "--plugin-dir") return folders(typed);
+  if (flag.name == "--config-name") return config_names(line, typed);
+  std::vector<std::string> values;
+  if (flag.name == "--package") {
+    for (std::string& key : config::complete_word(config::compose_unfinished(hydra_application(false), line), typed)) {
+      if (key.back() == '.') key.pop_back();
+      if (key.find('=') == std::string::npos) values.push_back(std::move(key));
+    }
+  }
+  return values;  // of files, the shell knows more
 }
 
 // Keys, one level below what is typed; values after '='.
-void complete_override(const Words& before, const std::string& word, std::vector<std::string>& out) {
-  Words flags, overrides;
-  for (size_t i = 0; i < before.size(); ++i) {
-    const bool takes = before[i] == "-cp" || before[i] == "-cn" || before[i] == "-cd" || before[i] == "--config-path" ||
-                       before[i] == "--config-name" || before[i] == "--config-dir";
-    if (takes && i + 1 < before.size()) {
-      flags.push_back(before[i]);
-      flags.push_back(before[++i]);
-    } else if (before[i].find('=') != std::string::npos && before[i][0] != '-') {
-      overrides.push_back(before[i]);
-    }
+void complete_override(const config::CommandLine& line, const std::string& word, bool only_keys,
+                       std::vector<std::string>& out) {
+  const config::Composed composed = config::compose_unfinished(hydra_application(false), line);
+  for (std::string& way : config::complete_word(composed, word)) {
+    if (only_keys && way.back() == '=') way.pop_back();
+    keep(out, std::move(way), word);
   }
-  const config::Composed composed = compose_so_far(flags, overrides);
   const size_t equals = word.find('=');
-  if (equals != std::string::npos) {
-    const std::string key = word.substr(word[0] == '+' ? word.find_first_not_of('+') : 0, equals);
-    std::vector<std::string> values = composed.repository->group_options(key);
-    if (const uint32_t kinds = kinds_named_by(key); kinds != 0) {
-      for (auto& name : plugins::registry().names(kinds, key.ends_with("_target_"))) values.push_back(name);
-    }
-    for (const auto& value : values) keep(out, word.substr(0, equals + 1) + value, word);
+  if (equals == std::string::npos) return;
+  const size_t start = std::min(word.find_first_not_of("+"), equals);
+  const std::string key = word.substr(start, equals - start);
+  if (const uint32_t kinds = kinds_named_by(key); kinds != 0) {
+    for (auto& name : plugins::registry().names(kinds, key.ends_with("_target_")))
+      keep(out, word.substr(0, equals + 1) + name, word);
+  }
+}
+
+// The words of a command that composes a config.
+void complete_config_command(const Words& before, const std::string& word, bool explains,
+                             std::vector<std::string>& out) {
+  const config::CommandLine line = config::parse_unfinished_line(hydra_words(before));
+  const size_t equals = word.find('=');
+  for (const config::FlagShape& flag : all_flags()) {
+    if (!flag.takes_value) continue;
+    const auto is = [&](const std::string& name) { return name == flag.name || name == flag.short_name; };
+    std::string start;  // of the word, before the value
+    if (equals != std::string::npos && is(word.substr(0, equals)))
+      start = word.substr(0, equals + 1);
+    else if (before.empty() || !is(before.back()))
+      continue;
+    for (const auto& value : flag_values(flag, line, word.substr(start.size()))) keep(out, start + value, word);
     return;
   }
-  const size_t start = std::min(word.find_first_not_of("+~"), word.size());
-  const std::string typed = word.substr(start), mark = word.substr(0, start);
-  const size_t dot = typed.rfind('.');
-  const std::string parent = dot == std::string::npos ? "" : typed.substr(0, dot);
-  const config::Node* node = parent.empty() ? &composed.job : config::find_path(composed.job, parent);
-  if (node != nullptr && node->is_map()) {
-    for (const auto& [key, child] : node->entries()) {
-      const std::string full = config::join_full_key(parent, key);
-      keep(out, mark + full + (child.is_map() ? "." : "="), word);
-    }
+  if (word.starts_with("-")) {
+    for (const config::FlagShape& flag : all_flags()) keep(out, flag.name, word);
+    return;
   }
-  for (const auto& group : composed.repository->all_groups()) keep(out, mark + group + "=", word);
+  const bool has_key = std::any_of(line.overrides.begin(), line.overrides.end(),
+                                   [](const std::string& w) { return w.find('=') == std::string::npos; });
+  complete_override(line, word, explains && !has_key, out);
+}
+
+std::vector<std::string> candidates(Words words) {
+  // Flags before the command are those of every command.
+  while (words.size() > 1 && words[0].starts_with("-")) {
+    const bool takes = words[0] == "--plugin-dir" || words[0] == "--threads" || words[0] == "--color";
+    words.erase(words.begin(), words.begin() + (takes && words.size() > 2 ? 2 : 1));
+  }
+  std::vector<std::string> out;
+  const std::string word = words.empty() ? "" : words.back();
+  if (words.size() <= 1) {
+    for (const auto& command : commands()) keep(out, command.name, word);
+    keep(out, "--help", word);
+    return out;
+  }
+  const std::string& command = words[0];
+  const std::string& previous = words[words.size() - 2];
+  if (command == "config" && words.size() == 2) {
+    for (const char* name : {"show", "explain"}) keep(out, name, word);
+  } else if (command == "plugins" && words.size() == 2) {
+    for (const char* name : {"list", "info", "validate", "new"}) keep(out, name, word);
+  } else if (command == "plugins" && previous == "info") {
+    for (auto& name : plugins::registry().names(0xFFFFFFFFu)) keep(out, name, word);
+  } else if (command == "completion") {
+    for (const char* name : {"bash", "zsh", "fish"}) keep(out, name, word);
+  } else if (command == "config") {
+    complete_config_command({words.begin() + 2, words.end() - 1}, word, words[1] == "explain", out);
+  } else if (command == "train" || command == "validate" || command == "test") {
+    complete_config_command({words.begin() + 1, words.end() - 1}, word, false, out);
+  }
+  return out;
 }
 
 }  // namespace
 
 int run_completion(const Words& words, const Globals&) {
   const std::string shell = words.empty() ? "" : words[0];
-  if (shell == "bash")
-    print(kBash);
-  else if (shell == "zsh")
-    print(kZsh);
-  else if (shell == "fish")
-    print(kFish);
-  else if (shell == "--help" || shell == "-h")
+  if (shell == "--help" || shell == "-h") {
     print("fathom completion bash|zsh|fish: print a completion script\n\n  source <(fathom completion bash)\n");
-  else
+  } else if (shell == "bash" || shell == "zsh" || shell == "fish") {
+    print(config::completion_script(shell, "fathom", kCompletionCall + shell, true));
+  } else {
     throw Error(Code::kUsage, "completion needs a shell").seen(shell).expected("bash, zsh or fish");
+  }
   return 0;
 }
 
+// `__complete WORDS…`, the last of them unfinished; or `__complete --shell=SHELL`, as the scripts ask.
 int run_complete(const Words& words, const Globals&) {
-  std::vector<std::string> out;
-  const std::string word = words.empty() ? "" : words.back();
-  if (words.size() <= 1) {
-    for (const auto& command : commands()) keep(out, command.name, word);
-    keep(out, "--help", word);
+  constexpr std::string_view kShell = "--shell=";
+  const bool asked_by_shell = words.size() == 1 && words[0].starts_with(kShell);
+  const std::string shell = asked_by_shell ? words[0].substr(kShell.size()) : "";
+  config::TypedLine line;
+  if (asked_by_shell) {
+    line = config::typed_line();
+    line.words.erase(line.words.begin());
   } else {
-    const std::string& command = words[0];
-    const std::string& previous = words[words.size() - 2];
-    const Words before(words.begin() + 1, words.end() - 1);
-    const bool composes = command == "train" || command == "validate" || command == "test" || command == "config";
-    if (command == "config" && words.size() == 2) {
-      for (const char* name : {"show", "explain"}) keep(out, name, word);
-    } else if (command == "plugins" && words.size() == 2) {
-      for (const char* name : {"list", "info", "validate", "new"}) keep(out, name, word);
-    } else if (command == "plugins" && previous == "info") {
-      for (auto& name : plugins::registry().names(0xFFFFFFFFu)) keep(out, name, word);
-    } else if (command == "completion") {
-      for (const char* name : {"bash", "zsh", "fish"}) keep(out, name, word);
-    } else if (composes && (previous == "-cn" || previous == "--config-name")) {
-      std::string folder = ".";
-      for (size_t i = 0; i + 1 < before.size(); ++i) {
-        if (before[i] == "-cp" || before[i] == "--config-path") folder = before[i + 1];
-      }
-      for (auto& name : config_names(folder)) keep(out, name, word);
-    } else if (composes && word.starts_with("-")) {
-      for (const char* flag :
-           {"--config-path", "--config-name", "--config-dir", "--cfg", "--resolve", "--package", "--info", "--multirun",
-            "--help", "--json-summary", "--strict-overrides", "--plugin-dir", "--threads", "--color"}) {
-        keep(out, flag, word);
-      }
-    } else if (composes) {
-      complete_override(before, word, out);
-    }
+    line.words = words;
+  }
+  for (size_t i = 0; i + 2 < line.words.size(); ++i) {
+    if (line.words[i] == "--plugin-dir") plugins::registry().add_plugin_dir(line.words[i + 1]);
   }
   std::string text;
-  for (const auto& candidate : out) text += candidate + "\n";
+  for (const auto& way : candidates(line.words)) text += config::shell_reply(line, way, shell) + "\n";
   print(text);
   return 0;
 }

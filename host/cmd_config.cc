@@ -2,6 +2,7 @@
 
 #include "core/base/text.h"
 #include "core/config/access.h"
+#include "core/config/errors.h"
 #include "core/config/json.h"
 #include "core/config/printer.h"
 #include "core/planning/exp_manager.h"
@@ -30,18 +31,22 @@ bool take(Words& words, const std::string& flag) {
   return false;
 }
 
+// The words as flags; those that only the printing of a config takes may stand without --cfg.
+config::CommandLine read_line(const Words& words) {
+  Words all = words;
+  if (!config::parse_unfinished_line(words).cfg) all.insert(all.begin(), {"--cfg", "job"});
+  return config::parse_command_line(all);
+}
+
 int show(Words words) {
   const bool provenance = take(words, "--provenance"), strict = take(words, "--strict-overrides");
   if (provenance) {
-    const bool resolve = take(words, "--resolve");
-    print_provenance(compose_job(compose_request(config::parse_command_line(words), strict)), resolve);
+    const config::CommandLine line = read_line(words);
+    print_provenance(compose_job(compose_request(line, strict)), line);
     return 0;
   }
-  const bool asks_otherwise = std::any_of(words.begin(), words.end(), [](const std::string& word) {
-    return word == "--info" || word.starts_with("--info=") || word == "--cfg" || word == "-c" ||
-           word.starts_with("--cfg=");
-  });
-  if (!asks_otherwise) words.insert(words.begin(), {"--cfg", "job"});
+  const config::CommandLine asked = config::parse_unfinished_line(words);
+  if (!asked.cfg && !asked.info) words.insert(words.begin(), {"--cfg", "job"});
   run_and_print(hydra_application(strict), words);
   return 0;
 }
@@ -77,20 +82,38 @@ Declared find_declared(const config::Node& job, const std::string& key) {
   return {};
 }
 
+// Options by their names, else keys that are there: the first part of `key` that is not there is mistyped.
+std::vector<std::string> nearest_keys(const config::Node& job, const std::string& key, const std::string& rest,
+                                      const std::vector<std::string>& options) {
+  std::vector<std::string> names = nearest_names(rest, options);
+  const config::Node* section = &job;
+  std::string above;
+  for (const std::string& part : split(key, '.')) {
+    if (!section->is_map()) break;
+    if (const config::Node* child = section->find(part)) {
+      section = child;
+      above += part + ".";
+      continue;
+    }
+    for (const std::string& near : config::nearest_keys(*section, part)) {
+      if (std::find(names.begin(), names.end(), near) == names.end()) names.push_back(above + near);
+    }
+    break;
+  }
+  return names;
+}
+
 int explain(Words words) {
   const bool strict = take(words, "--strict-overrides");
-  std::string key;
-  for (auto it = words.begin(); it != words.end(); ++it) {
-    if (!it->starts_with("-") && it->find('=') == std::string::npos &&
-        (it == words.begin() || !(it - 1)->starts_with("-"))) {
-      key = *it;
-      words.erase(it);
-      break;
-    }
-  }
-  if (key.empty())
+  config::CommandLine line = read_line(words);
+  const auto found = std::find_if(line.overrides.begin(), line.overrides.end(), [](const std::string& word) {
+    return word.find('=') == std::string::npos && !word.starts_with("~");
+  });
+  if (found == line.overrides.end())
     throw Error(Code::kUsage, "config explain needs a key").next("fathom config explain model.optim.lr -cn NAME");
-  const auto composed = compose_job(compose_request(config::parse_command_line(words), strict));
+  const std::string key = *found;
+  line.overrides.erase(found);
+  const auto composed = compose_job(compose_request(line, strict));
   const config::Node* node = config::find_path(composed.job, key);
   const Declared declared = find_declared(composed.job, key);
   const Json* option = nullptr;
@@ -102,7 +125,7 @@ int explain(Words words) {
   if (node == nullptr && option == nullptr) {
     throw Error(Code::kFailed, "there is no such key")
         .at(key)
-        .candidates(nearest_names(declared.rest, known))
+        .candidates(nearest_keys(composed.job, key, declared.rest, known))
         .next("fathom config show prints all keys");
   }
   print_line(key);
@@ -118,12 +141,26 @@ int explain(Words words) {
     const std::string origin = node->origin().text();
     print_line("  value      " +
                (node->is_scalar() ? config::python_str(*node) : "a section:\n" + config::to_yaml(*node)));
-    if (node->is_interpolation()) print_line("  resolved   " + config::python_str(config::get(composed.job, key)));
+    if (node->is_interpolation())
+      print_line("  resolved   " + config::python_str(config::get(composed.job, key, config::job_resolvers(composed))));
     print_line("  set by     " + (origin.empty() ? "the program" : origin));
   } else {
     print_line("  value      not set here: the default holds");
   }
   return 0;
+}
+
+// The first word that is no flag and no flag's value: flags may stand before it.
+Words::const_iterator find_verb(const Words& words) {
+  const std::vector<config::FlagShape> flags = config::command_line_flags();
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    if (!word->starts_with("-")) return word;
+    const bool takes_next = std::any_of(flags.begin(), flags.end(), [&](const config::FlagShape& flag) {
+      return flag.takes_value && (*word == flag.name || *word == flag.short_name);
+    });
+    if (takes_next && word + 1 != words.end()) ++word;
+  }
+  return words.end();
 }
 
 }  // namespace
@@ -133,16 +170,19 @@ int run_config(const Words& words, const Globals&) {
     print(kHelp);
     return words.empty() ? FATHOM_USAGE : 0;
   }
-  const Words rest(words.begin() + 1, words.end());
+  const auto verb = find_verb(words);
+  Words rest(words.begin(), verb);
+  if (verb != words.end()) rest.insert(rest.end(), verb + 1, words.end());
   for (const auto& word : rest) {
     if (word == "--help" || word == "-h") {
       print(kHelp);
       return 0;
     }
   }
-  if (words[0] == "show") return show(rest);
-  if (words[0] == "explain") return explain(rest);
-  throw Error(Code::kUsage, "unknown subcommand of config").seen(words[0]).expected("show or explain");
+  const std::string name = verb == words.end() ? "" : *verb;
+  if (name == "show") return show(rest);
+  if (name == "explain") return explain(rest);
+  throw Error(Code::kUsage, "unknown subcommand of config").seen(name).expected("show or explain");
 }
 
 }  // namespace fathom::cli

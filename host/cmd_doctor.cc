@@ -41,11 +41,16 @@ int run_doctor(const Words& words, const Globals&) {
     add("engine", error.what(), false);
   }
   auto& registry = plugins::registry();
+  if (registry.search_path().folders.empty() && registry.search_path().refused.empty())
+    add("plugin folder", "none found: reinstall, or name one with --plugin-dir or FATHOM_PLUGIN_PATH", false);
   for (const auto& folder : registry.search_path().folders)
     add("plugin folder", folder.path + " (" + folder.origin + ")");
   for (const auto& folder : registry.search_path().refused)
     add("plugin folder", folder.path + ": " + folder.reason, false);
-  for (const auto& plugin : registry.plugins()) {
+  const auto found = registry.plugins();
+  if (found.empty() && !registry.search_path().folders.empty())
+    add("plugins", "none in these folders: there is nothing to train or transcribe with", false);
+  for (const auto& plugin : found) {
     const std::string name = plugin.info.name.empty() ? plugin.file : plugin.info.name + " " + plugin.info.version;
     add("plugin", plugin.refusal.empty() ? name : plugin.refusal, plugin.refusal.empty());
   }

@@ -39,34 +39,73 @@ Flags read_flags(const Words& words) {
 class SummaryFile {
  public:
   explicit SummaryFile(std::string path) : path_(std::move(path)) {}
+  bool is_stdout() const { return path_ == "-"; }
   void add(const config::JobContext& job, const RunSummary& summary) {
     if (job.number)
-      jobs_.push_back(summary.json());
+      runs_.push_back(summary.json());
     else
-      jobs_ = summary.json();
-    if (!path_.empty()) write_file_atomically(path_, json_text(jobs_, 2) + "\n");
+      runs_ = summary.json();
+    if (!is_stdout()) write();
+  }
+  // Of a run whose error is on its way: it is the one to end with.
+  void add_failed(const config::JobContext& job, const RunSummary& summary) {
+    try {
+      add(job, summary);
+    } catch (const Error& error) {
+      print_error(error);
+    }
+  }
+  // At the end of a command that ran; `failed` also when it came to no run.
+  void finish(bool failed) {
+    const bool none = runs_.is_null();
+    if (none && !failed) return;
+    if (none) runs_ = failed_run().json();
+    if (none || is_stdout()) write();
+  }
+  static RunSummary failed_run() {
+    RunSummary summary;
+    summary.status = "failed";
+    return summary;
   }
 
  private:
+  void write() {
+    if (is_stdout())
+      print_json(runs_);
+    else if (!path_.empty())
+      write_file_atomically(path_, json_text(runs_, 2) + "\n");
+  }
+
   std::string path_;
-  Json jobs_;
+  Json runs_;
 };
 
-bool train_job(const config::JobContext& job, const Globals& globals, SummaryFile& file, int& status) {
-  check_job(job);
-  RunSummary summary;
+// Runs one job. Whatever becomes of it is in `file`; what the engine refuses in the config has its place there.
+template <typename Run>
+void run_one(const config::JobContext& job, SummaryFile& file, RunSummary& summary, Run run) {
   try {
-    engine().train(run_request(job, globals), summary);
+    run();
+  } catch (const Error& error) {
+    file.add_failed(job, summary);
+    throw located(job.config, error);
   } catch (...) {
-    file.add(job, summary);
+    file.add_failed(job, summary);
     throw;
   }
   file.add(job, summary);
+}
+
+bool train_job(const config::JobContext& job, const Globals& globals, SummaryFile& file, int& status) {
+  RunSummary summary = SummaryFile::failed_run();
+  run_one(job, file, summary, [&] {
+    check_job(job, ConfigUse::kTraining);
+    engine().train(run_request(job, globals), summary);
+  });
   if (summary.status != "interrupted") return true;
   const bool saved = !summary.reason.empty();
   if (saved) {
     log_info("train", "saved {}", summary.reason);
-    log_info("train", "resume with the same command and exp_manager.resume_if_exists=true, or +ckpt_path={}",
+    log_info("train", "resume with the same command and exp_manager.resume_if_exists=true, or ckpt_path={}",
              summary.reason);
   }
   status = interrupt_status(saved);
@@ -75,8 +114,12 @@ bool train_job(const config::JobContext& job, const Globals& globals, SummaryFil
 
 bool evaluation_job(const config::JobContext& job, const Globals& globals, SummaryFile& file,
                     const std::string& stage) {
-  const RunSummary summary = engine().evaluate(run_request(job, globals), stage);
-  file.add(job, summary);
+  RunSummary summary = SummaryFile::failed_run();
+  run_one(job, file, summary, [&] {
+    check_job(job, ConfigUse::kEvaluation);
+    summary = engine().evaluate(run_request(job, globals), stage);
+  });
+  if (file.is_stdout()) return true;  // the summary has the metrics
   Json metrics = Json::object();
   for (const auto& [name, value] : summary.metrics) metrics[name] = value;
   print_json(metrics);
@@ -93,7 +136,17 @@ int run_stage(const Words& words, const Globals& globals, const std::string& sta
     catch_interrupts();
     return stage == "train" ? train_job(job, globals, file, status) : evaluation_job(job, globals, file, stage);
   };
-  run_and_print(application, flags.rest);
+  try {
+    run_and_print(application, flags.rest);
+  } catch (...) {
+    try {
+      file.finish(true);
+    } catch (const Error& error) {  // the reason of the failure is the one to end with
+      print_error(error);
+    }
+    throw;
+  }
+  file.finish(false);
   return status;
 }
 

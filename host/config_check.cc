@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <set>
 
 #include "core/base/log.h"
 #include "core/base/text.h"
@@ -12,6 +13,7 @@
 #include "core/config/printer.h"
 #include "core/planning/data_section.h"
 #include "core/planning/exp_manager.h"
+#include "core/planning/loader_options.h"
 #include "core/planning/schedule_plan.h"
 #include "core/planning/trainer_options.h"
 #include "core/plugins/kind.h"
@@ -28,10 +30,23 @@ constexpr std::array kHostKeys = {"_target_",           "target",         "nemo_
                                   "validation_ds",      "test_ds",        "optim",        "adapters",
                                   "optim_param_groups", "freeze_updates", "char_labels",  "skip_nan_grad"};
 
+// The key with the place where it, or else the section it would be in, was written.
+std::string place_of(const config::Node& job, const std::string& key) {
+  const auto written = [&](const std::string& path) {
+    const config::Node* node = config::find_path(job, path);
+    return node != nullptr ? node->origin().text() : std::string();
+  };
+  if (const std::string origin = written(key); !origin.empty()) return key + " (" + origin + ")";
+  const size_t dot = key.rfind('.');
+  const std::string origin = dot == std::string::npos ? "" : written(key.substr(0, dot));
+  return origin.empty() ? key : key + " (in " + origin + ")";
+}
+
 class Checker {
  public:
-  Checker(const config::Node& job, const config::Node& resolved, const config::ResolverRegistry& resolvers)
-      : job_(job), resolved_(resolved), resolvers_(resolvers) {}
+  Checker(const config::Node& job, const config::Node& resolved, const config::ResolverRegistry& resolvers,
+          bool needs_values)
+      : job_(job), resolved_(resolved), resolvers_(resolvers), needs_values_(needs_values) {}
 
   // `own`: keys that the trainer reads, not the component. `implied`: the component of a section that names none.
   void section(uint32_t kinds, const std::string& key, const std::vector<std::string>& own,
@@ -57,12 +72,19 @@ class Checker {
       for (const auto& [name, one] : given.items()) component(kinds, one, key + "." + name);
     }
   }
+  // A section that the program reads itself: `schema` declares its options, `read` knows what else to refuse.
   template <typename Read>
-  void own_section(const std::string& key, Read&& read) {
+  void own_section(const std::string& key, const Json& schema, Read&& read) {
     const config::Node* node = config::find_path(resolved_, key);
-    if (node == nullptr || !node->is_map()) return;
+    if (node == nullptr || node->is_null() || node->is_missing()) return;
+    const Json section(config::to_json(*node));
+    if (!section.is_object())
+      return add(Error(Code::kFailed, "is no section of options").at(key).seen(json_text(section)));
+    const std::vector<Error> problems = plugins::check_options(key, schema, section, key, locate());
+    for (const Error& problem : problems) add(problem);
+    if (!problems.empty()) return;
     try {
-      read(Json(config::to_json(*node)), key);
+      read(section, key);
     } catch (const Error& error) {
       add(error);
     }
@@ -162,6 +184,7 @@ class Checker {
     } else if (node.is_missing()) {
       std::string key;
       for (const auto& part : path) key = config::join_full_key(key, part);
+      if (!needs_values_) return sound;
       add(Error(Code::kFailed, "a mandatory value is missing")
               .at(place(key))
               .seen("???")
@@ -170,43 +193,70 @@ class Checker {
       try {
         config::get_resolved(job_, path, resolvers_);
       } catch (const config::ConfigError& error) {
-        if (error.kind() == "InterpolationToMissingValueError") return true;  // told where it is missing
+        if (error.kind() == "InterpolationToMissingValueError") {  // told where it is missing
+          std::string key;
+          for (const auto& part : path) key = config::join_full_key(key, part);
+          told_.insert(place(key));
+          return true;
+        }
         add(error);
         return false;
       }
     }
     return sound;
   }
-  void add(Error error) { problems_.push_back(std::move(error)); }
+  // Once for a place: a value that is missing is of no type either.
+  void add(Error error) {
+    error = located(job_, std::move(error));
+    if (error.where().empty() || told_.insert(error.where()).second) problems_.push_back(std::move(error));
+  }
   std::vector<Error> take() { return std::move(problems_); }
 
  private:
   plugins::Locate locate() const {
     return [this](const std::string& key) { return place(key); };
   }
-  std::string place(const std::string& key) const {
-    const config::Node* node = config::find_path(job_, key);
-    const std::string origin = node != nullptr ? node->origin().text() : std::string();
-    return origin.empty() ? key : key + " (" + origin + ")";
-  }
+  std::string place(const std::string& key) const { return place_of(job_, key); }
   const config::Node& job_;
   const config::Node& resolved_;
   const config::ResolverRegistry& resolvers_;
+  const bool needs_values_;
   std::vector<Error> problems_;
+  std::set<std::string> told_;
 };
 
 }  // namespace
 
-std::vector<Error> find_problems(const config::Node& job, const config::ResolverRegistry& resolvers) {
+Error located(const config::Node& job, Error error) {
+  const std::string key = error.where();
+  const bool is_key = !key.empty() && std::all_of(key.begin(), key.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.' || c == '[' || c == ']';
+  });
+  const std::string section = key.substr(0, key.find_first_of(".["));
+  if (!is_key || section.empty() || job.find(section) == nullptr) return error;
+  // What a component reads by itself, it refuses with all the names it knows, but not with the nearest.
+  constexpr std::string_view kKnown = "one of: ";
+  if (error.candidates().empty() && error.expected().starts_with(kKnown)) {
+    std::vector<std::string> known;
+    for (const std::string& name : split(error.expected().substr(kKnown.size()), ',')) known.emplace_back(trim(name));
+    if (key.substr(0, key.rfind('.')).ends_with("_ds")) {
+      const auto& keys = LoaderOptions::keys();
+      known.insert(known.end(), keys.begin(), keys.end());
+    }
+    std::move(error).candidates(nearest_names(key.substr(key.rfind('.') + 1), known));
+  }
+  return std::move(error).at(place_of(job, key));
+}
+
+std::vector<Error> find_problems(const config::Node& job, const config::ResolverRegistry& resolvers, ConfigUse use) {
   config::Node resolved = job;
-  Checker checker(job, resolved, resolvers);
+  Checker checker(job, resolved, resolvers, use == ConfigUse::kTraining);
   std::vector<config::Key> path;
   if (!checker.values(job, path)) return checker.take();
   config::resolve(resolved, resolvers);
-  checker.own_section("trainer",
-                      [](const Json& section, const std::string& key) { parse_options<TrainerOptions>(section, key); });
-  checker.own_section("exp_manager",
-                      [](const Json& section, const std::string& key) { read_exp_manager_options(section, key); });
+  checker.own_section("trainer", options_schema<TrainerOptions>(), check_trainer_options);
+  checker.own_section("exp_manager", options_schema<ExpManagerOptions>(), read_exp_manager_options);
+  if (use == ConfigUse::kEvaluation) return checker.take();
   constexpr uint32_t kCallback = 1u << FATHOM_KIND_CALLBACK;
   const config::Node* averaged = config::find_path(resolved, "exp_manager.ema.enable");
   if (averaged != nullptr && Json(config::to_json(*averaged)) == true)
@@ -215,8 +265,7 @@ std::vector<Error> find_problems(const config::Node& job, const config::Resolver
   checker.section(kCallback, "exp_manager.early_stopping_callback_params", {}, "EarlyStopping");
   checker.section(kCallback, "exp_manager.step_timing_kwargs", {}, "TimingCallback");
   checker.sections(kCallback, "trainer.callbacks");
-  checker.own_section("model.optim",
-                      [](const Json& section, const std::string& key) { training::plan_optimizer(section, key); });
+  checker.own_section("model.optim", {{"extra", true}}, training::plan_optimizer);
   checker.section(1u << FATHOM_KIND_OPTIMIZER, "model.optim", {"sched", "args", "no_decay"});
   checker.section(1u << FATHOM_KIND_SCHEDULER, "model.optim.sched",
                   {"args", "monitor", "reduce_on_plateau", "max_steps", "interval", "frequency", "iters_per_batch",

@@ -23,11 +23,14 @@ void add_leaves(const config::Node& node, const std::string& key, std::string& o
 
 }  // namespace
 
-void print_provenance(const config::Composed& composed, bool resolve) {
-  config::Node job = composed.job;
-  if (resolve) config::resolve(job);
+void print_provenance(const config::Composed& composed, const config::CommandLine& line) {
+  config::Node root = config::config_part(composed, config::part_named(line.cfg.value_or("job")));
+  if (line.resolve) config::resolve(root, config::job_resolvers(composed));
+  const std::string package = line.package.value_or("_global_");
+  const config::Node* shown = package == "_global_" ? &root : config::find_path(root, package);
+  if (shown == nullptr) config::throw_package_not_found(root, package);
   std::string out;
-  add_leaves(job, "", out);
+  add_leaves(*shown, shown == &root ? "" : package, out);
   print(out);
 }
 

@@ -82,12 +82,14 @@ Globals take_globals(Words& words) {
   }
   set_colour(colour);
   for (auto dir = plugin_dirs.rbegin(); dir != plugin_dirs.rend(); ++dir) plugins::registry().add_plugin_dir(*dir);
-  config::add_late_default_resolvers(plugins::register_plugin_resolvers);
   words = std::move(rest);
   return globals;
 }
 
 int run(Words words) {
+  config::add_late_default_resolvers(plugins::register_plugin_resolvers);
+  // Of a line that is being typed, no flag need be right yet.
+  if (!words.empty() && words[0] == "__complete") return run_complete({words.begin() + 1, words.end()}, {});
   const Globals globals = take_globals(words);
   if (words.empty()) {
     print_error(Error(Code::kUsage, "no command").next("fathom --help"));
@@ -100,7 +102,6 @@ int run(Words words) {
     return 0;
   }
   if (name == "--version") return run_version({}, globals);
-  if (name == "__complete") return run_complete(words, globals);
   std::vector<std::string> known;
   for (const auto& command : commands()) {
     if (name == command.name) return command.run(words, globals);

@@ -15,20 +15,13 @@
 #include "core/config/upgrade.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
-#include "host/config_check.h"
 #include "host/output.h"
 
 namespace fathom::cli {
 
 config::ComposeRequest compose_request(const config::CommandLine& line, bool strict) {
-  config::ComposeRequest request;
-  request.config_path = line.config_path ? line.config_path : std::optional<std::string>(".");
-  request.config_dir = line.config_dir;
-  request.config_name = line.config_name ? line.config_name : std::optional<std::string>("config");
-  request.overrides = line.overrides;
-  request.job_name = request.config_name.value_or("fathom");
+  config::ComposeRequest request = config::compose_request(hydra_application(strict), line);
   request.multirun = line.multirun;
-  request.strict_overrides = strict;
   return request;
 }
 
@@ -58,6 +51,8 @@ config::Application hydra_application(bool strict) {
   application.config_name = "config";
   application.nemo_runner = true;
   application.strict = strict;
+  application.program_keys = {"model_path", "ckpt_path"};
+  application.completion_call = kCompletionCall;
   application.log = &std::cerr;
   application.list_plugins = list_plugins;
   application.prepare = [strict](config::Composed& composed, bool first) { finish_composing(composed, strict, first); };
@@ -77,8 +72,8 @@ config::Composed compose_job(const config::ComposeRequest& request) {
   return composed;
 }
 
-void check_job(const config::JobContext& job) {
-  const std::vector<Error> problems = find_problems(job.config, job.resolvers);
+void check_job(const config::JobContext& job, ConfigUse use) {
+  const std::vector<Error> problems = find_problems(job.config, job.resolvers, use);
   if (problems.empty()) return;
   for (size_t i = 0; i + 1 < problems.size(); ++i) print_error(problems[i]);
   throw problems.back();
@@ -92,11 +87,8 @@ RunRequest run_request(const config::JobContext& job, const Globals& globals) {
   if (job.number && request.config.contains("exp_manager") && request.config["exp_manager"].is_object()) {
     Json& exp = request.config["exp_manager"];
     const auto given = [&](const char* key) { return exp.contains(key) && exp[key].is_string(); };
-    if (given("explicit_log_dir")) {
-      exp["explicit_log_dir"] = exp["explicit_log_dir"].get<std::string>() + "/" + std::to_string(*job.number);
-    } else if (!given("exp_dir")) {
-      exp["exp_dir"] = job.output_dir;
-    }
+    const char* key = given("explicit_log_dir") ? "explicit_log_dir" : "exp_dir";
+    exp[key] = given(key) ? exp[key].get<std::string>() + "/" + std::to_string(*job.number) : job.output_dir;
   }
   request.config_yaml = config::to_yaml(job.config);
   request.command_line = globals.all;
@@ -116,7 +108,8 @@ std::string config_command_help(const std::string& command, const std::string& a
          "Flags (anywhere):\n" +
          config::command_line_flags_help() +
          "  --strict-overrides             plain Hydra, without fathom's friendlier readings\n"
-         "  --json-summary FILE            write status, steps, checkpoints and metrics there at the end\n";
+         "  --json-summary FILE            (- is stdout) write status, steps, checkpoints and metrics there at the "
+         "end\n";
 }
 
 }  // namespace fathom::cli

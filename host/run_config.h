@@ -6,8 +6,12 @@
 #include "core/hydra/command_line.h"
 #include "core/hydra/composer.h"
 #include "host/commands.h"
+#include "host/config_check.h"
 
 namespace fathom::cli {
+
+// Follows the program's name in completion scripts, and is followed by the shell's.
+inline constexpr const char* kCompletionCall = "__complete --shell=";
 
 // The program that train, validate, test and `config show` are, but for its task and its help; `strict` is
 // --strict-overrides.
@@ -19,11 +23,10 @@ void run_and_print(const config::Application& application, const Words& argument
 config::ComposeRequest compose_request(const config::CommandLine& line, bool strict);
 // Composes, tells the warnings once on stderr, upgrades old NeMo spellings.
 config::Composed compose_job(const config::ComposeRequest& request);
-// All that is wrong with the config, by the options plugins declare: missing values, unknown keys and classes, wrong
-// types. Prints each and throws the last one when there are several, or just throws it.
-void check_job(const config::JobContext& job);
-// Resolves the job for the engine. In a sweep the runs go to the job's numbered folder unless exp_manager.exp_dir names
-// another; a common explicit_log_dir gets one folder a job, lest the jobs write over each other.
+// Throws what is wrong with the config for `use`, see find_problems(); prints all but the last where there are several.
+void check_job(const config::JobContext& job, ConfigUse use);
+// Resolves the job for the engine. In a sweep the runs go to the job's numbered folder; a common explicit_log_dir or
+// exp_dir gets one folder a job, lest the jobs write over each other or resume from each other's checkpoints.
 RunRequest run_request(const config::JobContext& job, const Globals& globals);
 
 // Help of the config-driven commands.

@@ -144,14 +144,6 @@ const Place* Evaluation::dereference(const Place* place) {
     throw;
   }
   active_.pop_back();
-  if (!result->node->is_scalar()) {
-    for (const Place* up = place->parent; up != nullptr; up = up->parent) {
-      if (up->node == result->node) {
-        throw ConfigError("InterpolationResolutionError", "Interpolation to parent node detected", place->full_key())
-            .with_where(place->node->origin());
-      }
-    }
-  }
   return result;
 }
 
@@ -251,6 +243,11 @@ const Place* Evaluation::follow_key(const std::string& key, const Place* place) 
     throw ConfigError("InterpolationKeyError", "Interpolation key '" + key + "' not found", place->full_key())
         .with_where(place->node->origin())
         .with_candidates(candidates);
+  }
+  for (const Place* up = place->parent; up != nullptr && !found->node->is_scalar(); up = up->parent) {
+    if (up->node != found->node) continue;
+    throw ConfigError("InterpolationResolutionError", "Interpolation to parent node detected", place->full_key())
+        .with_where(place->node->origin());
   }
   return found;
 }

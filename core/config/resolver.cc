@@ -160,9 +160,21 @@ Node hydra(const Arguments& arguments, const ResolverContext& context) {
   if (context.hydra() == nullptr) {
     throw ConfigError("ValueError", "HydraConfig was not set: ${hydra:…} has a value only inside a run");
   }
+  // Every step of a circle through here is a read of its own, none of which sees the whole circle.
+  constexpr int kDeepest = 50;
+  static thread_local int depth = 0;
+  if (depth == kDeepest) throw ConfigError("InterpolationResolutionError", "Recursive interpolation detected");
+  struct Level {
+    Level() { ++depth; }
+    ~Level() { --depth; }
+  } const level;
   Node value;
   const std::string path = "hydra." + string_argument("hydra", arguments[0]);
-  return select(*context.hydra(), path, &value, context.registry()) ? value : Node();
+  if (select(*context.hydra(), path, &value, context.registry())) return value;
+  if (find_path(*context.hydra(), path) == nullptr) {
+    log_warning("config", "{}: ${{hydra:{}}} is null: there is no {}", context.full_key(), path.substr(6), path);
+  }
+  return Node();
 }
 
 // Python's numbers: booleans count as 0 and 1.
@@ -268,7 +280,7 @@ const Node* ResolverContext::parent() const {
 
 std::string ResolverContext::full_key() const { return place_of(place_)->full_key(); }
 
-const Node* ResolverContext::hydra() const { return evaluation_.registry().hydra_config; }
+const Node* ResolverContext::hydra() const { return evaluation_.registry().hydra_config.get(); }
 
 const ResolverRegistry& ResolverContext::registry() const { return evaluation_.registry(); }
 

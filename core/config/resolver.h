@@ -63,8 +63,8 @@ class ResolverRegistry {
 
   // The built-ins. ${now:…} gives the time of the first use in the process, in every format.
   static ResolverRegistry with_builtins();
-  // A tree with a key `hydra`, which answers ${hydra:path}; not owned. Null: ${hydra:…} is an error.
-  const Node* hydra_config = nullptr;
+  // A tree with a key `hydra`, which answers ${hydra:path}. Null: ${hydra:…} is an error.
+  std::shared_ptr<const Node> hydra_config;
 
  private:
   struct Late;

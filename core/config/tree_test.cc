@@ -199,6 +199,16 @@ TEST(AccessTest, CyclesThroughContainersEnd) {
   EXPECT_EQ(error_of([&] { to_container(endless); }).kind(), "InterpolationResolutionError");
 }
 
+TEST(AccessTest, TextsCannotHoldWhatTheyStandIn) {
+  for (const char* text : {"d: {x: 1, v: 'q ${d}'}\n", "d: {v: ['q ${d}']}\n", "d: {v: 'q ${e}'}\ne: ${d}\n",
+                           "d: {v: '${oc.create:${d}}'}\n", "d: {v: '${d}'}\n"}) {
+    const Node root = load(text);
+    EXPECT_THAT(error_of([&] { to_container(root); }).what(), HasSubstr("Interpolation to parent node detected"))
+        << text;
+  }
+  EXPECT_EQ(get(load("d: {x: 1}\nv: 'q ${d}'\n"), "v").value(), Scalar(std::string("q {'x': 1}")));
+}
+
 TEST(AccessTest, IndicesOfLists) {
   const Node root = load("l: [10, 20]\na: '${oc.select:l.9,none}'\nb: '${oc.select:l.x,none}'\n");
   EXPECT_EQ(get(root, "a").value(), Scalar(std::string("none")));

@@ -160,7 +160,7 @@ RunPlan plan_evaluation(const RunRequest& request, Stage stage) {
   if (plan.model.nemo.empty() && plan.weights.empty()) {
     throw Error(Code::kFailed, "no weights to evaluate")
         .expected("model_path=FILE.nemo or ckpt_path=FILE.ckpt")
-        .next("add +model_path=FILE.nemo to the command line");
+        .next("add model_path=FILE.nemo to the command line");
   }
   if (plan.model.nemo.empty()) plan.model = plan_model(config);
   return plan;

@@ -73,23 +73,11 @@ std::string time_stamp() {
 class Runner {
  public:
   Runner(const Application& application, const CommandLine& flags, std::ostream& out, std::ostream& err)
-      : application_(application), flags_(flags), out_(out), err_(err) {
-    request_.config_path = application.config_path;
-    if (flags.config_path) request_.config_path = flags.config_path;
-    if (request_.config_path) check_config_path();
-    request_.config_dir = flags.config_dir;
-    request_.config_name = flags.config_name ? flags.config_name : application.config_name;
-    request_.overrides = flags.overrides;
-    if (application.nemo_runner) {
-      for (const char* word : {"hydra.output_subdir=null", "hydra/job_logging=stdout", "hydra.run.dir=."}) {
-        request_.overrides.emplace_back(word);
-      }
+      : application_(application), flags_(flags), out_(out), err_(err), request_(compose_request(application, flags)) {
+    if (request_.config_path && request_.config_path->find("://") == std::string::npos) {
+      request_.config_path =
+          fs::absolute(fs::path(application_.base_folder) / *request_.config_path).lexically_normal().string();
     }
-    request_.version_base = application.version_base;
-    request_.job_name = application.name;
-    request_.strict_overrides = application.strict;
-    request_.schema = application.schema;
-    request_.resolvers = &base_resolvers();
   }
 
   void run() {
@@ -102,29 +90,7 @@ class Runner {
   }
 
  private:
-  const ResolverRegistry& base_resolvers() const {
-    return application_.resolvers != nullptr ? *application_.resolvers : default_resolvers();
-  }
-  // ${hydra:…} answers with this composition's section.
-  ResolverRegistry job_resolvers(const Composed& composed) const {
-    ResolverRegistry registry = base_resolvers();
-    registry.hydra_config = &composed.hydra;
-    return registry;
-  }
-
-  void check_config_path() {
-    if (request_.config_path->ends_with(".yaml") || request_.config_path->ends_with(".yml")) {
-      throw ConfigError("ValueError",
-                        "Using config_path to specify the config name is not supported, specify the config name via "
-                        "config_name")
-          .with_seen(*request_.config_path)
-          .with_next("--config-path FOLDER --config-name NAME");
-    }
-    if (request_.config_path->find("://") == std::string::npos) {
-      request_.config_path =
-          fs::absolute(fs::path(application_.base_folder) / *request_.config_path).lexically_normal().string();
-    }
-  }
+  ResolverRegistry resolvers_of(const Composed& composed) const { return job_resolvers(composed, *request_.resolvers); }
 
   void prepare(Composed& composed, bool first = true) {
     if (first) {
@@ -133,68 +99,79 @@ class Runner {
     if (application_.prepare) application_.prepare(composed, first);
   }
 
-  // The words say what to do: install=SHELL, uninstall=SHELL or query=SHELL (with COMP_LINE set by the shell).
+  // The words say what to do: install=SHELL, uninstall=SHELL or query=SHELL (which the script asks).
   void complete() {
     for (const std::string& word : flags_.overrides) {
       const std::string verb = word.substr(0, word.find('='));
       const std::string shell = word.substr(std::min(verb.size() + 1, word.size()));
       if (verb == "install" || verb == "uninstall") {
-        out_ << completion_script(shell, application_.name, verb == "install");
+        const std::string& call = application_.completion_call;
+        out_ << completion_script(shell, application_.name, call.empty() ? "-sc query=" + shell : call + shell,
+                                  verb == "install");
         return;
       }
-      if (verb != "query") continue;
-      const char* line = std::getenv("COMP_LINE");
-      if (line == nullptr) throw ConfigError("KeyError", "COMP_LINE is not set: queries come from the shell");
-      const std::string_view text(line);
-      const size_t blank = text.find_last_of(" \t");
-      ComposeRequest request = request_;
-      request.overrides.clear();
-      request.multirun = true;  // groups that must be chosen yet are no error here
-      const Composed composed = compose(request);
-      const std::string unfinished(blank == std::string_view::npos ? "" : text.substr(blank + 1));
-      for (const std::string& way : complete_word(composed, unfinished)) out_ << way << "\n";
-      return;
+      if (verb == "query") return answer(typed_line(), shell);
     }
     throw ConfigError("ValueError", "Expecting one subcommand from ['install', 'uninstall', 'query'] to be set");
+  }
+
+  void answer(const TypedLine& typed, const std::string& shell) {
+    if (typed.words.size() < 2) return;
+    const CommandLine flags = parse_unfinished_line({typed.words.begin() + 1, typed.words.end() - 1});
+    std::vector<std::string> ways = complete_word(compose_unfinished(application_, flags), typed.words.back());
+    std::sort(ways.begin(), ways.end());
+    for (const std::string& way : ways) out_ << shell_reply(typed, way, shell) << "\n";
   }
 
   void help() {
     ComposeRequest request = request_;
     if (flags_.hydra_help) request.config_name.reset();
     if (!application_.help.empty() && !flags_.hydra_help) return own_help();
-    const Composed composed = compose(request);
-    const ResolverRegistry resolvers = job_resolvers(composed);
+    Composed composed;
+    try {
+      composed = compose(request);
+    } catch (const Error&) {
+      if (!flags_.hydra_help) throw;
+      ComposeRequest bare;  // what is Hydra's own needs no folder
+      bare.version_base = request.version_base;
+      composed = compose(bare);
+    }
+    const ResolverRegistry resolvers = resolvers_of(composed);
     std::map<std::string, std::string> values = {{"FLAGS_HELP", command_line_flags_help()},
                                                  {"HYDRA_CONFIG_GROUPS", config_groups(*composed.repository, true)},
                                                  {"APP_CONFIG_GROUPS", config_groups(*composed.repository, false)}};
     const ConfigPart part = flags_.hydra_help ? ConfigPart::kHydra : ConfigPart::kJob;
-    values["CONFIG"] = show_config(composed, part, std::nullopt, flags_.resolve, &resolvers);
+    values["CONFIG"] = show_config(composed, part, std::nullopt, flags_.resolve, *request_.resolvers);
     const std::string section = flags_.hydra_help ? "hydra_help.template" : "help.template";
     out_ << fill_template(hydra_setting(composed, section, resolvers), values) << "\n";
   }
 
-  // The program's own text, then what the command line's config has to offer, when it names one.
+  // The program's own text, then what the command line's config has to offer, when it names one that can be composed.
   void own_help() {
     out_ << application_.help;
     if (!flags_.config_name && !flags_.config_path) return;
-    Composed composed = compose(request_);
-    prepare(composed, false);
+    Composed composed;
+    std::string shown;
+    try {
+      composed = compose(request_);
+      prepare(composed, false);
+      shown = show_config(composed, ConfigPart::kJob, std::nullopt, flags_.resolve, *request_.resolvers);
+    } catch (const Error& error) {
+      err_ << "warning: the config is not shown: " << error.what() << "\n";
+      return;
+    }
     const std::string groups = config_groups(*composed.repository, false);
     if (!groups.empty())
       out_ << "\n== Configuration groups ==\nCompose your configuration from those groups "
            << "(group=option)\n\n"
            << groups;
-    out_ << "\n== Config ==\nOverride anything in the config (foo.bar=value)\n\n" << to_yaml(composed.job);
+    out_ << "\n== Config ==\nOverride anything in the config (foo.bar=value)\n\n" << shown;
   }
 
   void show() {
     Composed composed = compose(request_);
     prepare(composed);
-    const ResolverRegistry resolvers = job_resolvers(composed);
-    const ConfigPart part = *flags_.cfg == "job"     ? ConfigPart::kJob
-                            : *flags_.cfg == "hydra" ? ConfigPart::kHydra
-                                                     : ConfigPart::kAll;
-    out_ << show_config(composed, part, flags_.package, flags_.resolve, &resolvers);
+    out_ << show_config(composed, part_named(*flags_.cfg), flags_.package, flags_.resolve, *request_.resolvers);
   }
 
   void info(const std::string& what) {
@@ -229,9 +206,8 @@ class Runner {
       });
     }
     if (all || what == "config") {
-      const ResolverRegistry resolvers = job_resolvers(composed);
       out_ << "\nConfig\n******\n"
-           << show_config(composed, ConfigPart::kJob, flags_.package, flags_.resolve, &resolvers);
+           << show_config(composed, ConfigPart::kJob, flags_.package, flags_.resolve, *request_.resolvers);
     }
   }
 
@@ -264,7 +240,7 @@ class Runner {
     const Node* mode = composed ? composed->hydra.find("mode") : nullptr;
     if (!composed || (!flags_.run && mode != nullptr && is_multirun(*mode))) return multirun();
     prepare(*composed);
-    run_job(*composed, hydra_setting(*composed, "run.dir", job_resolvers(*composed)), std::nullopt);
+    run_job(*composed, hydra_setting(*composed, "run.dir", resolvers_of(*composed)), std::nullopt);
   }
 
   static bool is_multirun(const Node& mode) {
@@ -285,14 +261,17 @@ class Runner {
   }
 
   bool run_job(Composed& composed, const std::string& folder, std::optional<int64_t> number) {
-    ResolverRegistry resolvers = job_resolvers(composed);
-    const JobOutput output = prepare_job_output(composed, folder, resolvers);
+    const JobOutput output = prepare_job_output(composed, folder, resolvers_of(composed));
+    const ResolverRegistry resolvers = resolvers_of(composed);  // the output folder is known now
     std::optional<WorkingFolder> working_folder;
     const std::string chdir = hydra_setting(composed, "job.chdir", resolvers);
     // The old default was to change. NeMo's users trip over it: relative paths of data fail in a sweep only.
     const bool by_default =
         !VersionBase::parse(request_.version_base).at_least(2) && (application_.strict || !application_.nemo_runner);
     if (chdir.empty() ? by_default : chdir == "True") working_folder.emplace(output.folder);
+    Node environment;
+    select(*resolvers.hydra_config, "hydra.job.env_set", &environment, resolvers);
+    const EnvironmentVariables variables(environment);
     const JobContext context{composed.job,     composed.hydra,          resolvers, output.folder,
                              output.log_files, composed.task_overrides, number,    out_};
     try {
@@ -314,7 +293,7 @@ class Runner {
     request.multirun = true;
     Composed master = compose(request);
     prepare(master);
-    const ResolverRegistry resolvers = job_resolvers(master);
+    const ResolverRegistry resolvers = resolvers_of(master);
     const Node all = master.all();
     const std::vector<std::vector<Job>> batches = plan(master, all, resolvers);
     const std::string folder = hydra_setting(master, "sweep.dir", resolvers);
@@ -369,7 +348,7 @@ class Runner {
       if (Node* num = find_path(job.hydra, "job.num")) *num = Node::scalar(number);
       if (Node* mode = job.hydra.find("mode")) *mode = *master.hydra.find("mode");
       log("\t#" + std::to_string(number) + " : " + join(job.task_overrides, " "));
-      const ResolverRegistry resolvers = job_resolvers(job);
+      const ResolverRegistry resolvers = resolvers_of(job);
       const fs::path folder =
           fs::path(hydra_setting(job, "sweep.dir", resolvers)) / hydra_setting(job, "sweep.subdir", resolvers);
       try {
@@ -394,6 +373,50 @@ class Runner {
 };
 
 }  // namespace
+
+ComposeRequest compose_request(const Application& application, const CommandLine& flags) {
+  ComposeRequest request;
+  request.config_path = flags.config_path ? flags.config_path : application.config_path;
+  if (request.config_path && (request.config_path->ends_with(".yaml") || request.config_path->ends_with(".yml"))) {
+    throw ConfigError("ValueError",
+                      "Using config_path to specify the config name is not supported, specify the config name via "
+                      "config_name")
+        .with_seen(*request.config_path)
+        .with_next("--config-path FOLDER --config-name NAME");
+  }
+  request.config_dir = flags.config_dir;
+  request.config_name = flags.config_name ? flags.config_name : application.config_name;
+  if (flags.config_name) request.config_name_origin = command_line_origin("--config-name " + *flags.config_name);
+  request.overrides = flags.overrides;
+  if (application.nemo_runner) {
+    for (const char* word : {"hydra.output_subdir=null", "hydra/job_logging=stdout", "hydra.run.dir=."}) {
+      request.overrides.emplace_back(word);
+    }
+  }
+  request.version_base = application.version_base;
+  request.job_name = application.name;
+  request.strict_overrides = application.strict;
+  request.program_keys = application.program_keys;
+  request.schema = application.schema;
+  request.resolvers = application.resolvers != nullptr ? application.resolvers : &default_resolvers();
+  return request;
+}
+
+Composed compose_unfinished(const Application& application, const CommandLine& flags) {
+  CommandLine bare = flags;
+  bare.overrides.clear();
+  ComposeRequest whole = compose_request(application, flags), no_words = compose_request(application, bare);
+  whole.multirun = no_words.multirun = true;  // groups that must be chosen yet are no error here
+  ComposeRequest groups_only = no_words;
+  groups_only.config_name.reset();
+  for (const ComposeRequest* request : {&whole, &no_words}) {
+    try {
+      return compose(*request);
+    } catch (const Error&) {  // the next one asks for less
+    }
+  }
+  return compose(groups_only);
+}
 
 void run_application(const Application& application, const std::vector<std::string>& arguments, std::ostream& out,
                      std::ostream& err) {

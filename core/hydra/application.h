@@ -17,6 +17,7 @@
 
 #include "core/config/node.h"
 #include "core/config/resolver.h"
+#include "core/hydra/command_line.h"
 #include "core/hydra/composer.h"
 #include "fathom/error.h"
 
@@ -43,7 +44,8 @@ struct Application {
   std::string version_base = "1.1";
   // As NeMo's hydra_runner: no output folder of its own, log lines bare on stdout; exp_manager owns the rest.
   bool nemo_runner = false;
-  bool strict = false;  // see ComposeRequest::strict_overrides; also the order of flags and words
+  bool strict = false;                    // see ComposeRequest::strict_overrides; also the order of flags and words
+  std::vector<std::string> program_keys;  // see ComposeRequest
   std::shared_ptr<const ClassType> schema;
   const ResolverRegistry* resolvers = nullptr;
   // Called for each composed job before it is shown or run, to change it; `first`: say what there is to say.
@@ -52,7 +54,8 @@ struct Application {
   std::function<bool(const JobContext&)> task;
   std::function<void(std::ostream& out)> list_plugins;  // --info plugins; absent: Hydra's two
   std::string help;                                     // --help, before the config; absent: hydra.help's template
-  std::ostream* log = nullptr;                          // lines of a sweep; null: `out`, as Hydra does
+  std::string completion_call;  // after the program's name in completion scripts; absent: "-sc query=SHELL"
+  std::ostream* log = nullptr;  // lines of a sweep; null: `out`, as Hydra does
 };
 
 // Jobs of a sweep failed: each has been reported; `first` is what the first one threw.
@@ -66,6 +69,12 @@ class SweepError : public Error {
  private:
   std::exception_ptr first_;
 };
+
+// What the command line asks the application to compose.
+ComposeRequest compose_request(const Application& application, const CommandLine& flags);
+// For a line that is being typed: words that are not sound yet do not count, nor does a primary config that cannot be
+// composed.
+Composed compose_unfinished(const Application& application, const CommandLine& flags);
 
 // Results go to `out`, warnings and failures of single jobs to `err`. Throws ConfigError for a bad config (exit status
 // 1), Error kUsage for a bad command line (2), what the task threw, and SweepError after a sweep.

@@ -75,7 +75,8 @@ bool is_choice(std::string_view choices, const std::string& value) {
 
 class Reader {
  public:
-  explicit Reader(const std::vector<std::string>& arguments) : arguments_(arguments) {}
+  explicit Reader(const std::vector<std::string>& arguments, bool unfinished = false)
+      : arguments_(arguments), unfinished_(unfinished) {}
 
   CommandLine read(bool strict) {
     bool only_words = false;
@@ -87,7 +88,11 @@ class Reader {
       if (!only_words && argument == "--") {
         only_words = true;
       } else if (!only_words && argument.size() > 1 && argument[0] == '-') {
-        read_flag(argument);
+        try {
+          read_flag(argument);
+        } catch (const Error&) {
+          if (!unfinished_) throw;
+        }
         in_group = false;
       } else {
         groups += in_group ? 0 : 1;
@@ -97,7 +102,7 @@ class Reader {
       }
     }
     if (strict && !late.empty()) throw Error(Code::kUsage, "unrecognized arguments: " + join(late, " "));
-    check();
+    if (!unfinished_) check();
     return std::move(result_);
   }
 
@@ -149,6 +154,7 @@ class Reader {
   }
 
   const std::vector<std::string>& arguments_;
+  const bool unfinished_;
   size_t index_ = 0;
   CommandLine result_;
 };
@@ -157,6 +163,20 @@ class Reader {
 
 CommandLine parse_command_line(const std::vector<std::string>& arguments, bool strict) {
   return Reader(arguments).read(strict);
+}
+
+CommandLine parse_unfinished_line(const std::vector<std::string>& arguments) {
+  return Reader(arguments, true).read(false);
+}
+
+std::vector<FlagShape> command_line_flags() {
+  std::vector<FlagShape> shapes;
+  for (const Flag& flag : kFlags) {
+    FlagShape shape{std::string(flag.name), std::string(flag.short_name), flag.value != Value::kNone, {}};
+    if (!flag.choices.empty()) shape.choices = split(flag.choices, '|');
+    shapes.push_back(std::move(shape));
+  }
+  return shapes;
 }
 
 std::string command_line_flags_help() {

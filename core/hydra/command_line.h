@@ -21,6 +21,17 @@ struct CommandLine {
 // missing or bad values; ConfigError for flags that exclude each other.
 CommandLine parse_command_line(const std::vector<std::string>& arguments, bool strict = false);
 
+// The same for a line that is being typed: what is not right yet is passed over.
+CommandLine parse_unfinished_line(const std::vector<std::string>& arguments);
+
+// A flag as completion must know it.
+struct FlagShape {
+  std::string name, short_name;  // "--cfg", "-c"
+  bool takes_value = false;
+  std::vector<std::string> choices;
+};
+std::vector<FlagShape> command_line_flags();
+
 // One line per flag, for help.
 std::string command_line_flags_help();
 

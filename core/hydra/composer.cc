@@ -33,8 +33,11 @@ class Composer {
     result_.overrides = parse_overrides(request_.overrides, {.lenient = !request_.strict_overrides});
     extend_search_path();
     check_sweeps();
-    result_.defaults = build_defaults_list(
-        *repository_, {.config_name = request_.config_name, .skip_missing = request_.multirun}, result_.overrides);
+    result_.defaults = build_defaults_list(*repository_,
+                                           {.config_name = request_.config_name,
+                                            .config_name_origin = request_.config_name_origin,
+                                            .skip_missing = request_.multirun},
+                                           result_.overrides);
     Node root = merge_defaults();
     root.struct_flag = true;
     apply(root);
@@ -240,8 +243,10 @@ class Composer {
   }
 
   void apply(Node& root) {
-    const ApplyOptions options{
-        .strict = request_.strict_overrides, .resolvers = &resolvers_, .warnings = &result_.warnings};
+    const ApplyOptions options{.strict = request_.strict_overrides,
+                               .program_keys = request_.program_keys,
+                               .resolvers = &resolvers_,
+                               .warnings = &result_.warnings};
     for (const Override& override : result_.defaults.config_overrides) {
       if (!request_.strict_overrides) warn_about_group(override);
       apply_override(root, override, options);
@@ -382,21 +387,41 @@ Node resolved_part(const Node& root, const std::string& path, const ResolverRegi
 
 }  // namespace
 
+ResolverRegistry job_resolvers(const Composed& composed, const ResolverRegistry& base) {
+  ResolverRegistry registry = base;
+  registry.hydra_config = std::make_shared<const Node>(composed.all());
+  return registry;
+}
+
+ConfigPart part_named(std::string_view name) {
+  return name == "job" ? ConfigPart::kJob : name == "hydra" ? ConfigPart::kHydra : ConfigPart::kAll;
+}
+
+Node config_part(const Composed& composed, ConfigPart part) {
+  if (part == ConfigPart::kJob) return composed.job;
+  if (part == ConfigPart::kAll) return composed.all();
+  Node hydra = composed.hydra;
+  hydra.erase("hydra_help");
+  hydra.erase("help");
+  Node root = Node::map();
+  root.set("hydra", std::move(hydra));
+  return root;
+}
+
+void throw_package_not_found(const Node& root, const std::string& package) {
+  const size_t dot = package.rfind('.');
+  const Node* parent = dot == std::string::npos ? &root : find_path(root, package.substr(0, dot));
+  const std::string prefix = dot == std::string::npos ? "" : package.substr(0, dot + 1);
+  std::vector<std::string> names;
+  if (parent != nullptr && parent->is_map()) names = nearest_keys(*parent, package.substr(prefix.size()));
+  for (std::string& name : names) name.insert(0, prefix);
+  throw ConfigError("PackageNotFound", "package '" + package + "' not found in config").with_candidates(names);
+}
+
 std::string show_config(const Composed& composed, ConfigPart part, const std::optional<std::string>& package,
-                        bool resolve, const ResolverRegistry* resolvers) {
-  const ResolverRegistry& registry = resolvers != nullptr ? *resolvers : default_resolvers();
-  Node root;
-  if (part == ConfigPart::kJob) {
-    root = composed.job;
-  } else if (part == ConfigPart::kAll) {
-    root = composed.all();
-  } else {
-    Node hydra = composed.hydra;
-    hydra.erase("hydra_help");
-    hydra.erase("help");
-    root = Node::map();
-    root.set("hydra", std::move(hydra));
-  }
+                        bool resolve, const ResolverRegistry& resolvers) {
+  const ResolverRegistry registry = job_resolvers(composed, resolvers);
+  Node root = config_part(composed, part);
   if (!package || *package == "_global_") {
     if (resolve) fathom::config::resolve(root, registry);
     return print(root, registry);
@@ -407,9 +432,7 @@ std::string show_config(const Composed& composed, ConfigPart part, const std::op
     return header + print(resolve ? resolved_part(root, *package, registry) : *written, registry);
   }
   Node value;
-  if (!select(root, *package, &value, registry) || value.is_null()) {
-    throw ConfigError("PackageNotFound", "package '" + *package + "' not found in config");
-  }
+  if (!select(root, *package, &value, registry) || value.is_null()) throw_package_not_found(root, *package);
   return value.is_scalar() ? python_str(value) + "\n" : header + print(value, registry);
 }
 

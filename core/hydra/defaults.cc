@@ -26,11 +26,13 @@ struct GroupChoice {
   DefaultItem::Choice choice;
   bool external = false;  // from the command line
   std::string containing_config;
+  Origin origin = {};
   bool used = false;
 };
 
 struct Deletion {
   std::optional<std::string> name;
+  Origin origin = {};
   bool used = false;
 };
 
@@ -40,8 +42,9 @@ std::string choice_text(const DefaultItem::Choice& choice) {
   return "null";
 }
 
-[[noreturn]] void fail(const std::string& message, const Origin& origin = {}) {
-  throw ConfigError("ConfigCompositionException", message).with_where(origin.text());
+[[noreturn]] void fail(const std::string& message, const Origin& origin = {},
+                       const std::vector<std::string>& candidates = {}) {
+  throw ConfigError("ConfigCompositionException", message).with_where(origin.text()).with_candidates(candidates);
 }
 
 class Builder {
@@ -58,6 +61,7 @@ class Builder {
     DefaultItem primary;
     primary.primary = true;
     primary.path = request_.config_name.value_or("");
+    primary.origin = request_.config_name_origin;
     if (request_.config_name || !appended_.empty()) root.children.push_back(make_node(std::move(primary), &root));
     // Later items first, as everywhere below: the primary config may override choices of hydra/config.
     for (auto child = root.children.rbegin(); child != root.children.rend(); ++child) {
@@ -98,7 +102,8 @@ class Builder {
           throw ConfigError("ValueError", "Config group override deletion value must be a string : " + override.word)
               .with_where(origin.text());
         }
-        deletions_[override.key_element()] = {name == nullptr ? std::nullopt : std::optional<std::string>(*name)};
+        deletions_[override.key_element()] = {name == nullptr ? std::nullopt : std::optional<std::string>(*name),
+                                              origin};
         continue;
       }
       DefaultItem::Choice choice = read_choice(override);
@@ -113,7 +118,7 @@ class Builder {
         appended_.push_back(std::move(item));
         continue;
       }
-      set_choice(override.key_element(), {std::move(choice), true, {}});
+      set_choice(override.key_element(), {std::move(choice), true, {}, origin});
     }
   }
 
@@ -124,7 +129,8 @@ class Builder {
       for (const Element& e : override.value.as<ElementList>()) {
         if (e.text() == nullptr) {
           throw ConfigError("ValueError", "Config group options must be strings, got " +
-                                              std::string(element_type_name(e)) + " in '" + override.word + "'");
+                                              std::string(element_type_name(e)) + " in '" + override.word + "'")
+              .with_where(command_line_origin(override.word));
         }
         options.push_back(*e.text());
       }
@@ -292,7 +298,7 @@ class Builder {
              item.origin);
       }
       if (overrides_.find(key_of(item)) == overrides_.end()) {  // the outermost one wins
-        set_choice(key_of(item), {item.choice, false, parent.config_path()});
+        set_choice(key_of(item), {item.choice, false, parent.config_path(), item.origin});
       }
     }
   }
@@ -308,6 +314,7 @@ class Builder {
     if (item.is_group()) {
       if (const auto found = overrides_.find(key_of(item)); found != overrides_.end()) {
         item.choice = found->second.choice;
+        item.origin = found->second.origin;
         found->second.used = true;
       }
     }
@@ -490,12 +497,13 @@ class Builder {
       if (choice.external) {
         message += "\nTo append to your default list use +" + key + "=" + choice_text(choice.choice);
       }
-      fail(message);
+      fail(message, choice.origin, nearest_names(key, choice_order_));
     }
     for (const auto& [key, deletion] : deletions_) {
       if (deletion.used) continue;
-      fail("Could not delete '" + key + (deletion.name ? "=" + *deletion.name : "") +
-           "'. No match in the defaults list");
+      fail(
+          "Could not delete '" + key + (deletion.name ? "=" + *deletion.name : "") + "'. No match in the defaults list",
+          deletion.origin, nearest_names(key, choice_order_));
     }
   }
 

@@ -41,6 +41,7 @@ struct DefaultsList {
 
 struct DefaultsRequest {
   std::optional<std::string> config_name;
+  Origin config_name_origin;  // where it was named, for errors
   bool skip_missing = false;  // `group: ???` is passed over (before a sweep has given it a value)
 };
 

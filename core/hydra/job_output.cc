@@ -1,5 +1,6 @@
 #include "core/hydra/job_output.h"
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "core/base/file.h"
@@ -76,6 +77,32 @@ WorkingFolder::WorkingFolder(const std::string& folder) : old_(fs::current_path(
 WorkingFolder::~WorkingFolder() {
   std::error_code ignored;  // the old folder may have been removed meanwhile
   fs::current_path(old_, ignored);
+}
+
+EnvironmentVariables::EnvironmentVariables(const Node& variables) {
+  if (!variables.is_map()) return;
+  for (const auto& [key, value] : variables.entries()) {
+    const std::string name = key.text();
+    if (!name.empty() && name.find('=') == std::string::npos) continue;
+    throw ConfigError("ValueError", "hydra.job.env_set: no name for an environment variable")
+        .with_where(value.origin())
+        .with_seen(name);
+  }
+  for (const auto& [key, value] : variables.entries()) {
+    const std::string name = key.text();
+    const char* old = std::getenv(name.c_str());
+    old_.emplace(name, old != nullptr ? std::optional<std::string>(old) : std::nullopt);
+    ::setenv(name.c_str(), python_str(value).c_str(), 1);
+  }
+}
+
+EnvironmentVariables::~EnvironmentVariables() {
+  for (const auto& [name, value] : old_) {
+    if (value)
+      ::setenv(name.c_str(), value->c_str(), 1);
+    else
+      ::unsetenv(name.c_str());
+  }
 }
 
 }  // namespace fathom::config

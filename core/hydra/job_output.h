@@ -1,6 +1,8 @@
 // The folder and the files of one job: see application.h.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,18 @@ class WorkingFolder {
 
  private:
   std::string old_;
+};
+
+// Sets the variables of a map in the process's environment for as long as it lives.
+class EnvironmentVariables {
+ public:
+  explicit EnvironmentVariables(const Node& variables);
+  ~EnvironmentVariables();
+  EnvironmentVariables(const EnvironmentVariables&) = delete;
+  EnvironmentVariables& operator=(const EnvironmentVariables&) = delete;
+
+ private:
+  std::map<std::string, std::optional<std::string>> old_;  // none: was not set
 };
 
 }  // namespace fathom::config

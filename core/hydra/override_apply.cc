@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/base/text.h"
 #include "core/config/access.h"
 #include "core/config/errors.h"
 #include "core/config/interpolation.h"
@@ -18,8 +19,8 @@ ConfigError composition_error(const Override& override, const std::string& messa
 }
 
 // The same failure as a composition error: what was tried, then why not.
-ConfigError wrap(const Override& override, const std::string& message, const ConfigError& cause) {
-  std::vector<std::string> candidates;
+ConfigError wrap(const Override& override, const std::string& message, const ConfigError& cause,
+                 std::vector<std::string> candidates = {}) {
   if (!cause.candidates().empty()) candidates.push_back(cause.candidates());
   return composition_error(override, message + "\n" + cause.message())
       .with_cause(cause.kind())
@@ -96,12 +97,14 @@ class Applier {
 
   void change() {
     if (!options_.strict && set_name_of_section()) return;
+    const auto& own = options_.program_keys;
     try {
-      set(false);
+      set(std::find(own.begin(), own.end(), override_.key) != own.end());
     } catch (const ConfigError& error) {
       if (error.kind() != "ConfigAttributeError" && error.kind() != "ConfigKeyError") throw;
       throw wrap(override_,
-                 "Could not override '" + override_.key + "'.\nTo append to your config use +" + override_.word, error);
+                 "Could not override '" + override_.key + "'.\nTo append to your config use +" + override_.word, error,
+                 nearest_names(override_.key, {own.begin(), own.end()}));
     }
   }
 

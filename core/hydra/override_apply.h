@@ -6,6 +6,7 @@
 //   ~k, ~k=v   deletes, the second only if the value is equal
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,9 @@ struct ApplyOptions {
   // As Hydra, to the letter. Otherwise also: `section=name` for a section with a `name` key sets that key, and `~k`
   // deletes a key whose value is null.
   bool strict = false;
-  const ResolverRegistry* resolvers = nullptr;  // null: default_resolvers()
-  std::vector<Warning>* warnings = nullptr;     // what was read otherwise than the letter
+  std::span<const std::string> program_keys = {};  // that k=v adds, see ComposeRequest
+  const ResolverRegistry* resolvers = nullptr;     // null: default_resolvers()
+  std::vector<Warning>* warnings = nullptr;        // what was read otherwise than the letter
 };
 
 // Throws ConfigError ConfigCompositionException naming the word and the full key, with the nearest keys.

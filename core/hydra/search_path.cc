@@ -26,10 +26,14 @@ class FileSource : public ConfigSource {
   }
   bool has_group(const std::string& group) const override { return is_folder(full(group)); }
   std::vector<std::string> file_names(const std::string& group) const override {
-    return names(group, [](const fs::directory_entry& entry) { return entry.is_regular_file(); });
+    std::error_code ignored;  // a link that leads nowhere is no file
+    return names(group, [&](const fs::directory_entry& entry) { return entry.is_regular_file(ignored); });
   }
   std::vector<std::string> folder_names(const std::string& group) const override {
-    return names(group, [](const fs::directory_entry& entry) { return entry.is_directory(); });
+    std::error_code ignored;
+    return names(group, [&](const fs::directory_entry& entry) {
+      return entry.is_directory(ignored) && !(entry.is_symlink(ignored) && leads_back(group, entry.path()));
+    });
   }
   std::string read(const std::string& file) const override { return read_file(full(file).string()); }
   std::string source_name(const std::string& file) const override { return full(file).lexically_normal().string(); }
@@ -40,12 +44,27 @@ class FileSource : public ConfigSource {
     std::error_code ignored;
     return fs::is_directory(path, ignored);
   }
+  // Whether a link in the group's folder leads to a folder on the way there, or to one that holds it: who looks through
+  // all groups would never come to an end.
+  bool leads_back(const std::string& group, const fs::path& link) const {
+    std::error_code ignored;
+    const fs::path target = fs::canonical(link, ignored);
+    const auto holds = [&](const fs::path& folder) {
+      const fs::path real = fs::canonical(folder, ignored);
+      return std::mismatch(target.begin(), target.end(), real.begin(), real.end()).first == target.end();
+    };
+    fs::path folder(path());
+    bool found = holds(folder);
+    for (const fs::path& step : fs::path(group)) found = found || holds(folder /= step);
+    return found;
+  }
   template <typename Keep>
   std::vector<std::string> names(const std::string& group, Keep keep) const {
     std::vector<std::string> out;
     if (!has_group(group)) return out;
-    for (const auto& entry : fs::directory_iterator(full(group))) {
-      if (keep(entry)) out.push_back(entry.path().filename().string());
+    std::error_code error;  // an unreadable folder has no names, as an unreadable file is none
+    for (fs::directory_iterator entry(full(group), error), end; !error && entry != end; entry.increment(error)) {
+      if (keep(*entry)) out.push_back(entry->path().filename().string());
     }
     return out;
   }
@@ -273,12 +292,14 @@ std::vector<std::string> ConfigRepository::sub_groups(const std::string& group) 
   return {groups.begin(), groups.end()};
 }
 
-std::vector<std::string> ConfigRepository::all_groups() const {
+std::vector<std::string> ConfigRepository::all_groups(std::string_view start) const {
   std::vector<std::string> found, open = sub_groups("");
   while (!open.empty()) {
     const std::string group = std::move(open.back());
     open.pop_back();
-    if (!group_options(group).empty()) found.push_back(group);
+    const bool begins_so = group.starts_with(start);
+    if (!begins_so && !start.starts_with(group + "/")) continue;
+    if (begins_so && !group_options(group).empty()) found.push_back(group);
     for (const std::string& name : sub_groups(group)) open.push_back(group + "/" + name);
   }
   std::sort(found.begin(), found.end());

@@ -85,7 +85,8 @@ class ConfigRepository {
   bool group_exists(const std::string& group) const;
   std::vector<std::string> group_options(const std::string& group) const;  // sorted, without suffix
   std::vector<std::string> sub_groups(const std::string& group) const;     // sorted
-  std::vector<std::string> all_groups() const;                             // those with options, sorted
+  // Those with options, sorted; with `start`, only those that begin so. Links that lead back are not followed.
+  std::vector<std::string> all_groups(std::string_view start = {}) const;
 
   const std::vector<std::unique_ptr<ConfigSource>>& sources() const { return sources_; }
   // "\nConfig search path:\n\tprovider=…" for messages.

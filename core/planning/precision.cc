@@ -1,6 +1,7 @@
 #include "core/planning/precision.h"
 
 #include "core/base/log.h"
+#include "core/base/text.h"
 
 namespace fathom {
 namespace {
@@ -32,7 +33,11 @@ Precision named_precision(const Json& value, const std::string& path) {
     log_warning("trainer", "{}: float16 autocast is slow on a CPU; bf16-mixed is used", path);
     return Precision::kBf16Mixed;
   }
-  refuse(path, "this precision is not available", value, "32-true, 64-true, bf16-true or bf16-mixed");
+  throw Error(Code::kFailed, "this precision is not available")
+      .at(path)
+      .seen(json_text(value))
+      .expected("32-true, 64-true, bf16-true or bf16-mixed")
+      .candidates(nearest_names(text, {"32-true", "64-true", "bf16-true", "bf16-mixed"}));
 }
 
 // The class that a section names, without the package it lies in.

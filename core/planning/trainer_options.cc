@@ -1,9 +1,19 @@
 #include "core/planning/trainer_options.h"
 
+#include <algorithm>
+#include <array>
+#include <span>
+
 #include "core/base/log.h"
+#include "core/base/text.h"
 
 namespace fathom {
 namespace {
+
+constexpr std::array kAccelerators = {"auto", "cpu"};
+constexpr std::array kStrategies = {"auto", "single_device", "ddp", "ddp_find_unused_parameters_true",
+                                    "ddp_find_unused_parameters_false"};
+constexpr std::array kClipAlgorithms = {"norm", "value"};
 
 constexpr const char* kOneProcess = "this build trains in one process on the CPU";
 
@@ -12,12 +22,20 @@ constexpr const char* kOneProcess = "this build trains in one process on the CPU
   throw Error(code, what).at(path).seen(json_text(seen)).expected(expected);
 }
 
+bool is_one_of(const std::string& name, std::span<const char* const> known) {
+  return std::find(known.begin(), known.end(), name) != known.end();
+}
+std::vector<std::string> nearest(const std::string& name, std::span<const char* const> known) {
+  return nearest_names(name, {known.begin(), known.end()});
+}
+
 void check_device(const TrainerOptions& o, const std::string& path) {
-  if (o.accelerator != "auto" && o.accelerator != "cpu") {
+  if (!is_one_of(o.accelerator, kAccelerators)) {
     throw Error(Code::kUnavailable, "no accelerator of this kind is available")
         .at(path + ".accelerator")
         .seen(o.accelerator)
         .expected("auto or cpu")
+        .candidates(nearest(o.accelerator, kAccelerators))
         .next("add trainer.accelerator=cpu to the command line");
   }
   const bool one = o.devices.is_string()           ? (o.devices == "auto" || o.devices == "1" || o.devices == "-1")
@@ -26,12 +44,43 @@ void check_device(const TrainerOptions& o, const std::string& path) {
                                                    : false;
   if (!one) refuse(path + ".devices", kOneProcess, o.devices, "auto, 1 or -1", Code::kUnavailable);
   if (o.num_nodes != 1) refuse(path + ".num_nodes", kOneProcess, o.num_nodes, "1", Code::kUnavailable);
-  constexpr std::string_view kStrategies[] = {"auto", "single_device", "ddp", "ddp_find_unused_parameters_true",
-                                              "ddp_find_unused_parameters_false"};
-  for (const auto& known : kStrategies) {
-    if (o.strategy == known) return;  // with one process all of these are the same training
+  if (is_one_of(o.strategy, kStrategies)) return;  // with one process all of these are the same training
+  throw Error(Code::kUnavailable, kOneProcess)
+      .at(path + ".strategy")
+      .seen(o.strategy)
+      .expected("auto, single_device or ddp")
+      .candidates(nearest(o.strategy, kStrategies));
+}
+
+// The options as written, when nothing is wrong with them.
+TrainerOptions checked(const Json& section, const std::string& path) {
+  TrainerOptions o = parse_options<TrainerOptions>(section, path);
+  check_device(o, path);
+  if (o.reload_dataloaders_every_n_epochs != 0) {
+    refuse(path + ".reload_dataloaders_every_n_epochs", "not available", o.reload_dataloaders_every_n_epochs, "0");
   }
-  refuse(path + ".strategy", kOneProcess, o.strategy, "auto, single_device or ddp", Code::kUnavailable);
+  if (!o.profiler.is_null()) refuse(path + ".profiler", "no profiler is available", o.profiler, "null");
+  if (o.log_every_n_steps < 0)
+    refuse(path + ".log_every_n_steps", "must not be negative", o.log_every_n_steps, "0 or more");
+  if (!o.accumulate_grad_batches.is_number_integer() || o.accumulate_grad_batches < 1) {
+    refuse(path + ".accumulate_grad_batches", "is no count", o.accumulate_grad_batches, "an int of at least 1");
+  }
+  if (o.gradient_clip_val && *o.gradient_clip_val < 0) {
+    refuse(path + ".gradient_clip_val", "must not be negative", *o.gradient_clip_val, "null, 0 or a positive number");
+  }
+  const std::string algorithm = o.gradient_clip_algorithm.value_or("norm");
+  if (!is_one_of(algorithm, kClipAlgorithms)) {
+    throw Error(Code::kFailed, "unknown algorithm")
+        .at(path + ".gradient_clip_algorithm")
+        .seen(algorithm)
+        .expected("norm or value")
+        .candidates(nearest(algorithm, kClipAlgorithms));
+  }
+  if (o.max_epochs && *o.max_epochs < -1) refuse(path + ".max_epochs", "is no count", *o.max_epochs, "-1, 0 or more");
+  if (o.max_steps && *o.max_steps < -1) refuse(path + ".max_steps", "is no count", *o.max_steps, "-1, 0 or more");
+  const bool counts = o.fast_dev_run.is_boolean() || (o.fast_dev_run.is_number_integer() && o.fast_dev_run >= 0);
+  if (!counts) refuse(path + ".fast_dev_run", "is no count", o.fast_dev_run, "true, false or a number of batches");
+  return o;
 }
 
 }  // namespace
@@ -84,37 +133,17 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("barebones", &T::barebones, "no loggers, callbacks, sanity check or summary: measures the bare loop");
 }
 
+void check_trainer_options(const Json& section, const std::string& path) { checked(section, path); }
+
 TrainerOptions read_trainer_options(const Json& section, const std::string& path) {
-  TrainerOptions o = parse_options<TrainerOptions>(section, path);
-  check_device(o, path);
-  o.precision_plan = plan_precision(o.precision, o.plugins, path);
-  if (o.reload_dataloaders_every_n_epochs != 0) {
-    refuse(path + ".reload_dataloaders_every_n_epochs", "not available", o.reload_dataloaders_every_n_epochs, "0");
-  }
-  if (!o.profiler.is_null()) refuse(path + ".profiler", "no profiler is available", o.profiler, "null");
-  if (o.log_every_n_steps < 0)
-    refuse(path + ".log_every_n_steps", "must not be negative", o.log_every_n_steps, "0 or more");
-  if (!o.accumulate_grad_batches.is_number_integer() || o.accumulate_grad_batches < 1) {
-    refuse(path + ".accumulate_grad_batches", "is no count", o.accumulate_grad_batches, "an int of at least 1");
-  }
-  if (o.gradient_clip_val && *o.gradient_clip_val < 0) {
-    refuse(path + ".gradient_clip_val", "must not be negative", *o.gradient_clip_val, "null, 0 or a positive number");
-  }
-  const std::string algorithm = o.gradient_clip_algorithm.value_or("norm");
-  if (algorithm != "norm" && algorithm != "value") {
-    refuse(path + ".gradient_clip_algorithm", "unknown algorithm", algorithm, "norm or value");
-  }
-  if (o.max_epochs && *o.max_epochs < -1) refuse(path + ".max_epochs", "is no count", *o.max_epochs, "-1, 0 or more");
+  TrainerOptions o = checked(section, path);
+  o.precision_plan = plan_precision(o.precision, o.plugins, path);  // tells what it reads otherwise, so only once
   if (!o.max_steps) o.max_steps = -1;
-  if (*o.max_steps < -1) refuse(path + ".max_steps", "is no count", *o.max_steps, "-1, 0 or more");
   if (!o.max_epochs && *o.max_steps == -1 && !o.max_time) {
     log_warning("trainer", "{0}.max_epochs is not set: 1000 epochs; {0}.max_epochs=-1 trains without end", path);
     o.max_epochs = 1000;
   }
   if (o.fast_dev_run.is_boolean()) o.fast_dev_run = o.fast_dev_run.get<bool>() ? 1 : 0;
-  if (!o.fast_dev_run.is_number_integer() || o.fast_dev_run < 0) {
-    refuse(path + ".fast_dev_run", "is no count", o.fast_dev_run, "true, false or a number of batches");
-  }
   if (o.limit_predict_batches != 1.0) {
     log_warning("trainer", "{}.limit_predict_batches has no effect: there is no predict loop", path);
   }

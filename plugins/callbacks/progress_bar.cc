@@ -178,8 +178,8 @@ void ProgressBar::draw(Trainer& trainer, const char* stage, int64_t done, int64_
   const int64_t here = training ? done - first_batch_ : done;
   const double rate = seconds > 0 && here > 0 ? static_cast<double>(here) / seconds : 0;
 
-  std::string head = stage;  // the sanity check belongs to no epoch
-  if (p.sanity_checking == 0) {
+  std::string head = stage;  // what comes before the first epoch or after the last one belongs to none
+  if (p.sanity_checking == 0 && (p.max_epochs <= 0 || p.epoch < p.max_epochs)) {
     head = "epoch " + std::to_string(p.epoch);
     if (p.max_epochs > 0) head += "/" + std::to_string(p.max_epochs - 1);
     if (!training) head += std::string(" ") + stage;

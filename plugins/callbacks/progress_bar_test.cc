@@ -57,6 +57,18 @@ TEST(ProgressBar, TerminalLineIsUpdatedAndFits) {
   EXPECT_THAT(screen.text, ::testing::EndsWith("\n"));
 }
 
+TEST(ProgressBar, AfterTheLastEpochThereIsNone) {
+  Screen screen;
+  ProgressBar bar({}, screen.output(false));
+  FakeTrainer trainer;
+  trainer.add(bar);
+  trainer.progress.epoch = 1;  // of one
+  trainer.emit(Event::kTestStart);
+  screen.now += 15s;
+  trainer.emit(Event::kTestBatchEnd);
+  EXPECT_THAT(screen.text, ::testing::StartsWith("eval 1/1"));
+}
+
 TEST(ProgressBar, ColourOnlyWhenAllowed) {
   for (const bool colour : {false, true}) {
     Screen screen;

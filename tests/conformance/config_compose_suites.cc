@@ -240,7 +240,7 @@ Outcome compose_and_compare(const json& inputs, const json& expect, const Tempor
     std::optional<std::string> package;
     if (inputs.contains("package") && inputs["package"].is_string()) package = inputs["package"];
     const std::string text =
-        show_config(composed, config::ConfigPart::kJob, package, inputs.value("resolve", false), &test_resolvers());
+        show_config(composed, config::ConfigPart::kJob, package, inputs.value("resolve", false), test_resolvers());
     Outcome outcome;
     if (unexpected_result(expect, text, &outcome)) return outcome;
     const std::string wanted = replace_all(expect["text"], "<DIR>", folder.path());

@@ -192,6 +192,147 @@ TEST(Cli, CompletionKnowsCommandsConfigsAndKeys) {
       fathom({"__complete", "train", "-cp", configs, "-cn", "quartznet_15x5", "+deep.er=1", "dee"}).out, "deep.\n"));
 }
 
+// A folder of configs, which the program is run in.
+class CliFolder : public Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::remove_all(folder_);
+    write("c.yaml", "a:\n  b: 5\nx: 1\n");
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void write(const std::string& name, const std::string& text) const {
+    const std::filesystem::path path = std::filesystem::path(folder_) / name;
+    std::filesystem::create_directories(path.parent_path());
+    write_file_atomically(path.string(), text);
+  }
+  Result here(const std::string& line) const {
+    return run({"bash", "-c", "cd " + folder_ + " && PATH=" FATHOM_BINARY_DIR "/bin:$PATH; " + line});
+  }
+  std::string folder_ = testing::TempDir() + "fathom_cli";
+};
+
+TEST_F(CliFolder, ExplainAndProvenanceReadTheirFlagsLikeTheOthers) {
+  for (const char* line : {"-cn=c a.b", "a.b -cn c", "--config-name c -cp . a.b", "x=2 -cn c a.b"}) {
+    const Result result = here(std::string("fathom config explain ") + line);
+    EXPECT_TRUE(contains(result.out, "value      5\n")) << line << result.out << result.err;
+  }
+  EXPECT_TRUE(contains(here("fathom config -cn c explain a.b").out, "value      5\n"));
+  EXPECT_EQ(here("fathom config show --provenance -p a -cn c").out, "a.b = 5  # c.yaml:2:6\n");
+  const Result wrong = here("fathom config show --provenance -p aa -cn c");
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_TRUE(contains(wrong.err, "did you mean: a")) << wrong.err;
+  EXPECT_TRUE(contains(here("fathom config explain a.bb -cn c").err, "did you mean: a.b")) << wrong.err;
+  write("h.yaml", "who: ${hydra:job.config_name}\n");
+  EXPECT_TRUE(contains(here("fathom config explain who -cn h").out, "resolved   h\n"));
+  EXPECT_TRUE(contains(here("fathom config show --provenance --resolve -cn h").out, "who = h "));
+}
+
+TEST_F(CliFolder, TheSummaryIsWrittenWhateverHappens) {
+  const auto failed = [](const std::string& text) { return parse_text(text)["status"] == "failed"; };
+  EXPECT_TRUE(failed(here("fathom train -cn c ++trainer.max_epochs=two --json-summary s.json; cat s.json").out));
+  EXPECT_TRUE(failed(here("fathom train -cn nosuch --json-summary=t.json; cat t.json").out));
+  EXPECT_TRUE(failed(here("fathom test -cn c --json-summary -").out));
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/-"));
+  const Result sweep = here("fathom train -cn c -m ++trainer.max_epochs=two,three hydra.sweep.dir=m --json-summary -");
+  EXPECT_EQ(parse_text(sweep.out).size(), 2u) << sweep.out << sweep.err;
+  const Result nowhere = here("fathom train -cn c ++trainer.max_epochs=two --json-summary no/such/s.json");
+  EXPECT_EQ(nowhere.status, 1);  // what went wrong first
+  EXPECT_TRUE(contains(nowhere.err, "max_epochs") && contains(nowhere.err, "no/such")) << nowhere.err;
+}
+
+TEST_F(CliFolder, RefusalsNameTheirOriginAndTheNearestName) {
+  const auto says = [&](const std::string& words, std::vector<std::string> parts) {
+    const Result result = here("fathom " + words);
+    EXPECT_NE(result.status, 0) << words;
+    for (const auto& part : parts) EXPECT_TRUE(contains(result.err, part)) << words << ": " << result.err;
+  };
+  write("c.yaml", "trainer: {max_epochs: 1}\nexp_manager:\n  resume_if_exist: true\n");
+  says("train -cn c +trainer.max_epoch=3 ", {"command line: +trainer.max_epoch=3", "did you mean: max_epochs",
+                                             "exp_manager.resume_if_exist (", "c.yaml:3:20", "resume_if_exists"});
+  says("test -cn c +trainer.max_epoch=3", {"command line: +trainer.max_epoch=3", "did you mean: max_epochs"});
+  says("train -cn c ~exp_manager +trainer.gradient_clip_algorithm=nrom",
+       {"command line: +trainer.gradient_clip_algorithm=nrom", "did you mean: norm"});
+  says("train -cn c ~exp_manager +trainer.precision=bf16-mixd",
+       {"command line: +trainer.precision=bf16-mixd", "did you mean: bf16-mixed"});
+  const std::string digits = "-cp " FATHOM_SOURCE_DIR "/configs/asr -cn digits_quartznet data_dir=. ";
+  says("train " + digits + "+model.train_ds.batch_sise=3",
+       {"command line: +model.train_ds.batch_sise=3", "did you mean: batch_size"});
+  says("train " + digits + "+model.encoder.conv_msk=true",
+       {"command line: +model.encoder.conv_msk=true", "did you mean: conv_mask"});
+  says("train -cn cc", {"command line: --config-name cc", "did you mean: c"});
+  write("missing.yaml", "epochs: ???\ntrainer:\n  max_epochs: ???\n  min_epochs: ${epochs}\n");
+  const Result missing = here("fathom train -cn missing");
+  size_t told = 0;
+  for (size_t at = missing.err.find("error: "); at != std::string::npos; at = missing.err.find("error: ", at + 1))
+    ++told;
+  EXPECT_EQ(told, 2u) << missing.err;  // epochs and max_epochs
+}
+
+TEST_F(CliFolder, TheEncoderGivesTheDecoderItsWidth) {
+  const Result result = here("fathom train -cp " FATHOM_SOURCE_DIR
+                             "/configs/asr -cn digits_quartznet data_dir=/no/such model.decoder.feat_in=null");
+  EXPECT_EQ(result.status, 66);  // the data, which is read later
+  EXPECT_FALSE(contains(result.err, "feat_in")) << result.err;
+}
+
+TEST_F(CliFolder, JobsOfASweepShareNoFolder) {
+  const Result result = here(
+      "fathom --threads 1 train -cp " FATHOM_SOURCE_DIR "/configs/asr -cn digits_quartznet data_dir=" FATHOM_SOURCE_DIR
+      "/tests/data/digits trainer.max_epochs=1 +trainer.max_steps=1 +trainer.limit_val_batches=1 "
+      "+trainer.num_sanity_val_steps=0 exp_manager.exp_dir=out -m model.optim.lr=0.1,0.2 --json-summary -");
+  ASSERT_EQ(result.status, 0) << result.err;
+  const Json runs = parse_text(result.out);
+  ASSERT_EQ(runs.size(), 2u);
+  EXPECT_NE(runs[0]["log_dir"], runs[1]["log_dir"]);
+  EXPECT_TRUE(contains(runs[1]["log_dir"], "/out/1/")) << json_text(runs);
+}
+
+TEST_F(CliFolder, WeightsToEvaluateAreNamedAsTheHelpHasIt) {
+  EXPECT_EQ(here("fathom test -cn c model_path=nosuch.nemo").status, 66);
+  const Result typo = here("fathom test -cn c modle_path=nosuch.nemo");
+  EXPECT_TRUE(contains(typo.err, "did you mean: model_path")) << typo.err;
+}
+
+TEST_F(CliFolder, CompletionKnowsFlagsAndTheirValues) {
+  write("config.yaml", "defaults:\n- db: mysql\n- _self_\nmodel: {x: 1}\n");
+  write("db/mysql.yaml", "k: 1\n");
+  write("db/pg.yaml", "k: 2\n");
+  write("my confs/beta.yaml", "a: 1\n");
+  write("my confs/db/other.yaml", "k: 3\n");
+  const auto offers = [&](const std::string& words) { return here("fathom __complete " + words).out; };
+  EXPECT_EQ(offers("train +db="), "+db=mysql\n+db=pg\n");
+  EXPECT_EQ(offers("train --cfg ''"), "job\nhydra\nall\n");
+  EXPECT_EQ(offers("train --cfg=h"), "--cfg=hydra\n");
+  EXPECT_EQ(offers("train -cp my"), "my confs/\n");
+  EXPECT_EQ(offers("train --config-path='my confs' -cn ''"), "beta\n");
+  EXPECT_EQ(offers("train -cp 'my confs' db="), "db=other\n");  // there is no config.yaml
+  EXPECT_EQ(offers("train --plugin-dir d"), "db/\n");
+  EXPECT_EQ(offers("config explain model.x"), "model.x\n");
+}
+
+// The scripts in a bash, which passes on the line it has.
+TEST_F(CliFolder, TheCompletionScriptsWork) {
+  write("config.yaml", "defaults:\n- db: mysql\n- _self_\nmodel: {x: 1}\n");
+  write("db/mysql.yaml", "k: 1\n");
+  write("db/pg.yaml", "k: 2\n");
+  write("my confs/beta.yaml", "a: 1\n");
+  for (const char* script : {"fathom completion bash", "fathom train -sc install=bash"}) {
+    const auto answer = [&](const std::string& line) {
+      return here("eval \"$(" + std::string(script) + ")\"; read -r -d '' COMP_LINE <<'EOF'\n" + line +
+                  "\nEOF\nCOMP_POINT=${#COMP_LINE}; $(complete -p fathom | sed 's/.*-F \\([^ ]*\\).*/\\1/') fathom "
+                  "2>/dev/null; echo \"${COMPREPLY[*]}\"")
+          .out;
+    };
+    EXPECT_EQ(answer("fathom train mod"), "model.\n") << script;
+    EXPECT_EQ(answer("fathom train db=p"), "pg\n") << script;  // what follows bash's last break
+    EXPECT_EQ(answer("fathom train -cp 'my confs' -cn b"), "beta\n") << script;
+    EXPECT_EQ(answer("fathom train -cp my"), "my\\ confs/\n") << script;
+  }
+  for (const char* shell : {"zsh", "fish"})
+    EXPECT_TRUE(
+        contains(here(std::string("fathom completion ") + shell).out, "__complete --shell=" + std::string(shell)));
+}
+
 TEST(Cli, QuickCommandsDoNotLinkTorch) {
   const Result result = run({"ldd", fathom_program()});
   ASSERT_EQ(result.status, 0);
@@ -211,6 +352,17 @@ TEST(Cli, Doctor) {
   const Result result = fathom({"doctor"});
   EXPECT_EQ(result.status, 0) << result.out;
   EXPECT_TRUE(contains(result.out, "libtorch"));
+}
+
+TEST_F(CliFolder, DoctorMissesThePlugins) {
+  std::filesystem::copy(fathom_program(), folder_ + "/fathom");
+  const Result none = here("./fathom doctor");
+  EXPECT_EQ(none.status, 1);
+  EXPECT_TRUE(contains(none.out, "FAIL  plugin folder")) << none.out << none.err;
+  std::filesystem::create_directories(folder_ + "/empty");
+  const Result empty = here("./fathom --plugin-dir $PWD/empty doctor");
+  EXPECT_EQ(empty.status, 1);
+  EXPECT_TRUE(contains(empty.out, "FAIL  plugins")) << empty.out << empty.err;
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context)
   // The width that Jasper's last block gives, where the config leaves it out.
   Json& decoder = config_["decoder"];
   const Json& encoder = config_["encoder"];
-  const bool has_width = decoder.contains("feat_in") && decoder["feat_in"].is_number_integer();
+  const bool has_width = decoder.contains("feat_in") && !decoder["feat_in"].is_null() && decoder["feat_in"] != 0;
   if (!has_width && encoder.contains("jasper") && encoder["jasper"].is_array() && !encoder["jasper"].empty())
     decoder["feat_in"] = encoder["jasper"].back().value("filters", int64_t{0});
 

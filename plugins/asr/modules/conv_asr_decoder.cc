@@ -15,7 +15,7 @@ constexpr const char* kInitModes =
 }  // namespace
 
 void ConvASRDecoder::Options::describe(OptionSet<Options>& o) {
-  o.required("feat_in", &Options::feat_in, "channels of the encoder's output");
+  o("feat_in", &Options::feat_in, "channels of the encoder's output; null: a model gives its encoder's");
   o("num_classes", &Options::num_classes, "symbols without the blank; not positive: the vocabulary's size");
   o("init_mode", &Options::init_mode, kInitModes);
   o("vocabulary", &Options::vocabulary, "the symbols");
@@ -23,6 +23,7 @@ void ConvASRDecoder::Options::describe(OptionSet<Options>& o) {
 }
 
 ConvASRDecoder::ConvASRDecoder(const Options& o) {
+  if (!o.feat_in) throw Error(Code::kFailed, "a decoder needs the channels of its input").at("feat_in").seen("null");
   if (!o.vocabulary && o.num_classes < 0) {
     throw Error(Code::kFailed, "a decoder needs num_classes or a vocabulary")
         .next("set decoder.vocabulary, or the model's labels");
@@ -40,7 +41,7 @@ ConvASRDecoder::ConvASRDecoder(const Options& o) {
   }
   if (classes + (o.add_blank ? 1 : 0) < 1) throw Error(Code::kFailed, "the decoder has no classes").at("num_classes");
   nn::ConvOptions conv;
-  conv.in_channels = o.feat_in;
+  conv.in_channels = *o.feat_in;
   conv.out_channels = classes + (o.add_blank ? 1 : 0);
   conv.bias = true;
   layer_ = std::make_shared<nn::Conv1dLayer>(conv);

@@ -14,7 +14,8 @@ class ConvASRDecoder final : public NeuralModule {
  public:
   static constexpr const char* kState = "decoder_layers.0.weight, decoder_layers.0.bias";
   struct Options {
-    int64_t feat_in = 0, num_classes = -1;
+    std::optional<int64_t> feat_in;
+    int64_t num_classes = -1;
     std::optional<std::string> init_mode = "xavier_uniform";
     std::optional<std::vector<std::string>> vocabulary;
     bool add_blank = true;
