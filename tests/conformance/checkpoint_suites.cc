@@ -112,7 +112,8 @@ class Comparison {
     return "";
   }
 
-  std::string compare_items(const PickleList& items, const json& expected, const std::string& where, const char* kind) {
+  std::string compare_items(const PickleList& items, const json& expected, const std::string& where,
+                            const char* /*kind*/) {
     if (items.size() != expected.size())
       return differs(where, fmt::format("{} items", expected.size()), fmt::format("{}", items.size()));
     for (size_t i = 0; i < items.size(); ++i) {

@@ -55,7 +55,8 @@ fathom_status create(const fathom_create_args*, void** self) {
 }
 void destroy(void* self) { delete static_cast<int*>(self); }
 
-fathom_status register_all(const fathom_host* host, const fathom_registrar* registrar) {
+fathom_status register_all([[maybe_unused]] const fathom_host* host,
+                           [[maybe_unused]] const fathom_registrar* registrar) {
   static const fathom_logger_v1 vtable = {
       sizeof(fathom_logger_v1),
       [](void*, const fathom_metric_values*, int64_t) { return fathom_status{FATHOM_OK}; },

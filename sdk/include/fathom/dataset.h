@@ -29,7 +29,7 @@ class Dataset {
   // -1: not known, of an iterable one (iterable.h).
   virtual int64_t size() const = 0;
   // Seconds or tokens of an item without loading it; negative = unknown. For bucketing and reports.
-  virtual double length_hint(int64_t index) const { return -1; }
+  virtual double length_hint(int64_t /*index*/) const { return -1; }
   virtual Ports outputs() const { return {}; }
 
   // Untyped access, implemented by DatasetOf.

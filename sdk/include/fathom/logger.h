@@ -33,12 +33,12 @@ class Logger {
   using ComponentKind = SimpleKind<Logger, FATHOM_KIND_LOGGER, &logger_detail::table>;
   virtual ~Logger() = default;
   virtual void log_metrics(std::span<const Metric> metrics, int64_t step) = 0;
-  virtual void log_hyperparams(const Json& hyperparams) {}
-  virtual void log_text(std::string_view name, std::string_view text, int64_t step) {}
+  virtual void log_hyperparams(const Json& /*hyperparams*/) {}
+  virtual void log_text(std::string_view /*name*/, std::string_view /*text*/, int64_t /*step*/) {}
   // Everything logged so far reaches the disk. Comes before save_state() of a Stateful logger.
   virtual void save() {}
   // "success", "failed" or "interrupted". The last call.
-  virtual void finalize(std::string_view status) {}
+  virtual void finalize(std::string_view /*status*/) {}
 };
 
 namespace logger_detail {

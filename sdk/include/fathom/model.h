@@ -143,9 +143,9 @@ class Model : public NeuralModule {
   virtual void validation_step(const Values& batch, const Step& step) = 0;
   virtual void test_step(const Values& batch, const Step& step) { validation_step(batch, step); }
   // End of one loader of a validation or test epoch: log the epoch's metrics and reset them.
-  virtual void eval_epoch_end(const Step& step) {}
+  virtual void eval_epoch_end(const Step& /*step*/) {}
   // What is known of each item, in order: texts, numbers, lists, tensors by name.
-  virtual std::vector<Values> predict_step(const Values& batch, const Json& options) {
+  virtual std::vector<Values> predict_step(const Values& /*batch*/, const Json& /*options*/) {
     throw Error(Code::kUnavailable, "this model has no inference of its own");
   }
   // Files that belong into a .nemo: config key -> path on disk.

@@ -191,12 +191,12 @@ class OptimizerBase : public OptimizerInterface {
   virtual at::Tensor initial_state(size_t group, size_t slot, const at::Tensor& parameter) const = 0;
   virtual void update_group(size_t group, UpdateBatch& batch) = 0;
   // Throws for parameters that the optimizer cannot work on (a kernel that walks the memory of CPU tensors).
-  virtual void check_parameter(const at::Tensor& parameter, const std::string& name) const {}
+  virtual void check_parameter(const at::Tensor& /*parameter*/, const std::string& /*name*/) const {}
   // True where every parameter has state before its first gradient, as PyTorch's Adagrad.
   virtual bool has_state_from_start() const { return false; }
   // For optimizers that look at all gradients of all groups first (a global norm).
   virtual bool wants_all_gradients() const { return false; }
-  virtual void before_step(const std::vector<const at::Tensor*>& gradients) {}
+  virtual void before_step(const std::vector<const at::Tensor*>& /*gradients*/) {}
   int64_t group_steps(size_t group) const final { return groups_[group].all.group_steps; }
   void set_group_steps(size_t group, int64_t steps) final { groups_[group].all.group_steps = steps; }
 
@@ -353,9 +353,9 @@ class Optimizer : public WithOptions<O, OptimizerBase> {
   using WithOptions<O, OptimizerBase>::WithOptions;
 
   // --- the author's part, besides that of WithOptions ---
-  virtual std::vector<StateSlot> slots(const O& options) const { return {}; }
+  virtual std::vector<StateSlot> slots(const O& /*options*/) const { return {}; }
   // A state's first value, when it is not what its kind says; may stay undefined.
-  virtual at::Tensor initial(const O& options, const StateSlot& slot, const at::Tensor& parameter) const {
+  virtual at::Tensor initial(const O& /*options*/, const StateSlot& slot, const at::Tensor& parameter) const {
     switch (slot.kind) {
       case StateKind::kLikeParameter: return at::zeros_like(parameter);
       case StateKind::kStep: return at::zeros({}, at::kFloat);

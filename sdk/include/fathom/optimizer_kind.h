@@ -106,9 +106,9 @@ class WithOptions : public Base {
 
   // --- the author's part ---
   // Throws for values that make no sense; called for the defaults and for every group.
-  virtual void validate(const O& options) const {}
+  virtual void validate(const O& /*options*/) const {}
   // False for options that belong to the whole optimizer and that PyTorch does not put into param_groups.
-  virtual bool in_param_groups(std::string_view name) const { return true; }
+  virtual bool in_param_groups(std::string_view /*name*/) const { return true; }
   // What param_groups carry besides the options, always with the same value (AdamW's decoupled_weight_decay).
   virtual Json fixed_group_entries() const { return Json::object(); }
   // True where the group's own count of steps is part of param_groups, as "step".

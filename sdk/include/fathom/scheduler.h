@@ -84,11 +84,11 @@ class Scheduler : public Stateful {
     std::string name;
     std::vector<double> values;
   };
-  virtual SecondOption second_option(const ScheduleStep& at) { return {}; }
+  virtual SecondOption second_option(const ScheduleStep& /*at*/) { return {}; }
   // "step" or "epoch": when it is called unless the config says otherwise.
   virtual const char* interval() const { return "step"; }
   virtual bool needs_monitor() const { return false; }
-  virtual void state(StateFields& fields) {}
+  virtual void state(StateFields& /*fields*/) {}
   // False for schedulers that are none of PyTorch's LRScheduler (ReduceLROnPlateau): no base_lrs and counters in the
   // state.
   virtual bool counts_steps() const { return true; }

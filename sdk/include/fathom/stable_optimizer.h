@@ -246,7 +246,7 @@ class Optimizer : public WithOptions<O, OptimizerBase> {
   using WithOptions<O, OptimizerBase>::WithOptions;
 
   // --- the author's part, besides that of WithOptions ---
-  virtual std::vector<StateSlot> slots(const O& options) const { return {}; }
+  virtual std::vector<StateSlot> slots(const O& /*options*/) const { return {}; }
   virtual void update(O& options, UpdateBatch& batch) = 0;
 
  private:
