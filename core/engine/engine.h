@@ -17,7 +17,8 @@ class Engine {
   virtual ~Engine() = default;
   // The summary so far is in `summary` also when it throws.
   virtual void train(const RunRequest& request, RunSummary& summary) = 0;
-  // stage "validate" or "test"; the config's model_path (.nemo) or ckpt_path names the weights.
+  // stage "validate" or "test"; the config's model_path (.nemo) or ckpt_path names the weights; given both, those of
+  // the checkpoint are put into the model of the .nemo.
   virtual RunSummary evaluate(const RunRequest& request, const std::string& stage) = 0;
   // Calls `emit` with one JSON object an item, in input order.
   virtual TranscribeTotals transcribe(const TranscribeRequest& request,

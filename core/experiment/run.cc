@@ -63,7 +63,7 @@ void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request
 
 void run_evaluation(const RunPlan& plan, RunParts parts, RunSummary& summary) {
   training::Trainer trainer(plan.trainer, std::move(parts.trainer));
-  if (!plan.weights.empty() && plan.model.nemo.empty()) trainer.load_weights(plan.weights);
+  if (!plan.weights.empty()) trainer.load_weights(plan.weights);
   const auto started = std::chrono::steady_clock::now();
   summary.metrics = trainer.evaluate(*plan.evaluates);
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();

@@ -40,7 +40,7 @@ std::string shape_text(const fathom_value& value) {
 class Untouched {
  public:
   explicit Untouched(torch::nn::Module& module)
-      : module_(module), random_state_(at::globalContext().defaultGenerator(at::kCPU).get_state()) {
+      : random_state_(at::globalContext().defaultGenerator(at::kCPU).get_state()) {
     for (const auto& part : module.modules()) modes_.emplace_back(part, part->is_training());
     for (const at::Tensor& buffer : module.buffers()) buffers_.emplace_back(buffer, buffer.clone());
     module.train();
@@ -48,9 +48,7 @@ class Untouched {
   ~Untouched() {
     for (const auto& [part, training] : modes_)
       part->train(training);  // parents first, so that children have the last word
-    for (auto& [buffer, value] : buffers_) {
-      if (buffer.sizes() == value.sizes()) buffer.copy_(value);
-    }
+    for (auto& [buffer, value] : buffers_) buffer.resize_(value.sizes()).copy_(value);
     auto generator = at::globalContext().defaultGenerator(at::kCPU);
     generator.set_state(random_state_);
   }
@@ -58,7 +56,6 @@ class Untouched {
   Untouched& operator=(const Untouched&) = delete;
 
  private:
-  torch::nn::Module& module_;
   at::Tensor random_state_;
   std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> modes_;
   std::vector<std::pair<at::Tensor, at::Tensor>> buffers_;

@@ -49,7 +49,7 @@ class Comparison {
       if (!expected.contains(kind)) continue;
       if (value.kind_name() != kind) return differs(where, kind, std::string(value.kind_name()));
       return std::string_view(kind) == "dict" ? compare_dict(value.as_dict(), expected, where)
-                                              : compare_items(value.items(), expected[kind], where, kind);
+                                              : compare_items(value.items(), expected[kind], where);
     }
     if (expected.contains("tensor")) {
       if (!value.is_tensor()) return differs(where, "a tensor", std::string(value.kind_name()));
@@ -112,8 +112,7 @@ class Comparison {
     return "";
   }
 
-  std::string compare_items(const PickleList& items, const json& expected, const std::string& where,
-                            const char* /*kind*/) {
+  std::string compare_items(const PickleList& items, const json& expected, const std::string& where) {
     if (items.size() != expected.size())
       return differs(where, fmt::format("{} items", expected.size()), fmt::format("{}", items.size()));
     for (size_t i = 0; i < items.size(); ++i) {

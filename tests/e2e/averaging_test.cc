@@ -53,8 +53,10 @@ TEST_F(Averaging, ValidatesTheAveragedWeightsAndSavesThemBesideTheOthers) {
     out[1] = verb;
     return out;
   };
-  const auto loss = [&](const char* verb, const std::string& weights) {
-    const Result evaluated = run(words_of(verb, weights));
+  const auto loss = [&](const char* verb, const std::string& weights, const std::string& more = {}) {
+    auto line = words_of(verb, weights);
+    if (!more.empty()) line.push_back(more);
+    const Result evaluated = run(line);
     EXPECT_EQ(evaluated.status, 0) << evaluated.err;
     const char* name = verb == std::string("test") ? "test_loss" : "val_loss";
     return nlohmann::json::parse(evaluated.out)[name].get<double>();
@@ -62,6 +64,10 @@ TEST_F(Averaging, ValidatesTheAveragedWeightsAndSavesThemBesideTheOthers) {
   const double of_average = loss("validate", "+ckpt_path='" + file_of("run", "-last-EMA.ckpt") + "'");
   const double of_weights = loss("validate", "+ckpt_path='" + file_of("run", "-last.ckpt") + "'");
   EXPECT_NE(of_average, of_weights);
+  EXPECT_EQ(loss("validate", "model_path='" + file_of("run", "-EMA.nemo") + "'",
+                 "ckpt_path='" + file_of("run", "-last.ckpt") + "'"),
+            of_weights)
+      << "a checkpoint's weights go into the model of the .nemo";
   EXPECT_NEAR(column("run", "val_loss").back(), of_average, 1e-5);
   EXPECT_NEAR(summary["metrics"]["test_loss"].get<double>(),
               loss("test", "+model_path='" + file_of("run", "-EMA.nemo") + "'"), 1e-5);
