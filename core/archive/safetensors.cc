@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "core/archive/mapped_file.h"
 #include "core/base/text.h"
 #include "fathom/error.h"
+#include "fathom/json.h"
 #include "fathom/utf8.h"
 
 namespace fathom::checkpoint {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "fathom/json.h"
+
 namespace fathom {
 namespace {
 
@@ -18,6 +20,15 @@ TEST(NearestNames, BestFirstAndNothingFar) {
 }
 
 TEST(Split, KeepsEmptyParts) { EXPECT_EQ(split("a,,b", ','), (std::vector<std::string>{"a", "", "b"})); }
+
+// In nlohmann's own build the first is an assertion, or in a release build no check at all.
+TEST(Json, WhatIsNotThereIsAnErrorInEveryBuild) {
+  const Json map = {{"a", 1}};
+  EXPECT_THROW(map["b"].size(), std::logic_error);
+  EXPECT_THROW(map["b"]["c"].size(), std::logic_error);
+  const nlohmann::json other = {{"a", 1}};
+  EXPECT_THROW(other["b"].size(), std::logic_error);
+}
 
 TEST(Trim, BothEnds) { EXPECT_EQ(trim("  x y\t\n"), "x y"); }
 

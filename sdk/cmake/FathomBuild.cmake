@@ -49,7 +49,7 @@ endif()
 # most files use: gcc instantiates what their inline functions use anew in each file (3 s now, 10 s with <torch/nn.h>).
 set(FATHOM_TORCH_PCH
   <algorithm> <functional> <map> <memory> <optional> <string> <string_view> <unordered_map> <vector>
-  <ATen/ATen.h> <torch/nn/module.h> <nlohmann/json.hpp>)
+  <ATen/ATen.h> <torch/nn/module.h> <fathom/json.h>)
 
 # fathom_reuse_pch(TARGET OWNER): gcc takes OWNER's header only where the macros it was compiled with are the same.
 function(fathom_reuse_pch target owner)

@@ -1,10 +1,24 @@
 // JSON and its text. nlohmann's parser and serializer take seconds to compile, so a binary has them once: a plugin
 // where FATHOM_PLUGIN stands, the host in core/base/json.cc; any other program says FATHOM_JSON_TEXT in one of its
 // sources.
+//
+// What nlohmann asserts (a key read through a const object's [] that is not there, …) is a std::logic_error here, in
+// every build: a wrong file must not end a program, nor read memory that is not its own.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <string>
+
+namespace fathom::json_detail {
+[[noreturn]] inline void misused(const char* condition) {
+  throw std::logic_error(std::string("JSON was read that is not there (") + condition + ")");
+}
+}  // namespace fathom::json_detail
+#ifndef JSON_ASSERT
+#define JSON_ASSERT(condition) ((condition) ? static_cast<void>(0) : ::fathom::json_detail::misused(#condition))
+#endif
+
+#include <nlohmann/json.hpp>
 #include <string_view>
 
 namespace fathom {
