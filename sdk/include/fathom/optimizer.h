@@ -33,8 +33,6 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
-#include <set>
-
 #include "fathom/optimizer_kind.h"
 #include "fathom/values.h"
 
@@ -78,52 +76,20 @@ struct UpdateBatch {
   }
 };
 
-// Everything but the options' type and the formula. Authors derive from Optimizer<Options>.
-class OptimizerBase : public OptimizerInterface {
- public:
-  // Fails for tensors that are not of floating point, that check_parameter() refuses, or that are already in a group.
-  void add_group(const fathom_parameters& given, const Json& overrides) final {
-    const ArrayView<fathom_parameters> list(given);
-    const size_t count = list.size();
-    std::vector<std::string> names;
-    std::vector<at::Tensor> parameters;
-    for (size_t i = 0; i < count; ++i) {
-      names.push_back(to_string(list[i].name));
-      parameters.push_back(*reinterpret_cast<at::Tensor*>(list[i].tensor));
-    }
-    Group group;
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      const at::Tensor& p = parameters[i];
-      if (!p.defined() || !at::isFloatingType(p.scalar_type())) {
-        throw Error(Code::kFailed, "an optimizer needs floating point parameters")
-            .at(names[i])
-            .seen(p.defined() ? std::string(c10::toString(p.scalar_type())) + " on " + p.device().str()
-                              : "an undefined tensor");
-      }
-      check_parameter(p, names[i]);
-      if (!known_.insert(p.unsafeGetTensorImpl()).second) {
-        refuse_repeated(names[i]);
-      }
-    }
-    this->append_options(overrides);
-    group.slots = group_slots(groups_.size());
-    group.all.state.assign(group.slots.size(), std::vector<at::Tensor>(parameters.size()));
-    group.names = std::move(names);
-    group.active.assign(parameters.size(), false);
-    for (const at::Tensor& p : parameters) {
-      group.plain.push_back(p.is_non_overlapping_and_dense() &&
-                            (p.scalar_type() == at::kFloat || p.scalar_type() == at::kDouble));
-    }
-    group.all.parameters = std::move(parameters);
-    group.first = parameter_count_;
-    parameter_count_ += group.all.size();
-    groups_.push_back(std::move(group));
-    if (has_state_from_start()) {
-      const at::NoGradGuard no_grad;
-      for (size_t i = 0; i < groups_.back().all.size(); ++i) activate(groups_.size() - 1, i);
-    }
-  }
+namespace optimizer_detail {
 
+struct TorchGroup : ParameterGroup<StateSlot> {
+  UpdateBatch all;           // gradients are there during step() only
+  std::vector<bool> active;  // has state
+  std::vector<bool> plain;   // dense float32 or float64: worked on in place
+  bool whole = true;         // every parameter is plain and has a gradient in this step
+};
+
+}  // namespace optimizer_detail
+
+// Everything but the options' type and the formula. Authors derive from Optimizer<Options>.
+class OptimizerBase : public GroupedOptimizer<optimizer_detail::TorchGroup> {
+ public:
   // gradients[i] belongs to the i-th parameter in order of addition; null or undefined = none, the parameter is
   // skipped.
   void step(const fathom_tensor* list, size_t count) final {
@@ -144,50 +110,8 @@ class OptimizerBase : public OptimizerInterface {
     for (size_t g = 0; g < groups_.size(); ++g) step_group(g);
   }
 
-  size_t group_count() const final { return groups_.size(); }
-
-  // PyTorch's `state`, parameter by parameter; those never updated have none.
-  void save_state(const fathom_state_sink& sink) const final {
-    const auto emit = [&](int64_t parameter, const std::string& key, const Value& value) {
-      Value::Arena arena;
-      const fathom_named_value named = {to_abi(key), value.to_abi(arena)};
-      check(sink.emit(sink.ctx, parameter, &named));
-    };
-    for (const Group& group : groups_) {
-      for (size_t i = 0; i < group.all.size(); ++i) {
-        for (size_t s = 0; s < group.slots.size() && group.active[i]; ++s) {
-          const at::Tensor& value = group.all.state[s][i];
-          if (!value.defined()) continue;
-          const auto index = static_cast<int64_t>(group.first + i);
-          if (group.slots[s].kind == StateKind::kInteger)
-            emit(index, group.slots[s].name, Value(*value.const_data_ptr<int64_t>()));
-          else
-            emit(index, group.slots[s].name, Value(value));
-        }
-      }
-    }
-  }
-  // Counts are accepted as tensors and as numbers, since PyTorch changed from one to the other.
-  void load_state(int64_t parameter, const fathom_named_value& named) final {
-    const std::string key = to_string(named.name);
-    const Value value = Value::from_abi(named.value);
-    const at::NoGradGuard no_grad;
-    for (size_t g = 0; g < groups_.size(); ++g) {
-      Group& group = groups_[g];
-      const int64_t i = parameter - static_cast<int64_t>(group.first);
-      if (i < 0 || i >= static_cast<int64_t>(group.all.size())) continue;
-      for (size_t s = 0; s < group.slots.size(); ++s) {
-        if (group.slots[s].name == key) return load_slot(g, s, static_cast<size_t>(i), value);
-      }
-      std::vector<std::string> known;
-      for (const StateSlot& slot : group.slots) known.push_back(slot.name);
-      refuse_state_name(key, group.names[static_cast<size_t>(i)], known);
-    }
-    refuse_state_index(parameter, parameter_count_);
-  }
-
  protected:
-  virtual std::vector<StateSlot> group_slots(size_t group) const = 0;
+  using Group = optimizer_detail::TorchGroup;
   virtual at::Tensor initial_state(size_t group, size_t slot, const at::Tensor& parameter) const = 0;
   virtual void update_group(size_t group, UpdateBatch& batch) = 0;
   // Throws for parameters that the optimizer cannot work on (a kernel that walks the memory of CPU tensors).
@@ -197,19 +121,45 @@ class OptimizerBase : public OptimizerInterface {
   // For optimizers that look at all gradients of all groups first (a global norm).
   virtual bool wants_all_gradients() const { return false; }
   virtual void before_step(const std::vector<const at::Tensor*>& /*gradients*/) {}
-  int64_t group_steps(size_t group) const final { return groups_[group].all.group_steps; }
-  void set_group_steps(size_t group, int64_t steps) final { groups_[group].all.group_steps = steps; }
 
  private:
-  struct Group {
-    UpdateBatch all;  // gradients are there during step() only
-    std::vector<StateSlot> slots;
-    std::vector<std::string> names;
-    std::vector<bool> active;  // has state
-    std::vector<bool> plain;   // dense float32 or float64: worked on in place
-    size_t first = 0;          // index of its first parameter among all groups
-    bool whole = true;         // every parameter is plain and has a gradient in this step
-  };
+  // Refuses tensors that are not of floating point, and those that check_parameter() refuses.
+  const void* add_parameter(Group& group, fathom_tensor tensor) final {
+    const at::Tensor& p = *reinterpret_cast<at::Tensor*>(tensor);
+    if (!p.defined() || !at::isFloatingType(p.scalar_type())) {
+      throw Error(Code::kFailed, "an optimizer needs floating point parameters")
+          .at(group.names.back())
+          .seen(p.defined() ? std::string(c10::toString(p.scalar_type())) + " on " + p.device().str()
+                            : "an undefined tensor");
+    }
+    check_parameter(p, group.names.back());
+    group.all.parameters.push_back(p);
+    group.active.push_back(false);
+    group.plain.push_back(p.is_non_overlapping_and_dense() &&
+                          (p.scalar_type() == at::kFloat || p.scalar_type() == at::kDouble));
+    return p.unsafeGetTensorImpl();
+  }
+  void group_added(size_t g) final {
+    Group& group = groups_[g];
+    group.all.state.assign(group.slots.size(), std::vector<at::Tensor>(group.all.size()));
+    if (!has_state_from_start()) return;
+    const at::NoGradGuard no_grad;
+    for (size_t i = 0; i < group.all.size(); ++i) activate(g, i);
+  }
+  fathom_value state_of(const Group& group, size_t s, size_t i) const final {
+    fathom_value value{};
+    const at::Tensor& kept = group.all.state[s][i];
+    if (!group.active[i] || !kept.defined()) return value;
+    if (group.slots[s].kind == StateKind::kInteger) {
+      value.kind = FATHOM_VALUE_INT;
+      value.as.integer = *kept.const_data_ptr<int64_t>();
+    } else {
+      value.kind = FATHOM_VALUE_TENSOR;
+      value.rank = static_cast<int32_t>(kept.dim());
+      value.as.tensor = borrow(kept);
+    }
+    return value;
+  }
 
   static bool same_layout(const at::Tensor& a, const at::Tensor& b) {
     return (a.is_contiguous() && b.is_contiguous()) || a.strides() == b.strides();
@@ -246,7 +196,7 @@ class OptimizerBase : public OptimizerInterface {
 
   void step_group(size_t g) {
     Group& group = groups_[g];
-    ++group.all.group_steps;
+    group.all.group_steps = ++group.steps;
     for (size_t i = 0; i < group.all.size(); ++i) {
       if (!group.active[i] && group.all.gradients[i].defined()) activate(g, i);
     }
@@ -310,7 +260,9 @@ class OptimizerBase : public OptimizerInterface {
     group.active[i] = true;
   }
 
-  void load_slot(size_t g, size_t s, size_t i, const Value& value) {
+  void load_slot(size_t g, size_t s, size_t i, const fathom_value& given) final {
+    const Value value = Value::from_abi(given);
+    const at::NoGradGuard no_grad;
     Group& group = groups_[g];
     if (!group.active[i]) activate(g, i);
     at::Tensor& kept = group.all.state[s][i];
@@ -341,10 +293,6 @@ class OptimizerBase : public OptimizerInterface {
       kept = loaded.to(p.scalar_type(), /*non_blocking=*/false, /*copy=*/true).contiguous();
     }
   }
-
-  std::vector<Group> groups_;
-  std::set<const void*> known_;
-  size_t parameter_count_ = 0;
 };
 
 template <typename O>

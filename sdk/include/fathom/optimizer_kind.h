@@ -2,6 +2,10 @@
 // C++ interface of libtorch) or stable_optimizer.h (its stable ABI).
 #pragma once
 
+#include <set>
+#include <string>
+#include <vector>
+
 #include "fathom/abi/optimizer.h"
 #include "fathom/plugin.h"
 
@@ -95,6 +99,85 @@ class OptimizerInterface {
 
  private:
   std::string config_path_;
+};
+
+// Groups of parameters and their state, whatever a tensor is to those who work on it: libtorch's C++ class
+// (optimizer.h) or a handle of its stable ABI (stable_optimizer.h).
+template <typename Slot>
+struct ParameterGroup {
+  std::vector<std::string> names;
+  std::vector<Slot> slots;  // of state, each with PyTorch's `name`
+  size_t first = 0;         // index of its first parameter among all groups
+  int64_t steps = 0;        // step() calls it has seen
+};
+
+template <typename Group>  // derives from ParameterGroup
+class GroupedOptimizer : public OptimizerInterface {
+ public:
+  // Fails for tensors that the optimizer cannot work on, or that are already in a group.
+  void add_group(const fathom_parameters& given, const Json& overrides) final {
+    const ArrayView<fathom_parameters> list(given);
+    Group group;
+    for (size_t i = 0; i < list.size(); ++i) {
+      group.names.push_back(to_string(list[i].name));
+      const void* identity = add_parameter(group, list[i].tensor);
+      if (identity != nullptr && !known_.insert(identity).second) refuse_repeated(group.names.back());
+    }
+    this->append_options(overrides);
+    group.slots = group_slots(groups_.size());
+    group.first = parameter_count_;
+    parameter_count_ += group.names.size();
+    groups_.push_back(std::move(group));
+    group_added(groups_.size() - 1);
+  }
+  size_t group_count() const final { return groups_.size(); }
+
+  void save_state(const fathom_state_sink& sink) const final {
+    for (const Group& group : groups_) {
+      for (size_t i = 0; i < group.names.size(); ++i) {
+        for (size_t s = 0; s < group.slots.size(); ++s) {
+          const fathom_value value = state_of(group, s, i);
+          const fathom_named_value named = {to_abi(group.slots[s].name), value};
+          if (value.kind != FATHOM_VALUE_NONE)
+            check(sink.emit(sink.ctx, static_cast<int64_t>(group.first + i), &named));
+        }
+      }
+    }
+  }
+  void load_state(int64_t parameter, const fathom_named_value& named) final {
+    const std::string key = to_string(named.name);
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      Group& group = groups_[g];
+      const int64_t i = parameter - static_cast<int64_t>(group.first);
+      if (i < 0 || i >= static_cast<int64_t>(group.names.size())) continue;
+      std::vector<std::string> known;
+      for (size_t s = 0; s < group.slots.size(); ++s) {
+        if (group.slots[s].name == key) return load_slot(g, s, static_cast<size_t>(i), named.value);
+        known.push_back(group.slots[s].name);
+      }
+      refuse_state_name(key, group.names[static_cast<size_t>(i)], known);
+    }
+    refuse_state_index(parameter, parameter_count_);
+  }
+
+ protected:
+  using Slots = decltype(Group::slots);
+  virtual Slots group_slots(size_t group) const = 0;
+  // Checks a parameter, whose name is the group's last, and keeps it. What tells it from others; null: it may repeat.
+  virtual const void* add_parameter(Group& group, fathom_tensor tensor) = 0;
+  virtual void group_added(size_t /*group*/) {}
+  // Borrowed, in slot `s` of parameter `i`; of kind none where there is none.
+  virtual fathom_value state_of(const Group& group, size_t s, size_t i) const = 0;
+  // Counts are accepted as tensors and as numbers, since PyTorch changed from one to the other.
+  virtual void load_slot(size_t group, size_t s, size_t i, const fathom_value& value) = 0;
+  int64_t group_steps(size_t group) const final { return groups_[group].steps; }
+  void set_group_steps(size_t group, int64_t steps) final { groups_[group].steps = steps; }
+
+  std::vector<Group> groups_;
+  size_t parameter_count_ = 0;
+
+ private:
+  std::set<const void*> known_;
 };
 
 // Adds an options struct O per group to `Base`, an OptimizerInterface that lacks just that.

@@ -23,8 +23,6 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
-#include <set>
-
 #include "fathom/optimizer_kind.h"
 
 namespace fathom::stable {
@@ -72,28 +70,18 @@ struct UpdateBatch {
   }
 };
 
-// Everything but the options' type and the formula. Authors derive from Optimizer<Options>.
-class OptimizerBase : public OptimizerInterface {
- public:
-  void add_group(const fathom_parameters& given, const Json& overrides) final {
-    const ArrayView<fathom_parameters> list(given);
-    const size_t count = list.size();
-    Group group;
-    for (size_t i = 0; i < count; ++i) {
-      group.names.push_back(to_string(list[i].name));
-      group.parameters.push_back(borrow(list[i].tensor));
-      const Tensor& p = group.parameters.back();
-      check_parameter(p, group.names.back());
-      if (p.numel() > 0 && !known_.insert(p.mutable_data_ptr()).second) refuse_repeated(group.names.back());
-    }
-    this->append_options(overrides);
-    group.slots = group_slots(groups_.size());
-    group.state.resize(count);
-    group.first = parameter_count_;
-    parameter_count_ += count;
-    groups_.push_back(std::move(group));
-  }
+namespace detail {
 
+struct StableGroup : ParameterGroup<StateSlot> {
+  std::vector<Tensor> parameters;
+  std::vector<std::vector<Tensor>> state;  // [i][slot]; empty until its first gradient
+};
+
+}  // namespace detail
+
+// Everything but the options' type and the formula. Authors derive from Optimizer<Options>.
+class OptimizerBase : public GroupedOptimizer<detail::StableGroup> {
+ public:
   void step(const fathom_tensor* gradients, size_t count) final {
     check_gradient_count(count, parameter_count_);
     // All gradients are looked at before any parameter changes.
@@ -105,55 +93,28 @@ class OptimizerBase : public OptimizerInterface {
     }
   }
 
-  size_t group_count() const final { return groups_.size(); }
-
-  void save_state(const fathom_state_sink& sink) const final {
-    for (const Group& group : groups_) {
-      for (size_t i = 0; i < group.parameters.size(); ++i) {
-        for (size_t s = 0; s < group.state[i].size(); ++s) {
-          fathom_value value{};
-          value.kind = FATHOM_VALUE_TENSOR;
-          value.rank = static_cast<int32_t>(group.state[i][s].dim());
-          value.as.tensor = to_abi(group.state[i][s]);
-          const fathom_named_value named = {fathom::to_abi(group.slots[s].name), value};
-          check(sink.emit(sink.ctx, static_cast<int64_t>(group.first + i), &named));
-        }
-      }
-    }
-  }
-  // Counts are accepted as tensors and as numbers, since PyTorch changed from one to the other.
-  void load_state(int64_t parameter, const fathom_named_value& named) final {
-    const std::string key = to_string(named.name);
-    for (Group& group : groups_) {
-      const int64_t i = parameter - static_cast<int64_t>(group.first);
-      if (i < 0 || i >= static_cast<int64_t>(group.parameters.size())) continue;
-      std::vector<std::string> known;
-      for (size_t s = 0; s < group.slots.size(); ++s) {
-        if (group.slots[s].name == key) return load_slot(group, s, static_cast<size_t>(i), named.value);
-        known.push_back(group.slots[s].name);
-      }
-      refuse_state_name(key, group.names[static_cast<size_t>(i)], known);
-    }
-    refuse_state_index(parameter, parameter_count_);
-  }
-
  protected:
-  virtual std::vector<StateSlot> group_slots(size_t group) const = 0;
+  using Group = detail::StableGroup;
   virtual void update_group(size_t group, UpdateBatch& batch) = 0;
   // False for an update that works on any device: one of libtorch's operations alone, without dispatch().
   virtual bool needs_cpu() const { return true; }
-  int64_t group_steps(size_t group) const final { return groups_[group].steps; }
-  void set_group_steps(size_t group, int64_t steps) final { groups_[group].steps = steps; }
 
  private:
-  struct Group {
-    std::vector<StateSlot> slots;
-    std::vector<std::string> names;
-    std::vector<Tensor> parameters;
-    std::vector<std::vector<Tensor>> state;  // [i][slot]; empty until its first gradient
-    size_t first = 0;                        // index of its first parameter among all groups
-    int64_t steps = 0;
-  };
+  const void* add_parameter(Group& group, fathom_tensor tensor) final {
+    group.parameters.push_back(borrow(tensor));
+    group.state.emplace_back();
+    const Tensor& p = group.parameters.back();
+    check_parameter(p, group.names.back());
+    return p.numel() > 0 ? p.mutable_data_ptr() : nullptr;
+  }
+  fathom_value state_of(const Group& group, size_t s, size_t i) const final {
+    fathom_value value{};
+    if (group.state[i].empty()) return value;
+    value.kind = FATHOM_VALUE_TENSOR;
+    value.rank = static_cast<int32_t>(group.state[i][s].dim());
+    value.as.tensor = to_abi(group.state[i][s]);
+    return value;
+  }
 
   static bool is_strided(const Tensor& tensor) {
     int32_t layout = 0;
@@ -211,7 +172,8 @@ class OptimizerBase : public OptimizerInterface {
     }
   }
 
-  static void load_slot(Group& group, size_t s, size_t i, const fathom_value& value) {
+  void load_slot(size_t g, size_t s, size_t i, const fathom_value& value) final {
+    Group& group = groups_[g];
     if (group.state[i].empty()) activate(group, i);
     Tensor& kept = group.state[i][s];
     const StateSlot& slot = group.slots[s];
@@ -234,10 +196,6 @@ class OptimizerBase : public OptimizerInterface {
     }
     torch::stable::copy_(kept, loaded);
   }
-
-  std::vector<Group> groups_;
-  std::set<const void*> known_;
-  size_t parameter_count_ = 0;
 };
 
 template <typename O>
