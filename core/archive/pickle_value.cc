@@ -110,6 +110,11 @@ PickleValue PickleValue::set(PickleList items) {
   return value;
 }
 PickleValue PickleValue::dict() { return PickleValue(PickleDict()); }
+PickleValue PickleValue::dict(std::initializer_list<std::pair<const char*, PickleValue>> entries) {
+  PickleValue out = dict();
+  for (const auto& [key, value] : entries) out.mutable_dict().set(key, value);
+  return out;
+}
 PickleValue PickleValue::ordered_dict() { return PickleValue(PickleDict(PickleDict::Class::kOrderedDict)); }
 PickleValue PickleValue::storage(std::shared_ptr<PickleStorage> storage, TensorDtype dtype, bool untyped) {
   PickleValue value;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -92,6 +93,7 @@ class PickleValue {
   static PickleValue tuple(PickleList items = {});
   static PickleValue set(PickleList items = {});
   static PickleValue dict();
+  static PickleValue dict(std::initializer_list<std::pair<const char*, PickleValue>> entries);
   static PickleValue ordered_dict();
   static PickleValue storage(std::shared_ptr<PickleStorage> storage, TensorDtype dtype, bool untyped);
 

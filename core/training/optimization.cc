@@ -29,10 +29,8 @@ Optimization::Optimization(const Json& section, const std::string& path, const t
   if (!section.is_object())
     throw Error(Code::kFailed, "the optimizer's section is no map").at(path).seen(json_text(section));
   const OptimizerPlan plan = plan_optimizer(section, path);
-  Json optimizer = plan.options;
-  optimizer[plan.name.find('.') == std::string::npos ? "name" : "_target_"] = plan.name;
   const Json& schedule = plan.sched;
-  optimizer_ = make_optimizer(optimizer, path);
+  optimizer_ = make_optimizer(plan.section(), path);
   class_name_ = last_part(optimizer_.name());
   make_groups(section, path, model, groups, modules);
   if (!schedule.is_null()) make_scheduler(schedule, path + ".sched", facts);
@@ -282,6 +280,13 @@ void Optimization::load_scheduler_state(const PickleValue& saved, const std::str
     for (size_t i = 0; i < rates_.size(); ++i) rates_[i] = last->items()[i].as_double();
   }
   scheduler_.load_state(pickle_to_json(saved));
+}
+
+NamedTensors optimized_parameters(const std::vector<std::unique_ptr<Optimization>>& optimizations) {
+  NamedTensors all;
+  for (const auto& optimization : optimizations)
+    all.insert(all.end(), optimization->parameters().begin(), optimization->parameters().end());
+  return all;
 }
 
 }  // namespace fathom::training

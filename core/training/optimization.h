@@ -78,4 +78,7 @@ class Optimization {
   std::vector<double> base_rates_, rates_;
 };
 
+// Of all of them, in order.
+NamedTensors optimized_parameters(const std::vector<std::unique_ptr<Optimization>>& optimizations);
+
 }  // namespace fathom::training

@@ -54,9 +54,9 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
     : options_(std::move(options)),
       parts_(std::move(parts)),
       module_(parts_.model.torch_module()),
+      metrics_(parts_.model.metrics()),
       freezing_(parts_.freeze_updates, "model.freeze_updates", parts_.model.typed_children()),
-      table_(std::make_unique<TrainerTable>(*this)),
-      metrics_(parts_.model.metrics()) {
+      table_(std::make_unique<TrainerTable>(*this)) {
   const PrecisionPlan& plan = options_.precision_plan;
   if (plan.precision == Precision::k64True) module_->to(at::kDouble);
   if (plan.precision == Precision::kBf16True) module_->to(at::kBFloat16);
@@ -70,14 +70,14 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
   }
   accumulate_ = options_.accumulate_grad_batches.get<int64_t>();
   if (options_.max_time) max_seconds_ = parse_max_time(*options_.max_time, "trainer.max_time");
-  progress_.struct_size = sizeof(fathom_progress);
-  progress_.max_epochs = options_.max_epochs.value_or(-1);
-  progress_.max_steps = *options_.max_steps;
-  progress_.log_every_n_steps = options_.log_every_n_steps;
-  progress_.check_val_every_n_epoch = options_.check_val_every_n_epoch.value_or(0);
-  progress_.val_check_interval = options_.val_check_interval.get<double>();
-  progress_.fast_dev_run = options_.fast_dev_run.get<int64_t>() > 0;
-  progress_.training_batches = progress_.eval_batches = -1;
+  run_.progress.struct_size = sizeof(fathom_progress);
+  run_.progress.max_epochs = options_.max_epochs.value_or(-1);
+  run_.progress.max_steps = *options_.max_steps;
+  run_.progress.log_every_n_steps = options_.log_every_n_steps;
+  run_.progress.check_val_every_n_epoch = options_.check_val_every_n_epoch.value_or(0);
+  run_.progress.val_check_interval = options_.val_check_interval.get<double>();
+  run_.progress.fast_dev_run = options_.fast_dev_run.get<int64_t>() > 0;
+  run_.progress.training_batches = run_.progress.eval_batches = -1;
 }
 
 Trainer::~Trainer() = default;
@@ -86,10 +86,7 @@ Trainer::~Trainer() = default;
 // ---------------------------------------------------------------------------------------------------------
 
 FitResult Trainer::fit(const std::string& checkpoint) {
-  started_ = std::chrono::steady_clock::now();
-  const auto seconds = [this] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
-  };
+  run_.started = std::chrono::steady_clock::now();
   try {
     prepare_fit();
     emit(FATHOM_ON_SETUP);
@@ -109,38 +106,38 @@ FitResult Trainer::fit(const std::string& checkpoint) {
     if (!interrupted) emit(FATHOM_ON_EXCEPTION);
     finalize_loggers(interrupted ? "interrupted" : "failed");
     if (!interrupted) throw;
-    return {"interrupted", error.message(), progress_.epoch, progress_.global_step, seconds(), saved_};
+    return {"interrupted", error.message(), run_.progress.epoch, run_.progress.global_step, run_.seconds(), run_.saved};
   } catch (...) {
     emit(FATHOM_ON_EXCEPTION);
     finalize_loggers("failed");
     throw;
   }
   finalize_loggers("success");
-  log_info("trainer", "fit stopped: {}", stop_reason_);
-  return {progress_.should_stop != 0 ? "stopped" : "finished",
-          stop_reason_,
-          progress_.epoch,
-          progress_.global_step,
-          seconds(),
-          saved_};
+  log_info("trainer", "fit stopped: {}", run_.stop_reason);
+  return {run_.progress.should_stop != 0 ? "stopped" : "finished",
+          run_.stop_reason,
+          run_.progress.epoch,
+          run_.progress.global_step,
+          run_.seconds(),
+          run_.saved};
 }
 
 void Trainer::run_epoch() {
-  const bool resumed = phase_ != Phase::kNextBatch || progress_.batch_idx > 0;
+  const bool resumed = run_.phase != RunState::Phase::kNextBatch || run_.progress.batch_idx > 0;
   if (!resumed) emit(FATHOM_ON_TRAIN_EPOCH_START);
-  if (phase_ == Phase::kAfterBatch) after_batch();
-  if (phase_ == Phase::kAfterValidation) {
-    ++progress_.batch_idx;
-    phase_ = Phase::kNextBatch;
+  if (run_.phase == RunState::Phase::kAfterBatch) after_batch();
+  if (run_.phase == RunState::Phase::kAfterValidation) {
+    ++run_.progress.batch_idx;
+    run_.phase = RunState::Phase::kNextBatch;
   }
 
-  training_batches_ = batches_per_epoch_;
-  parts_.train->start_epoch(progress_.epoch, progress_.batch_idx, training_batches_);
-  while (progress_.should_stop == 0 && !max_reached_ && progress_.batch_idx < training_batches_) {
+  run_.training_batches = run_.batches_per_epoch;
+  parts_.train->start_epoch(run_.progress.epoch, run_.progress.batch_idx, run_.training_batches);
+  while (run_.progress.should_stop == 0 && !run_.max_reached && run_.progress.batch_idx < run_.training_batches) {
     const std::optional<Values> batch = parts_.train->next();
     if (!batch) break;
     // Data that does not know its length tells only now that this batch is the epoch's last.
-    if (!parts_.train->has_next()) training_batches_ = progress_.batch_idx + 1;
+    if (!parts_.train->has_next()) run_.training_batches = run_.progress.batch_idx + 1;
     train_batch(*batch);
     after_batch();
   }
@@ -151,18 +148,18 @@ void Trainer::run_epoch() {
 void Trainer::train_batch(const Values& batch) {
   router_.begin_training_step();
   emit(FATHOM_ON_TRAIN_BATCH_START);
-  freezing_.before_batch(*module_, progress_.global_step);
+  freezing_.before_batch(*module_, run_.progress.global_step);
 
   if (manual_) {
     const at::Tensor loss = training_loss(batch);
     last_loss_ = loss.defined() ? loss.detach() : at::Tensor();
     gradient_norm_known_ = false;
-    ++progress_.batches_that_stepped;
-    optimizer_stepped_ = true;
+    ++run_.progress.batches_that_stepped;
+    run_.optimizer_stepped = true;
     return finish_batch();
   }
-  const int64_t in_window = progress_.batch_idx % accumulate_;
-  const bool last_batch = progress_.batch_idx + 1 == training_batches_;
+  const int64_t in_window = run_.progress.batch_idx % accumulate_;
+  const bool last_batch = run_.progress.batch_idx + 1 == run_.training_batches;
   if (in_window == 0 && optimization_) {
     emit(FATHOM_ON_BEFORE_ZERO_GRAD);
     optimization_->zero_grad();
@@ -175,25 +172,25 @@ void Trainer::train_batch(const Values& batch) {
     require_gradient(loss);
     int64_t window = accumulate_;
     if (options_.scale_partial_accumulation)
-      window = std::min(window, training_batches_ - (progress_.batch_idx - in_window));
+      window = std::min(window, run_.training_batches - (run_.progress.batch_idx - in_window));
     const at::Tensor mean = window > 1 ? loss / static_cast<double>(window) : loss;
     (scaler_ ? scaler_->scale_loss(mean) : mean).backward();
     emit(FATHOM_ON_AFTER_BACKWARD);
   }
-  optimizer_stepped_ = optimization_ && (in_window + 1 == accumulate_ || last_batch);
-  if (optimizer_stepped_) step_optimizer();
+  run_.optimizer_stepped = optimization_ && (in_window + 1 == accumulate_ || last_batch);
+  if (run_.optimizer_stepped) step_optimizer();
   finish_batch();
 }
 
 // Counts the batch, tells callbacks, and writes a row when one is due.
 void Trainer::finish_batch() {
-  ++batches_seen_;
-  if (*options_.max_steps >= 0 && progress_.global_step >= *options_.max_steps) max_reached_ = true;
-  phase_ = Phase::kAfterBatch;
+  ++run_.batches_seen;
+  if (*options_.max_steps >= 0 && run_.progress.global_step >= *options_.max_steps) run_.max_reached = true;
+  run_.phase = RunState::Phase::kAfterBatch;
   emit(FATHOM_ON_TRAIN_BATCH_END, Order::kNormal, Order::kMonitoring);
-  if (optimizer_stepped_ && options_.log_every_n_steps > 0 &&
-      (progress_.batches_that_stepped % options_.log_every_n_steps == 0 || progress_.should_stop != 0)) {
-    log_row(router_.step_row(), progress_.batches_that_stepped - 1, true);
+  if (run_.optimizer_stepped && options_.log_every_n_steps > 0 &&
+      (run_.progress.batches_that_stepped % options_.log_every_n_steps == 0 || run_.progress.should_stop != 0)) {
+    log_row(router_.step_row(), run_.progress.batches_that_stepped - 1, true);
   }
   emit(FATHOM_ON_TRAIN_BATCH_END, Order::kCheckpoint, Order::kCheckpoint);
 }
@@ -216,8 +213,8 @@ void Trainer::step_optimizer() {
     if (average_) average_->after_step();
   }
   // A step that was skipped is counted, as in Lightning; optimizer, schedule and average stand still.
-  ++progress_.global_step;
-  ++progress_.batches_that_stepped;
+  ++run_.progress.global_step;
+  ++run_.progress.batches_that_stepped;
 }
 
 bool Trainer::gradients_usable(Optimization& optimization) {
@@ -232,11 +229,11 @@ bool Trainer::gradients_usable(Optimization& optimization) {
   }
   if (usable && parts_.skip_nan_grad) usable = gradients_are_finite(optimization.parameters());
   if (!usable) {
-    ++skipped_steps_;
-    log_warning("trainer", "step {}: gradients are not finite; the step is skipped ({} so far)", progress_.global_step,
-                skipped_steps_);
+    ++run_.skipped_steps;
+    log_warning("trainer", "step {}: gradients are not finite; the step is skipped ({} so far)",
+                run_.progress.global_step, run_.skipped_steps);
   }
-  router_.log_training_step("skipped_steps", static_cast<double>(skipped_steps_));
+  router_.log_training_step("skipped_steps", static_cast<double>(run_.skipped_steps));
   return usable;
 }
 
@@ -253,14 +250,15 @@ void Trainer::keep_average(double decay, int64_t every_n_steps) {
 
 // Validation when due, then on to the next batch. A checkpoint written meanwhile resumes after the part that was done.
 void Trainer::after_batch() {
-  const bool early = progress_.should_stop != 0 && may_stop_early();
-  const bool due = validation_plan_.due(progress_.epoch, progress_.batch_idx, batches_seen_,
-                                        progress_.batch_idx + 1 == training_batches_);
-  if (!parts_.validation.empty() && (due || (early && validation_plan_.every_batches > 0)) && !(max_reached_ && !due)) {
+  const bool early = run_.progress.should_stop != 0 && may_stop_early();
+  const bool due = validation_plan_.due(run_.progress.epoch, run_.progress.batch_idx, run_.batches_seen,
+                                        run_.progress.batch_idx + 1 == run_.training_batches);
+  if (!parts_.validation.empty() && (due || (early && validation_plan_.every_batches > 0)) &&
+      !(run_.max_reached && !due)) {
     run_validation();
   }
-  ++progress_.batch_idx;
-  phase_ = Phase::kNextBatch;
+  ++run_.progress.batch_idx;
+  run_.phase = RunState::Phase::kNextBatch;
   handle_interrupt();
 }
 
@@ -270,48 +268,49 @@ void Trainer::end_epoch() {
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kNormal, Order::kNormal);
   MetricRow row = router_.finish_epoch();
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kMonitoring, Order::kMonitoring);
-  log_row(std::move(row), std::max<int64_t>(0, progress_.batches_that_stepped - 1), true);
-  phase_ = Phase::kAfterEpoch;
+  log_row(std::move(row), std::max<int64_t>(0, run_.progress.batches_that_stepped - 1), true);
+  run_.phase = RunState::Phase::kAfterEpoch;
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kCheckpoint, Order::kCheckpoint);
   router_.leave();
-  phase_ = Phase::kNextBatch;
-  ++progress_.epoch;
-  progress_.batch_idx = 0;
+  run_.phase = RunState::Phase::kNextBatch;
+  ++run_.progress.epoch;
+  run_.progress.batch_idx = 0;
 }
 
 bool Trainer::finished() {
   const auto stop = [this](std::string reason) {
-    stop_reason_ = std::move(reason);
+    run_.stop_reason = std::move(reason);
     return true;
   };
-  if (!parts_.train || training_batches_ == 0) return stop("no training batches");
-  if (*options_.max_steps >= 0 && progress_.global_step >= *options_.max_steps) {
+  if (!parts_.train || run_.training_batches == 0) return stop("no training batches");
+  if (*options_.max_steps >= 0 && run_.progress.global_step >= *options_.max_steps) {
     return stop("max_steps=" + std::to_string(*options_.max_steps) + " reached");
   }
-  if (options_.max_epochs && *options_.max_epochs >= 0 && progress_.epoch >= *options_.max_epochs) {
+  if (options_.max_epochs && *options_.max_epochs >= 0 && run_.progress.epoch >= *options_.max_epochs) {
     return stop("max_epochs=" + std::to_string(*options_.max_epochs) + " reached");
   }
-  if (progress_.should_stop != 0) {
+  if (run_.progress.should_stop != 0) {
     if (may_stop_early()) return true;  // whoever stopped it gave the reason
-    progress_.should_stop = 0;          // min_epochs or min_steps are not met: go on
+    run_.progress.should_stop = 0;      // min_epochs or min_steps are not met: go on
   }
   return false;
 }
 
 bool Trainer::may_stop_early() const {
-  return (!options_.min_epochs || progress_.epoch >= *options_.min_epochs) &&
-         (!options_.min_steps || progress_.global_step >= *options_.min_steps);
+  return (!options_.min_epochs || run_.progress.epoch >= *options_.min_epochs) &&
+         (!options_.min_steps || run_.progress.global_step >= *options_.min_steps);
 }
 
 void Trainer::prepare_fit() {
   if (!parts_.train)
     throw Error(Code::kFailed, "there is no training data")
         .at("model.train_ds")
-        .next("set model.train_ds.manifest_filepath");
-  training_batches_ =
+        .next("give the section model.train_ds its data");
+  run_.training_batches =
       limited_batches(options_.limit_train_batches, batches_of(*parts_.train), "trainer.limit_train_batches");
   if (!options_.overfit_batches.is_number() || options_.overfit_batches.get<double>() != 0) {
-    training_batches_ = limited_batches(options_.overfit_batches, batches_of(*parts_.train), "trainer.overfit_batches");
+    run_.training_batches =
+        limited_batches(options_.overfit_batches, batches_of(*parts_.train), "trainer.overfit_batches");
     options_.limit_val_batches = options_.overfit_batches;
     // As Lightning does: overfitting to a few batches needs the same ones in every epoch.
     if (parts_.train->options().shuffle) {
@@ -320,18 +319,18 @@ void Trainer::prepare_fit() {
     }
     for (const auto& loader : parts_.validation) loader->stop_shuffling();
   }
-  batches_per_epoch_ = training_batches_;
-  progress_.training_batches = training_batches_ == kUnknownBatches ? -1 : training_batches_;
-  progress_.has_validation = !parts_.validation.empty();
+  run_.batches_per_epoch = run_.training_batches;
+  run_.progress.training_batches = run_.training_batches == kUnknownBatches ? -1 : run_.training_batches;
+  run_.progress.has_validation = !parts_.validation.empty();
   if (!parts_.validation.empty()) {
-    validation_plan_ =
-        plan_validation(options_.val_check_interval, options_.check_val_every_n_epoch, training_batches_, "trainer");
+    validation_plan_ = plan_validation(options_.val_check_interval, options_.check_val_every_n_epoch,
+                                       run_.training_batches, "trainer");
     for (const auto& loader : parts_.validation) {
       limited_batches(options_.limit_val_batches, batches_of(*loader),
                       "trainer.limit_val_batches");  // refuse now, not after an epoch
     }
   }
-  progress_.val_check_at_epoch_end = parts_.validation.empty() || validation_plan_.at_epoch_end;
+  run_.progress.val_check_at_epoch_end = parts_.validation.empty() || validation_plan_.at_epoch_end;
 
   if (options_.deterministic.is_boolean() && options_.deterministic.get<bool>())
     at::globalContext().setDeterministicAlgorithms(true, false);
@@ -383,15 +382,17 @@ void Trainer::make_optimizers() {
 
 void Trainer::sanity_check() {
   const int64_t batches = options_.num_sanity_val_steps.value_or(0);
-  if (batches == 0 || parts_.validation.empty() || progress_.batch_idx > 0 || phase_ != Phase::kNextBatch) return;
+  if (batches == 0 || parts_.validation.empty() || run_.progress.batch_idx > 0 ||
+      run_.phase != RunState::Phase::kNextBatch)
+    return;
   // The check leaves no trace: random state, metrics and logs are as before.
   const at::Tensor random_state = at::globalContext().defaultGenerator(at::kCPU).get_state();
-  progress_.sanity_checking = 1;
+  run_.progress.sanity_checking = 1;
   emit(FATHOM_ON_SANITY_CHECK_START);
   run_evaluation(Stage::kValidate, parts_.validation, batches < 0 ? Json(1.0) : Json(batches),
                  "trainer.num_sanity_val_steps");
   emit(FATHOM_ON_SANITY_CHECK_END);
-  progress_.sanity_checking = 0;
+  run_.progress.sanity_checking = 0;
   router_.forget_finished();
   auto generator = at::globalContext().defaultGenerator(at::kCPU);
   generator.set_state(random_state);
@@ -412,9 +413,9 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
   }
   if (total == 0) return;
 
-  const fathom_progress outer = progress_;
-  progress_.validating = 1;
-  progress_.eval_batches = total == kUnknownBatches ? -1 : total;
+  const fathom_progress outer = run_.progress;
+  run_.progress.validating = 1;
+  run_.progress.eval_batches = total == kUnknownBatches ? -1 : total;
   {
     const EvalMode eval(*module_);
     const c10::InferenceMode inference(options_.inference_mode.value_or(true));
@@ -428,8 +429,8 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
       auto& loader = *loaders[static_cast<size_t>(index)];
       const int64_t batches = limited_batches(limit, batches_of(loader), key);
       loader.start_epoch(0, 0, batches);
-      progress_.dataloader_idx = index;
-      for (progress_.batch_idx = 0; progress_.batch_idx < batches; ++progress_.batch_idx) {
+      run_.progress.dataloader_idx = index;
+      for (run_.progress.batch_idx = 0; run_.progress.batch_idx < batches; ++run_.progress.batch_idx) {
         const std::optional<Values> batch = loader.next();
         if (!batch) break;
         router_.begin_eval_step(index);
@@ -440,7 +441,7 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
           parts_.model.eval_step(to_precision(*batch, options_.precision_plan.precision), step);
         }
         emit(base + 3);
-        if (progress_.sanity_checking == 0) log_row(router_.step_row(), eval_batches_logged_[test]++, false);
+        if (run_.progress.sanity_checking == 0) log_row(router_.step_row(), run_.eval_batches_logged[test]++, false);
       }
       router_.begin_eval_epoch_end(index);
       reduce_metrics(metrics_, process_group());
@@ -449,11 +450,11 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
     emit(base + 4);
   }
   MetricRow row = router_.finish_epoch();
-  const bool sanity = progress_.sanity_checking != 0;
-  const int32_t should_stop = progress_.should_stop;
-  progress_ = outer;
-  progress_.should_stop = should_stop;
-  if (!sanity) log_row(std::move(row), std::max<int64_t>(0, progress_.batches_that_stepped - 1), true);
+  const bool sanity = run_.progress.sanity_checking != 0;
+  const int32_t should_stop = run_.progress.should_stop;
+  run_.progress = outer;
+  run_.progress.should_stop = should_stop;
+  if (!sanity) log_row(std::move(row), std::max<int64_t>(0, run_.progress.batches_that_stepped - 1), true);
   router_.leave();
 
   const uint32_t end = base + 5;
@@ -467,10 +468,10 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
         },
         this);
   }
-  const Phase phase = phase_;
-  if (!test && phase == Phase::kAfterBatch) phase_ = Phase::kAfterValidation;
+  const RunState::Phase phase = run_.phase;
+  if (!test && phase == RunState::Phase::kAfterBatch) run_.phase = RunState::Phase::kAfterValidation;
   emit(end, Order::kCheckpoint, Order::kCheckpoint);
-  phase_ = phase;
+  run_.phase = phase;
 }
 
 std::map<std::string, double> Trainer::evaluate(Stage stage) {
@@ -478,7 +479,7 @@ std::map<std::string, double> Trainer::evaluate(Stage stage) {
   auto& loaders = test ? parts_.test : parts_.validation;
   const std::string key = test ? "model.test_ds" : "model.validation_ds";
   if (loaders.empty())
-    throw Error(Code::kFailed, "there is no data for this").at(key).next("set " + key + ".manifest_filepath");
+    throw Error(Code::kFailed, "there is no data for this").at(key).next("give the section " + key + " its data");
   try {
     emit(FATHOM_ON_SETUP);
     run_evaluation(stage, loaders, test ? options_.limit_test_batches : options_.limit_val_batches,
@@ -499,9 +500,9 @@ fathom_step Trainer::step_view(Stage stage, int64_t dataloader_idx, int64_t data
   fathom_step step{};
   step.struct_size = sizeof(fathom_step);
   step.stage = static_cast<uint32_t>(stage);
-  step.epoch = progress_.epoch;
-  step.global_step = progress_.global_step;
-  step.batch_idx = progress_.batch_idx;
+  step.epoch = run_.progress.epoch;
+  step.global_step = run_.progress.global_step;
+  step.batch_idx = run_.progress.batch_idx;
   step.dataloader_idx = dataloader_idx;
   step.dataloader_count = dataloader_count;
   step.log_every_n_steps = options_.log_every_n_steps;
@@ -522,18 +523,14 @@ at::Tensor Trainer::training_loss(const Values& batch) {
 
 // Between steps: a request to stop, or the end of the time allowed.
 void Trainer::handle_interrupt() {
-  if (max_seconds_ > 0) {
-    const double seconds =
-        earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
-    if (seconds > max_seconds_ && progress_.should_stop == 0) {
-      progress_.should_stop = 1;
-      stop_reason_ = "max_time=" + *options_.max_time + " reached";
-    }
+  if (max_seconds_ > 0 && run_.seconds_in_all() > max_seconds_ && run_.progress.should_stop == 0) {
+    run_.progress.should_stop = 1;
+    run_.stop_reason = "max_time=" + *options_.max_time + " reached";
   }
   if (interrupt_requested() == 0) return;
-  const size_t saved = saved_.size();
+  const size_t saved = run_.saved.size();
   emit(FATHOM_ON_INTERRUPT);
-  throw Error(Code::kInterrupted, saved_.size() > saved ? saved_.back() : "");
+  throw Error(Code::kInterrupted, run_.saved.size() > saved ? run_.saved.back() : "");
 }
 
 // --- loggers and callbacks
@@ -561,7 +558,7 @@ void Trainer::log_row(MetricRow row, int64_t step, bool add_epoch) {
     }
   }
   constexpr std::string_view kEpoch = "epoch";
-  if (add_epoch && !own_step) values.push_back({to_abi(kEpoch), static_cast<double>(progress_.epoch)});
+  if (add_epoch && !own_step) values.push_back({to_abi(kEpoch), static_cast<double>(run_.progress.epoch)});
   for (const auto& logger : parts_.loggers) logger.log_metrics(values, step);
 }
 

@@ -6,49 +6,20 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "core/data/data_loader.h"
-#include "core/distributed/metric_reduction.h"
 #include "core/planning/batch_limits.h"
-#include "core/planning/eval_loaders.h"
 #include "core/planning/trainer_options.h"
-#include "core/training/ema.h"
+#include "core/training/checkpoint_content.h"
 #include "core/training/freezing.h"
-#include "core/training/grad_scaler.h"
-#include "core/training/metric_router.h"
-#include "core/training/optimization.h"
-#include "core/typing/wiring.h"
-#include "fathom/callback.h"
-#include "fathom/logger.h"
-#include "fathom/model.h"
+#include "core/training/run_state.h"
+#include "core/training/trainer_parts.h"
 
 namespace fathom::training {
-
-// What a trainer works on. Loaders may be absent for what is not run.
-struct TrainerParts {
-  ModelHandle model;
-  std::unique_ptr<DataLoader> train;
-  std::vector<std::unique_ptr<DataLoader>> validation, test;
-  EvalLoaderPlan validation_plan, test_plan;  // the names of several loaders' metrics
-  typing::Wiring wiring;                      // of the model (model_wiring.h), for the model summary
-  std::vector<LoggerHandle> loggers;
-  std::vector<CallbackHandle> callbacks;
-  Json optim =
-      nullptr;  // model.optim, resolved; null: the model is trained without an optimizer only if max_steps is 0
-  Json optim_param_groups = nullptr;
-  bool skip_nan_grad = false;       // model.skip_nan_grad: no optimizer step on gradients that are not finite
-  Json freeze_updates = nullptr;    // model.freeze_updates: which modules are frozen in which steps
-  Json hyper_parameters = nullptr;  // goes into checkpoints as {"cfg": …}
-  int64_t seed = 0;
-  std::function<void(const std::string& path)> save_nemo;  // how to write the model as a .nemo; may be set later
-};
 
 struct FitResult {
   std::string status;  // "finished", "stopped", "interrupted"
@@ -92,9 +63,6 @@ class Trainer {
  private:
   friend class TrainerTable;
   void keep_average(double decay, int64_t every_n_steps);
-  // Where in the loop a checkpoint was written, hence where a resumed run goes on.
-  enum class Phase { kNextBatch, kAfterBatch, kAfterValidation, kAfterEpoch };
-
   void prepare_fit();
   void sanity_check();
   void run_epoch();
@@ -105,7 +73,6 @@ class Trainer {
   // For models that optimize by hand (trainer_manual.cc): what fathom_step then offers.
   friend struct ManualSteps;
   void offer_manual_steps(fathom_step& step);
-  NamedTensors optimized_parameters() const;
   void after_batch();
   void run_validation();
   void run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit,
@@ -121,11 +88,7 @@ class Trainer {
   void finalize_loggers(const char* status);
   fathom_step step_view(Stage stage, int64_t dataloader_idx, int64_t dataloader_count);
   at::Tensor training_loss(const Values& batch);
-  // Of the weights, or of the averages where they are in use.
-  checkpoint::PickleValue checkpoint_value(bool weights_only) const;
-  checkpoint::PickleValue optimizer_value() const;
-  void load_optimizers(const checkpoint::PickleValue& file, const std::string& path);
-  void load_average(const checkpoint::PickleValue& file, const std::string& path);
+  CheckpointContent checkpoint_content();
   // The loss scale undone; false when the gradients are not finite and the step is not to be taken.
   bool gradients_usable(Optimization& optimization);
 
@@ -139,7 +102,6 @@ class Trainer {
   NamedMetrics metrics_;                               // the model's components, by the names of its children
   std::unique_ptr<GradScaler> scaler_;                 // 16-mixed only
   std::unique_ptr<ExponentialMovingAverage> average_;  // when a callback asked for it
-  int64_t skipped_steps_ = 0;
   DynamicFreezing freezing_;
   std::unique_ptr<class TrainerTable> table_;
   struct Listener {
@@ -148,23 +110,14 @@ class Trainer {
   };
   std::array<std::vector<Listener>, FATHOM_EVENT_COUNT> listeners_;  // by event, in calling order
 
-  fathom_progress progress_{};
+  RunState run_;
   ValidationPlan validation_plan_;
-  Phase phase_ = Phase::kNextBatch;
-  // Of the epoch in hand; of an epoch as planned. Data of unknown length says at an epoch's last batch that it is.
-  int64_t training_batches_ = 0, batches_per_epoch_ = 0;
-  int64_t accumulate_ = 1;
-  int64_t batches_seen_ = 0;  // over all epochs
-  bool optimizer_stepped_ = false, max_reached_ = false;
-  std::string stop_reason_, resumed_from_;
+  int64_t accumulate_ = 1;  // batches to an optimizer step
+  double max_seconds_ = 0;  // 0: no limit
   MetricRouter router_;
   at::Tensor last_loss_;
   double last_gradient_norm_ = 0;
   bool gradient_norm_known_ = false;
-  int64_t eval_batches_logged_[2] = {0, 0};
-  std::vector<std::string> saved_;
-  std::chrono::steady_clock::time_point started_;
-  double earlier_seconds_ = 0, max_seconds_ = 0;
 };
 
 }  // namespace fathom::training

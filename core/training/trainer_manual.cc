@@ -37,7 +37,7 @@ struct ManualSteps {
       const bool usable = t.gradients_usable(optimization);
       t.emit(FATHOM_ON_BEFORE_OPTIMIZER_STEP);
       if (usable) optimization.update_parameters();
-      ++t.progress_.global_step;
+      ++t.run_.progress.global_step;
     });
   }
 
@@ -97,13 +97,6 @@ void Trainer::offer_manual_steps(fathom_step& step) {
   step.toggle = &ManualSteps::toggle;
   step.clip_gradients = &ManualSteps::clip;
   step.scheduler_step = &ManualSteps::scheduler_step;
-}
-
-NamedTensors Trainer::optimized_parameters() const {
-  NamedTensors all;
-  for (const auto& optimization : optimizations_)
-    all.insert(all.end(), optimization->parameters().begin(), optimization->parameters().end());
-  return all;
 }
 
 }  // namespace fathom::training

@@ -50,7 +50,7 @@ fathom_status TrainerTable::log_from_step(void* ctx, fathom_str name, fathom_ten
 TrainerTable::TrainerTable(Trainer& owner) {
   table_.struct_size = sizeof(fathom_trainer);
   table_.ctx = &owner;
-  table_.progress = &owner.progress_;
+  table_.progress = &owner.run_.progress;
   table_.metric = [](void* ctx, fathom_str name, double* value) -> int32_t {
     const auto& metrics = trainer(ctx).router_.callback_metrics();
     const auto found = metrics.find(to_string(name));
@@ -70,8 +70,8 @@ TrainerTable::TrainerTable(Trainer& owner) {
   };
   table_.stop = [](void* ctx, fathom_str reason) {
     Trainer& t = trainer(ctx);
-    t.progress_.should_stop = 1;
-    t.stop_reason_ = to_string(reason);
+    t.run_.progress.should_stop = 1;
+    t.run_.stop_reason = to_string(reason);
   };
   table_.save_checkpoint = [](void* ctx, fathom_str path, int32_t flags) {
     return guard([&] { trainer(ctx).save_checkpoint(to_string(path), flags); });
@@ -112,7 +112,7 @@ TrainerTable::TrainerTable(Trainer& owner) {
     return guard([&] {
       Trainer& t = trainer(ctx);
       if (t.optimizations_.empty()) throw Error(Code::kFailed, "the model is not being optimized");
-      if (!t.gradient_norm_known_) t.last_gradient_norm_ = gradient_norm(t.optimized_parameters());
+      if (!t.gradient_norm_known_) t.last_gradient_norm_ = gradient_norm(optimized_parameters(t.optimizations_));
       t.gradient_norm_known_ = true;
       *value = t.last_gradient_norm_;
     });
@@ -132,7 +132,7 @@ TrainerTable::TrainerTable(Trainer& owner) {
       if (trainer(ctx).average_) trainer(ctx).average_->use(on != 0);
     });
   };
-  table_.resumed_from = [](void* ctx) { return to_abi(trainer(ctx).resumed_from_); };
+  table_.resumed_from = [](void* ctx) { return to_abi(trainer(ctx).run_.resumed_from); };
 }
 
 }  // namespace fathom::training

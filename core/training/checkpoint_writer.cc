@@ -1,0 +1,111 @@
+#include <ATen/ATen.h>
+
+#include "core/checkpoint/json_pickle.h"
+#include "core/checkpoint/torch_file.h"
+#include "core/training/checkpoint_content.h"
+#include "core/training/lightning_loops.h"
+#include "fathom/capability.h"
+
+namespace fathom::training {
+namespace {
+
+using checkpoint::PickleValue;
+
+constexpr const char* kLayoutVersion = "2.4.0";  // Lightning's layout that is written
+
+PickleValue callback_states(const std::vector<CallbackHandle>& callbacks) {
+  PickleValue out = PickleValue::dict();
+  for (const auto& callback : callbacks) {
+    const std::string key = callback.state_key();
+    if (key.empty()) continue;
+    if (out.find(key) != nullptr) {
+      throw Error(Code::kFailed, "two callbacks keep their state under one key")
+          .seen(key)
+          .next("give them different options");
+    }
+    out.mutable_dict().set(key, json_to_pickle(callback.save_state()));
+  }
+  return out;
+}
+
+}  // namespace
+
+// The optimizer's state as it is; in a file of averages as NeMo's EMA wraps it.
+PickleValue CheckpointContent::optimizer_value(const Optimization& optimization) const {
+  PickleValue state = optimization.optimizer_state();
+  if (average == nullptr || !average->is_swapped()) return state;
+  PickleValue averages = PickleValue::list();
+  for (const at::Tensor& one : average->averages())
+    averages.mutable_items().push_back(checkpoint::from_tensor(one.detach()));
+  return PickleValue::dict({{"opt", state},
+                            {"ema", averages},
+                            {"current_step", average->current_step()},
+                            {"decay", average->decay()},
+                            {"every_n_steps", average->every_n_steps()}});
+}
+
+PickleValue CheckpointContent::own_entry() const {
+  Json own = {{"layout", 1},
+              {"dataset_size", parts.train ? parts.train->dataset_size() : 0},
+              {"batch_size", parts.train ? parts.train->options().batch_size : 0},
+              {"seed", parts.seed},
+              {"model", save_state(parts.model.object())}};
+  run.save(own);
+  router.save_state(own);
+  Json& sums = own["metrics"] = Json::object();
+  for (const auto& [name, metric] : metrics) sums[name] = options_detail::dump(metric.sums());
+  Json& loggers = own["loggers"] = Json::array();
+  for (const auto& logger : parts.loggers) loggers.push_back({{"name", logger.name()}, {"state", logger.save_state()}});
+
+  PickleValue out = json_to_pickle(own);
+  auto& dict = out.mutable_dict();
+  dict.set("random_state", checkpoint::from_tensor(at::globalContext().defaultGenerator(at::kCPU).get_state()));
+  // The averages are in this file as well as in its twin, so that whenever a run dies between the two it can go on.
+  if (average != nullptr && !average->is_swapped()) {
+    NamedTensors averages;
+    for (size_t i = 0; i < average->averages().size(); ++i)
+      averages.emplace_back(optimizations[0]->parameters()[i].first, average->averages()[i]);
+    dict.set("ema", PickleValue::dict({{"current_step", average->current_step()},
+                                       {"averages", checkpoint::state_dict_value(averages)}}));
+  }
+  // In the middle of an accumulation window the gradients so far are state too; and whether a model that optimizes by
+  // hand is in one, only it knows.
+  const int64_t done = run.batches_in_epoch();
+  if (manual || (!optimizations.empty() && done % accumulate != 0 && done < run.training_batches)) {
+    NamedTensors gradients;
+    for (const auto& [name, parameter] : optimized_parameters(optimizations)) {
+      if (parameter.grad().defined()) gradients.emplace_back(name, parameter.grad());
+    }
+    dict.set("gradients", checkpoint::state_dict_value(gradients));
+  }
+  return out;
+}
+
+PickleValue CheckpointContent::write(bool weights_only) const {
+  PickleValue out = PickleValue::dict();
+  auto& dict = out.mutable_dict();
+  dict.set("epoch", run.progress.epoch);
+  dict.set("global_step", run.progress.global_step);
+  dict.set("pytorch-lightning_version", kLayoutVersion);
+  dict.set("state_dict", checkpoint::state_dict_value(state_dict(module)));
+  dict.set("loops", lightning_loops(run, accumulate, manual));
+  if (!weights_only) {
+    dict.set("callbacks", callback_states(parts.callbacks));
+    PickleValue optimizers = PickleValue::list(), schedules = PickleValue::list();
+    for (const auto& optimization : optimizations) {
+      optimizers.mutable_items().push_back(optimizer_value(*optimization));
+      if (const PickleValue schedule = optimization->scheduler_state(); !schedule.is_none())
+        schedules.mutable_items().push_back(schedule);
+    }
+    dict.set("optimizer_states", optimizers);
+    dict.set("lr_schedulers", schedules);
+    if (scaler != nullptr) dict.set("MixedPrecision", scaler->state());
+  }
+  dict.set("hparams_name", "cfg");
+  dict.set("hyper_parameters",
+           json_to_pickle(parts.hyper_parameters.is_null() ? Json::object() : parts.hyper_parameters));
+  if (!weights_only) dict.set("fathom", own_entry());
+  return out;
+}
+
+}  // namespace fathom::training

@@ -1,0 +1,56 @@
+#include "core/training/run_state.h"
+
+#include "core/planning/batch_limits.h"
+
+namespace fathom::training {
+
+int64_t RunState::batches_in_epoch() const {
+  return progress.batch_idx + (phase == Phase::kAfterBatch || phase == Phase::kAfterValidation ? 1 : 0);
+}
+
+double RunState::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+}
+
+void RunState::save(Json& out) const {
+  out["phase"] = static_cast<int>(phase);
+  out["batch_idx"] = progress.batch_idx;
+  out["batches_seen"] = batches_seen;
+  out["batches_that_stepped"] = progress.batches_that_stepped;
+  out["training_batches"] = training_batches;
+  out["should_stop"] = progress.should_stop;
+  out["stop_reason"] = stop_reason;
+  out["skipped_steps"] = skipped_steps;
+  out["seconds"] = seconds_in_all();
+  out["eval_batches_logged"] = {eval_batches_logged[0], eval_batches_logged[1]};
+}
+
+void RunState::load(const checkpoint::PickleValue& own) {
+  const auto integer = [&](const char* key) { return own.at(key).as_int(); };
+  progress.batch_idx = integer("batch_idx");
+  // Data that does not know its length knew at its last batch, after which something may have been due.
+  if (batches_per_epoch == kUnknownBatches) training_batches = integer("training_batches");
+  progress.batches_that_stepped = integer("batches_that_stepped");
+  batches_seen = integer("batches_seen");
+  if (own.find("skipped_steps") != nullptr) skipped_steps = integer("skipped_steps");
+  progress.should_stop = static_cast<int32_t>(integer("should_stop"));
+  stop_reason = own.at("stop_reason").as_string();
+  earlier_seconds = own.at("seconds").as_double();
+  for (size_t i = 0; i < 2; ++i) eval_batches_logged[i] = own.at("eval_batches_logged").items()[i].as_int();
+  phase = static_cast<Phase>(integer("phase"));
+  if (phase != Phase::kAfterEpoch) return;
+  ++progress.epoch;
+  progress.batch_idx = 0;
+  phase = Phase::kNextBatch;
+}
+
+void RunState::load_lightning(const checkpoint::PickleValue& file) {
+  progress.batches_that_stepped = progress.global_step;
+  const auto& batches = file.at("loops").at("fit_loop").at("epoch_loop.batch_progress");
+  const int64_t done = batches.at("current").at("processed").as_int();
+  batches_seen = batches.at("total").at("processed").as_int();
+  progress.batch_idx = done >= training_batches ? 0 : done;
+  if (progress.batch_idx == 0 && done > 0) ++progress.epoch;
+}
+
+}  // namespace fathom::training

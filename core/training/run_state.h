@@ -1,0 +1,45 @@
+// Where a training run stands: what its loop counts and what was decided, and nothing of what it works on. It is in every
+// checkpoint. Used by the training thread only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/archive/pickle_value.h"
+#include "fathom/abi/callback.h"
+#include "fathom/json.h"
+
+namespace fathom::training {
+
+struct RunState {
+  // Where in the loop a checkpoint was written, hence where a resumed run goes on.
+  enum class Phase { kNextBatch, kAfterBatch, kAfterValidation, kAfterEpoch };
+
+  fathom_progress progress{};  // the part that callbacks see
+  Phase phase = Phase::kNextBatch;
+  // Of the epoch in hand; of an epoch as planned. Data of unknown length says at an epoch's last batch that it is.
+  int64_t training_batches = 0, batches_per_epoch = 0;
+  int64_t batches_seen = 0;  // over all epochs
+  int64_t skipped_steps = 0;
+  int64_t eval_batches_logged[2] = {0, 0};  // validation, test
+  bool optimizer_stepped = false, max_reached = false;
+  std::string stop_reason, resumed_from;
+  std::vector<std::string> saved;  // checkpoints that this run wrote, in order
+  std::chrono::steady_clock::time_point started;
+  double earlier_seconds = 0;  // of the runs that this one goes on from
+
+  int64_t batches_in_epoch() const;  // done
+  double seconds() const;            // of this run
+  double seconds_in_all() const { return earlier_seconds + seconds(); }
+
+  // Its keys of a checkpoint's own entry, set in `out`.
+  void save(Json& out) const;
+  // From that entry; epoch and global_step stand in the file itself.
+  void load(const checkpoint::PickleValue& own);
+  // From a file that Lightning wrote: its loops know the counters, not the position in the data.
+  void load_lightning(const checkpoint::PickleValue& file);
+};
+
+}  // namespace fathom::training
