@@ -24,7 +24,7 @@ struct ErrorRate {
   }
 };
 
-ErrorRate error_rate(const TranscribeTotals& totals, const char* name) {
+ErrorRate error_rate(const PredictTotals& totals, const char* name) {
   const auto found = totals.metrics.find(name);
   if (found == totals.metrics.end()) return {};
   return {true, static_cast<int64_t>(found->second.at("wer_num")), static_cast<int64_t>(found->second.at("wer_denom"))};
@@ -33,8 +33,10 @@ ErrorRate error_rate(const TranscribeTotals& totals, const char* name) {
 }  // namespace
 
 int run_transcribe(const Words& words, const Globals& globals) {
-  TranscribeRequest request;
-  std::string output = "-";
+  PredictRequest request;
+  std::vector<std::string> files;
+  std::string manifest, output = "-";
+  bool timestamps = false;
   bool json = false;
   CLI::App app(
       "Speech to text. One JSON object an item on stdout: {audio_filepath, pred_text, text?, duration, offset?}.\n\n"
@@ -42,25 +44,37 @@ int run_transcribe(const Words& words, const Globals& globals) {
       "  fathom transcribe model.nemo --manifest test.json --output out.jsonl",
       "fathom transcribe");
   app.add_option("model", request.model, "a .nemo file")->required();
-  app.add_option("files", request.files, "audio files (wav, flac, ogg)");
-  app.add_option("--manifest", request.manifest, "NeMo manifest: JSON lines with audio_filepath");
+  app.add_option("files", files, "audio files (wav, flac, ogg)");
+  app.add_option("--manifest", manifest, "NeMo manifest: JSON lines with audio_filepath");
   app.add_option("--output,-o", output, "file for the results; - is stdout");
   app.add_option("--batch-size", request.batch_size, "items computed together")->check(CLI::PositiveNumber);
-  app.add_flag("--timestamps", request.timestamps, "add start and end of characters and words, in seconds");
+  app.add_flag("--timestamps", timestamps, "add start and end of characters and words, in seconds");
   app.add_flag("--json", json, "one document {items, wer, cer, errors, words, rtfx} instead of lines");
   if (parse_arguments(app, words)) return 0;
-  if (request.files.empty() == request.manifest.empty()) {
+  if (files.empty() == manifest.empty()) {
     throw Error(Code::kUsage, "give audio files or --manifest, one of them").next("fathom transcribe --help");
   }
   if (!file_exists(request.model)) throw Error(Code::kNoInput, "no such model file").at(request.model);
+  for (const auto& file : files) {
+    if (!file_exists(file)) throw Error(Code::kNoInput, "no such audio file").at(file);
+  }
   request.threads = globals.threads;
-  request.metrics = {{"wer", {{"_target_", "asr.WER"}}}, {"cer", {{"_target_", "asr.WER"}, {"use_cer", true}}}};
+  request.options = {{"timestamps", timestamps}};
+  if (manifest.empty())
+    request.data["paths"] = files;
+  else
+    request.data["manifest_filepath"] = manifest;
+  const std::map<std::string, std::string> texts = {{"hypotheses", "pred_text"}, {"references", "text"}};
+  request.metrics = {{"wer", {{{"_target_", "asr.WER"}}, texts}},
+                     {"cer", {{{"_target_", "asr.WER"}, {"use_cer", true}}, texts}}};
 
   // With --json and with a file the results are collected, so that a failed run leaves no half document.
   Json items = Json::array();
   std::string lines;
   const bool stream = output == "-" && !json;
-  const auto totals = engine().transcribe(request, [&](const Json& item) {
+  double audio_seconds = 0;
+  const PredictTotals totals = engine().predict(request, [&](const Json& item) {
+    audio_seconds += item.value("duration", 0.0);
     if (stream)
       print_line(json_text(item));
     else if (json)
@@ -73,7 +87,7 @@ int run_transcribe(const Words& words, const Globals& globals) {
     const Json document = {
         {"items", std::move(items)},  {"wer", by_word.rate()},
         {"cer", by_character.rate()}, {"errors", by_word.errors},
-        {"words", by_word.units},     {"rtfx", totals.seconds > 0 ? totals.audio_seconds / totals.seconds : 0.0}};
+        {"words", by_word.units},     {"rtfx", totals.seconds > 0 ? audio_seconds / totals.seconds : 0.0}};
     lines = json_text(document, 2) + "\n";
   }
   if (!stream) {

@@ -1,21 +1,21 @@
 #include "host/config_check.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
+#include <optional>
 #include <set>
 
+#include "core/archive/nemo_archive.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/config/access.h"
 #include "core/config/errors.h"
 #include "core/config/json.h"
 #include "core/config/printer.h"
+#include "core/config/yaml_loader.h"
+#include "core/planning/component_plan.h"
 #include "core/planning/data_section.h"
-#include "core/planning/exp_manager.h"
-#include "core/planning/loader_options.h"
 #include "core/planning/schedule_plan.h"
-#include "core/planning/trainer_options.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
 
@@ -24,11 +24,6 @@ namespace {
 
 constexpr uint32_t kAnyModule = 1u << FATHOM_KIND_MODULE | 1u << FATHOM_KIND_LOSS | 1u << FATHOM_KIND_METRIC |
                                 1u << FATHOM_KIND_DATASET | 1u << FATHOM_KIND_TOKENIZER;
-
-// Keys of a model's section that the host and the engine read, whatever the model.
-constexpr std::array kHostKeys = {"_target_",           "target",         "nemo_version", "train_ds",
-                                  "validation_ds",      "test_ds",        "optim",        "adapters",
-                                  "optim_param_groups", "freeze_updates", "char_labels",  "skip_nan_grad"};
 
 // The key with the place where it, or else the section it would be in, was written.
 std::string place_of(const config::Node& job, const std::string& key) {
@@ -48,46 +43,41 @@ class Checker {
           bool needs_values)
       : job_(job), resolved_(resolved), resolvers_(resolvers), needs_values_(needs_values) {}
 
-  // `own`: keys that the trainer reads, not the component. `implied`: the component of a section that names none.
-  void section(uint32_t kinds, const std::string& key, const std::vector<std::string>& own,
-               const std::string& implied = "") {
-    const config::Node* node = config::find_path(resolved_, key);
-    if (node == nullptr || !node->is_map()) return;
-    Json given(config::to_json(*node));
-    for (const auto& name : own) given.erase(name);
-    if (!implied.empty() && !given.contains("_target_") && !given.contains("name")) given["name"] = implied;
-    component(kinds, given, key);
-  }
   void component(uint32_t kinds, const Json& given, const std::string& key) {
     for (auto& error : plugins::registry().validate_section(kinds, given, key, locate())) add(std::move(error));
   }
-  // A list or map of sections, each of which names its component.
-  void sections(uint32_t kinds, const std::string& key) {
-    const config::Node* node = config::find_path(resolved_, key);
-    if (node == nullptr) return;
-    const Json given(config::to_json(*node));
-    if (given.is_array()) {
-      for (size_t i = 0; i < given.size(); ++i) component(kinds, given[i], key + "[" + std::to_string(i) + "]");
-    } else if (given.is_object()) {
-      for (const auto& [name, one] : given.items()) component(kinds, one, key + "." + name);
+  // Those that a run would make, and those whose section is there for nothing.
+  void components(uint32_t kinds, const std::vector<PlannedComponent>& planned) {
+    for (const auto& one : planned) {
+      const config::Node* given = config::find_path(resolved_, one.path);
+      if (one.used || (given != nullptr && given->is_map())) component(kinds, one.section, one.path);
     }
   }
-  // A section that the program reads itself: `schema` declares its options, `read` knows what else to refuse.
+  // A section that the program reads itself: `schema` declares its options, `read` knows what else to refuse. What it
+  // read, or nothing where there is no such section or something is wrong with it.
   template <typename Read>
-  void own_section(const std::string& key, const Json& schema, Read&& read) {
+  auto own_section(const std::string& key, const Json& schema,
+                   Read&& read) -> std::optional<decltype(read(Json(), key))> {
     const config::Node* node = config::find_path(resolved_, key);
-    if (node == nullptr || node->is_null() || node->is_missing()) return;
+    if (node == nullptr || node->is_null() || node->is_missing()) return std::nullopt;
     const Json section(config::to_json(*node));
-    if (!section.is_object())
-      return add(Error(Code::kFailed, "is no section of options").at(key).seen(json_text(section)));
+    if (!section.is_object()) {
+      add(Error(Code::kFailed, "is no section of options").at(key).seen(json_text(section)));
+      return std::nullopt;
+    }
     const std::vector<Error> problems = plugins::check_options(key, schema, section, key, locate());
     for (const Error& problem : problems) add(problem);
-    if (!problems.empty()) return;
+    if (!problems.empty()) return std::nullopt;
     try {
-      read(section, key);
+      return read(section, key);
     } catch (const Error& error) {
       add(error);
+      return std::nullopt;
     }
+  }
+  bool has_section(const std::string& key) const {
+    const config::Node* node = config::find_path(resolved_, key);
+    return node != nullptr && node->is_map() && !node->entries().empty();
   }
   // Sections with a `_target_` below the model: preprocessor, encoder, decoder, loss, …
   void children(const config::Node& node, const std::string& key) {
@@ -122,12 +112,11 @@ class Checker {
     const config::Node* model = config::find_path(resolved_, "model");
     if (model == nullptr || !model->is_map()) return;
     const Json section(config::to_json(*model));
-    const Json target = section.value("_target_", section.value("target", Json()));
-    if (!target.is_string() || !plugins::registry().contains(1u << FATHOM_KIND_MODEL, target.get<std::string>()))
-      return;
-    const auto found = plugins::registry().find(1u << FATHOM_KIND_MODEL, target.get<std::string>());
+    std::vector<std::string> known = host_keys_of_model();
+    const std::string target = model_class(section, known);
+    if (target.empty() || !plugins::registry().contains(1u << FATHOM_KIND_MODEL, target)) return;
+    const auto found = plugins::registry().find(1u << FATHOM_KIND_MODEL, target);
     if (!found.component->schema.value("refuses_unreferenced", false)) return;
-    std::vector<std::string> known(kHostKeys.begin(), kHostKeys.end());
     for (const auto& option : found.component->schema["options"]) known.push_back(option["name"]);
     for (const auto& [key, value] : section.items()) {
       if (std::find(known.begin(), known.end(), key) != known.end() || is_referred_to(job_, key)) continue;
@@ -145,6 +134,23 @@ class Checker {
               .expected("a key that the model reads, or one that another value refers to")
               .candidates(nearest)
               .next("remove it, or correct its name"));
+    }
+  }
+  // The class that the section names, or that of the file to fine-tune, whose keys join the `known` ones.
+  std::string model_class(const Json& section, std::vector<std::string>& known) const {
+    for (const char* key : {"_target_", "target"}) {
+      if (section.contains(key) && section[key].is_string()) return section[key].get<std::string>();
+    }
+    const config::Node* file = config::find_path(resolved_, "init_from_nemo_model");
+    if (file == nullptr || !file->is_string()) return "";
+    try {
+      const auto path = std::get<std::string>(file->value());
+      const auto archive = checkpoint::NemoArchive::open(path);
+      const Json config(config::to_json(config::load_yaml_text(archive.config_text(), path)));
+      for (const auto& [key, value] : config.items()) known.push_back(key);
+      return config.value("target", std::string());
+    } catch (const Error&) {  // whoever restores it says what is wrong with the file
+      return "";
     }
   }
   // Whether an interpolation anywhere names `key`: ${model.key}, ${.key}, ${..key.more}, or by a resolver.
@@ -234,17 +240,6 @@ Error located(const config::Node& job, Error error) {
   });
   const std::string section = key.substr(0, key.find_first_of(".["));
   if (!is_key || section.empty() || job.find(section) == nullptr) return error;
-  // What a component reads by itself, it refuses with all the names it knows, but not with the nearest.
-  constexpr std::string_view kKnown = "one of: ";
-  if (error.candidates().empty() && error.expected().starts_with(kKnown)) {
-    std::vector<std::string> known;
-    for (const std::string& name : split(error.expected().substr(kKnown.size()), ',')) known.emplace_back(trim(name));
-    if (key.substr(0, key.rfind('.')).ends_with("_ds")) {
-      const auto& keys = LoaderOptions::keys();
-      known.insert(known.end(), keys.begin(), keys.end());
-    }
-    std::move(error).candidates(nearest_names(key.substr(key.rfind('.') + 1), known));
-  }
   return std::move(error).at(place_of(job, key));
 }
 
@@ -254,22 +249,24 @@ std::vector<Error> find_problems(const config::Node& job, const config::Resolver
   std::vector<config::Key> path;
   if (!checker.values(job, path)) return checker.take();
   config::resolve(resolved, resolvers);
-  checker.own_section("trainer", options_schema<TrainerOptions>(), check_trainer_options);
-  checker.own_section("exp_manager", options_schema<ExpManagerOptions>(), read_exp_manager_options);
+  const auto trainer = checker.own_section("trainer", options_schema<TrainerOptions>(), check_trainer_options);
+  const auto manager =
+      checker.own_section("exp_manager", options_schema<ExpManagerOptions>(), read_exp_manager_options);
   if (use == ConfigUse::kEvaluation) return checker.take();
-  constexpr uint32_t kCallback = 1u << FATHOM_KIND_CALLBACK;
-  const config::Node* averaged = config::find_path(resolved, "exp_manager.ema.enable");
-  if (averaged != nullptr && Json(config::to_json(*averaged)) == true)
-    checker.section(kCallback, "exp_manager.ema", {"enable"}, "EMA");
-  checker.section(kCallback, "exp_manager.checkpoint_callback_params", {}, "NeMoModelCheckpoint");
-  checker.section(kCallback, "exp_manager.early_stopping_callback_params", {}, "EarlyStopping");
-  checker.section(kCallback, "exp_manager.step_timing_kwargs", {}, "TimingCallback");
-  checker.sections(kCallback, "trainer.callbacks");
-  checker.own_section("model.optim", {{"extra", true}}, training::plan_optimizer);
-  checker.section(1u << FATHOM_KIND_OPTIMIZER, "model.optim", {"sched", "args", "no_decay"});
-  checker.section(1u << FATHOM_KIND_SCHEDULER, "model.optim.sched",
-                  {"args", "monitor", "reduce_on_plateau", "max_steps", "interval", "frequency", "iters_per_batch",
-                   "t_max_epochs", "t_accumulate_grad_batches", "t_limit_train_batches", "t_num_workers"});
+  const ComponentPlan plan = plan_components(trainer.value_or(TrainerOptions()), manager ? &*manager : nullptr,
+                                             checker.has_section("model.validation_ds"));
+  checker.components(1u << FATHOM_KIND_LOGGER, plan.loggers);
+  checker.components(1u << FATHOM_KIND_CALLBACK, plan.callbacks);
+  const auto optimizer = checker.own_section("model.optim", {{"extra", true}}, training::plan_optimizer);
+  if (optimizer) {
+    checker.component(1u << FATHOM_KIND_OPTIMIZER, optimizer->section(), "model.optim");
+    const auto schedule =
+        checker.own_section("model.optim.sched", {{"extra", true}}, [](const Json& section, const std::string& path) {
+          return training::plan_lr_scheduler(section, std::nullopt, path);
+        });
+    if (schedule && !schedule->section.is_null())
+      checker.component(1u << FATHOM_KIND_SCHEDULER, schedule->section, "model.optim.sched");
+  }
   if (const config::Node* model = config::find_path(resolved, "model")) checker.children(*model, "model");
   checker.model_keys();
   return checker.take();

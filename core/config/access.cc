@@ -191,9 +191,9 @@ bool select(const Node& root, std::string_view path, Node* value, const Resolver
   const Place* place = nullptr;
   try {
     place = evaluation.select(evaluation.root(), path, Evaluation::Missing::kReturn);
+  } catch (const PathThroughValueError&) {
+    return false;
   } catch (const ConfigError& problem) {
-    // A path through a value leads nowhere; a word as a list's index is an error.
-    if (problem.kind() == "ConfigTypeError" && problem.bare_message().rfind("Index", 0) != 0) return false;
     if (problem.full_key() == path) throw;
     throw ConfigError(problem.kind(), problem.bare_message() + "\n    while reading '" + std::string(path) + "'",
                       problem.full_key())

@@ -52,6 +52,17 @@ class ConfigError : public Error {
   std::string kind_, bare_, full_key_, cause_;
 };
 
+// A path that goes on below a value: `a.b` where a is 1. Who asks whether there is something takes it for "no".
+class PathThroughValueError final : public ConfigError {
+ public:
+  PathThroughValueError(std::string_view path, const std::string& value_key, const std::string& part,
+                        const Origin& origin)
+      : ConfigError("ConfigTypeError", "Error trying to access " + std::string(path) + ": node `" + value_key +
+                                           "` is not a container and thus cannot contain `" + part + "`") {
+    std::move(*this).with_where(origin);
+  }
+};
+
 // The names among `map`'s string keys that are close to `key`, best first: for "did you mean".
 std::vector<std::string> nearest_keys(const Node& map, std::string_view key);
 

@@ -110,10 +110,7 @@ const Place* Evaluation::select(const Place* start, std::string_view key, Missin
     if (place->node->is_scalar()) {
       if (place->node->is_null()) return nullptr;
       if (place->node->is_missing()) return nullptr;
-      throw ConfigError("ConfigTypeError", "Error trying to access " + std::string(key) + ": node `" +
-                                               place->full_key() + "` is not a container and thus cannot contain `" +
-                                               parts[i] + "`")
-          .with_where(place->node->origin());
+      throw PathThroughValueError(key, place->full_key(), parts[i], place->node->origin());
     }
     place = child(place, parts[i]);
     if (place == nullptr) return nullptr;

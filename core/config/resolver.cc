@@ -289,9 +289,7 @@ bool ResolverContext::select_unresolved(std::string_view key, Node* value, std::
   const Place* found = nullptr;
   try {
     found = evaluation_.select(start, key, Evaluation::Missing::kReturn);
-  } catch (const ConfigError& problem) {
-    // A path through a scalar leads nowhere; an index that is no number is a mistake.
-    if (problem.kind() != "ConfigTypeError" || problem.bare_message().starts_with("Index")) throw;
+  } catch (const PathThroughValueError&) {
     return false;
   }
   if (found == nullptr) return false;

@@ -7,7 +7,7 @@
 
 #include "core/base/allocator.h"
 #include "core/experiment/run.h"
-#include "core/inference/transcriber.h"
+#include "core/inference/predictor.h"
 #include "core/models/nemo_file.h"
 #include "core/training/model_wiring.h"
 
@@ -31,9 +31,8 @@ class EngineImpl final : public Engine {
     run_evaluation(plan, make_parts(plan), summary);
     return summary;
   }
-  TranscribeTotals transcribe(const TranscribeRequest& request,
-                              const std::function<void(const Json& item)>& emit) override {
-    return run_transcription(request, emit);
+  PredictTotals predict(const PredictRequest& request, const std::function<void(const Json& item)>& emit) override {
+    return run_prediction(request, emit);
   }
   std::pair<Json, std::string> model_graph(const std::string& nemo) override {
     const RestoredModel restored = restore_nemo(nemo);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/inference/transcribe_request.h"
+#include "core/inference/predict_request.h"
 #include "core/planning/run_request.h"
 #include "fathom/support.h"
 
@@ -21,8 +21,7 @@ class Engine {
   // the checkpoint are put into the model of the .nemo.
   virtual RunSummary evaluate(const RunRequest& request, const std::string& stage) = 0;
   // Calls `emit` with one JSON object an item, in input order.
-  virtual TranscribeTotals transcribe(const TranscribeRequest& request,
-                                      const std::function<void(const Json& item)>& emit) = 0;
+  virtual PredictTotals predict(const PredictRequest& request, const std::function<void(const Json& item)>& emit) = 0;
   // The modules of a .nemo's model with ports, shapes and parameters, and how they are wired: as JSON
   // (training/model_wiring.h) and as text.
   virtual std::pair<Json, std::string> model_graph(const std::string& nemo) = 0;

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "core/config/errors.h"
 #include "core/experiment/run_parts.h"
 #include "core/planning/data_section.h"
@@ -8,8 +6,7 @@
 namespace fathom {
 namespace {
 
-// NeMo's plan for one or several loaders, but for two of its traps: a single manifest may be called anything, and a
-// list with a file that is not there is still a list, so that the file is named.
+// NeMo's plan for one or several loaders, but for one of its traps: a single file may be called anything.
 training::EvalLoaderPlan plan_loaders(const Json& given, training::EvalKind kind, const std::string& path) {
   training::EvalLoaderPlan plan;
   try {
@@ -17,15 +14,6 @@ training::EvalLoaderPlan plan_loaders(const Json& given, training::EvalKind kind
   } catch (config::ConfigError& error) {
     if (plan.several || plan.sections.empty()) throw std::move(error).with_where(path);
     plan.names.clear();
-  }
-  constexpr const char* kManifest = "manifest_filepath";
-  if (!plan.several && plan.sections[0].contains(kManifest) && plan.sections[0][kManifest].is_array()) {
-    const Json section = plan.sections[0];
-    plan.sections.clear();
-    for (const auto& manifest : section[kManifest]) {
-      plan.sections.push_back(section);
-      plan.sections.back()[kManifest] = manifest;
-    }
   }
   return plan;
 }

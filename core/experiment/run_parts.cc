@@ -9,7 +9,7 @@
 #include "core/plugins/host_table.h"
 #include "core/training/model_wiring.h"
 #include "fathom/adapter.h"
-#include "fathom/vocabulary.h"
+#include "fathom/fine_tuning.h"
 
 namespace fathom {
 namespace {
@@ -28,9 +28,9 @@ void make_model(const RunPlan& plan, RunParts& parts) {
     if (!plan.evaluates) {
       parts.trainer.model.torch_module()->train();
       log_info("restore", "init_from_nemo_model: the model of {}", model.nemo);
+      start_fine_tuning(parts.trainer.model.object(), "model");
     }
   }
-  if (model.labels) change_vocabulary(parts.trainer.model.object(), *model.labels);
   if (!model.adapters.empty()) load_adapters(*parts.trainer.model.torch_module(), model.adapters);
 }
 

@@ -1,6 +1,5 @@
 #include "core/experiment/run_plan.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 
@@ -73,26 +72,10 @@ void add_class(const Json& config, Json& model) {
 }
 
 // Fine-tuning, as NeMo's speech_to_text_finetune does it: no class in the model section, so the whole model is the one
-// of init_from_nemo_model, and the section's other keys change it; `char_labels` gives it another vocabulary.
+// of init_from_nemo_model, and the section's other keys change it.
 bool fine_tunes(const Json& config) {
   return !names_class(config, section_of(config, "model")) && config.contains("init_from_nemo_model") &&
          config["init_from_nemo_model"].is_string();
-}
-
-std::optional<std::vector<std::string>> new_labels(Json& model, const std::string& nemo) {
-  const Json labels = section_of(model, "char_labels");
-  model.erase("char_labels");
-  if (!labels.value("update_labels", false)) return std::nullopt;
-  const Json given = labels.value("labels", Json());
-  const auto is_text = [](const Json& label) { return label.is_string(); };
-  if (!given.is_array() || !std::all_of(given.begin(), given.end(), is_text)) {
-    throw Error(Code::kFailed, "there are no labels to change to")
-        .at("model.char_labels.labels")
-        .seen(json_text(given))
-        .expected("a list of characters")
-        .next("give the list, or set update_labels=false to keep the labels of " + nemo);
-  }
-  return given.get<std::vector<std::string>>();
 }
 
 ModelPlan plan_model(const Json& config) {
@@ -101,7 +84,6 @@ ModelPlan plan_model(const Json& config) {
   plan.adapters = text_of(config, "init_from_adapters", "FILE.pt");
   if (fine_tunes(config)) {
     plan.nemo = config["init_from_nemo_model"].get<std::string>();
-    plan.labels = new_labels(plan.section, plan.nemo);
   } else {
     add_class(config, plan.section);
   }

@@ -19,7 +19,6 @@ struct ModelPlan {
   Json section = Json::object();  // with its class; of a restored model: what changes in the config of the file
   std::string nemo;               // the file; "": made from the section
   std::string adapters;           // a .adapters.pt whose weights it takes, "": none; its sections are in `section`
-  std::optional<std::vector<std::string>> labels;  // its new vocabulary
 };
 
 struct RunPlan {
@@ -31,6 +30,7 @@ struct RunPlan {
 
   // Training.
   std::optional<ExpManagerOptions> manager;
+  const ExpManagerOptions* exp_manager() const { return manager ? &*manager : nullptr; }
   RunFolder folder;
   std::string resume_from;  // a checkpoint, "": none
 

@@ -1,11 +1,12 @@
-#include "core/inference/transcriber.h"
+#include "core/inference/predictor.h"
 
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 
-#include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/data/data_loader.h"
 #include "core/models/nemo_file.h"
@@ -16,87 +17,80 @@
 namespace fathom {
 namespace {
 
-// The metrics of a request over the items that came with a text. One that no plugin provides is left out with a
-// warning: the transcripts are worth having without it.
-class ReferenceMetrics {
+// The metrics of a request. One that no plugin provides is left out with a warning: the predictions are worth having
+// without it.
+class ItemMetrics {
  public:
-  explicit ReferenceMetrics(const std::map<std::string, Json>& sections) : sections_(sections) {}
+  explicit ItemMetrics(const std::map<std::string, PredictRequest::Metric>& wanted) : wanted_(wanted) {}
 
-  // Returns how many items had a text.
-  int64_t update(const std::vector<Json>& items) {
-    std::vector<Value> hypotheses, references;
-    for (const Json& item : items) {
-      if (!item.contains("text") || !item["text"].is_string()) continue;
-      references.emplace_back(item["text"].get<std::string>());
-      hypotheses.emplace_back(item.value("pred_text", std::string()));
+  void update(const std::vector<Json>& items) {
+    for (const auto& [name, metric] : wanted_) {
+      std::map<std::string, std::vector<Value>> columns;
+      for (const Json& item : items) {
+        const auto has = [&](const auto& input) {
+          return item.contains(input.second) && !item[input.second].is_null();
+        };
+        if (!std::all_of(metric.inputs.begin(), metric.inputs.end(), has)) continue;
+        for (const auto& [input, key] : metric.inputs) columns[input].push_back(value_of(item[key]));
+      }
+      if (columns.empty()) continue;
+      const MetricHandle* made = find(name, metric.section);
+      if (made == nullptr) continue;
+      Values values;
+      for (auto& [input, column] : columns) values.add(input, std::move(column));
+      made->update(values);
     }
-    if (references.empty()) return 0;
-    if (!made_) make();
-    const auto count = static_cast<int64_t>(references.size());
-    const Values pairs{{"hypotheses", std::move(hypotheses)}, {"references", std::move(references)}};
-    for (const auto& [name, metric] : metrics_) metric.update(pairs);
-    return count;
   }
   std::map<std::string, std::map<std::string, double>> compute() const {
     std::map<std::string, std::map<std::string, double>> out;
-    for (const auto& [name, metric] : metrics_) out[name] = metric.compute();
+    for (const auto& [name, metric] : made_) {
+      if (metric) out[name] = metric->compute();
+    }
     return out;
   }
 
  private:
-  void make() {
-    made_ = true;
-    for (const auto& [name, section] : sections_) {
-      try {
-        metrics_.emplace(name, make_metric(section, name));
-      } catch (const Error& error) {
-        log_warning("transcribe", "no {}: {}", name, error.what());
-      }
+  const MetricHandle* find(const std::string& name, const Json& section) {
+    auto [place, is_new] = made_.try_emplace(name);
+    try {
+      if (is_new) place->second = make_metric(section, name);
+    } catch (const Error& error) {
+      log_warning("predict", "no {}: {}", name, error.what());
     }
+    return place->second ? &*place->second : nullptr;
   }
 
-  const std::map<std::string, Json>& sections_;
-  std::map<std::string, MetricHandle> metrics_;
-  bool made_ = false;
+  const std::map<std::string, PredictRequest::Metric>& wanted_;
+  std::map<std::string, std::optional<MetricHandle>> made_;
 };
 
 }  // namespace
 
-TranscribeTotals run_transcription(const TranscribeRequest& request,
-                                   const std::function<void(const Json& item)>& emit) {
+PredictTotals run_prediction(const PredictRequest& request, const std::function<void(const Json& item)>& emit) {
   if (request.threads > 0) plugins::set_thread_budget(request.threads);
   at::set_num_threads(plugins::thread_budget());
-  for (const auto& file : request.files) {
-    if (!file_exists(file)) throw Error(Code::kNoInput, "no such audio file").at(file);
-  }
   RestoredModel restored = restore_nemo(request.model);
-  Json section = {{"batch_size", request.batch_size}};
-  if (request.manifest.empty())
-    section["paths"] = request.files;
-  else
-    section["manifest_filepath"] = request.manifest;
-  DatasetHandle dataset(plugins::adopt(restored.model.make_dataset(Stage::kPredict, section, "transcribe").release()));
-  if (!dataset) throw Error(Code::kUnavailable, "this model does not transcribe").at(request.model);
+  Json section = request.data;
+  section["batch_size"] = request.batch_size;
+  DatasetHandle dataset(plugins::adopt(restored.model.make_dataset(Stage::kPredict, section, "predict_ds").release()));
+  if (!dataset) throw Error(Code::kUnavailable, "this model makes no dataset to predict from").at(request.model);
   LoaderOptions options;
   options.batch_size = request.batch_size;
-  options.num_workers = plugins::thread_budget() > 1 ? 1 : 0;  // reading audio overlaps with the network
+  options.num_workers = plugins::thread_budget() > 1 ? 1 : 0;  // reading overlaps with the network
   DataLoader loader(std::move(dataset), options, 0);
 
-  TranscribeTotals totals;
-  ReferenceMetrics metrics(request.metrics);
+  PredictTotals totals;
+  ItemMetrics metrics(request.metrics);
   const c10::InferenceMode inference;
   const auto started = std::chrono::steady_clock::now();
   loader.start_epoch(0);
   while (const auto batch = loader.next()) {
     std::vector<Json> items;
-    for (const Values& values : restored.model.predict_step(*batch, {{"timestamps", request.timestamps}}))
+    for (const Values& values : restored.model.predict_step(*batch, request.options))
       items.push_back(json_of(values.items()));
     totals.items += static_cast<int64_t>(items.size());
-    totals.references += metrics.update(items);
-    for (const Json& item : items) {
-      totals.audio_seconds += item.value("duration", 0.0);
-      emit(item);
-    }
+    metrics.update(items);
+    for (const Json& item : items) emit(item);
   }
   totals.metrics = metrics.compute();
   totals.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();

@@ -1,14 +1,15 @@
-// Speech to text with a restored model.
+// What a restored model says of data, without a trainer.
 #pragma once
 
 #include <functional>
 
-#include "core/inference/transcribe_request.h"
+#include "core/inference/predict_request.h"
 
 namespace fathom {
 
-// Restores request.model, makes the model's predict dataset over the files or the manifest, and calls `emit` with one
-// JSON object an item ({audio_filepath, pred_text, text?, duration, …}), in input order.
-TranscribeTotals run_transcription(const TranscribeRequest& request, const std::function<void(const Json& item)>& emit);
+// Restores request.model, makes its predict dataset from request.data, and calls `emit` with what the model's predict
+// step knows of each item, as a JSON object, in input order. Throws Error: a model without a predict dataset
+// (kUnavailable), and whatever restoring, the dataset or the step throw.
+PredictTotals run_prediction(const PredictRequest& request, const std::function<void(const Json& item)>& emit);
 
 }  // namespace fathom

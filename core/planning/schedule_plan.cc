@@ -119,6 +119,12 @@ OptimizerPlan plan_optimizer(const Json& section, const std::string& config_path
   return plan;
 }
 
+Json OptimizerPlan::section() const {
+  Json out = options;
+  out[name.find('.') == std::string::npos ? "name" : "_target_"] = name;
+  return out;
+}
+
 int64_t compute_max_steps(int64_t max_epochs, int64_t accumulate_grad_batches, const Json& limit_train_batches,
                           int64_t num_workers, int64_t num_samples, int64_t batch_size, bool drop_last) {
   if (batch_size == 0)

@@ -22,6 +22,9 @@ struct OptimizerPlan {
   std::string name;  // registered name or class path; "adam" when the section names none
   Json options;
   Json sched;  // the `sched` section; null when there is none
+
+  // The options with the name: what the optimizer is made from.
+  Json section() const;
 };
 // Hydra's old spellings `cls` and `params` are read, here and in plan_lr_scheduler.
 OptimizerPlan plan_optimizer(const Json& optim, const std::string& config_path = "optim");

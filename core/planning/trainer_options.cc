@@ -133,7 +133,7 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("barebones", &T::barebones, "no loggers, callbacks, sanity check or summary: measures the bare loop");
 }
 
-void check_trainer_options(const Json& section, const std::string& path) { checked(section, path); }
+TrainerOptions check_trainer_options(const Json& section, const std::string& path) { return checked(section, path); }
 
 TrainerOptions read_trainer_options(const Json& section, const std::string& path) {
   TrainerOptions o = checked(section, path);

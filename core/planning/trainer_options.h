@@ -62,7 +62,7 @@ struct TrainerOptions {
 
 // Parses and checks a trainer section: every refusal names the key, the value and what to write instead.
 TrainerOptions read_trainer_options(const Json& section, const std::string& config_path);
-// Throws as that does, and says nothing.
-void check_trainer_options(const Json& section, const std::string& config_path);
+// The same as written, without what a run makes of it. Throws as that does, and says nothing.
+TrainerOptions check_trainer_options(const Json& section, const std::string& config_path);
 
 }  // namespace fathom

@@ -66,6 +66,12 @@ TEST_F(FineTune, AWholeModelWithAnotherVocabulary) {
   EXPECT_EQ(none.status, 1);
   EXPECT_TRUE(contains(none.err, "model.char_labels.labels")) << none.err;
   EXPECT_FALSE(fs::exists(folder_ + "/none"));
+
+  const Result unknown = fathom({"train", "-cp", folder_, "-cn", "finetune", "+model.use_cerr=true",
+                                 "exp_manager.explicit_log_dir=" + folder_ + "/none"});
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_TRUE(contains(unknown.err, "did you mean: use_cer")) << unknown.err;
+  EXPECT_TRUE(contains(unknown.err, "command line: +model.use_cerr=true")) << unknown.err;
 }
 
 TEST_F(FineTune, AdaptersAloneAreTrainedSavedAndTakenUpAgain) {

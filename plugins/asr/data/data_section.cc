@@ -4,6 +4,7 @@
 #include <array>
 
 #include "fathom/error.h"
+#include "fathom/nearest_names.h"
 
 namespace fathom::asr {
 namespace {
@@ -48,9 +49,21 @@ bool is_off(const std::string& key, const Json& value, const Json& section) {
   return key == "use_start_end_token" && value == Json(false);
 }
 
+[[noreturn]] void refuse_key(const std::string& key, const std::vector<std::string>& options,
+                             const std::string& config_path) {
+  std::vector<std::string> known = options;
+  known.insert(known.end(), kLoaderKeys.begin(), kLoaderKeys.end());
+  std::string names;
+  for (const std::string& name : known) names += (names.empty() ? "" : ", ") + name;
+  throw Error(Code::kFailed, "unknown option '" + key + "'")
+      .at(config_path + "." + key)
+      .expected("one of: " + names)
+      .candidates(nearest_names(key, known));
+}
+
 }  // namespace
 
-Json dataset_keys(const Json& section, const std::string& config_path) {
+Json dataset_keys(const Json& section, const std::vector<std::string>& options, const std::string& config_path) {
   Json own = Json::object();
   for (const auto& [key, value] : section.items()) {
     const auto is = [&](const char* name) { return key == name; };
@@ -62,6 +75,7 @@ Json dataset_keys(const Json& section, const std::string& config_path) {
           .seen(json_text(value))
           .next("use a plain manifest: manifest_filepath");
     }
+    if (std::find(options.begin(), options.end(), key) == options.end()) refuse_key(key, options, config_path);
     own[key] = value;
   }
   return own;

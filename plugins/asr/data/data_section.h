@@ -6,10 +6,11 @@
 
 namespace fathom::asr {
 
-// The keys that speak to the dataset. Those of the loader (batch_size, …) are left out; NeMo's ways of feeding data
-// that are not here (tarred, bucketing, lhotse, …) are left out where the section switches them off, and otherwise
-// refused with kUnavailable, naming config_path.key.
-Json dataset_keys(const Json& section, const std::string& config_path);
+// The keys that speak to the dataset, whose options are called `options`. Those of the loader (batch_size, …) are left
+// out; NeMo's ways of feeding data that are not here (tarred, bucketing, lhotse, …) are left out where the section
+// switches them off, and otherwise refused with kUnavailable, naming config_path.key. Any other key is an error
+// (kFailed) with the nearest names.
+Json dataset_keys(const Json& section, const std::vector<std::string>& options, const std::string& config_path);
 
 // The clips that a predict section asks for: `paths`, a list of audio files, or `manifest_filepath`, whose entries need
 // no duration and no text.

@@ -32,6 +32,11 @@ Json with_target(Json section, const char* target) {
   return section;
 }
 
+void CharLabelsOptions::describe(OptionSet<CharLabelsOptions>& o) {
+  o("update_labels", &CharLabelsOptions::update_labels, "whether fine-tuning changes the labels");
+  o("labels", &CharLabelsOptions::labels, "the new ones");
+}
+
 void SpeechModelOptions::describe(OptionSet<SpeechModelOptions>& o) {
   using Options = SpeechModelOptions;
   o("preprocessor", &Options::preprocessor, "the front-end: from samples to features");
@@ -41,6 +46,7 @@ void SpeechModelOptions::describe(OptionSet<SpeechModelOptions>& o) {
   o("sample_rate", &Options::sample_rate, "of the audio, where the preprocessor does not say", "Hz");
   o("use_cer", &Options::use_cer, "error rates count characters, not words");
   o("log_prediction", &Options::log_prediction, "log a reference and what was heard, once a batch");
+  o("char_labels", &Options::char_labels, "other labels, in a run that fine-tunes a whole model");
 }
 
 SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
@@ -61,6 +67,9 @@ SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
   sample_rate_ = config_["preprocessor"].value("sample_rate", config_.value("sample_rate", int64_t{16000}));
   if (this->context().restoring) choose_front_end(config_);
   complete_labels();
+  const Json relabelled = config_.value("char_labels", Json(nullptr));
+  if (!this->context().restoring && relabelled.is_object() && relabelled.value("update_labels", Json()) == true)
+    log_warning(path_of("char_labels") + " is for fine-tuning: init_from_nemo_model, and no class in the section");
 
   preprocessor_ = make_child("preprocessor", kDefaultPreprocessor);
   encoder_ = make_child("encoder", "nemo.collections.asr.modules.ConvASREncoder");
@@ -141,6 +150,23 @@ void SpeechModel::set_labels(const std::vector<std::string>& labels) {
   for (const char* data : {"train_ds", "validation_ds", "test_ds"}) {
     if (config_.contains(data) && config_[data].is_object()) config_[data]["labels"] = labels;
   }
+}
+
+void SpeechModel::start_fine_tuning(const std::string& config_path) {
+  const Json section = config_.value("char_labels", Json(nullptr));
+  config_.erase("char_labels");
+  if (section.is_null()) return;
+  const std::string path = config_path + ".char_labels";
+  const auto options = parse_options<CharLabelsOptions>(section, path);
+  if (!options.update_labels) return;
+  if (!options.labels) {
+    throw Error(Code::kFailed, "there are no labels to change to")
+        .at(path + ".labels")
+        .seen("null")
+        .expected("a list of characters")
+        .next("give the list, or set update_labels=false to keep the labels of the file");
+  }
+  change_vocabulary(*options.labels);
 }
 
 // --- from audio to the encoder's output ------------------------------------------------------------------------------
@@ -240,7 +266,7 @@ void SpeechModel::reset_evaluation() {
 // --- data ------------------------------------------------------------------------------------------------------------
 
 AudioToCharDataset::Options SpeechModel::dataset_options(const Json& section, const std::string& config_path) const {
-  Json own = dataset_keys(section, config_path);
+  Json own = dataset_keys(section, option_names<AudioToCharDataset::Options>(), config_path);
   if (!own.contains("sample_rate") || own["sample_rate"].is_null()) own["sample_rate"] = sample_rate_;
   if (!own.contains("labels") || own["labels"].is_null()) own["labels"] = labels_;
   auto options = parse_options<AudioToCharDataset::Options>(own, config_path);

@@ -2,6 +2,7 @@
 // rate of an evaluation, transcription. A model adds its decoder, loss and decoding (ctc_model.h is one).
 #pragma once
 
+#include "fathom/fine_tuning.h"
 #include "fathom/model.h"
 #include "fathom/vocabulary.h"
 #include "plugins/asr/data/audio_to_char_dataset.h"
@@ -11,10 +12,18 @@
 
 namespace fathom::asr {
 
+// What fine-tuning does to the labels, as NeMo's speech_to_text_finetune.
+struct CharLabelsOptions {
+  bool update_labels = false;
+  std::optional<std::vector<std::string>> labels;
+  static void describe(OptionSet<CharLabelsOptions>& o);
+};
+
 // The keys of a model's section that every speech model reads, beside those that the host does.
 struct SpeechModelOptions {
   Json preprocessor, encoder, spec_augment, labels, sample_rate;
   std::optional<bool> use_cer, log_prediction;
+  std::optional<CharLabelsOptions> char_labels;
   static void describe(OptionSet<SpeechModelOptions>& o);
 };
 
@@ -28,7 +37,7 @@ struct SpeechModelOptions {
 // A derived constructor makes the children in NeMo's order, which is that of a state_dict: its decoder, then
 // make_spec_augment(), its loss, and setup_adapters(*this, config_, "encoder"). It overrides change_vocabulary. One
 // thread at a time.
-class SpeechModel : public Model, public HasVocabulary {
+class SpeechModel : public Model, public HasVocabulary, public FineTunable {
  public:
   Ports inputs() const override;
   Values input_example() const override;
@@ -43,6 +52,8 @@ class SpeechModel : public Model, public HasVocabulary {
   // {audio_filepath, pred_text, text?, duration, offset?, timestamps?}. Option: timestamps (bool). The front-end runs
   // without dither and without padding to a multiple of frames, as NeMo's transcribe.
   std::vector<Values> predict_step(const Values& batch, const Json& options) override;
+  // Other labels, where char_labels asks for them.
+  void start_fine_tuning(const std::string& config_path) override;
 
  protected:
   struct Kind {

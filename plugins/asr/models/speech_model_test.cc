@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core/inference/transcriber.h"
+#include "core/inference/predictor.h"
 #include "core/plugins/host_table.h"
 #include "core/plugins/registry.h"
 #include "plugins/lib/recorded_test_data.h"
@@ -114,17 +114,20 @@ TEST_F(SpeechModelTest, TranscriptionIsCountedByTheCollectionsMetric) {
   // A no-break space parts words, as in Python.
   std::ofstream(manifest) << "{\"audio_filepath\": \"" << test_data::digits("flac/0_george_0.flac")
                           << "\", \"text\": \"zero\u00a0zero\"}\n";
-  TranscribeRequest request;
+  const std::map<std::string, std::string> texts = {{"hypotheses", "pred_text"}, {"references", "text"}};
+  PredictRequest request;
   request.model = model;
-  request.manifest = manifest;
-  request.metrics = {{"wer", {{"_target_", "asr.WER"}}}, {"bleu", {{"_target_", "no.SuchMetric"}}}};
+  request.data = {{"manifest_filepath", manifest}};
+  request.metrics = {{"wer", {{{"_target_", "asr.WER"}}, texts}},
+                     {"bleu", {{{"_target_", "no.SuchMetric"}}, texts}},
+                     {"unread", {{{"_target_", "asr.WER"}}, {{"hypotheses", "pred_text"}, {"references", "nothing"}}}}};
   std::vector<Json> items;
-  const TranscribeTotals totals = run_transcription(request, [&](const Json& item) { items.push_back(item); });
+  const PredictTotals totals = run_prediction(request, [&](const Json& item) { items.push_back(item); });
   std::filesystem::remove(manifest);
   ASSERT_EQ(items.size(), 1u);
   EXPECT_EQ(items[0]["pred_text"], "zero");
-  EXPECT_EQ(totals.references, 1);
   EXPECT_EQ(totals.metrics.count("bleu"), 0u) << "what no plugin provides is left out";
+  EXPECT_EQ(totals.metrics.count("unread"), 0u) << "no item has its keys";
   EXPECT_EQ(totals.metrics.at("wer").at("wer_num"), 1);
   EXPECT_EQ(totals.metrics.at("wer").at("wer_denom"), 2);
 }

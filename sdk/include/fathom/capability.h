@@ -23,6 +23,7 @@ class AccessMixin;         // access.h
 class Recurrent;           // recurrent.h
 class Streaming;           // stream.h
 class HasVocabulary;       // vocabulary.h
+class FineTunable;         // fine_tuning.h
 class ManualOptimization;  // manual_optimization.h
 class Iterable;            // iterable.h
 class BatchPlanner;        // batch_plan.h
@@ -35,7 +36,7 @@ namespace capability_detail {
 
 template <typename... Interfaces>
 struct List {};
-using Known = List<Stateful, HasProperties, AdapterHost, AccessMixin, Recurrent, Streaming, HasVocabulary,
+using Known = List<Stateful, HasProperties, AdapterHost, AccessMixin, Recurrent, Streaming, HasVocabulary, FineTunable,
                    ManualOptimization, Iterable, BatchPlanner>;
 
 // From self to the interface, by way of the class T that has it. Storage says how a kind keeps its objects (kind.h).

@@ -22,6 +22,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "fathom/nearest_names.h"
 #include "fathom/support.h"
 
 namespace fathom {
@@ -298,7 +299,10 @@ class Table {
       } else if (!extra_) {
         std::string known;
         for (const auto& option : options_) known += (known.empty() ? "" : ", ") + option.name;
-        throw Error(Code::kFailed, "unknown option '" + key + "'").at(where).expected("one of: " + known);
+        throw Error(Code::kFailed, "unknown option '" + key + "'")
+            .at(where)
+            .expected("one of: " + known)
+            .candidates(nearest_names(key, names()));
       }
     }
     for (const auto& option : options_) {
@@ -428,6 +432,10 @@ Options parse_options(const Json& config, const std::string& path) {
 template <typename Options>
 Json options_schema() {
   return options_detail::set_of<Options>().schema();
+}
+template <typename Options>
+std::vector<std::string> option_names() {
+  return options_detail::set_of<Options>().names();
 }
 template <typename Options>
 Json dump_options(const Options& options) {

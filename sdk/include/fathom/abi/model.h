@@ -3,7 +3,8 @@
  * Context given to create: {"restoring": bool, "restore_dir": "folder of an unpacked .nemo or empty", "world_size":
  * int, "seed": int}. Artifacts named "nemo:FILE" in the config are files of restore_dir.
  *
- * Capabilities: fathom.state/1, fathom.vocabulary/1, fathom.adapters/1, fathom.manual_optimization/1, fathom.stream/1.
+ * Capabilities: fathom.state/1, fathom.vocabulary/1, fathom.fine_tuning/1, fathom.adapters/1,
+ * fathom.manual_optimization/1, fathom.stream/1.
  */
 #ifndef FATHOM_ABI_MODEL_H_
 #define FATHOM_ABI_MODEL_H_
