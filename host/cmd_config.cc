@@ -114,8 +114,10 @@ int explain(Words words) {
   const std::string key = *found;
   line.overrides.erase(found);
   const auto composed = compose_job(compose_request(line, strict));
-  const config::Node* node = config::find_path(composed.job, key);
-  const Declared declared = find_declared(composed.job, key);
+  // Hydra's own section is beside the job's, as ${hydra:…} sees it.
+  const config::Node tree = key == "hydra" || key.starts_with("hydra.") ? composed.all() : composed.job;
+  const config::Node* node = config::find_path(tree, key);
+  const Declared declared = find_declared(tree, key);
   const Json* option = nullptr;
   std::vector<std::string> known;
   for (const auto& entry : declared.options) {
@@ -125,7 +127,7 @@ int explain(Words words) {
   if (node == nullptr && option == nullptr) {
     throw Error(Code::kFailed, "there is no such key")
         .at(key)
-        .candidates(nearest_keys(composed.job, key, declared.rest, known))
+        .candidates(nearest_keys(tree, key, declared.rest, known))
         .next("fathom config show prints all keys");
   }
   print_line(key);
@@ -142,7 +144,7 @@ int explain(Words words) {
     print_line("  value      " +
                (node->is_scalar() ? config::python_str(*node) : "a section:\n" + config::to_yaml(*node)));
     if (node->is_interpolation())
-      print_line("  resolved   " + config::python_str(config::get(composed.job, key, config::job_resolvers(composed))));
+      print_line("  resolved   " + config::python_str(config::get(tree, key, config::job_resolvers(composed))));
     print_line("  set by     " + (origin.empty() ? "the program" : origin));
   } else {
     print_line("  value      not set here: the default holds");

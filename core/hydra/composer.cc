@@ -20,6 +20,21 @@ Node text_node(std::string text) { return Node::scalar(std::move(text)); }
 
 [[noreturn]] void fail(const std::string& message) { throw ConfigError("ConfigCompositionException", message); }
 
+// Folders beside where `path` should be, with names close to its own.
+std::vector<std::string> nearest_folders(const std::string& path) {
+  namespace fs = std::filesystem;
+  fs::path wanted = fs::path(path).lexically_normal();
+  if (!wanted.has_filename()) wanted = wanted.parent_path();
+  std::vector<std::string> names;
+  std::error_code error;  // there is nothing to offer in what cannot be read
+  for (fs::directory_iterator entry(wanted.parent_path(), error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    if (entry->is_directory(ignored)) names.push_back(entry->path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return nearest_names(wanted.filename().string(), names);
+}
+
 class Composer {
  public:
   explicit Composer(const ComposeRequest& request)
@@ -57,7 +72,8 @@ class Composer {
       if (!main.available()) {
         throw ConfigError("MissingConfigException",
                           "Primary config directory not found.\nCheck that the config directory '" + main.path() +
-                              "' exists and readable");
+                              "' exists and readable")
+            .with_candidates(nearest_folders(main.path()));
       }
     }
     if (request_.config_dir) {

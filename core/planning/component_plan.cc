@@ -92,8 +92,8 @@ std::vector<PlannedComponent> plan_callbacks(const TrainerOptions& trainer, cons
   }
   Json checkpoint = with_defaults({{"name", "NeMoModelCheckpoint"}}, manager->checkpoint_callback_params);
   if (!has_validation && !checkpoint.contains("monitor")) checkpoint["monitor"] = nullptr;
-  callbacks.push_back({"exp_manager.checkpoint_callback_params", std::move(checkpoint),
-                       saves && manager->create_checkpoint_callback});
+  callbacks.push_back(
+      {"exp_manager.checkpoint_callback_params", std::move(checkpoint), saves && manager->create_checkpoint_callback});
   return callbacks;
 }
 
@@ -104,9 +104,9 @@ ComponentPlan plan_components(const TrainerOptions& trainer, const ExpManagerOpt
 }
 
 const std::vector<std::string>& host_keys_of_model() {
-  static const std::vector<std::string> kKeys = {"_target_", "target", "nemo_version", "train_ds", "validation_ds",
-                                                 "test_ds",  "optim",  "adapters",     "optim_param_groups",
-                                                 "freeze_updates", "skip_nan_grad"};
+  static const std::vector<std::string> kKeys = {"_target_",           "target",         "nemo_version", "train_ds",
+                                                 "validation_ds",      "test_ds",        "optim",        "adapters",
+                                                 "optim_param_groups", "freeze_updates", "skip_nan_grad"};
   return kKeys;
 }
 

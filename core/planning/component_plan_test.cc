@@ -60,13 +60,14 @@ TEST(ComponentPlan, ExpManagerMakesItsOwn) {
 }
 
 TEST(ComponentPlan, WhatTheConfigNamesComesFirstAndOnce) {
-  const Json trainer = {{"callbacks", {{{"_target_", "lightning.pytorch.callbacks.RichProgressBar"}},
-                                       {{"_target_", "my.ModelCheckpoint"}, {"monitor", "wer"}}}},
+  const Json trainer = {{"callbacks",
+                         {{{"_target_", "lightning.pytorch.callbacks.RichProgressBar"}},
+                          {{"_target_", "my.ModelCheckpoint"}, {"monitor", "wer"}}}},
                         {"logger", {{"name", "csv"}}}};
   const ComponentPlan plan = plan_of(trainer);
-  EXPECT_THAT(made(plan.callbacks), ElementsAre("lightning.pytorch.callbacks.RichProgressBar@trainer.callbacks[0]",
-                                                "my.ModelCheckpoint@trainer.callbacks[1]",
-                                                "ModelSummary@trainer.enable_model_summary"));
+  EXPECT_THAT(made(plan.callbacks),
+              ElementsAre("lightning.pytorch.callbacks.RichProgressBar@trainer.callbacks[0]",
+                          "my.ModelCheckpoint@trainer.callbacks[1]", "ModelSummary@trainer.enable_model_summary"));
   EXPECT_THAT(made(plan.loggers), ElementsAre("csv@trainer.logger"));
   EXPECT_THAT(made(plan_of(trainer, Json::object()).loggers), ElementsAre("csv@trainer.logger"));
 }
@@ -75,8 +76,8 @@ TEST(ComponentPlan, AFastRunSavesNothingAndABareOneCallsNobody) {
   const Json manager = {{"checkpoint_callback_params", {{"save_top_k", 3}}}};
   const ComponentPlan fast = plan_of({{"fast_dev_run", true}}, manager);
   EXPECT_THAT(made(fast.loggers), ElementsAre());
-  EXPECT_THAT(made(fast.callbacks), ElementsAre("ProgressBar@trainer.enable_progress_bar",
-                                                "ModelSummary@trainer.enable_model_summary"));
+  EXPECT_THAT(made(fast.callbacks),
+              ElementsAre("ProgressBar@trainer.enable_progress_bar", "ModelSummary@trainer.enable_model_summary"));
   // What is not made is still there to be checked.
   EXPECT_EQ(section_at(fast.callbacks, "exp_manager.checkpoint_callback_params").at("save_top_k"), 3);
   const ComponentPlan bare = plan_of({{"barebones", true}, {"callbacks", {{{"name", "ModelSummary"}}}}}, manager);

@@ -53,7 +53,8 @@ PickleValue lightning_loops(const RunState& run, int64_t accumulate, bool manual
       {"epoch_loop.scheduler_progress", steps},
       {"epoch_loop.automatic_optimization.state_dict", PickleValue::dict()},
       {"epoch_loop.automatic_optimization.optim_progress",
-       PickleValue::dict({{"optimizer", PickleValue::dict({{"step", steps}, {"zero_grad", progress(zero_total, zero_current)}})}})},
+       PickleValue::dict(
+           {{"optimizer", PickleValue::dict({{"step", steps}, {"zero_grad", progress(zero_total, zero_current)}})}})},
       {"epoch_loop.manual_optimization.state_dict", PickleValue::dict()},
       {"epoch_loop.manual_optimization.optim_step_progress", manual_steps},
       {"epoch_loop.val_loop.state_dict", PickleValue::dict()},
@@ -61,9 +62,9 @@ PickleValue lightning_loops(const RunState& run, int64_t accumulate, bool manual
       {"epoch_progress", progress(epoch_counters, epoch_counters)},
   });
   return PickleValue::dict({{"fit_loop", fit},
-                  {"validate_loop", eval_loop_state()},
-                  {"test_loop", eval_loop_state()},
-                  {"predict_loop", eval_loop_state()}});
+                            {"validate_loop", eval_loop_state()},
+                            {"test_loop", eval_loop_state()},
+                            {"predict_loop", eval_loop_state()}});
 }
 
 }  // namespace fathom::training

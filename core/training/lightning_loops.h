@@ -1,4 +1,5 @@
-// The entry "loops" of a checkpoint: the state of Lightning 2.4's loops, so that its Trainer continues where ours stood.
+// The entry "loops" of a checkpoint: the state of Lightning 2.4's loops, so that its Trainer continues where ours
+// stood.
 #pragma once
 
 #include "core/training/run_state.h"

@@ -1,5 +1,5 @@
-// Where a training run stands: what its loop counts and what was decided, and nothing of what it works on. It is in every
-// checkpoint. Used by the training thread only.
+// Where a training run stands: what its loop counts and what was decided, and nothing of what it works on. It is in
+// every checkpoint. Used by the training thread only.
 #pragma once
 
 #include <chrono>

@@ -260,6 +260,10 @@ TEST_F(CliFolder, RefusalsNameTheirOriginAndTheNearestName) {
   says("train " + digits + "+model.encoder.conv_msk=true",
        {"command line: +model.encoder.conv_msk=true", "did you mean: conv_mask"});
   says("train -cn cc", {"command line: --config-name cc", "did you mean: c"});
+  std::filesystem::create_directories(folder_ + "/configs");
+  says("train -cp config -cn c", {"Primary config directory not found", "did you mean: configs"});
+  EXPECT_TRUE(contains(here("fathom config explain hydra.job.config_name -cn c").out, "value      c"));
+  says("config explain hydra.job.nam -cn c", {"did you mean: hydra.job.name"});
   write("missing.yaml", "epochs: ???\ntrainer:\n  max_epochs: ???\n  min_epochs: ${epochs}\n");
   const Result missing = here("fathom train -cn missing");
   size_t told = 0;

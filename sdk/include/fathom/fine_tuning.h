@@ -1,5 +1,5 @@
-// Models that a run on their restored weights may change beyond these ("fathom.fine_tuning/1"): the run's config is above
-// that of the file, and may ask for other labels or another tokenizer.
+// Models that a run on their restored weights may change beyond these ("fathom.fine_tuning/1"): the run's config is
+// above that of the file, and may ask for other labels or another tokenizer.
 #pragma once
 
 #include "fathom/abi/fine_tuning.h"

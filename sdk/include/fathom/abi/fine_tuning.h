@@ -14,8 +14,8 @@ extern "C" {
 
 typedef struct fathom_fine_tuning_v1 {
   uint32_t struct_size;
-  /* The weights are those of the file, and the model's config is that of the file with the run's above it. Does what the
-   * config asks for, and takes the keys that asked out of it. `config_path`: of the section, for messages. */
+  /* The weights are those of the file, and the model's config is that of the file with the run's above it. Does what
+   * the config asks for, and takes the keys that asked out of it. `config_path`: of the section, for messages. */
   fathom_status (*start)(void* self, fathom_str config_path);
 } fathom_fine_tuning_v1;
 
