@@ -112,13 +112,17 @@ bool train_job(const config::JobContext& job, const Globals& globals, SummaryFil
   return false;
 }
 
-bool evaluation_job(const config::JobContext& job, const Globals& globals, SummaryFile& file,
-                    const std::string& stage) {
+bool evaluation_job(const config::JobContext& job, const Globals& globals, SummaryFile& file, const std::string& stage,
+                    int& status) {
   RunSummary summary = SummaryFile::failed_run();
   run_one(job, file, summary, [&] {
     check_job(job, ConfigUse::kEvaluation);
     summary = engine().evaluate(run_request(job, globals), stage);
   });
+  if (summary.status == "interrupted") {
+    status = interrupt_status(/*saved=*/false);
+    return false;
+  }
   if (file.is_stdout()) return true;  // the summary has the metrics
   Json metrics = Json::object();
   for (const auto& [name, value] : summary.metrics) metrics[name] = value;
@@ -134,7 +138,7 @@ int run_stage(const Words& words, const Globals& globals, const std::string& sta
   application.help = config_command_help(stage, about);
   application.task = [&](const config::JobContext& job) {
     catch_interrupts();
-    return stage == "train" ? train_job(job, globals, file, status) : evaluation_job(job, globals, file, stage);
+    return stage == "train" ? train_job(job, globals, file, status) : evaluation_job(job, globals, file, stage, status);
   };
   try {
     run_and_print(application, flags.rest);

@@ -31,6 +31,18 @@ void save_model(const training::Trainer& trainer, const Json& trained_adapters, 
   log_info("adapters", "saved {}", file);
 }
 
+// False when it was interrupted.
+bool evaluated(training::Trainer& trainer, Stage stage, RunSummary& summary) {
+  try {
+    summary.metrics = trainer.evaluate(stage);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != Code::kInterrupted) throw;
+    summary.status = "interrupted";
+    return false;
+  }
+}
+
 }  // namespace
 
 void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request, RunSummary& summary) {
@@ -57,17 +69,17 @@ void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request
   summary.best_path = best.value("path", std::string());
   summary.best_score = best.value("score", 0.0);
   if (summary.status == "interrupted" || !trainer.has_test_data()) return;
-  trainer.evaluate(Stage::kTest);
-  summary.metrics = trainer.metrics();
+  if (!evaluated(trainer, Stage::kTest, summary))
+    summary.reason = result.checkpoints.empty() ? "" : result.checkpoints.back();
 }
 
 void run_evaluation(const RunPlan& plan, RunParts parts, RunSummary& summary) {
   training::Trainer trainer(plan.trainer, std::move(parts.trainer));
   if (!plan.weights.empty()) trainer.load_weights(plan.weights);
   const auto started = std::chrono::steady_clock::now();
-  summary.metrics = trainer.evaluate(*plan.evaluates);
-  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   summary.status = "finished";
+  evaluated(trainer, *plan.evaluates, summary);
+  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 }
 
 }  // namespace fathom

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "core/base/log.h"
 #include "core/experiment/run_parts.h"
 #include "core/planning/component_plan.h"
@@ -24,6 +26,14 @@ std::vector<CallbackHandle> make_callbacks(const RunPlan& plan, bool has_validat
   for (const auto& callback : plan_components(plan.trainer, plan.exp_manager(), has_validation).callbacks) {
     if (callback.used)
       callbacks.emplace_back(create_object(1u << FATHOM_KIND_CALLBACK, callback.section, callback.path, context));
+  }
+  std::set<std::string> keys;
+  for (const auto& callback : callbacks) {
+    const std::string key = callback.state_key();
+    if (key.empty() || keys.insert(key).second) continue;
+    throw Error(Code::kFailed, "two callbacks would keep their state under one key in checkpoints")
+        .seen(key)
+        .next("give them different options, or remove one");
   }
   return callbacks;
 }

@@ -59,6 +59,8 @@ void make_training(const RunPlan& plan, const Json& model_config, RunParts& part
   // NeMo's: a step whose gradients are not all finite is left out.
   trainer.skip_nan_grad = switched_on(model_config, "skip_nan_grad", "model");
   trainer.hyper_parameters = {{"cfg", model_config}};
+  trainer.limits = {{"trainer", section_of(plan.config, "trainer")},
+                    {"exp_manager", section_of(plan.config, "exp_manager")}};
   trainer.callbacks = make_callbacks(plan, !trainer.validation.empty());
 }
 

@@ -115,8 +115,7 @@ RunPlan plan_training(const RunRequest& request) {
   if (Json given = section_of(config, "exp_manager"); !given.empty()) {
     if (!given.contains("name") && config.contains("name")) given["name"] = config["name"];
     plan.manager = read_exp_manager_options(given, "exp_manager");
-    if (plan.manager->max_time_per_run && !plan.trainer.max_time)
-      plan.trainer.max_time = plan.manager->max_time_per_run;
+    plan.trainer.max_time_per_run = plan.manager->max_time_per_run;
   }
   plan.seed = run_seed(config);
   plan.model = plan_model(config);

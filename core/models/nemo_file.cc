@@ -90,18 +90,7 @@ void save_nemo(const ModelHandle& model, const std::string& path) {
       {std::string(checkpoint::kNemoWeights), weights.size(), [&](FileWriter& file) { weights.write(file); }}};
   for (auto& artifact : artifacts) members.push_back(std::move(artifact));
 
-  std::string earlier;
-  if (file_exists(path)) {
-    earlier = path.substr(0, path.size() - (path.ends_with(".nemo") ? 5 : 0)) + "-v1.nemo";
-    fs::rename(path, earlier);
-  }
-  try {
-    checkpoint::write_nemo_archive(path, members);
-  } catch (...) {
-    if (!earlier.empty()) fs::rename(earlier, path);
-    throw;
-  }
-  if (!earlier.empty()) fs::remove(earlier);
+  checkpoint::write_nemo_archive(path, members);  // in one step, so that a file of that name is whole at any time
 }
 
 RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool strict) {

@@ -16,8 +16,8 @@ struct RestoredModel {
   ModelHandle model;
 };
 
-// Writes atomically. `config` is the model's section; `target` and `nemo_version` are added where absent. An existing
-// file is kept as NAME-v1.nemo until the new one is in place.
+// Writes atomically: an existing file is replaced in one step. `config` is the model's section; `target` and
+// `nemo_version` are added where absent.
 void save_nemo(const ModelHandle& model, const std::string& path);
 
 // Error(kNoInput) when there is no such file, kBadData when it is no .nemo or its weights do not fit, kUnavailable when

@@ -28,15 +28,37 @@ int64_t next_number(const fs::path& folder, const std::string& prefix) {
   return next;
 }
 
+// Written by every run, NeMo's too: where it is missing, there was no run, and no file is one's.
+constexpr const char* kCommandFile = "cmd-args.log";
+
 // What a resumed run goes on writing into.
 bool is_continued(const std::string& name) { return name == "metrics.csv" || name.starts_with("events.out.tfevents"); }
 
-void set_aside_earlier_files(const fs::path& log_dir) {
+// Whether a run writes a file of that name into its folder: ours, NeMo's or one of its loggers.
+bool is_of_a_run(const std::string& name, const ExpManagerOptions& o) {
+  for (const char* known : {kCommandFile, "config.yaml", "hparams.yaml", "git-info.log", "lightning_logs.txt"}) {
+    if (name == known) return true;
+  }
+  for (const char* start : {"nemo_log_", "nemo_error_log"}) {
+    if (name.starts_with(start)) return true;
+  }
+  for (const auto& file : o.files_to_copy.value_or(std::vector<std::string>())) {
+    if (fs::path(file).filename() == name) return true;
+  }
+  return is_continued(name);
+}
+
+// The files of an earlier run in the folder go to run_N; nobody else's do.
+void set_aside_earlier_files(const fs::path& log_dir, const ExpManagerOptions& o, bool resumed) {
+  if (!fs::exists(log_dir / kCommandFile)) return;
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(log_dir)) {
-    if (entry.is_regular_file() && !is_continued(entry.path().filename())) files.push_back(entry.path());
+    const std::string name = entry.path().filename();
+    if (entry.is_symlink() || !entry.is_regular_file() || !is_of_a_run(name, o)) continue;
+    if (!resumed || !is_continued(name)) files.push_back(entry.path());
   }
-  if (files.empty()) return;
+  if (!resumed)
+    log_warning("exp_manager", "{}: there was a run in this folder; a new one starts beside it", log_dir.string());
   const fs::path target = log_dir / ("run_" + std::to_string(next_number(log_dir, "run_")));
   create_directories(target);
   for (const auto& file : files) fs::rename(file, target / file.filename());
@@ -238,7 +260,7 @@ RunFolder plan_run_folder(const ExpManagerOptions& o, const std::string& now) {
 
 void make_run_folder(const ExpManagerOptions& o, const RunFolder& run) {
   create_directories(run.log_dir);
-  set_aside_earlier_files(run.log_dir);
+  set_aside_earlier_files(run.log_dir, o, !run.resume_from.empty());
   if (o.files_to_copy) {
     for (const auto& file : *o.files_to_copy)
       write_file_atomically(run.log_dir + "/" + fs::path(file).filename().string(), read_file(file));

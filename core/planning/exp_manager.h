@@ -52,8 +52,8 @@ struct RunFolder {
 
 // Decides the folder and what to resume from; writes nothing. `now` = "%Y-%m-%d_%H-%M-%S".
 RunFolder plan_run_folder(const ExpManagerOptions& options, const std::string& now);
-// Makes it, with files_to_copy, and moves the plain files of an earlier run in the same folder into run_N (metrics and
-// events, which a resumed run continues, stay).
+// Makes it, with files_to_copy, and moves the files that an earlier run wrote into the same folder to run_N: never
+// anybody else's, nor checkpoints. Metrics and events, which a resumed run continues, then stay.
 void make_run_folder(const ExpManagerOptions& options, const RunFolder& run);
 
 // Without an exp_manager section: Lightning's <root>/lightning_logs/version_N, which is not made yet.

@@ -77,13 +77,30 @@ TEST_F(ExpManagerTest, ResumeFollowsNemosSequence) {
   EXPECT_THROW(open_run_folder(options(base), "now"), Error) << "already completed";
 }
 
-TEST_F(ExpManagerTest, FilesOfAnEarlierRunAreSetAsideMetricsStay) {
-  const auto same = options({{"explicit_log_dir", root_ + "/e"}});
-  touch(root_ + "/e/lightning_logs.txt");
-  touch(root_ + "/e/metrics.csv");
-  open_run_folder(same, "now");
-  EXPECT_TRUE(fs::exists(root_ + "/e/run_0/lightning_logs.txt"));
-  EXPECT_TRUE(fs::exists(root_ + "/e/metrics.csv"));
+TEST_F(ExpManagerTest, FilesOfAnEarlierRunAreSetAside) {
+  const std::string folder = root_ + "/e";
+  for (const char* file : {"/lightning_logs.txt", "/cmd-args.log", "/metrics.csv", "/notes.txt", "/checkpoints/a.ckpt"})
+    touch(folder + file);
+  fs::create_symlink("notes.txt", folder + "/config.yaml");
+  open_run_folder(options({{"explicit_log_dir", folder}}), "now");
+  EXPECT_TRUE(fs::exists(folder + "/run_0/lightning_logs.txt"));
+  EXPECT_TRUE(fs::exists(folder + "/run_0/metrics.csv")) << "a new run has metrics of its own";
+  for (const char* file : {"/notes.txt", "/config.yaml", "/checkpoints/a.ckpt"}) EXPECT_TRUE(fs::exists(folder + file));
+
+  for (const char* file : {"/cmd-args.log", "/metrics.csv", "/events.out.tfevents.1", "/checkpoints/r--last.ckpt"})
+    touch(folder + file);
+  open_run_folder(options({{"explicit_log_dir", folder}, {"resume_if_exists", true}}), "now");
+  EXPECT_TRUE(fs::exists(folder + "/run_1/cmd-args.log"));
+  EXPECT_TRUE(fs::exists(folder + "/metrics.csv")) << "a resumed run goes on with them";
+  EXPECT_TRUE(fs::exists(folder + "/events.out.tfevents.1"));
+}
+
+TEST_F(ExpManagerTest, WithoutAnEarlierRunNoFileIsMoved) {
+  for (const char* file : {"/e/metrics.csv", "/e/lightning_logs.txt", "/e/train.json"}) touch(root_ + file);
+  open_run_folder(options({{"explicit_log_dir", root_ + "/e"}}), "now");
+  for (const char* file : {"/e/metrics.csv", "/e/lightning_logs.txt", "/e/train.json"})
+    EXPECT_TRUE(fs::exists(root_ + file)) << file;
+  EXPECT_FALSE(fs::exists(root_ + "/e/run_0"));
 }
 
 TEST_F(ExpManagerTest, RefusesWhatIsNotHereAndUnknownKeys) {

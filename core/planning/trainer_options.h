@@ -55,7 +55,8 @@ struct TrainerOptions {
   Json profiler = nullptr;
   bool barebones = false;
 
-  PrecisionPlan precision_plan;  // what `precision` and `plugins` come to; set by read_trainer_options()
+  std::optional<std::string> max_time_per_run;  // exp_manager's: unlike max_time it does not count earlier runs
+  PrecisionPlan precision_plan;                 // what `precision` and `plugins` come to; set by read_trainer_options()
 
   static void describe(OptionSet<TrainerOptions>& o);
 };

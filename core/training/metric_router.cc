@@ -12,6 +12,7 @@ std::map<std::string, double> metrics_from(const Json& json, const char* key) {
 }  // namespace
 
 void MetricRouter::begin_training_step() {
+  broken_off_.reset();
   training_.begin_step();
   place_ = &training_;
   hook_ = Hook::kTrainStep;
@@ -83,15 +84,20 @@ const std::map<std::string, double>& MetricRouter::progress_bar_metrics() {
   return progress_bar_metrics_;
 }
 
-void MetricRouter::forget_finished() {
-  callback_metrics_.clear();
-  progress_bar_metrics_.clear();
+MetricRow MetricRouter::break_off_epoch() {
+  broken_off_ = training_;
+  return finish_epoch();
+}
+
+void MetricRouter::put_back(Finished finished) {
+  callback_metrics_ = std::move(finished.callback_metrics);
+  progress_bar_metrics_ = std::move(finished.progress_bar_metrics);
 }
 
 void MetricRouter::save_state(Json& state) const {
   state["callback_metrics"] = options_detail::dump(callback_metrics_);
   state["progress_bar_metrics"] = options_detail::dump(progress_bar_metrics_);
-  state["train_metrics"] = training_.save_state();
+  state["train_metrics"] = (broken_off_ ? *broken_off_ : training_).save_state();
 }
 
 void MetricRouter::load_state(const Json& state) {

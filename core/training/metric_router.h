@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -36,13 +37,21 @@ class MetricRouter {
   MetricRow step_row() const { return place_->step_row(); }
   // The results of the loop in hand over its epoch, which from then on callbacks and the progress bar see.
   MetricRow finish_epoch();
+  // The same of a training epoch that is left before its end: a state saved from now on is that of the epoch in
+  // progress.
+  MetricRow break_off_epoch();
 
   // With what the training epoch in progress has so far.
   const std::map<std::string, double>& callback_metrics();
   const std::map<std::string, double>& progress_bar_metrics();
   // As they were at the end of the last epoch of either loop.
   const std::map<std::string, double>& finished_metrics() const { return callback_metrics_; }
-  void forget_finished();
+  // To put them back: what is logged between the two leaves no trace.
+  struct Finished {
+    std::map<std::string, double> callback_metrics, progress_bar_metrics;
+  };
+  Finished finished() const { return {callback_metrics_, progress_bar_metrics_}; }
+  void put_back(Finished finished);
 
   // Keys callback_metrics, progress_bar_metrics and train_metrics, set in `state`.
   void save_state(Json& state) const;
@@ -53,7 +62,8 @@ class MetricRouter {
                            double batch_size);
 
   MetricHub training_, evaluation_;
-  MetricHub* place_ = nullptr;  // one of the two; null: nowhere
+  std::optional<MetricHub> broken_off_;  // what training_ held
+  MetricHub* place_ = nullptr;           // one of the two; null: nowhere
   Hook hook_ = Hook::kTrainStep;
   struct Evaluation {
     EvalKind kind = EvalKind::kValidation;

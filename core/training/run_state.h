@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,13 +26,30 @@ struct RunState {
   int64_t skipped_steps = 0;
   int64_t eval_batches_logged[2] = {0, 0};  // validation, test
   bool optimizer_stepped = false, max_reached = false;
+  // An epoch that the run left before its end: a later run goes on with its next batch. `progress` has moved on then.
+  struct Position {
+    int64_t epoch = 0, batch_idx = 0;
+  };
+  std::optional<Position> broken_off;
+  bool was_broken_off = false;  // by the run that wrote what this one was loaded from
+
   std::string stop_reason, resumed_from;
+  bool stopped_early = false;  // somebody asked for it, and no limit of epochs or steps came first
+  // The time of this run is over, which says nothing of the next.
+  bool time_is_over = false;
+  // The sections of the config that say when a run ends. A run that somebody stopped stays stopped for those who start
+  // it again as it was, and goes on for those who changed them.
+  Json limits = nullptr;
   std::vector<std::string> saved;  // checkpoints that this run wrote, in order
   std::chrono::steady_clock::time_point started;
   double earlier_seconds = 0;  // of the runs that this one goes on from
 
-  int64_t batches_in_epoch() const;  // done
-  double seconds() const;            // of this run
+  int64_t batches_in_epoch() const;  // done, of the epoch to go on with
+  // In the middle of an epoch that is not left.
+  bool is_within_epoch() const { return phase != Phase::kNextBatch || progress.batch_idx > 0; }
+  void break_off_epoch() { broken_off = {progress.epoch, progress.batch_idx}; }
+  void end_epoch();        // on to the next
+  double seconds() const;  // of this run
   double seconds_in_all() const { return earlier_seconds + seconds(); }
 
   // Its keys of a checkpoint's own entry, set in `out`.

@@ -70,12 +70,16 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
   }
   accumulate_ = options_.accumulate_grad_batches.get<int64_t>();
   if (options_.max_time) max_seconds_ = parse_max_time(*options_.max_time, "trainer.max_time");
+  if (options_.max_time_per_run)
+    max_seconds_per_run_ = parse_max_time(*options_.max_time_per_run, "exp_manager.max_time_per_run");
+  run_.limits = parts_.limits;
   run_.progress.struct_size = sizeof(fathom_progress);
   run_.progress.max_epochs = options_.max_epochs.value_or(-1);
   run_.progress.max_steps = *options_.max_steps;
   run_.progress.log_every_n_steps = options_.log_every_n_steps;
   run_.progress.check_val_every_n_epoch = options_.check_val_every_n_epoch.value_or(0);
   run_.progress.val_check_interval = options_.val_check_interval.get<double>();
+  run_.progress.val_check_counts_batches = options_.val_check_interval.is_number_integer() ? 1 : 0;
   run_.progress.fast_dev_run = options_.fast_dev_run.get<int64_t>() > 0;
   run_.progress.training_batches = run_.progress.eval_batches = -1;
 }
@@ -87,6 +91,7 @@ Trainer::~Trainer() = default;
 
 FitResult Trainer::fit(const std::string& checkpoint) {
   run_.started = std::chrono::steady_clock::now();
+  fitting_ = true;
   try {
     prepare_fit();
     emit(FATHOM_ON_SETUP);
@@ -96,7 +101,10 @@ FitResult Trainer::fit(const std::string& checkpoint) {
     warn_of_eval_mode(*module_);
     emit(FATHOM_ON_TRAIN_START);
     freezing_.start();
+    // A run that died between its last step and the end of that epoch still has that end before it.
+    if (run_.is_within_epoch() && (stops_now() || run_.max_reached)) run_epoch();
     while (!finished()) run_epoch();
+    fitting_ = false;
     emit(FATHOM_ON_TRAIN_END);
     freezing_.end();
     emit(FATHOM_ON_FIT_END);
@@ -114,7 +122,7 @@ FitResult Trainer::fit(const std::string& checkpoint) {
   }
   finalize_loggers("success");
   log_info("trainer", "fit stopped: {}", run_.stop_reason);
-  return {run_.progress.should_stop != 0 ? "stopped" : "finished",
+  return {run_.stopped_early ? "stopped" : "finished",
           run_.stop_reason,
           run_.progress.epoch,
           run_.progress.global_step,
@@ -131,9 +139,10 @@ void Trainer::run_epoch() {
     run_.phase = RunState::Phase::kNextBatch;
   }
 
+  run_.broken_off.reset();
   run_.training_batches = run_.batches_per_epoch;
   parts_.train->start_epoch(run_.progress.epoch, run_.progress.batch_idx, run_.training_batches);
-  while (run_.progress.should_stop == 0 && !run_.max_reached && run_.progress.batch_idx < run_.training_batches) {
+  while (!stops_now() && !run_.max_reached && run_.progress.batch_idx < run_.training_batches) {
     const std::optional<Values> batch = parts_.train->next();
     if (!batch) break;
     // Data that does not know its length tells only now that this batch is the epoch's last.
@@ -164,6 +173,7 @@ void Trainer::train_batch(const Values& batch) {
     emit(FATHOM_ON_BEFORE_ZERO_GRAD);
     optimization_->zero_grad();
   }
+  if (in_window == 0 && parts_.skip_nan_grad) remember_buffers();
   const at::Tensor loss = training_loss(batch);
   last_loss_ = loss.defined() ? loss.detach() : at::Tensor();
   gradient_norm_known_ = false;
@@ -217,6 +227,12 @@ void Trainer::step_optimizer() {
   ++run_.progress.batches_that_stepped;
 }
 
+// A step that is left out leaves no statistics of batch norm behind either.
+void Trainer::remember_buffers() {
+  buffers_before_.clear();
+  for (const at::Tensor& buffer : module_->buffers()) buffers_before_.emplace_back(buffer, buffer.clone());
+}
+
 bool Trainer::gradients_usable(Optimization& optimization) {
   if (!scaler_ && !parts_.skip_nan_grad) return true;
   bool usable = true;
@@ -229,6 +245,7 @@ bool Trainer::gradients_usable(Optimization& optimization) {
   }
   if (usable && parts_.skip_nan_grad) usable = gradients_are_finite(optimization.parameters());
   if (!usable) {
+    for (auto& [buffer, before] : buffers_before_) buffer.copy_(before);
     ++run_.skipped_steps;
     log_warning("trainer", "step {}: gradients are not finite; the step is skipped ({} so far)",
                 run_.progress.global_step, run_.skipped_steps);
@@ -250,11 +267,10 @@ void Trainer::keep_average(double decay, int64_t every_n_steps) {
 
 // Validation when due, then on to the next batch. A checkpoint written meanwhile resumes after the part that was done.
 void Trainer::after_batch() {
-  const bool early = run_.progress.should_stop != 0 && may_stop_early();
+  const bool early = stops_now();
   const bool due = validation_plan_.due(run_.progress.epoch, run_.progress.batch_idx, run_.batches_seen,
                                         run_.progress.batch_idx + 1 == run_.training_batches);
-  if (!parts_.validation.empty() && (due || (early && validation_plan_.every_batches > 0)) &&
-      !(run_.max_reached && !due)) {
+  if (validates_ && (due || (early && validation_plan_.every_batches > 0)) && !(run_.max_reached && !due)) {
     run_validation();
   }
   ++run_.progress.batch_idx;
@@ -263,18 +279,17 @@ void Trainer::after_batch() {
 }
 
 void Trainer::end_epoch() {
-  if (optimization_) optimization_->end_epoch();
+  if ((run_.max_reached || stops_now()) && run_.progress.batch_idx < run_.training_batches) run_.break_off_epoch();
+  if (optimization_ && !run_.broken_off) optimization_->end_epoch();
   router_.begin_training_epoch_end();
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kNormal, Order::kNormal);
-  MetricRow row = router_.finish_epoch();
+  MetricRow row = run_.broken_off ? router_.break_off_epoch() : router_.finish_epoch();
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kMonitoring, Order::kMonitoring);
   log_row(std::move(row), std::max<int64_t>(0, run_.progress.batches_that_stepped - 1), true);
   run_.phase = RunState::Phase::kAfterEpoch;
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kCheckpoint, Order::kCheckpoint);
   router_.leave();
-  run_.phase = RunState::Phase::kNextBatch;
-  ++run_.progress.epoch;
-  run_.progress.batch_idx = 0;
+  run_.end_epoch();
 }
 
 bool Trainer::finished() {
@@ -289,15 +304,12 @@ bool Trainer::finished() {
   if (options_.max_epochs && *options_.max_epochs >= 0 && run_.progress.epoch >= *options_.max_epochs) {
     return stop("max_epochs=" + std::to_string(*options_.max_epochs) + " reached");
   }
-  if (run_.progress.should_stop != 0) {
-    if (may_stop_early()) return true;  // whoever stopped it gave the reason
-    run_.progress.should_stop = 0;      // min_epochs or min_steps are not met: go on
-  }
-  return false;
+  run_.stopped_early = stops_now();  // whoever stopped it gave the reason
+  return run_.stopped_early;
 }
 
-bool Trainer::may_stop_early() const {
-  return (!options_.min_epochs || run_.progress.epoch >= *options_.min_epochs) &&
+bool Trainer::stops_now() const {
+  return run_.progress.should_stop != 0 && (!options_.min_epochs || run_.progress.epoch >= *options_.min_epochs) &&
          (!options_.min_steps || run_.progress.global_step >= *options_.min_steps);
 }
 
@@ -311,7 +323,7 @@ void Trainer::prepare_fit() {
   if (!options_.overfit_batches.is_number() || options_.overfit_batches.get<double>() != 0) {
     run_.training_batches =
         limited_batches(options_.overfit_batches, batches_of(*parts_.train), "trainer.overfit_batches");
-    options_.limit_val_batches = options_.overfit_batches;
+    options_.limit_train_batches = options_.limit_val_batches = options_.overfit_batches;
     // As Lightning does: overfitting to a few batches needs the same ones in every epoch.
     if (parts_.train->options().shuffle) {
       log_warning("trainer", "overfit_batches is set: model.train_ds is not shuffled");
@@ -321,16 +333,17 @@ void Trainer::prepare_fit() {
   }
   run_.batches_per_epoch = run_.training_batches;
   run_.progress.training_batches = run_.training_batches == kUnknownBatches ? -1 : run_.training_batches;
-  run_.progress.has_validation = !parts_.validation.empty();
+  for (const auto& loader : parts_.validation) {  // refuses now, not after an epoch
+    const int64_t batches =
+        limited_batches(options_.limit_val_batches, batches_of(*loader), "trainer.limit_val_batches");
+    validates_ = validates_ || batches > 0;
+  }
   if (!parts_.validation.empty()) {
     validation_plan_ = plan_validation(options_.val_check_interval, options_.check_val_every_n_epoch,
                                        run_.training_batches, "trainer");
-    for (const auto& loader : parts_.validation) {
-      limited_batches(options_.limit_val_batches, batches_of(*loader),
-                      "trainer.limit_val_batches");  // refuse now, not after an epoch
-    }
   }
-  run_.progress.val_check_at_epoch_end = parts_.validation.empty() || validation_plan_.at_epoch_end;
+  run_.progress.has_validation = validates_;
+  run_.progress.val_check_at_epoch_end = !validates_ || validation_plan_.at_epoch_end;
 
   if (options_.deterministic.is_boolean() && options_.deterministic.get<bool>())
     at::globalContext().setDeterministicAlgorithms(true, false);
@@ -382,18 +395,17 @@ void Trainer::make_optimizers() {
 
 void Trainer::sanity_check() {
   const int64_t batches = options_.num_sanity_val_steps.value_or(0);
-  if (batches == 0 || parts_.validation.empty() || run_.progress.batch_idx > 0 ||
-      run_.phase != RunState::Phase::kNextBatch)
-    return;
+  if (batches == 0 || !validates_ || run_.progress.batch_idx > 0 || run_.phase != RunState::Phase::kNextBatch) return;
   // The check leaves no trace: random state, metrics and logs are as before.
   const at::Tensor random_state = at::globalContext().defaultGenerator(at::kCPU).get_state();
+  MetricRouter::Finished metrics = router_.finished();
   run_.progress.sanity_checking = 1;
   emit(FATHOM_ON_SANITY_CHECK_START);
   run_evaluation(Stage::kValidate, parts_.validation, batches < 0 ? Json(1.0) : Json(batches),
                  "trainer.num_sanity_val_steps");
   emit(FATHOM_ON_SANITY_CHECK_END);
   run_.progress.sanity_checking = 0;
-  router_.forget_finished();
+  router_.put_back(std::move(metrics));
   auto generator = at::globalContext().defaultGenerator(at::kCPU);
   generator.set_state(random_state);
 }
@@ -433,6 +445,8 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
       for (run_.progress.batch_idx = 0; run_.progress.batch_idx < batches; ++run_.progress.batch_idx) {
         const std::optional<Values> batch = loader.next();
         if (!batch) break;
+        // In the middle of training an evaluation is finished first: the checkpoint then stands after it.
+        if (!fitting_ && interrupt_requested() != 0) throw Error(Code::kInterrupted, "");
         router_.begin_eval_step(index);
         emit(base + 2);
         const fathom_step step = step_view(stage, index, count);
@@ -485,6 +499,9 @@ std::map<std::string, double> Trainer::evaluate(Stage stage) {
     run_evaluation(stage, loaders, test ? options_.limit_test_batches : options_.limit_val_batches,
                    test ? "trainer.limit_test_batches" : "trainer.limit_val_batches");
     emit(FATHOM_ON_TEARDOWN);
+  } catch (const Error& error) {
+    finalize_loggers(error.code() == Code::kInterrupted ? "interrupted" : "failed");
+    throw;
   } catch (...) {
     finalize_loggers("failed");
     throw;
@@ -521,12 +538,23 @@ at::Tensor Trainer::training_loss(const Values& batch) {
   return parts_.model.training_step(to_precision(batch, options_.precision_plan.precision), step);
 }
 
+void Trainer::check_time() {
+  const auto stop = [this](const std::string& reason) {
+    run_.progress.should_stop = 1;
+    run_.time_is_over = true;
+    run_.stop_reason = reason;
+  };
+  if (run_.progress.should_stop == 0) {
+    if (max_seconds_ > 0 && run_.seconds_in_all() > max_seconds_)
+      stop("max_time=" + *options_.max_time + " reached");
+    else if (max_seconds_per_run_ > 0 && run_.seconds() > max_seconds_per_run_)
+      stop("max_time_per_run=" + *options_.max_time_per_run + " reached");
+  }
+}
+
 // Between steps: a request to stop, or the end of the time allowed.
 void Trainer::handle_interrupt() {
-  if (max_seconds_ > 0 && run_.seconds_in_all() > max_seconds_ && run_.progress.should_stop == 0) {
-    run_.progress.should_stop = 1;
-    run_.stop_reason = "max_time=" + *options_.max_time + " reached";
-  }
+  check_time();
   if (interrupt_requested() == 0) return;
   const size_t saved = run_.saved.size();
   emit(FATHOM_ON_INTERRUPT);

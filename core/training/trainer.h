@@ -40,7 +40,7 @@ class Trainer {
   // or put into eval mode, stays there. `checkpoint` = path to resume from, or "". An interrupt (core/base/interrupt.h)
   // ends it after the step in hand, with status "interrupted", once callbacks have saved.
   FitResult fit(const std::string& checkpoint = "");
-  // One pass over the validation or test loaders; the metrics it logged.
+  // One pass over the validation or test loaders; the metrics it logged. An interrupt ends it with Error(kInterrupted).
   std::map<std::string, double> evaluate(Stage stage);
 
   const std::map<std::string, double>& metrics() const { return router_.finished_metrics(); }
@@ -79,7 +79,9 @@ class Trainer {
                       const std::string& key);
   void end_epoch();
   bool finished();
-  bool may_stop_early() const;
+  // Somebody asked for it, and min_epochs and min_steps are met.
+  bool stops_now() const;
+  void check_time();
   void handle_interrupt();
 
   void emit(uint32_t event);
@@ -91,13 +93,15 @@ class Trainer {
   CheckpointContent checkpoint_content();
   // The loss scale undone; false when the gradients are not finite and the step is not to be taken.
   bool gradients_usable(Optimization& optimization);
+  void remember_buffers();
+  void check_epoch_limit() const;
 
   TrainerOptions options_;
   TrainerParts parts_;
   std::shared_ptr<torch::nn::Module> module_;
   std::vector<std::unique_ptr<Optimization>> optimizations_;
   Optimization* optimization_ = nullptr;  // the one that the loop itself drives; null where the model optimizes by hand
-  bool manual_ = false;
+  bool manual_ = false, fitting_ = false;
   std::vector<std::pair<at::Tensor, bool>> toggled_;   // requires_grad of the parameters before toggle()
   NamedMetrics metrics_;                               // the model's components, by the names of its children
   std::unique_ptr<GradScaler> scaler_;                 // 16-mixed only
@@ -112,8 +116,10 @@ class Trainer {
 
   RunState run_;
   ValidationPlan validation_plan_;
-  int64_t accumulate_ = 1;  // batches to an optimizer step
-  double max_seconds_ = 0;  // 0: no limit
+  int64_t accumulate_ = 1;                                         // batches to an optimizer step
+  double max_seconds_ = 0, max_seconds_per_run_ = 0;               // 0: no limit
+  bool validates_ = false;                                         // there are batches to validate on
+  std::vector<std::pair<at::Tensor, at::Tensor>> buffers_before_;  // of the accumulation window, with skip_nan_grad
   MetricRouter router_;
   at::Tensor last_loss_;
   double last_gradient_norm_ = 0;

@@ -24,9 +24,24 @@ void Trainer::save_checkpoint(const std::string& path, int32_t flags) {
 
 void Trainer::load_checkpoint(const std::string& path) {
   checkpoint_content().read(checkpoint::load_torch_file(path), path);
+  check_epoch_limit();
   run_.max_reached = *options_.max_steps >= 0 && run_.progress.global_step >= *options_.max_steps;
+  check_time();
+  if (run_.was_broken_off && (stops_now() || run_.max_reached)) {  // and nothing has changed since
+    run_.break_off_epoch();
+    run_.end_epoch();
+  }
   log_info("restore", "resumed from {} (epoch {}, global step {})", path, run_.progress.epoch,
            run_.progress.global_step);
+}
+
+void Trainer::check_epoch_limit() const {
+  const int64_t limit = options_.max_epochs.value_or(-1);
+  if (limit < 0 || run_.progress.epoch <= limit) return;
+  throw Error(Code::kFailed, "the run to resume has done more epochs than it may")
+      .at("trainer.max_epochs")
+      .seen(std::to_string(limit) + ", and " + std::to_string(run_.progress.epoch) + " epochs in " + run_.resumed_from)
+      .next("raise trainer.max_epochs, or start a new run");
 }
 
 void Trainer::load_weights(const std::string& path, bool strict) {

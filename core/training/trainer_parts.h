@@ -31,6 +31,7 @@ struct TrainerParts {
   Json freeze_updates = nullptr;    // model.freeze_updates: which modules are frozen in which steps
   Json hyper_parameters = nullptr;  // goes into checkpoints as {"cfg": …}
   int64_t seed = 0;
+  Json limits = nullptr;  // the sections of the config that say when the run ends, see RunState
   std::function<void(const std::string& path)> save_nemo;  // how to write the model as a .nemo; may be set later
 };
 

@@ -56,7 +56,7 @@ Json EarlyStopping::save_state() const {
 void EarlyStopping::load_state(const Json& state) {
   wait_count_ = state.at("wait_count").get<int64_t>();
   stopped_epoch_ = state.at("stopped_epoch").get<int64_t>();
-  options_.patience = state.at("patience").get<int64_t>();
+  // The state's own patience, which Lightning would take: a config that was changed means what it says now.
   const Json& best = state.at("best_score");
   if (best.is_number() || best == "inf" || best == "-inf" || best == "nan") {
     best_score_ = options_detail::read<double>(best, "best_score");

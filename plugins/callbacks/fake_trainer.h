@@ -152,7 +152,7 @@ class FakeTrainer {
     if (progress.max_epochs >= 0 && progress.epoch >= progress.max_epochs) return;
     emit(Event::kTrainStart);
     const int64_t every = validate_every > 0 ? validate_every : progress.training_batches;
-    progress.val_check_at_epoch_end = every == progress.training_batches;
+    progress.val_check_at_epoch_end = every == progress.training_batches && progress.check_val_every_n_epoch == 1;
     bool max_steps = false;
     while (!max_steps && progress.should_stop == 0 &&
            (progress.max_epochs < 0 || progress.epoch < progress.max_epochs)) {

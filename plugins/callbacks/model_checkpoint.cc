@@ -1,6 +1,9 @@
 #include "plugins/callbacks/model_checkpoint.h"
 
+#include <cerrno>
+#include <charconv>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <limits>
 
@@ -117,6 +120,7 @@ void ModelCheckpoint::start_fit(Trainer&) { fitting_ = true; }
 
 void ModelCheckpoint::start_training(Trainer& trainer) {
   last_time_ = std::chrono::steady_clock::now();
+  if (!trainer.resumed_from().empty()) remove_half_written();
   const fathom_progress& p = trainer.progress();
   if (every_n_epochs_ > 0 && p.has_validation == 0 && p.fast_dev_run == 0 && !saves_on_train_epoch_end(p)) {
     log_warning(
@@ -165,7 +169,12 @@ void ModelCheckpoint::end_fit(Trainer&) { fitting_ = false; }
 
 void ModelCheckpoint::interrupt(Trainer& trainer) {
   if (!fitting_ || trainer.progress().fast_dev_run != 0 || (top_k_size_ == 0 && !keeps_last_)) return;
+  // What would have been saved at this step without the interrupt still is, when the run goes on.
+  const int64_t saved = last_global_step_saved_;
+  counts_saves_ = false;
   save_last(trainer, candidates(trainer), /*may_link=*/false);
+  counts_saves_ = true;
+  last_global_step_saved_ = saved;
 }
 
 // --- what
@@ -279,13 +288,34 @@ void ModelCheckpoint::write_now(Trainer& trainer, const std::string& path) {
   std::error_code error;
   fs::create_directories(fs::path(path).parent_path(), error);
   if (error) throw Error(Code::kCantCreate, "cannot create the folder of checkpoints: " + error.message()).at(path);
+  // Before it is written: it is part of the state that is saved, so that a run resumed from this file does not write
+  // it again.
+  if (counts_saves_) last_global_step_saved_ = trainer.progress().global_step;
   write(trainer, path);
-  last_global_step_saved_ = trainer.progress().global_step;
   last_checkpoint_saved_ = path;
 }
 
 void ModelCheckpoint::write(Trainer& trainer, const std::string& path) {
   trainer.save_checkpoint(path, options_.save_weights_only);
+}
+
+// What a killed run was writing: NAME.ckpt.tmp.PID, of a process that is no more.
+void ModelCheckpoint::remove_half_written() {
+  constexpr std::string_view kTemporary = ".tmp.";
+  std::error_code error;  // a folder that cannot be read is told of when something is saved
+  for (fs::directory_iterator entry(dirpath_, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename();
+    const size_t at = name.rfind(kTemporary);
+    if (at == std::string::npos || !(name.substr(0, at).ends_with(".ckpt") || name.substr(0, at).ends_with(".nemo")))
+      continue;
+    const std::string digits = name.substr(at + kTemporary.size());
+    int pid = 0;
+    const auto [rest, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
+    if (problem != std::errc() || rest != digits.data() + digits.size() || pid <= 0) continue;
+    if (::kill(pid, 0) == 0 || errno != ESRCH) continue;  // somebody is writing it
+    log_info("removing " + entry->path().string() + ", which a run that was killed left half written");
+    remove(entry->path());
+  }
 }
 
 void ModelCheckpoint::remove(const std::string& path) {
@@ -326,10 +356,13 @@ Json ModelCheckpoint::save_state() const {
           {"best_k_models", std::move(models)},
           {"kth_best_model_path", worst != nullptr ? worst->first : ""},
           {"kth_value", options_detail::dump(worst != nullptr ? worst->second : none)},
-          {"last_model_path", last_model_path_}};
+          {"last_model_path", last_model_path_},
+          {"last_global_step_saved", last_global_step_saved_}};  // Lightning's own does not have it
 }
 
 void ModelCheckpoint::load_state(const Json& state) {
+  if (const auto step = number_of(state, "last_global_step_saved"))
+    last_global_step_saved_ = static_cast<int64_t>(*step);
   best_model_path_ = string_of(state, "best_model_path");
   if (const std::string dirpath = string_of(state, "dirpath"); !dirpath.empty() && dirpath != dirpath_) {
     log_warning("checkpoints were in " + dirpath + " and are now in " + dirpath_ + ": the earlier ones are left alone");

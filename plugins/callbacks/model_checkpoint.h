@@ -113,12 +113,14 @@ class ModelCheckpoint : public Callback, public Stateful {
   void save_monitored(Trainer& trainer, const MetricValues& values, double score);
   std::string free_path(const MetricValues& values, const std::string& name, const std::string& reusable) const;
   void write_now(Trainer& trainer, const std::string& path);
+  void remove_half_written();
 
   bool link_last_ = false, fitting_ = false, validated_ = false;
   int64_t every_n_train_steps_ = 0, every_n_epochs_ = 0;
   std::optional<double> interval_;  // seconds
   std::chrono::steady_clock::time_point last_time_;
   int64_t last_global_step_saved_ = 0;
+  bool counts_saves_ = true;  // of a step, of which there is one at most
   std::string last_checkpoint_saved_;
 };
 

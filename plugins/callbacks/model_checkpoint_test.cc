@@ -177,6 +177,7 @@ TEST_F(ModelCheckpointTest, Recorded) {
     if (t.contains("val_check_interval")) {
       const Json& interval = t["val_check_interval"];
       p.val_check_interval = interval.get<double>();
+      p.val_check_counts_batches = interval.is_number_integer() ? 1 : 0;
       trainer.validate_every = interval.is_number_integer()
                                    ? interval.get<int64_t>()
                                    : std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(p.training_batches) *

@@ -258,13 +258,11 @@ void NeMoModelCheckpoint::save_nemo_beside(Trainer& trainer, const std::string& 
   best_in_nemo_ = best_model_path_;
 }
 
-// NeMo's rule, which for a fraction of an epoch is nearly always true; an int 1 is told from 1.0 by when validation
-// runs.
+// NeMo's rule, which for a fraction of an epoch is nearly always true.
 bool NeMoModelCheckpoint::last_is_due(const fathom_progress& p) const {
   const double interval = p.val_check_interval;
   if (!keeps_last_ || interval == 0 || p.global_step == 0) return false;
-  const bool whole = interval > 1 || (interval == 1 && p.has_validation != 0 && p.val_check_at_epoch_end == 0);
-  if (whole) return p.global_step % static_cast<int64_t>(interval) != 0;
+  if (p.val_check_counts_batches != 0 || interval > 1) return p.global_step % static_cast<int64_t>(interval) != 0;
   return std::fmod(interval, static_cast<double>(p.global_step)) != 0;
 }
 

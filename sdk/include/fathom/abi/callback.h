@@ -69,6 +69,7 @@ typedef struct fathom_progress {
   int32_t sanity_checking, validating, should_stop, fast_dev_run;
   int32_t has_validation, val_check_at_epoch_end; /* validation runs once, at the end of each epoch */
   int64_t resumed_global_step;                    /* 0 unless resumed */
+  int32_t val_check_counts_batches;               /* val_check_interval is an int: 1, not 1.0 */
 } fathom_progress;
 
 typedef struct fathom_metric_sink {
