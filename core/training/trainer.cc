@@ -98,15 +98,21 @@ FitResult Trainer::fit(const std::string& checkpoint) {
     emit(FATHOM_ON_FIT_START);
     if (!checkpoint.empty()) load_checkpoint(checkpoint);
     sanity_check();
-    warn_of_eval_mode(*module_);
-    emit(FATHOM_ON_TRAIN_START);
-    freezing_.start();
+    // As in Lightning, who is to train nothing does not start; but a resumed run may still have an end to write.
+    const bool trains = !checkpoint.empty() || !finished();
+    if (trains) {
+      warn_of_eval_mode(*module_);
+      emit(FATHOM_ON_TRAIN_START);
+      freezing_.start();
+    }
     // A run that died between its last step and the end of that epoch still has that end before it.
     if (run_.is_within_epoch() && (stops_now() || run_.max_reached)) run_epoch();
     while (!finished()) run_epoch();
     fitting_ = false;
-    emit(FATHOM_ON_TRAIN_END);
-    freezing_.end();
+    if (trains) {
+      emit(FATHOM_ON_TRAIN_END);
+      freezing_.end();
+    }
     emit(FATHOM_ON_FIT_END);
     emit(FATHOM_ON_TEARDOWN);
   } catch (const Error& error) {
@@ -169,14 +175,14 @@ void Trainer::train_batch(const Values& batch) {
   }
   const int64_t in_window = run_.progress.batch_idx % accumulate_;
   const bool last_batch = run_.progress.batch_idx + 1 == run_.training_batches;
-  if (in_window == 0 && optimization_) {
-    emit(FATHOM_ON_BEFORE_ZERO_GRAD);
-    optimization_->zero_grad();
-  }
   if (in_window == 0 && parts_.skip_nan_grad) remember_buffers();
   const at::Tensor loss = training_loss(batch);
   last_loss_ = loss.defined() ? loss.detach() : at::Tensor();
   gradient_norm_known_ = false;
+  if (in_window == 0 && optimization_) {
+    emit(FATHOM_ON_BEFORE_ZERO_GRAD);
+    optimization_->zero_grad();
+  }
   if (loss.defined() && optimization_) {
     emit(FATHOM_ON_BEFORE_BACKWARD);
     require_gradient(loss);
@@ -401,8 +407,8 @@ void Trainer::sanity_check() {
   MetricRouter::Finished metrics = router_.finished();
   run_.progress.sanity_checking = 1;
   emit(FATHOM_ON_SANITY_CHECK_START);
-  run_evaluation(Stage::kValidate, parts_.validation, batches < 0 ? Json(1.0) : Json(batches),
-                 "trainer.num_sanity_val_steps");
+  run_evaluation(Stage::kValidate, parts_.validation, options_.limit_val_batches, "trainer.limit_val_batches",
+                 batches < 0 ? kUnknownBatches : batches);
   emit(FATHOM_ON_SANITY_CHECK_END);
   run_.progress.sanity_checking = 0;
   router_.put_back(std::move(metrics));
@@ -415,12 +421,12 @@ void Trainer::run_validation() {
 }
 
 void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit,
-                             const std::string& key) {
+                             const std::string& key, int64_t most) {
   const bool test = stage == Stage::kTest;
   const uint32_t base = test ? FATHOM_ON_TEST_START : FATHOM_ON_VALIDATION_START;  // START, EPOCH_START, BATCH_START, …
   int64_t total = 0;
   for (const auto& loader : loaders) {
-    const int64_t batches = limited_batches(limit, batches_of(*loader), key);
+    const int64_t batches = std::min(most, limited_batches(limit, batches_of(*loader), key));
     total = batches == kUnknownBatches || total == kUnknownBatches ? kUnknownBatches : total + batches;
   }
   if (total == 0) return;
@@ -439,7 +445,7 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
     emit(base + 1);
     for (int64_t index = 0; index < count; ++index) {
       auto& loader = *loaders[static_cast<size_t>(index)];
-      const int64_t batches = limited_batches(limit, batches_of(loader), key);
+      const int64_t batches = std::min(most, limited_batches(limit, batches_of(loader), key));
       loader.start_epoch(0, 0, batches);
       run_.progress.dataloader_idx = index;
       for (run_.progress.batch_idx = 0; run_.progress.batch_idx < batches; ++run_.progress.batch_idx) {
@@ -500,9 +506,12 @@ std::map<std::string, double> Trainer::evaluate(Stage stage) {
                    test ? "trainer.limit_test_batches" : "trainer.limit_val_batches");
     emit(FATHOM_ON_TEARDOWN);
   } catch (const Error& error) {
-    finalize_loggers(error.code() == Code::kInterrupted ? "interrupted" : "failed");
+    const bool interrupted = error.code() == Code::kInterrupted;
+    if (!interrupted) emit(FATHOM_ON_EXCEPTION);
+    finalize_loggers(interrupted ? "interrupted" : "failed");
     throw;
   } catch (...) {
+    emit(FATHOM_ON_EXCEPTION);
     finalize_loggers("failed");
     throw;
   }

@@ -75,8 +75,9 @@ class Trainer {
   void offer_manual_steps(fathom_step& step);
   void after_batch();
   void run_validation();
+  // `most`: of each loader's batches, whatever `limit` leaves of them.
   void run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit,
-                      const std::string& key);
+                      const std::string& key, int64_t most = kUnknownBatches);
   void end_epoch();
   bool finished();
   // Somebody asked for it, and min_epochs and min_steps are met.

@@ -29,6 +29,9 @@ std::vector<Suite> all_suites() {
 #ifdef FATHOM_SUITES_FREEZING
   add_freezing_suites(suites);
 #endif
+#ifdef FATHOM_SUITES_TRACE
+  add_trace_suites(suites);
+#endif
 #ifdef FATHOM_SUITES_PARITY
   add_parity_suites(suites);
 #endif

@@ -63,9 +63,17 @@ class Stopping : public TrainingTest {
     write_file_atomically(folder_ + "/tiny.yaml", config);
   }
   std::vector<std::string> tiny(const std::string& name, const std::vector<std::string>& more) const {
-    std::vector<std::string> out = {fathom_program(), "train", "-cp", folder_, "-cn", "tiny",
+    std::vector<std::string> out = {fathom_program(),
+                                    "train",
+                                    "-cp",
+                                    folder_,
+                                    "-cn",
+                                    "tiny",
                                     "exp_manager.explicit_log_dir=" + folder_ + "/" + name,
-                                    "--threads", "1", "--json-summary", folder_ + "/summary.json"};
+                                    "--threads",
+                                    "1",
+                                    "--json-summary",
+                                    folder_ + "/summary.json"};
     out.insert(out.end(), more.begin(), more.end());
     return out;
   }
@@ -290,7 +298,8 @@ TEST_F(Stopping, AStepThatIsLeftOutLeavesNoStatistics) {
     item["audio_filepath"] = kDigits + "/" + item["audio_filepath"].get<std::string>();
     manifest += json_text(item) + "\n";
   }
-  manifest += R"({"audio_filepath": "nan.wav", "duration": 0.4375, "text": "seven"})" "\n";
+  manifest += R"({"audio_filepath": "nan.wav", "duration": 0.4375, "text": "seven"})"
+              "\n";
   write_file_atomically(folder_ + "/some.json", manifest);
   const Json summary = train("a", {"model.train_ds.manifest_filepath=" + folder_ + "/some.json",
                                    "+model.skip_nan_grad=true", "trainer.max_epochs=2"});
