@@ -10,6 +10,12 @@
 namespace fathom::training {
 namespace {
 
+// `ending` is part of a metric's own name: v/dataloader_idx_1 becomes v_step/dataloader_idx_1.
+std::string with_ending(const std::string& name, const char* ending) {
+  const size_t at = std::min(name.find(MetricHub::kLoaderMark), name.size());
+  return name.substr(0, at) + ending + name.substr(at);
+}
+
 constexpr uint32_t kWhere = FATHOM_METRIC_ON_STEP | FATHOM_METRIC_ON_EPOCH;
 
 }  // namespace
@@ -84,7 +90,7 @@ MetricRow MetricHub::step_row() const {
   MetricRow row;
   for (const auto& entry : entries_) {
     if (!entry.fresh || !entry.on_step || (entry.flags & FATHOM_METRIC_NO_LOGGER) != 0) continue;
-    row.emplace_back(entry.on_epoch ? entry.name + "_step" : entry.name, entry.read());
+    row.emplace_back(entry.on_epoch ? with_ending(entry.name, "_step") : entry.name, entry.read());
   }
   return row;
 }
@@ -95,7 +101,7 @@ MetricRow MetricHub::finish_epoch(std::map<std::string, double>& callback_metric
   for (const auto& entry : entries_) {
     if (!entry.on_epoch || entry.weight == 0) continue;
     const double value = entry.reduce == Reduce::kMean ? entry.total / entry.weight : entry.total;
-    const std::string name = entry.on_step ? entry.name + "_epoch" : entry.name;
+    const std::string name = entry.on_step ? with_ending(entry.name, "_epoch") : entry.name;
     if ((entry.flags & FATHOM_METRIC_NO_LOGGER) == 0) row.emplace_back(name, value);
     if ((entry.flags & FATHOM_METRIC_PROG_BAR) != 0) progress_bar[name] = value;
     callback_metrics[entry.name] = value;
@@ -109,14 +115,14 @@ void MetricHub::read_steps(std::map<std::string, double>& callback_metrics) cons
   for (const auto& entry : entries_) {
     if (!entry.fresh || !entry.on_step) continue;
     callback_metrics[entry.name] = entry.read();
-    if (entry.on_epoch) callback_metrics[entry.name + "_step"] = entry.last;
+    if (entry.on_epoch) callback_metrics[with_ending(entry.name, "_step")] = entry.last;
   }
 }
 
 void MetricHub::read_progress_bar(std::map<std::string, double>& metrics) const {
   for (const auto& entry : entries_) {
     if (!entry.fresh || !entry.on_step || (entry.flags & FATHOM_METRIC_PROG_BAR) == 0) continue;
-    metrics[entry.on_epoch ? entry.name + "_step" : entry.name] = entry.read();
+    metrics[entry.on_epoch ? with_ending(entry.name, "_step") : entry.name] = entry.read();
   }
 }
 

@@ -22,6 +22,9 @@ using MetricRow = std::vector<std::pair<std::string, double>>;
 
 class MetricHub {
  public:
+  // Between a metric's name and the number of its loader, where there are several.
+  static constexpr std::string_view kLoaderMark = "/dataloader_idx_";
+
   // `flags` as FATHOM_METRIC_*; neither ON_STEP nor ON_EPOCH takes the hook's default. Exactly one of tensor and value
   // is used. Throws when a name is logged twice in one hook with other flags, or on_step is asked at an epoch's end.
   void log(Hook hook, std::string_view name, const at::Tensor* tensor, double value, uint32_t flags, double batch_size);

@@ -11,6 +11,12 @@ std::map<std::string, double> metrics_from(const Json& json, const char* key) {
 
 }  // namespace
 
+void MetricRouter::begin_training_start() {
+  place_ = &training_;
+  hook_ = Hook::kEpochEnd;
+  current_ = {};
+}
+
 void MetricRouter::begin_training_step() {
   broken_off_.reset();
   training_.begin_step();
@@ -26,9 +32,13 @@ void MetricRouter::begin_training_epoch_end() {
 }
 
 void MetricRouter::begin_evaluation(EvalKind kind, const EvalLoaderPlan& plan, int64_t loaders) {
+  // What the step before it logged is known from now on, and no newer than what the evaluation logs.
+  training_.read_steps(callback_metrics_);
+  training_.read_progress_bar(progress_bar_metrics_);
+  training_.begin_step();
   place_ = &evaluation_;
-  hook_ = Hook::kEvalStep;
-  current_ = {kind, &plan, loaders, 0, {}};
+  hook_ = Hook::kEpochEnd;  // its start is no step either
+  current_ = {kind, &plan, loaders, 0, {}, {}};
 }
 
 void MetricRouter::begin_eval_step(int64_t loader) {
@@ -49,11 +59,24 @@ void MetricRouter::log(std::string_view name, const at::Tensor* tensor, double v
         .seen(std::string(name))
         .expected("a step, or the end of an epoch");
   }
+  if (name.find(MetricHub::kLoaderMark) != std::string_view::npos) {
+    throw Error(Code::kFailed, "a metric's name must not hold " + std::string(MetricHub::kLoaderMark))
+        .seen(std::string(name))
+        .next("log it under its own name: the loader's number is added where there are several");
+  }
   if (current_.loaders > 1 && hook_ == Hook::kEpochEnd)
     return log_epoch_of_loader(name, tensor, value, flags, batch_size);
   if (current_.loaders > 1 && (flags & FATHOM_METRIC_NO_DATALOADER_IDX) == 0) {
-    const std::string full = std::string(name) + "/dataloader_idx_" + std::to_string(current_.loader);
+    const std::string full = std::string(name) + std::string(MetricHub::kLoaderMark) + std::to_string(current_.loader);
     return place_->log(hook_, full, tensor, value, flags, batch_size);
+  }
+  if (current_.loaders > 1) {
+    const auto [known, added] = current_.loader_of.try_emplace(std::string(name), current_.loader);
+    if (known->second != current_.loader) {
+      throw Error(Code::kFailed, "two loaders log one name without their number")
+          .seen(std::string(name))
+          .next("log it with the number (add_dataloader_idx), or under a name for each loader");
+    }
   }
   place_->log(hook_, name, tensor, value, flags, batch_size);
 }
@@ -72,7 +95,10 @@ void MetricRouter::log_training_step(std::string_view name, double value) {
   training_.log(Hook::kTrainStep, name, nullptr, value, FATHOM_METRIC_ON_STEP, 1);
 }
 
-MetricRow MetricRouter::finish_epoch() { return place_->finish_epoch(callback_metrics_, progress_bar_metrics_); }
+MetricRow MetricRouter::finish_epoch() {
+  if (place_ == &training_) training_.read_steps(callback_metrics_);
+  return place_->finish_epoch(callback_metrics_, progress_bar_metrics_);
+}
 
 const std::map<std::string, double>& MetricRouter::callback_metrics() {
   training_.read_steps(callback_metrics_);

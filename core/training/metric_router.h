@@ -18,6 +18,7 @@ namespace fathom::training {
 class MetricRouter {
  public:
   // --- the loop says where it is ---
+  void begin_training_start();  // of the run or of an epoch: what is logged there counts for the epoch
   void begin_training_step();
   void begin_training_epoch_end();
   // An evaluation over so many loaders, named by `plan`, which must outlive it.
@@ -70,6 +71,7 @@ class MetricRouter {
     const EvalLoaderPlan* plan = nullptr;
     int64_t loaders = 1, loader = 0;
     std::set<std::string> logged_at_epoch_end;
+    std::map<std::string, int64_t> loader_of;  // of names that do not carry their loader
   } current_;
   std::map<std::string, double> callback_metrics_, progress_bar_metrics_;
 };

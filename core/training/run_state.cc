@@ -16,6 +16,12 @@ void RunState::end_epoch() {
   phase = Phase::kNextBatch;
 }
 
+int64_t RunState::count_eval_batch(bool test, int64_t loader) {
+  std::vector<int64_t>& counts = eval_batches_logged[test ? 1 : 0];
+  if (counts.size() <= static_cast<size_t>(loader)) counts.resize(static_cast<size_t>(loader) + 1);
+  return counts[static_cast<size_t>(loader)]++;
+}
+
 double RunState::seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 }
@@ -53,7 +59,12 @@ void RunState::load(const checkpoint::PickleValue& own) {
     stop_reason = own.at("stop_reason").as_string();
   }
   earlier_seconds = own.at("seconds").as_double();
-  for (size_t i = 0; i < 2; ++i) eval_batches_logged[i] = own.at("eval_batches_logged").items()[i].as_int();
+  for (size_t i = 0; i < 2; ++i) {
+    const Json counts = pickle_to_json(own.at("eval_batches_logged").items()[i]);
+    // A number in files that counted over all loaders.
+    eval_batches_logged[i] =
+        counts.is_array() ? counts.get<std::vector<int64_t>>() : std::vector{counts.get<int64_t>()};
+  }
   was_broken_off = own.find("broken_off") != nullptr;
   phase = static_cast<Phase>(integer("phase"));
   if (phase == Phase::kAfterEpoch) end_epoch();

@@ -24,7 +24,9 @@ struct RunState {
   int64_t training_batches = 0, batches_per_epoch = 0;
   int64_t batches_seen = 0;  // over all epochs
   int64_t skipped_steps = 0;
-  int64_t eval_batches_logged[2] = {0, 0};  // validation, test
+  std::vector<int64_t> eval_batches_logged[2];  // of each loader: validation, test
+  // Counts one, and gives how many there were before.
+  int64_t count_eval_batch(bool test, int64_t loader);
   bool optimizer_stepped = false, max_reached = false;
   // An epoch that the run left before its end: a later run goes on with its next batch. `progress` has moved on then.
   struct Position {

@@ -102,6 +102,7 @@ FitResult Trainer::fit(const std::string& checkpoint) {
     const bool trains = !checkpoint.empty() || !finished();
     if (trains) {
       warn_of_eval_mode(*module_);
+      router_.begin_training_start();
       emit(FATHOM_ON_TRAIN_START);
       freezing_.start();
     }
@@ -138,6 +139,7 @@ FitResult Trainer::fit(const std::string& checkpoint) {
 
 void Trainer::run_epoch() {
   const bool resumed = run_.phase != RunState::Phase::kNextBatch || run_.progress.batch_idx > 0;
+  router_.begin_training_start();
   if (!resumed) emit(FATHOM_ON_TRAIN_EPOCH_START);
   if (run_.phase == RunState::Phase::kAfterBatch) after_batch();
   if (run_.phase == RunState::Phase::kAfterValidation) {
@@ -461,7 +463,7 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
           parts_.model.eval_step(to_precision(*batch, options_.precision_plan.precision), step);
         }
         emit(base + 3);
-        if (run_.progress.sanity_checking == 0) log_row(router_.step_row(), run_.eval_batches_logged[test]++, false);
+        if (run_.progress.sanity_checking == 0) log_row(router_.step_row(), run_.count_eval_batch(test, index), false);
       }
       router_.begin_eval_epoch_end(index);
       reduce_metrics(metrics_, process_group());
@@ -583,7 +585,7 @@ void Trainer::emit(uint32_t event, Order lowest, Order highest) {
 
 void Trainer::log_row(MetricRow row, int64_t step, bool add_epoch) {
   if (row.empty()) return;
-  bool own_step = false;
+  bool own_step = false, own_epoch = false;
   std::vector<fathom_metric_value> values;
   values.reserve(row.size() + 1);
   for (const auto& [name, value] : row) {
@@ -591,11 +593,13 @@ void Trainer::log_row(MetricRow row, int64_t step, bool add_epoch) {
       step = static_cast<int64_t>(value);
       own_step = true;
     } else {
+      own_epoch = own_epoch || name == "epoch";
       values.push_back({to_abi(name), value});
     }
   }
   constexpr std::string_view kEpoch = "epoch";
-  if (add_epoch && !own_step) values.push_back({to_abi(kEpoch), static_cast<double>(run_.progress.epoch)});
+  if (add_epoch && !own_step && !own_epoch)
+    values.push_back({to_abi(kEpoch), static_cast<double>(run_.progress.epoch)});
   for (const auto& logger : parts_.loggers) logger.log_metrics(values, step);
 }
 

@@ -31,6 +31,7 @@ std::vector<Suite> all_suites() {
 #endif
 #ifdef FATHOM_SUITES_TRACE
   add_trace_suites(suites);
+  add_logging_suites(suites);
 #endif
 #ifdef FATHOM_SUITES_PARITY
   add_parity_suites(suites);

@@ -1,4 +1,5 @@
-// trainer_trace: the order in which callbacks and a model's steps are called, by the trainer itself, against Lightning's.
+// trainer_trace: the order in which callbacks and a model's steps are called, by the trainer itself, against
+// Lightning's.
 #include <ATen/ATen.h>
 #include <torch/nn/modules/linear.h>
 
@@ -24,7 +25,8 @@ struct Trace {
   Json events = Json::array();
   bool several_loaders = false;
   int64_t validations = 0;
-  // Of a run that another goes on from: where a checkpoint is saved ({hook, epoch, batch_idx, nth}), and into which file.
+  // Of a run that another goes on from: where a checkpoint is saved ({hook, epoch, batch_idx, nth}), and into which
+  // file.
   Json save_at = nullptr;
   std::string checkpoint;
   int64_t times_there = 0;
@@ -152,36 +154,35 @@ class ManualTraceModel final : public TraceModel, public ManualOptimization {
   torch::nn::Linear second_;
 };
 
-constexpr std::pair<Event, const char*> kTraced[] = {
-    {Event::kSetup, "setup"},
-    {Event::kFitStart, "on_fit_start"},
-    {Event::kSanityCheckStart, "on_sanity_check_start"},
-    {Event::kSanityCheckEnd, "on_sanity_check_end"},
-    {Event::kTrainStart, "on_train_start"},
-    {Event::kTrainEpochStart, "on_train_epoch_start"},
-    {Event::kTrainBatchStart, "on_train_batch_start"},
-    {Event::kBeforeZeroGrad, "on_before_zero_grad"},
-    {Event::kBeforeBackward, "on_before_backward"},
-    {Event::kAfterBackward, "on_after_backward"},
-    {Event::kBeforeOptimizerStep, "on_before_optimizer_step"},
-    {Event::kTrainBatchEnd, "on_train_batch_end"},
-    {Event::kTrainEpochEnd, "on_train_epoch_end"},
-    {Event::kTrainEnd, "on_train_end"},
-    {Event::kFitEnd, "on_fit_end"},
-    {Event::kValidationStart, "on_validation_start"},
-    {Event::kValidationEpochStart, "on_validation_epoch_start"},
-    {Event::kValidationBatchStart, "on_validation_batch_start"},
-    {Event::kValidationBatchEnd, "on_validation_batch_end"},
-    {Event::kValidationEpochEnd, "on_validation_epoch_end"},
-    {Event::kValidationEnd, "on_validation_end"},
-    {Event::kTestStart, "on_test_start"},
-    {Event::kTestEpochStart, "on_test_epoch_start"},
-    {Event::kTestBatchStart, "on_test_batch_start"},
-    {Event::kTestBatchEnd, "on_test_batch_end"},
-    {Event::kTestEpochEnd, "on_test_epoch_end"},
-    {Event::kTestEnd, "on_test_end"},
-    {Event::kException, "on_exception"},
-    {Event::kTeardown, "teardown"}};
+constexpr std::pair<Event, const char*> kTraced[] = {{Event::kSetup, "setup"},
+                                                     {Event::kFitStart, "on_fit_start"},
+                                                     {Event::kSanityCheckStart, "on_sanity_check_start"},
+                                                     {Event::kSanityCheckEnd, "on_sanity_check_end"},
+                                                     {Event::kTrainStart, "on_train_start"},
+                                                     {Event::kTrainEpochStart, "on_train_epoch_start"},
+                                                     {Event::kTrainBatchStart, "on_train_batch_start"},
+                                                     {Event::kBeforeZeroGrad, "on_before_zero_grad"},
+                                                     {Event::kBeforeBackward, "on_before_backward"},
+                                                     {Event::kAfterBackward, "on_after_backward"},
+                                                     {Event::kBeforeOptimizerStep, "on_before_optimizer_step"},
+                                                     {Event::kTrainBatchEnd, "on_train_batch_end"},
+                                                     {Event::kTrainEpochEnd, "on_train_epoch_end"},
+                                                     {Event::kTrainEnd, "on_train_end"},
+                                                     {Event::kFitEnd, "on_fit_end"},
+                                                     {Event::kValidationStart, "on_validation_start"},
+                                                     {Event::kValidationEpochStart, "on_validation_epoch_start"},
+                                                     {Event::kValidationBatchStart, "on_validation_batch_start"},
+                                                     {Event::kValidationBatchEnd, "on_validation_batch_end"},
+                                                     {Event::kValidationEpochEnd, "on_validation_epoch_end"},
+                                                     {Event::kValidationEnd, "on_validation_end"},
+                                                     {Event::kTestStart, "on_test_start"},
+                                                     {Event::kTestEpochStart, "on_test_epoch_start"},
+                                                     {Event::kTestBatchStart, "on_test_batch_start"},
+                                                     {Event::kTestBatchEnd, "on_test_batch_end"},
+                                                     {Event::kTestEpochEnd, "on_test_epoch_end"},
+                                                     {Event::kTestEnd, "on_test_end"},
+                                                     {Event::kException, "on_exception"},
+                                                     {Event::kTeardown, "teardown"}};
 
 class TraceCallback final : public Callback {
  public:
@@ -201,7 +202,8 @@ class TraceCallback final : public Callback {
   }
   static void record(const std::string& name, fathom::Trainer& trainer) {
     const fathom_progress& p = trainer.progress();
-    const bool of_batch = name.find("_batch_") != std::string::npos, training = name.find("_train_") != std::string::npos;
+    const bool of_batch = name.find("_batch_") != std::string::npos,
+               training = name.find("_train_") != std::string::npos;
     g_trace->add("C." + name, p.epoch, of_batch ? Json(p.batch_idx) : Json(nullptr),
                  of_batch && !training && g_trace->several_loaders ? Json(p.dataloader_idx) : Json(nullptr),
                  p.global_step);
@@ -275,10 +277,9 @@ training::TrainerParts parts_of(const Json& model) {
   const char* name = model.contains("manual") ? "conformance.ManualTraceModel" : "conformance.TraceModel";
   parts.model = ModelHandle(create_object(1u << FATHOM_KIND_MODEL, {{"_target_", name}}, "model"));
   const int64_t batch = model.value("batch", int64_t{1});
-  parts.train = loader_of(parts.model,
-                          {{"items", model.value("n_train", int64_t{4}) * batch},
-                           {"unsized", model.value("unsized", false)}},
-                          batch);
+  parts.train = loader_of(
+      parts.model, {{"items", model.value("n_train", int64_t{4}) * batch}, {"unsized", model.value("unsized", false)}},
+      batch);
   const std::vector<int64_t> counts = model.value("n_val", std::vector<int64_t>{2});
   if (!model.value("no_val", false)) {
     for (auto* loaders : {&parts.validation, &parts.test}) {
@@ -364,8 +365,8 @@ Outcome run_trace(const Case& c) {
     run_entry("fit", c.body.at("trainer"), first, "");
     trace.model.erase("fail");
   }
-  const Ended ended = run_entry(resumes ? "fit" : entry, c.body.at(resumes ? "resume_trainer" : "trainer"), trace,
-                                first.checkpoint);
+  const Ended ended =
+      run_entry(resumes ? "fit" : entry, c.body.at(resumes ? "resume_trainer" : "trainer"), trace, first.checkpoint);
   const std::string& error = ended.error;
   const bool should_fail = expect.at("status") != "ok";
   if (error.empty() == should_fail) return fail(should_fail ? "expected an error" : "unexpected error: " + error);
