@@ -80,8 +80,7 @@ void log_in(const std::string& hook, int64_t epoch, int64_t batch, int64_t loade
     };
     const Json args = call.value("args", Json::object());
     if (call.contains("dict")) {
-      for (const auto& [name, value] : call["dict"].items())
-        log(name, value_of_call(value), args);
+      for (const auto& [name, value] : call["dict"].items()) log(name, value_of_call(value), args);
     } else {
       log(call["name"].template get<std::string>(), value_of_call(call["value"]), args);
     }
@@ -141,36 +140,35 @@ class LogRows final : public Logger {
   }
 };
 
-constexpr std::pair<Event, const char*> kLogHooks[] = {
-    {Event::kSetup, "setup"},
-    {Event::kFitStart, "on_fit_start"},
-    {Event::kSanityCheckStart, "on_sanity_check_start"},
-    {Event::kSanityCheckEnd, "on_sanity_check_end"},
-    {Event::kTrainStart, "on_train_start"},
-    {Event::kTrainEpochStart, "on_train_epoch_start"},
-    {Event::kTrainBatchStart, "on_train_batch_start"},
-    {Event::kBeforeZeroGrad, "on_before_zero_grad"},
-    {Event::kBeforeBackward, "on_before_backward"},
-    {Event::kAfterBackward, "on_after_backward"},
-    {Event::kBeforeOptimizerStep, "on_before_optimizer_step"},
-    {Event::kTrainBatchEnd, "on_train_batch_end"},
-    {Event::kTrainEpochEnd, "on_train_epoch_end"},
-    {Event::kTrainEnd, "on_train_end"},
-    {Event::kFitEnd, "on_fit_end"},
-    {Event::kValidationStart, "on_validation_start"},
-    {Event::kValidationEpochStart, "on_validation_epoch_start"},
-    {Event::kValidationBatchStart, "on_validation_batch_start"},
-    {Event::kValidationBatchEnd, "on_validation_batch_end"},
-    {Event::kValidationEpochEnd, "on_validation_epoch_end"},
-    {Event::kValidationEnd, "on_validation_end"},
-    {Event::kTestStart, "on_test_start"},
-    {Event::kTestEpochStart, "on_test_epoch_start"},
-    {Event::kTestBatchStart, "on_test_batch_start"},
-    {Event::kTestBatchEnd, "on_test_batch_end"},
-    {Event::kTestEpochEnd, "on_test_epoch_end"},
-    {Event::kTestEnd, "on_test_end"},
-    {Event::kException, "on_exception"},
-    {Event::kTeardown, "teardown"}};
+constexpr std::pair<Event, const char*> kLogHooks[] = {{Event::kSetup, "setup"},
+                                                       {Event::kFitStart, "on_fit_start"},
+                                                       {Event::kSanityCheckStart, "on_sanity_check_start"},
+                                                       {Event::kSanityCheckEnd, "on_sanity_check_end"},
+                                                       {Event::kTrainStart, "on_train_start"},
+                                                       {Event::kTrainEpochStart, "on_train_epoch_start"},
+                                                       {Event::kTrainBatchStart, "on_train_batch_start"},
+                                                       {Event::kBeforeZeroGrad, "on_before_zero_grad"},
+                                                       {Event::kBeforeBackward, "on_before_backward"},
+                                                       {Event::kAfterBackward, "on_after_backward"},
+                                                       {Event::kBeforeOptimizerStep, "on_before_optimizer_step"},
+                                                       {Event::kTrainBatchEnd, "on_train_batch_end"},
+                                                       {Event::kTrainEpochEnd, "on_train_epoch_end"},
+                                                       {Event::kTrainEnd, "on_train_end"},
+                                                       {Event::kFitEnd, "on_fit_end"},
+                                                       {Event::kValidationStart, "on_validation_start"},
+                                                       {Event::kValidationEpochStart, "on_validation_epoch_start"},
+                                                       {Event::kValidationBatchStart, "on_validation_batch_start"},
+                                                       {Event::kValidationBatchEnd, "on_validation_batch_end"},
+                                                       {Event::kValidationEpochEnd, "on_validation_epoch_end"},
+                                                       {Event::kValidationEnd, "on_validation_end"},
+                                                       {Event::kTestStart, "on_test_start"},
+                                                       {Event::kTestEpochStart, "on_test_epoch_start"},
+                                                       {Event::kTestBatchStart, "on_test_batch_start"},
+                                                       {Event::kTestBatchEnd, "on_test_batch_end"},
+                                                       {Event::kTestEpochEnd, "on_test_epoch_end"},
+                                                       {Event::kTestEnd, "on_test_end"},
+                                                       {Event::kException, "on_exception"},
+                                                       {Event::kTeardown, "teardown"}};
 
 class LogCallback final : public Callback {
  public:
@@ -203,30 +201,30 @@ class LogCallback final : public Callback {
 };
 
 const fathom_plugin_entry& log_plugin() {
-  static const fathom_plugin_entry entry = {
-      FATHOM_PLUGIN_MAGIC,
-      sizeof(fathom_plugin_entry),
-      FATHOM_ABI_MAJOR,
-      FATHOM_ABI_MINOR,
-      to_abi("conformance_logging"),
-      to_abi("0.1.0"),
-      to_abi("Apache-2.0"),
-      to_abi("fathom"),
-      to_abi(""),
-      FATHOM_TORCH_NONE,
-      to_abi(""),
-      to_abi(""),
-      [](const fathom_host* host, const fathom_registrar* registrar) {
-        host_slot() = host;
-        return guard([&] {
-          Registry registry(registrar);
-          registry.add<LogModel>("conformance.LogModel", "logs what a case says");
-          registry.add<LogCallback>("conformance.LogCallback", "logs what a case says");
-          registry.add<LogRows>("conformance.LogRows", "keeps rows");
-        });
-      },
-      nullptr,
-      nullptr};
+  static const fathom_plugin_entry entry = {FATHOM_PLUGIN_MAGIC,
+                                            sizeof(fathom_plugin_entry),
+                                            FATHOM_ABI_MAJOR,
+                                            FATHOM_ABI_MINOR,
+                                            to_abi("conformance_logging"),
+                                            to_abi("0.1.0"),
+                                            to_abi("Apache-2.0"),
+                                            to_abi("fathom"),
+                                            to_abi(""),
+                                            FATHOM_TORCH_NONE,
+                                            to_abi(""),
+                                            to_abi(""),
+                                            [](const fathom_host* host, const fathom_registrar* registrar) {
+                                              host_slot() = host;
+                                              return guard([&] {
+                                                Registry registry(registrar);
+                                                registry.add<LogModel>("conformance.LogModel", "logs what a case says");
+                                                registry.add<LogCallback>("conformance.LogCallback",
+                                                                          "logs what a case says");
+                                                registry.add<LogRows>("conformance.LogRows", "keeps rows");
+                                              });
+                                            },
+                                            nullptr,
+                                            nullptr};
   return entry;
 }
 
@@ -306,7 +304,8 @@ Outcome run_logging(const Case& c) {
   g_logs = &run;
   const bool should_fail = expect.at("status") != "ok";
   for (const Json& call : run.logs) {
-    const bool steps = call["hook"] == "training_step" || call["hook"] == "validation_step" || call["hook"] == "test_step";
+    const bool steps =
+        call["hook"] == "training_step" || call["hook"] == "validation_step" || call["hook"] == "test_step";
     const bool known = steps || std::any_of(std::begin(kLogHooks), std::end(kLogHooks),
                                             [&](const auto& hook) { return call["hook"] == hook.second; });
     if (!known) return should_fail ? pass() : fail("there is no hook " + json_text(call["hook"]));
