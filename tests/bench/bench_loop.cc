@@ -48,7 +48,11 @@ class Toy final : public Model {
   torch::nn::Linear linear_;
 };
 
+}  // namespace
+
 FATHOM_PLUGIN("bench_toy", "0.1.0", "Apache-2.0", "fathom", "") { r.add<Toy>("bench.Toy", "8x8 linear model"); }
+
+namespace {
 
 // By hand, with the same fused update.
 double hand_written() {

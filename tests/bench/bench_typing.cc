@@ -52,11 +52,15 @@ class OnePiece final : public Tokenizer {
   std::string piece(int64_t) const override { return {}; }
 };
 
+}  // namespace
+
 FATHOM_PLUGIN("bench_typing", "0.1.0", "Apache-2.0", "fathom", "") {
   r.add<OnePiece>("bench.OnePiece", "a vocabulary of one");
   r.add<FourIn>("bench.FourIn", "four inputs, two outputs");
   r.add<Source>("bench.Source", "typed values");
 }
+
+namespace {
 
 constexpr int kCalls = 200000;
 
