@@ -147,8 +147,10 @@ class Checker {
       const auto path = std::get<std::string>(file->value());
       const auto archive = checkpoint::NemoArchive::open(path);
       const Json config(config::to_json(config::load_yaml_text(archive.config_text(), path)));
+      const Json target = config.is_object() ? config.value("target", Json()) : Json();
+      if (!target.is_string()) return "";
       for (const auto& [key, value] : config.items()) known.push_back(key);
-      return config.value("target", std::string());
+      return target.get<std::string>();
     } catch (const Error&) {  // whoever restores it says what is wrong with the file
       return "";
     }

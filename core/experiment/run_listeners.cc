@@ -1,5 +1,3 @@
-#include <set>
-
 #include "core/base/log.h"
 #include "core/experiment/run_parts.h"
 #include "core/planning/component_plan.h"
@@ -27,14 +25,7 @@ std::vector<CallbackHandle> make_callbacks(const RunPlan& plan, bool has_validat
     if (callback.used)
       callbacks.emplace_back(create_object(1u << FATHOM_KIND_CALLBACK, callback.section, callback.path, context));
   }
-  std::set<std::string> keys;
-  for (const auto& callback : callbacks) {
-    const std::string key = callback.state_key();
-    if (key.empty() || keys.insert(key).second) continue;
-    throw Error(Code::kFailed, "two callbacks would keep their state under one key in checkpoints")
-        .seen(key)
-        .next("give them different options, or remove one");
-  }
+  training::check_state_keys(callbacks);
   return callbacks;
 }
 

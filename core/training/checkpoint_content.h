@@ -16,6 +16,9 @@
 
 namespace fathom::training {
 
+// Throws Error(kFailed) where two callbacks would keep their state under one key, which one of them would lose.
+void check_state_keys(const std::vector<CallbackHandle>& callbacks);
+
 // What it is of: parts of a trainer, borrowed for one call. `scaler` and `average` may be null.
 struct CheckpointContent {
   RunState& run;

@@ -1,5 +1,7 @@
 #include <ATen/ATen.h>
 
+#include <set>
+
 #include "core/checkpoint/json_pickle.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/training/checkpoint_content.h"
@@ -17,18 +19,23 @@ PickleValue callback_states(const std::vector<CallbackHandle>& callbacks) {
   PickleValue out = PickleValue::dict();
   for (const auto& callback : callbacks) {
     const std::string key = callback.state_key();
-    if (key.empty()) continue;
-    if (out.find(key) != nullptr) {
-      throw Error(Code::kFailed, "two callbacks keep their state under one key")
-          .seen(key)
-          .next("give them different options");
-    }
-    out.mutable_dict().set(key, json_to_pickle(callback.save_state()));
+    if (!key.empty()) out.mutable_dict().set(key, json_to_pickle(callback.save_state()));
   }
   return out;
 }
 
 }  // namespace
+
+void check_state_keys(const std::vector<CallbackHandle>& callbacks) {
+  std::set<std::string> keys;
+  for (const auto& callback : callbacks) {
+    const std::string key = callback.state_key();
+    if (key.empty() || keys.insert(key).second) continue;
+    throw Error(Code::kFailed, "two callbacks would keep their state under one key in checkpoints")
+        .seen(key)
+        .next("give them different options, or remove one");
+  }
+}
 
 // The optimizer's state as it is; in a file of averages as NeMo's EMA wraps it.
 PickleValue CheckpointContent::optimizer_value(const Optimization& optimization) const {

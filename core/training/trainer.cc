@@ -57,6 +57,7 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
       metrics_(parts_.model.metrics()),
       freezing_(parts_.freeze_updates, "model.freeze_updates", parts_.model.typed_children()),
       table_(std::make_unique<TrainerTable>(*this)) {
+  check_state_keys(parts_.callbacks);
   const PrecisionPlan& plan = options_.precision_plan;
   if (plan.precision == Precision::k64True) module_->to(at::kDouble);
   if (plan.precision == Precision::kBf16True) module_->to(at::kBFloat16);

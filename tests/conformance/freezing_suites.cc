@@ -11,6 +11,7 @@
 #include "core/plugins/registry.h"
 #include "core/training/freezing.h"
 #include "core/training/trainer.h"
+#include "tests/conformance/recorded_hooks.h"
 #include "tests/conformance/suite.h"
 
 namespace fathom::conformance {
@@ -212,28 +213,10 @@ std::unique_ptr<DataLoader> loader(int64_t batches) {
                                       LoaderOptions{}, 0);
 }
 
-// FATHOM_PLUGIN by hand: this program links a collection's objects, which bring the one symbol that macro defines.
+void add_tiny(Registry& registry) { registry.add<Tiny>("conformance.Tiny", "two modules and a plain layer"); }
+
 ModelHandle make_tiny() {
-  static const fathom_plugin_entry entry = {
-      FATHOM_PLUGIN_MAGIC,
-      sizeof(fathom_plugin_entry),
-      FATHOM_ABI_MAJOR,
-      FATHOM_ABI_MINOR,
-      to_abi("conformance_freezing"),
-      to_abi("0.1.0"),
-      to_abi("Apache-2.0"),
-      to_abi("fathom"),
-      to_abi(""),
-      FATHOM_TORCH_NONE,
-      to_abi(""),
-      to_abi(""),
-      [](const fathom_host* host, const fathom_registrar* registrar) {
-        host_slot() = host;
-        return guard([&] { Registry(registrar).add<Tiny>("conformance.Tiny", "two modules and a plain layer"); });
-      },
-      nullptr,
-      nullptr};
-  [[maybe_unused]] static const bool registered = (plugins::registry().add_builtin(&entry), true);
+  add_suite_plugin<add_tiny>("conformance_freezing");
   return ModelHandle(create_object(1u << FATHOM_KIND_MODEL, {{"_target_", "conformance.Tiny"}}, "model"));
 }
 

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <utility>
 
-#include "core/plugins/registry.h"
 #include "core/training/trainer.h"
+#include "tests/conformance/recorded_hooks.h"
 #include "tests/conformance/suites.h"
 
 namespace fathom::conformance {
@@ -129,9 +129,7 @@ class LogModel final : public Model {
 
 class LogRows final : public Logger {
  public:
-  struct Options {
-    static void describe(OptionSet<Options>&) {}
-  };
+  using Options = NoSettings;
   LogRows(const Options&, const Json&) {}
   void log_metrics(std::span<const Metric> metrics, int64_t step) override {
     Json row = Json::object();
@@ -140,50 +138,13 @@ class LogRows final : public Logger {
   }
 };
 
-constexpr std::pair<Event, const char*> kLogHooks[] = {{Event::kSetup, "setup"},
-                                                       {Event::kFitStart, "on_fit_start"},
-                                                       {Event::kSanityCheckStart, "on_sanity_check_start"},
-                                                       {Event::kSanityCheckEnd, "on_sanity_check_end"},
-                                                       {Event::kTrainStart, "on_train_start"},
-                                                       {Event::kTrainEpochStart, "on_train_epoch_start"},
-                                                       {Event::kTrainBatchStart, "on_train_batch_start"},
-                                                       {Event::kBeforeZeroGrad, "on_before_zero_grad"},
-                                                       {Event::kBeforeBackward, "on_before_backward"},
-                                                       {Event::kAfterBackward, "on_after_backward"},
-                                                       {Event::kBeforeOptimizerStep, "on_before_optimizer_step"},
-                                                       {Event::kTrainBatchEnd, "on_train_batch_end"},
-                                                       {Event::kTrainEpochEnd, "on_train_epoch_end"},
-                                                       {Event::kTrainEnd, "on_train_end"},
-                                                       {Event::kFitEnd, "on_fit_end"},
-                                                       {Event::kValidationStart, "on_validation_start"},
-                                                       {Event::kValidationEpochStart, "on_validation_epoch_start"},
-                                                       {Event::kValidationBatchStart, "on_validation_batch_start"},
-                                                       {Event::kValidationBatchEnd, "on_validation_batch_end"},
-                                                       {Event::kValidationEpochEnd, "on_validation_epoch_end"},
-                                                       {Event::kValidationEnd, "on_validation_end"},
-                                                       {Event::kTestStart, "on_test_start"},
-                                                       {Event::kTestEpochStart, "on_test_epoch_start"},
-                                                       {Event::kTestBatchStart, "on_test_batch_start"},
-                                                       {Event::kTestBatchEnd, "on_test_batch_end"},
-                                                       {Event::kTestEpochEnd, "on_test_epoch_end"},
-                                                       {Event::kTestEnd, "on_test_end"},
-                                                       {Event::kException, "on_exception"},
-                                                       {Event::kTeardown, "teardown"}};
-
-class LogCallback final : public Callback {
+class LogCallback final : public HookCallback {
  public:
-  using Options = LogRows::Options;
-  explicit LogCallback(const Options&) {
-    [this]<size_t... I>(std::index_sequence<I...>) {
-      (on(kLogHooks[I].first, &LogCallback::called<I>), ...);
-    }(std::make_index_sequence<std::size(kLogHooks)>());
-  }
+  explicit LogCallback(const Options&) {}
 
  private:
-  template <size_t I>
-  void called(fathom::Trainer& trainer) {
+  void called(const std::string& hook, fathom::Trainer& trainer) override {
     const fathom_progress p = trainer.progress();
-    const std::string hook = kLogHooks[I].second;
     const bool of_batch = hook.find("_batch_") != std::string::npos;
     log_in(hook, p.epoch, of_batch ? p.batch_idx : 0, p.dataloader_idx,
            [&](const std::string& name, const at::Tensor& value, const Json& args) {
@@ -200,32 +161,10 @@ class LogCallback final : public Callback {
   }
 };
 
-const fathom_plugin_entry& log_plugin() {
-  static const fathom_plugin_entry entry = {FATHOM_PLUGIN_MAGIC,
-                                            sizeof(fathom_plugin_entry),
-                                            FATHOM_ABI_MAJOR,
-                                            FATHOM_ABI_MINOR,
-                                            to_abi("conformance_logging"),
-                                            to_abi("0.1.0"),
-                                            to_abi("Apache-2.0"),
-                                            to_abi("fathom"),
-                                            to_abi(""),
-                                            FATHOM_TORCH_NONE,
-                                            to_abi(""),
-                                            to_abi(""),
-                                            [](const fathom_host* host, const fathom_registrar* registrar) {
-                                              host_slot() = host;
-                                              return guard([&] {
-                                                Registry registry(registrar);
-                                                registry.add<LogModel>("conformance.LogModel", "logs what a case says");
-                                                registry.add<LogCallback>("conformance.LogCallback",
-                                                                          "logs what a case says");
-                                                registry.add<LogRows>("conformance.LogRows", "keeps rows");
-                                              });
-                                            },
-                                            nullptr,
-                                            nullptr};
-  return entry;
+void add_log_components(Registry& registry) {
+  registry.add<LogModel>("conformance.LogModel", "logs what a case says");
+  registry.add<LogCallback>("conformance.LogCallback", "logs what a case says");
+  registry.add<LogRows>("conformance.LogRows", "keeps rows");
 }
 
 std::unique_ptr<DataLoader> log_loader(const ModelHandle& model, int64_t items, int64_t batch_size) {
@@ -290,11 +229,7 @@ Json as_json(const std::map<std::string, double>& metrics) {
 }
 
 Outcome run_logging(const Case& c) {
-  static const bool registered = [] {
-    plugins::registry().add_builtin(&log_plugin());
-    return true;
-  }();
-  (void)registered;
+  add_suite_plugin<add_log_components>("conformance_logging");
   const auto entry = c.body.at("entry").get<std::string>();
   if (entry == "predict") return fail("there is no predict to run");
   const nlohmann::json& expect = c.body.at("expect");
@@ -306,7 +241,7 @@ Outcome run_logging(const Case& c) {
   for (const Json& call : run.logs) {
     const bool steps =
         call["hook"] == "training_step" || call["hook"] == "validation_step" || call["hook"] == "test_step";
-    const bool known = steps || std::any_of(std::begin(kLogHooks), std::end(kLogHooks),
+    const bool known = steps || std::any_of(std::begin(kHooks), std::end(kHooks),
                                             [&](const auto& hook) { return call["hook"] == hook.second; });
     if (!known) return should_fail ? pass() : fail("there is no hook " + json_text(call["hook"]));
     const Json args = call.value("args", Json::object()), reduce = args.value("reduce_fx", Json("mean"));

@@ -11,6 +11,7 @@
 #include "core/checkpoint/torch_file.h"
 #include "core/plugins/registry.h"
 #include "core/training/trainer.h"
+#include "tests/conformance/recorded_hooks.h"
 #include "tests/conformance/suite.h"
 
 namespace fathom::conformance {
@@ -57,29 +58,8 @@ class Recorder final : public Callback {
   }
 };
 
-// FATHOM_PLUGIN by hand: this program links a collection's objects, which bring the one symbol that macro defines.
-const fathom_plugin_entry& recorder_plugin() {
-  static const fathom_plugin_entry entry = {
-      FATHOM_PLUGIN_MAGIC,
-      sizeof(fathom_plugin_entry),
-      FATHOM_ABI_MAJOR,
-      FATHOM_ABI_MINOR,
-      to_abi("conformance_recorder"),
-      to_abi("0.1.0"),
-      to_abi("Apache-2.0"),
-      to_abi("fathom"),
-      to_abi(""),
-      FATHOM_TORCH_NONE,
-      to_abi(""),
-      to_abi(""),
-      [](const fathom_host* host, const fathom_registrar* registrar) {
-        host_slot() = host;
-        return guard(
-            [&] { Registry(registrar).add<Recorder>("conformance.Recorder", "records losses, rates and norms"); });
-      },
-      nullptr,
-      nullptr};
-  return entry;
+void add_recorder(Registry& registry) {
+  registry.add<Recorder>("conformance.Recorder", "records losses, rates and norms");
 }
 
 // The model's own batches with recorded features in place of the audio. One sample is a whole batch.
@@ -187,11 +167,7 @@ Outcome run_parity(const Case& given) {
   const fs::path data = fs::path(given.folder) / "../../../../data/fsdd";
   if (!fs::exists(data / "train.json")) return fail("the audio data/fsdd is not beside the golden folder");
   at::set_num_threads(1);
-  static const bool registered = [] {
-    plugins::registry().add_builtin(&recorder_plugin());
-    return true;
-  }();
-  (void)registered;
+  add_suite_plugin<add_recorder>("conformance_recorder");
   set_log_level(LogLevel::kError);
   recording = {};
 

@@ -8,10 +8,10 @@
 
 #include "core/base/interrupt.h"
 #include "core/base/temporary_folder.h"
-#include "core/plugins/registry.h"
 #include "core/training/trainer.h"
 #include "fathom/iterable.h"
 #include "fathom/manual_optimization.h"
+#include "tests/conformance/recorded_hooks.h"
 #include "tests/conformance/suites.h"
 
 namespace fathom::conformance {
@@ -154,53 +154,12 @@ class ManualTraceModel final : public TraceModel, public ManualOptimization {
   torch::nn::Linear second_;
 };
 
-constexpr std::pair<Event, const char*> kTraced[] = {{Event::kSetup, "setup"},
-                                                     {Event::kFitStart, "on_fit_start"},
-                                                     {Event::kSanityCheckStart, "on_sanity_check_start"},
-                                                     {Event::kSanityCheckEnd, "on_sanity_check_end"},
-                                                     {Event::kTrainStart, "on_train_start"},
-                                                     {Event::kTrainEpochStart, "on_train_epoch_start"},
-                                                     {Event::kTrainBatchStart, "on_train_batch_start"},
-                                                     {Event::kBeforeZeroGrad, "on_before_zero_grad"},
-                                                     {Event::kBeforeBackward, "on_before_backward"},
-                                                     {Event::kAfterBackward, "on_after_backward"},
-                                                     {Event::kBeforeOptimizerStep, "on_before_optimizer_step"},
-                                                     {Event::kTrainBatchEnd, "on_train_batch_end"},
-                                                     {Event::kTrainEpochEnd, "on_train_epoch_end"},
-                                                     {Event::kTrainEnd, "on_train_end"},
-                                                     {Event::kFitEnd, "on_fit_end"},
-                                                     {Event::kValidationStart, "on_validation_start"},
-                                                     {Event::kValidationEpochStart, "on_validation_epoch_start"},
-                                                     {Event::kValidationBatchStart, "on_validation_batch_start"},
-                                                     {Event::kValidationBatchEnd, "on_validation_batch_end"},
-                                                     {Event::kValidationEpochEnd, "on_validation_epoch_end"},
-                                                     {Event::kValidationEnd, "on_validation_end"},
-                                                     {Event::kTestStart, "on_test_start"},
-                                                     {Event::kTestEpochStart, "on_test_epoch_start"},
-                                                     {Event::kTestBatchStart, "on_test_batch_start"},
-                                                     {Event::kTestBatchEnd, "on_test_batch_end"},
-                                                     {Event::kTestEpochEnd, "on_test_epoch_end"},
-                                                     {Event::kTestEnd, "on_test_end"},
-                                                     {Event::kException, "on_exception"},
-                                                     {Event::kTeardown, "teardown"}};
-
-class TraceCallback final : public Callback {
+class TraceCallback final : public HookCallback {
  public:
-  struct Options {
-    static void describe(OptionSet<Options>&) {}
-  };
-  explicit TraceCallback(const Options&) {
-    [this]<size_t... I>(std::index_sequence<I...>) {
-      (on(kTraced[I].first, &TraceCallback::called<I>), ...);
-    }(std::make_index_sequence<std::size(kTraced)>());
-  }
+  explicit TraceCallback(const Options&) {}
 
  private:
-  template <size_t I>
-  void called(fathom::Trainer& trainer) {
-    record(kTraced[I].second, trainer);
-  }
-  static void record(const std::string& name, fathom::Trainer& trainer) {
+  void called(const std::string& name, fathom::Trainer& trainer) override {
     const fathom_progress& p = trainer.progress();
     const bool of_batch = name.find("_batch_") != std::string::npos,
                training = name.find("_train_") != std::string::npos;
@@ -215,55 +174,27 @@ class TraceCallback final : public Callback {
 };
 
 // Saves where the case says, after everybody else.
-class TraceSaver final : public Callback {
+class TraceSaver final : public HookCallback {
  public:
-  using Options = TraceCallback::Options;
-  explicit TraceSaver(const Options&) {
-    [this]<size_t... I>(std::index_sequence<I...>) {
-      (on(kTraced[I].first, &TraceSaver::called<I>), ...);
-    }(std::make_index_sequence<std::size(kTraced)>());
-  }
+  explicit TraceSaver(const Options&) {}
   Order order() const override { return Order::kCheckpoint; }
 
  private:
-  template <size_t I>
-  void called(fathom::Trainer& trainer) {
+  void called(const std::string& hook, fathom::Trainer& trainer) override {
     const Json& at = g_trace->save_at;
     const fathom_progress p = trainer.progress();
-    if (!at.is_object() || at["hook"] != kTraced[I].second || at.value("epoch", p.epoch) != p.epoch ||
+    if (!at.is_object() || at["hook"] != hook || at.value("epoch", p.epoch) != p.epoch ||
         at.value("batch_idx", p.batch_idx) != p.batch_idx)
       return;
     if (++g_trace->times_there == at.value("nth", int64_t{1})) trainer.save_checkpoint(g_trace->checkpoint);
   }
 };
 
-const fathom_plugin_entry& trace_plugin() {
-  static const fathom_plugin_entry entry = {
-      FATHOM_PLUGIN_MAGIC,
-      sizeof(fathom_plugin_entry),
-      FATHOM_ABI_MAJOR,
-      FATHOM_ABI_MINOR,
-      to_abi("conformance_trace"),
-      to_abi("0.1.0"),
-      to_abi("Apache-2.0"),
-      to_abi("fathom"),
-      to_abi(""),
-      FATHOM_TORCH_NONE,
-      to_abi(""),
-      to_abi(""),
-      [](const fathom_host* host, const fathom_registrar* registrar) {
-        host_slot() = host;
-        return guard([&] {
-          Registry registry(registrar);
-          registry.add<TraceModel>("conformance.TraceModel", "one layer");
-          registry.add<ManualTraceModel>("conformance.ManualTraceModel", "two layers");
-          registry.add<TraceCallback>("conformance.TraceCallback", "records events");
-          registry.add<TraceSaver>("conformance.TraceSaver", "saves a checkpoint");
-        });
-      },
-      nullptr,
-      nullptr};
-  return entry;
+void add_trace_components(Registry& registry) {
+  registry.add<TraceModel>("conformance.TraceModel", "one layer");
+  registry.add<ManualTraceModel>("conformance.ManualTraceModel", "two layers");
+  registry.add<TraceCallback>("conformance.TraceCallback", "records events");
+  registry.add<TraceSaver>("conformance.TraceSaver", "saves a checkpoint");
 }
 
 std::unique_ptr<DataLoader> loader_of(const ModelHandle& model, const Json& section, int64_t batch_size) {
@@ -346,11 +277,7 @@ Ended run_entry(const std::string& entry, const nlohmann::json& trainer_args, Tr
 }
 
 Outcome run_trace(const Case& c) {
-  static const bool registered = [] {
-    plugins::registry().add_builtin(&trace_plugin());
-    return true;
-  }();
-  (void)registered;
+  add_suite_plugin<add_trace_components>("conformance_trace");
   const auto entry = c.body.at("entry").get<std::string>();
   if (entry == "predict") return fail("there is no predict to run");
   const nlohmann::json& expect = c.body.at("expect");
