@@ -1,5 +1,5 @@
-// What the suites that drive the trainer share: a plugin of their own, and a callback that is called at every event under
-// the name that Lightning's recordings have for it.
+// What the suites that drive the trainer share: a plugin of their own, and a callback that is called at every event
+// under the name that Lightning's recordings have for it.
 #pragma once
 
 #include <iterator>
@@ -39,34 +39,34 @@ void add_suite_plugin(std::string_view name) {
 }
 
 inline constexpr std::pair<Event, const char*> kHooks[] = {{Event::kSetup, "setup"},
-                                                     {Event::kFitStart, "on_fit_start"},
-                                                     {Event::kSanityCheckStart, "on_sanity_check_start"},
-                                                     {Event::kSanityCheckEnd, "on_sanity_check_end"},
-                                                     {Event::kTrainStart, "on_train_start"},
-                                                     {Event::kTrainEpochStart, "on_train_epoch_start"},
-                                                     {Event::kTrainBatchStart, "on_train_batch_start"},
-                                                     {Event::kBeforeZeroGrad, "on_before_zero_grad"},
-                                                     {Event::kBeforeBackward, "on_before_backward"},
-                                                     {Event::kAfterBackward, "on_after_backward"},
-                                                     {Event::kBeforeOptimizerStep, "on_before_optimizer_step"},
-                                                     {Event::kTrainBatchEnd, "on_train_batch_end"},
-                                                     {Event::kTrainEpochEnd, "on_train_epoch_end"},
-                                                     {Event::kTrainEnd, "on_train_end"},
-                                                     {Event::kFitEnd, "on_fit_end"},
-                                                     {Event::kValidationStart, "on_validation_start"},
-                                                     {Event::kValidationEpochStart, "on_validation_epoch_start"},
-                                                     {Event::kValidationBatchStart, "on_validation_batch_start"},
-                                                     {Event::kValidationBatchEnd, "on_validation_batch_end"},
-                                                     {Event::kValidationEpochEnd, "on_validation_epoch_end"},
-                                                     {Event::kValidationEnd, "on_validation_end"},
-                                                     {Event::kTestStart, "on_test_start"},
-                                                     {Event::kTestEpochStart, "on_test_epoch_start"},
-                                                     {Event::kTestBatchStart, "on_test_batch_start"},
-                                                     {Event::kTestBatchEnd, "on_test_batch_end"},
-                                                     {Event::kTestEpochEnd, "on_test_epoch_end"},
-                                                     {Event::kTestEnd, "on_test_end"},
-                                                     {Event::kException, "on_exception"},
-                                                     {Event::kTeardown, "teardown"}};
+                                                           {Event::kFitStart, "on_fit_start"},
+                                                           {Event::kSanityCheckStart, "on_sanity_check_start"},
+                                                           {Event::kSanityCheckEnd, "on_sanity_check_end"},
+                                                           {Event::kTrainStart, "on_train_start"},
+                                                           {Event::kTrainEpochStart, "on_train_epoch_start"},
+                                                           {Event::kTrainBatchStart, "on_train_batch_start"},
+                                                           {Event::kBeforeZeroGrad, "on_before_zero_grad"},
+                                                           {Event::kBeforeBackward, "on_before_backward"},
+                                                           {Event::kAfterBackward, "on_after_backward"},
+                                                           {Event::kBeforeOptimizerStep, "on_before_optimizer_step"},
+                                                           {Event::kTrainBatchEnd, "on_train_batch_end"},
+                                                           {Event::kTrainEpochEnd, "on_train_epoch_end"},
+                                                           {Event::kTrainEnd, "on_train_end"},
+                                                           {Event::kFitEnd, "on_fit_end"},
+                                                           {Event::kValidationStart, "on_validation_start"},
+                                                           {Event::kValidationEpochStart, "on_validation_epoch_start"},
+                                                           {Event::kValidationBatchStart, "on_validation_batch_start"},
+                                                           {Event::kValidationBatchEnd, "on_validation_batch_end"},
+                                                           {Event::kValidationEpochEnd, "on_validation_epoch_end"},
+                                                           {Event::kValidationEnd, "on_validation_end"},
+                                                           {Event::kTestStart, "on_test_start"},
+                                                           {Event::kTestEpochStart, "on_test_epoch_start"},
+                                                           {Event::kTestBatchStart, "on_test_batch_start"},
+                                                           {Event::kTestBatchEnd, "on_test_batch_end"},
+                                                           {Event::kTestEpochEnd, "on_test_epoch_end"},
+                                                           {Event::kTestEnd, "on_test_end"},
+                                                           {Event::kException, "on_exception"},
+                                                           {Event::kTeardown, "teardown"}};
 
 struct NoSettings {
   static void describe(OptionSet<NoSettings>&) {}

@@ -9,7 +9,8 @@ breach() {  # breach "rule" < lines
   [ -z "$lines" ] && return
   printf '%s:\n%s\n' "$1" "$lines"; bad=1
 }
-sources() { git ls-files "$@" | grep -E '\.(h|cc)$'; }
+# Files that are not added yet are read too: lint before a commit must say what lint after it says.
+sources() { git ls-files --cached --others --exclude-standard --deduplicate "$@" | grep -E '\.(h|cc)$'; }
 
 sources core/base core/config core/hydra core/typing core/archive core/plugins core/planning host | xargs -r grep -nE '#include [<"](torch|ATen|c10|caffe2)/' |
   breach "the torch-free rooms must not include torch"
