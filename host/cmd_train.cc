@@ -1,13 +1,16 @@
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <sstream>
 
 #include "core/base/file.h"
+#include "core/base/interrupt.h"
 #include "core/base/log.h"
 #include "host/engine_loader.h"
 #include "host/output.h"
 #include "host/run_config.h"
 #include "host/signals.h"
+#include "host/slurm.h"
 
 namespace fathom::cli {
 namespace {
@@ -108,6 +111,7 @@ bool train_job(const config::JobContext& job, const Globals& globals, SummaryFil
     log_info("train", "resume with the same command and exp_manager.resume_if_exists=true, or ckpt_path={}",
              summary.reason);
   }
+  if (saved && interrupt_requested() == SIGUSR1) requeue_slurm_job(slurm_job_id());
   status = interrupt_status(saved);
   return false;
 }

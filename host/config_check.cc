@@ -54,13 +54,15 @@ class Checker {
     }
   }
   // A section that the program reads itself: `schema` declares its options, `read` knows what else to refuse. What it
-  // read, or nothing where there is no such section or something is wrong with it.
+  // read, or nothing where there is no such section or something is wrong with it. `prepare`: the section as it is
+  // taken.
   template <typename Read>
-  auto own_section(const std::string& key, const Json& schema,
-                   Read&& read) -> std::optional<decltype(read(Json(), key))> {
+  auto own_section(const std::string& key, const Json& schema, Read&& read,
+                   Json (*prepare)(Json) = nullptr) -> std::optional<decltype(read(Json(), key))> {
     const config::Node* node = config::find_path(resolved_, key);
     if (node == nullptr || node->is_null() || node->is_missing()) return std::nullopt;
-    const Json section(config::to_json(*node));
+    Json section(config::to_json(*node));
+    if (prepare != nullptr) section = prepare(std::move(section));
     if (!section.is_object()) {
       add(Error(Code::kFailed, "is no section of options").at(key).seen(json_text(section)));
       return std::nullopt;
@@ -73,6 +75,13 @@ class Checker {
     } catch (const Error& error) {
       add(error);
       return std::nullopt;
+    }
+  }
+  void no_contradictions(const TrainerOptions& trainer, const ExpManagerOptions* manager) {
+    try {
+      check_contradictions(trainer, manager);
+    } catch (const Error& error) {
+      add(error);
     }
   }
   bool has_section(const std::string& key) const {
@@ -252,9 +261,10 @@ std::vector<Error> find_problems(const config::Node& job, const config::Resolver
   if (!checker.values(job, path)) return checker.take();
   config::resolve(resolved, resolvers);
   const auto trainer = checker.own_section("trainer", options_schema<TrainerOptions>(), check_trainer_options);
-  const auto manager =
-      checker.own_section("exp_manager", options_schema<ExpManagerOptions>(), read_exp_manager_options);
+  const auto manager = checker.own_section("exp_manager", options_schema<ExpManagerOptions>(), read_exp_manager_options,
+                                           exp_manager_section);
   if (use == ConfigUse::kEvaluation) return checker.take();
+  checker.no_contradictions(trainer.value_or(TrainerOptions()), manager ? &*manager : nullptr);
   const ComponentPlan plan = plan_components(trainer.value_or(TrainerOptions()), manager ? &*manager : nullptr,
                                              checker.has_section("model.validation_ds"));
   checker.components(1u << FATHOM_KIND_LOGGER, plan.loggers);

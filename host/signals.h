@@ -1,4 +1,5 @@
 // SIGINT and SIGTERM: the first asks the run to finish its step and save, the second ends the program at once.
+// SIGUSR1: save and go on; in a SLURM job, which is sent it before its time is over: save and stop.
 #pragma once
 
 namespace fathom::cli {

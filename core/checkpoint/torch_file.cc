@@ -6,6 +6,7 @@
 #include <c10/core/Storage.h>
 
 #include <cstring>
+#include <unordered_map>
 
 #include "core/archive/safetensors.h"
 #include "fathom/error.h"
@@ -119,6 +120,45 @@ PickleValue from_tensor(const at::Tensor& tensor, bool parameter) {
   out.requires_grad = tensor.requires_grad();
   out.is_parameter = parameter;
   return PickleValue(std::move(out));
+}
+
+namespace {
+
+using OwnedStorages = std::unordered_map<const void*, std::shared_ptr<PickleStorage>>;
+
+void own_tensors_below(PickleValue& value, OwnedStorages& owned) {
+  switch (value.kind()) {
+    case PickleValue::Kind::kTensor: {
+      auto& storage = value.mutable_tensor().storage;
+      if (storage->bytes.empty()) return;
+      std::shared_ptr<PickleStorage>& copy = owned[storage->bytes.data()];
+      if (!copy) {
+        copy = std::make_shared<PickleStorage>(*storage);
+        adopt(*copy);
+      }
+      storage = copy;
+      return;
+    }
+    case PickleValue::Kind::kList:
+    case PickleValue::Kind::kTuple:
+    case PickleValue::Kind::kSet:
+      for (PickleValue& item : value.mutable_items()) own_tensors_below(item, owned);
+      return;
+    case PickleValue::Kind::kDict:
+      for (const auto& entry : value.as_dict().entries()) {
+        PickleValue held = entry.second;  // a handle: what it holds is the dict's
+        own_tensors_below(held, owned);
+      }
+      return;
+    default: return;
+  }
+}
+
+}  // namespace
+
+void own_tensors(PickleValue& value) {
+  OwnedStorages owned;
+  own_tensors_below(value, owned);
 }
 
 void save_torch_file(const std::string& path, const PickleValue& value, const std::string& root) {

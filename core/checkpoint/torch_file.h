@@ -41,6 +41,10 @@ at::Tensor to_tensor(const PickleTensor& tensor);
 // `parameter`: store it as torch.nn.Parameter.
 PickleValue from_tensor(const at::Tensor& tensor, bool parameter = false);
 
+// The tensors below `value` get memory of their own, those that shared it still do: what happens to the tensors that
+// they were made from is no longer seen. `value` must be its maker's alone.
+void own_tensors(PickleValue& value);
+
 // Writes in place of `path` in one step, as torch.load(weights_only=True) reads it. `root` is the folder inside the
 // zip: torch.save(x, "name.ext") writes "name", Lightning "archive".
 void save_torch_file(const std::string& path, const PickleValue& value, const std::string& root = "archive");

@@ -270,4 +270,18 @@ std::optional<Values> DataLoader::make_batch(int64_t batch) const {
   return collate(samples);
 }
 
+std::string DataLoader::name_of_batch(int64_t batch) const {
+  const std::string owner = where_.empty() ? dataset_.name() : where_;
+  if (iterable_) return "batch " + std::to_string(batch) + " of " + owner;
+  const bool planned = planned_batches_ >= 0;
+  const auto at = static_cast<size_t>(batch);
+  const int64_t first = planned ? batches_.starts[at] : batch * options_.batch_size;
+  const int64_t end = planned ? batches_.starts[at + 1] : std::min(first + options_.batch_size, dataset_size_);
+  const std::vector<int64_t>& items = planned ? batches_.items : order_;
+  std::string text;
+  for (int64_t i = first; i < end; ++i)
+    text += (text.empty() ? "" : ", ") + std::to_string(items[static_cast<size_t>(i)]);
+  return "items " + text + " of " + owner;
+}
+
 }  // namespace fathom

@@ -45,6 +45,8 @@ class DataLoader {
   void start_epoch(int64_t epoch, int64_t first_batch = 0, int64_t last_batch = -1);
   // The next batch, or nothing at the end. An item's error is thrown when its batch is due.
   std::optional<Values> next();
+  // Of the epoch in hand, for messages: "items 3, 7 of model.train_ds".
+  std::string name_of_batch(int64_t batch) const;
   // Whether next() will give one; for an iterable dataset that takes making it.
   bool has_next();
 

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "core/base/file.h"
+#include "core/base/file_lock.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/models/adapters_file.h"
@@ -46,6 +47,8 @@ bool evaluated(training::Trainer& trainer, Stage stage, RunSummary& summary) {
 }  // namespace
 
 void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request, RunSummary& summary) {
+  create_directories(plan.folder.log_dir);
+  const FileLock lock(plan.folder.log_dir + "/run.lock");  // until this function ends
   make_folder(plan, request);
   summary.log_dir = plan.folder.log_dir;
   parts.trainer.loggers = make_loggers(plan);

@@ -62,6 +62,9 @@ void make_training(const RunPlan& plan, const Json& model_config, RunParts& part
   trainer.limits = {{"trainer", section_of(plan.config, "trainer")},
                     {"exp_manager", section_of(plan.config, "exp_manager")}};
   trainer.callbacks = make_callbacks(plan, !trainer.validation.empty());
+  trainer.resume_otherwise = plan.folder.resume_otherwise;
+  if (plan.trainer.fast_dev_run == 0 && !plan.trainer.barebones)
+    trainer.safety_folder = plan.folder.checkpoint_dir + "/" + kSafetyFolder;
 }
 
 // The sections of a restored model's data, where the run's config has none.

@@ -3,7 +3,10 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/models/adapters_file.h"
+#include "core/planning/component_plan.h"
 #include "core/plugins/registry.h"
 
 namespace fathom {
@@ -91,6 +94,31 @@ ModelPlan plan_model(const Json& config) {
   return plan;
 }
 
+// ckpt_path: a file, or Lightning's word for one. "": none.
+std::string checkpoint_named(const Json& config, const RunPlan& plan) {
+  const std::string given = text_of(config, "ckpt_path", "a checkpoint to resume from");
+  if (given == "best" || given == "hpc") {
+    throw Error(Code::kFailed, "is a word for a checkpoint that a run has only when it has begun")
+        .at("ckpt_path")
+        .seen(given)
+        .expected("the path of a checkpoint, or last");
+  }
+  if (given != "last") return given;
+  std::vector<std::string> folders = {plan.folder.checkpoint_dir};
+  if (plan.trainer.callbacks.is_array()) {
+    for (const Json& callback : plan.trainer.callbacks) {
+      if (callback.is_object() && callback.contains("dirpath") && callback["dirpath"].is_string())
+        folders.push_back(callback["dirpath"].get<std::string>());
+    }
+  }
+  const std::string last = newest_last_checkpoint(folders);
+  if (last.empty()) {
+    log_warning("experiment", "ckpt_path=last: there is no last checkpoint in {}; training starts afresh",
+                join(folders, ", "));
+  }
+  return last;
+}
+
 }  // namespace
 
 const Json& section_of(const Json& config, const char* key) {
@@ -112,17 +140,19 @@ RunPlan plan_training(const RunRequest& request) {
   plan.config = config;
   plan.threads = request.threads;
   plan.trainer = read_trainer_options(section_of(config, "trainer"), "trainer");
-  if (Json given = section_of(config, "exp_manager"); !given.empty()) {
-    if (!given.contains("name") && config.contains("name")) given["name"] = config["name"];
+  if (config.is_object() && config.contains("exp_manager") && !config["exp_manager"].is_null()) {
+    Json given = config["exp_manager"];  // an empty one too: NeMo's defaults
+    if (given.is_object() && !given.contains("name") && config.contains("name")) given["name"] = config["name"];
     plan.manager = read_exp_manager_options(given, "exp_manager");
     plan.trainer.max_time_per_run = plan.manager->max_time_per_run;
   }
+  check_contradictions(plan.trainer, plan.exp_manager());
   plan.seed = run_seed(config);
   plan.model = plan_model(config);
   plan.folder = plan.manager ? plan_run_folder(*plan.manager, now_text())
                              : plan_lightning_folder(plan.trainer.default_root_dir.value_or("."));
-  plan.resume_from = !plan.folder.resume_from.empty() ? plan.folder.resume_from
-                                                      : text_of(config, "ckpt_path", "a checkpoint to resume from");
+  plan.resume_from = plan.folder.resume_from;
+  if (plan.resume_from.empty()) plan.resume_from = checkpoint_named(config, plan);
   return plan;
 }
 

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 namespace fathom {
 
@@ -112,6 +114,30 @@ double parse_max_time(const std::string& text, const std::string& key) {
     throw Error(Code::kFailed, "is no duration").at(key).seen(text).expected("DD:HH:MM:SS, such as 00:12:00:00");
   }
   return ((days * 24.0 + hours) * 60.0 + minutes) * 60.0 + seconds;
+}
+
+double parse_interval(const Json& given, const std::string& key) {
+  double seconds = 0;
+  if (given.is_number()) {
+    seconds = given.get<double>();
+  } else if (given.is_string()) {
+    const std::string text = given.get<std::string>();
+    if (text.find(':') != std::string::npos) {
+      seconds = parse_max_time(text, key);
+    } else {
+      char* end = nullptr;
+      seconds = std::strtod(text.c_str(), &end);
+      const std::string unit = end;
+      seconds *= unit == "s" || unit.empty() ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : 0;
+    }
+  }
+  if (!(seconds > 0) || !std::isfinite(seconds)) {
+    throw Error(Code::kFailed, "is no span of time")
+        .at(key)
+        .seen(json_text(given))
+        .expected("seconds, or a text such as 30s, 5m, 2h or 00:00:30:00");
+  }
+  return seconds;
 }
 
 }  // namespace fathom

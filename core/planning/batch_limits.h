@@ -33,5 +33,7 @@ ValidationPlan plan_validation(const Json& val_check_interval, std::optional<int
 
 // "DD:HH:MM:SS" in seconds.
 double parse_max_time(const std::string& text, const std::string& config_key);
+// Seconds of 30, "30s", "5m", "2h", "1d" or "DD:HH:MM:SS"; more than none.
+double parse_interval(const Json& given, const std::string& config_key);
 
 }  // namespace fathom

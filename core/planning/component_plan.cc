@@ -79,13 +79,15 @@ std::vector<PlannedComponent> plan_callbacks(const TrainerOptions& trainer, cons
           saves && trainer.enable_checkpointing && !has("ModelCheckpoint"));
     return callbacks;
   }
+  const bool deltas = manager->log_delta_step_timing;  // in place of the other
+  callbacks.push_back(
+      {"exp_manager.step_timing_kwargs",
+       with_defaults({{"name", deltas ? "DeltaTimingCallback" : "TimingCallback"}}, manager->step_timing_kwargs),
+       saves && (deltas || manager->log_step_timing)});
   callbacks.push_back({"exp_manager.early_stopping_callback_params",
                        with_defaults({{"name", "EarlyStopping"}, {"min_delta", 0.001}, {"patience", 10}},
                                      manager->early_stopping_callback_params),
                        saves && manager->create_early_stopping_callback});
-  callbacks.push_back({"exp_manager.step_timing_kwargs",
-                       with_defaults({{"name", "TimingCallback"}}, manager->step_timing_kwargs),
-                       saves && manager->log_step_timing});
   if (Json average = manager->ema; average.is_object() && average.value("enable", Json()) == true) {
     average.erase("enable");
     callbacks.push_back({"exp_manager.ema", with_defaults({{"name", "EMA"}}, average), saves});
@@ -101,6 +103,31 @@ std::vector<PlannedComponent> plan_callbacks(const TrainerOptions& trainer, cons
 
 ComponentPlan plan_components(const TrainerOptions& trainer, const ExpManagerOptions* manager, bool has_validation) {
   return {plan_loggers(trainer, manager), plan_callbacks(trainer, manager, has_validation)};
+}
+
+void check_contradictions(const TrainerOptions& trainer, const ExpManagerOptions* manager) {
+  if (is_fast(trainer) || trainer.barebones) return;  // which switch things off by themselves
+  std::vector<PlannedComponent> callbacks;
+  add_sections(trainer.callbacks, "trainer.callbacks", true, callbacks);
+  for (const auto& callback : callbacks) {
+    const std::string name = registered_name(callback.section);
+    const auto contradicts = [&](bool does, const char* part, const char* key, const char* value, const char* next) {
+      if (!does || name.find(part) == std::string::npos) return;
+      throw Error(Code::kFailed, std::string("contradicts ") + key + "=" + value)
+          .at(callback.path)
+          .seen(name)
+          .next(next);
+    };
+    contradicts(manager != nullptr && manager->create_checkpoint_callback, "ModelCheckpoint",
+                "exp_manager.create_checkpoint_callback", "true",
+                "set exp_manager.create_checkpoint_callback=false, or remove the callback");
+    contradicts(manager == nullptr && !trainer.enable_checkpointing, "ModelCheckpoint", "trainer.enable_checkpointing",
+                "false", "set it to true, or remove the callback");
+    contradicts(!trainer.enable_progress_bar, "Progress", "trainer.enable_progress_bar", "false",
+                "set it to true, or remove the callback");
+    contradicts(!trainer.enable_model_summary, "ModelSummary", "trainer.enable_model_summary", "false",
+                "set it to true, or remove the callback");
+  }
 }
 
 const std::vector<std::string>& host_keys_of_model() {

@@ -27,6 +27,10 @@ struct ComponentPlan {
 // a metric to watch.
 ComponentPlan plan_components(const TrainerOptions& trainer, const ExpManagerOptions* manager, bool has_validation);
 
+// Throws Error(kFailed), naming both, where two settings say the contrary of each other: a callback in
+// trainer.callbacks that a flag of the trainer switches off, or that exp_manager makes too.
+void check_contradictions(const TrainerOptions& trainer, const ExpManagerOptions* manager);
+
 // Keys of a model's section that the host and the engine read, whatever the model.
 const std::vector<std::string>& host_keys_of_model();
 

@@ -8,6 +8,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/planning/batch_limits.h"
 
 namespace fathom {
 namespace {
@@ -77,14 +78,56 @@ bool is_whole_zip(const fs::path& path) {
 
 // A run that dies between a checkpoint and its marker leaves a complete file with a marker.
 bool is_unfinished(const fs::path& checkpoint) {
-  std::string marker = checkpoint;
-  for (const std::string_view ending : {"-EMA.ckpt", ".ckpt"}) {
-    if (marker.ends_with(ending)) {
-      marker.resize(marker.size() - ending.size());
-      break;
-    }
+  return fs::exists(unfinished_marker_of(checkpoint)) && !is_whole_zip(checkpoint);
+}
+
+constexpr std::string_view kAveragesEnding = "-EMA.ckpt";
+
+void sort_newest_first(std::vector<fs::path>& files) {
+  std::stable_sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) {
+    return fs::last_write_time(a) > fs::last_write_time(b);
+  });
+}
+
+bool is_of_a_rank(const fs::path& checkpoint) {
+  const std::string folder = checkpoint.parent_path().filename();
+  for (const char* part : {"mp_rank_", "tp_rank_", "fsdp_shard_"}) {
+    if (folder.find(part) != std::string::npos) return true;
   }
-  return fs::exists(marker + "-unfinished") && !is_whole_zip(checkpoint);
+  return false;
+}
+
+struct FoundCheckpoints {
+  std::vector<fs::path> ends, lasts, others;  // the newest first, but for ends
+  std::string distributed;                    // a folder that is one
+  bool unfinished = false;
+};
+
+// Safety checkpoints count as last ones.
+FoundCheckpoints look_for_checkpoints(const std::string& folder) {
+  FoundCheckpoints found;
+  if (!fs::is_directory(folder)) return found;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const std::string name = entry.path().filename();
+    if (entry.is_directory()) {
+      if (name.ends_with("-last") || name.ends_with("-end")) found.distributed = entry.path();
+      continue;
+    }
+    if (!name.ends_with(".ckpt") || name.ends_with(kAveragesEnding)) continue;
+    const bool safety = entry.path().parent_path().filename() == kSafetyFolder;
+    const bool end = name.ends_with("end.ckpt") && !safety, last = name.ends_with("last.ckpt") || safety;
+    if (is_unfinished(entry.path())) {
+      if (!end && !last) continue;
+      found.unfinished = true;
+      log_warning("exp_manager", "{}: its writing was not finished; it is passed over", entry.path().string());
+      continue;
+    }
+    (end ? found.ends : last ? found.lasts : found.others).push_back(entry.path());
+  }
+  std::sort(found.ends.begin(), found.ends.end());
+  sort_newest_first(found.lasts);
+  sort_newest_first(found.others);
+  return found;
 }
 
 }  // namespace
@@ -127,7 +170,8 @@ void ExpManagerOptions::describe(OptionSet<ExpManagerOptions>& o) {
   o("ema", &T::ema,
     "enable: true keeps a moving average of the weights; the other keys are options of the callback EMA");
   o("create_preemption_callback", &T::create_preemption_callback, "a run always saves when it is asked to stop");
-  o("log_delta_step_timing", &T::log_delta_step_timing, "a GPU figure");
+  o("log_delta_step_timing", &T::log_delta_step_timing,
+    "say in the log how long each step took, data included, in place of log_step_timing");
   o("log_local_rank_0_only", &T::log_local_rank_0_only, "with one process without effect");
   o("log_global_rank_0_only", &T::log_global_rank_0_only, "with one process without effect");
   o("disable_validation_on_resume", &T::disable_validation_on_resume, "a resumed run never repeats a validation");
@@ -135,8 +179,23 @@ void ExpManagerOptions::describe(OptionSet<ExpManagerOptions>& o) {
   o("seconds_to_sleep", &T::seconds_to_sleep, "with one process nobody waits", "s");
 }
 
+Json exp_manager_section(Json given) {
+  if (!given.is_object()) return given;
+  for (const char* key :
+       {"explicit_log_dir", "exp_dir", "name", "version", "resume_from_checkpoint", "max_time_per_run"}) {
+    const auto value = given.find(key);
+    if (value == given.end()) continue;
+    if (value->is_boolean())
+      *value = *value == true ? "True" : "False";
+    else if (value->is_number())
+      *value = json_text(*value);
+  }
+  return given;
+}
+
 ExpManagerOptions read_exp_manager_options(const Json& section, const std::string& path) {
-  const auto o = parse_options<ExpManagerOptions>(section, path);
+  const auto o = parse_options<ExpManagerOptions>(exp_manager_section(section), path);
+  if (o.max_time_per_run) parse_max_time(*o.max_time_per_run, path + ".max_time_per_run");
   const auto refuse = [&](bool on, const char* key, const char* what) {
     if (on)
       throw Error(Code::kUnavailable, std::string(what) + " is not available")
@@ -164,49 +223,61 @@ ExpManagerOptions read_exp_manager_options(const Json& section, const std::strin
   return o;
 }
 
-std::string find_resume_checkpoint(const ExpManagerOptions& o, const std::string& folder) {
-  std::vector<fs::path> ends, lasts;
-  bool unfinished = false;
-  if (fs::is_directory(folder)) {
-    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-      const std::string name = entry.path().filename();
-      const bool end = name.ends_with("end.ckpt"), last = name.ends_with("last.ckpt");
-      if (!end && !last) continue;
-      if (is_unfinished(entry.path())) {
-        unfinished = true;
-        log_warning("exp_manager", "{}: its writing was not finished; it is passed over", entry.path().string());
-        continue;
-      }
-      (end ? ends : lasts).push_back(entry.path());
-    }
+std::string unfinished_marker_of(const std::string& checkpoint) {
+  fs::path folder = fs::path(checkpoint).parent_path();
+  if (is_of_a_rank(checkpoint)) folder = folder.parent_path();
+  std::string name = fs::path(checkpoint).filename();
+  for (const std::string_view endings[] = {".nemo", ".ckpt"}; const std::string_view ending : endings) {
+    if (!name.ends_with(ending)) continue;
+    name.resize(name.size() - ending.size());
+    break;
   }
-  const auto one = [&](const std::vector<fs::path>& found, const char* what) -> std::string {
-    if (found.size() == 1) return found[0];
-    std::vector<std::string> names;
-    for (const auto& path : found) names.push_back(path);
-    throw Error(Code::kFailed, std::string("several ") + what + " checkpoints: which one to resume from is not clear")
-        .at(folder)
-        .seen(join(names, ", "))
-        .next("name one with exp_manager.resume_from_checkpoint, or remove the others");
-  };
-  if (!ends.empty()) {
+  if (constexpr std::string_view kAverages = "-EMA"; name.ends_with(kAverages))
+    name.resize(name.size() - kAverages.size());
+  return folder / (name + "-unfinished");
+}
+
+std::vector<std::string> find_resume_checkpoints(const ExpManagerOptions& o, const std::string& folder) {
+  const FoundCheckpoints found = look_for_checkpoints(folder);
+  if (!found.distributed.empty()) {
+    throw Error(Code::kUnavailable,
+                "is a checkpoint that several processes wrote into a folder, which this build does not read")
+        .at(found.distributed)
+        .next("name another with exp_manager.resume_from_checkpoint, or remove it");
+  }
+  std::vector<std::string> candidates;
+  if (!found.ends.empty()) {
     if (!o.resume_past_end) {
       throw Error(Code::kFailed, "this training has already completed")
-          .at(ends[0].string())
+          .at(found.ends[0].string())
           .next("set exp_manager.resume_past_end=true to go on");
     }
-    return one(ends, "end");
+    if (found.ends.size() > 1) {
+      std::vector<std::string> names(found.ends.begin(), found.ends.end());
+      throw Error(Code::kFailed, "several end checkpoints: which one to resume from is not clear")
+          .at(folder)
+          .seen(join(names, ", "))
+          .next("name one with exp_manager.resume_from_checkpoint, or remove the others");
+    }
+    candidates.push_back(found.ends[0]);
   }
-  if (lasts.size() > 1) {
-    // A run killed after writing its new last checkpoint and before removing the old one leaves both; NeMo gives up
-    // here.
-    std::sort(lasts.begin(), lasts.end(),
-              [](const fs::path& a, const fs::path& b) { return fs::last_write_time(a) < fs::last_write_time(b); });
-    log_warning("exp_manager", "{}: {} last checkpoints; the newest is taken: {}", folder, lasts.size(),
-                lasts.back().string());
+  // A run killed after writing its new last checkpoint and before removing the old one leaves both; NeMo gives up here.
+  if (candidates.empty() && found.lasts.size() > 1) {
+    log_warning("exp_manager", "{}: {} last checkpoints; the newest is taken: {}", folder, found.lasts.size(),
+                found.lasts[0].string());
   }
-  if (!lasts.empty()) return lasts.back();
-  if (unfinished) {
+  candidates.insert(candidates.end(), found.lasts.begin(), found.lasts.end());
+  if (!candidates.empty()) candidates.insert(candidates.end(), found.others.begin(), found.others.end());
+  if (!candidates.empty()) {
+    if (is_of_a_rank(candidates[0])) {
+      throw Error(Code::kUnavailable,
+                  "is one of several checkpoints, each of a part of the model, which this build does not join")
+          .at(candidates[0])
+          .next("name a checkpoint of the whole model with exp_manager.resume_from_checkpoint");
+    }
+    return candidates;
+  }
+  if (found.unfinished) {
     throw Error(Code::kFailed, "every checkpoint to resume from is unfinished")
         .at(folder)
         .next("remove them, or name one with exp_manager.resume_from_checkpoint");
@@ -216,13 +287,26 @@ std::string find_resume_checkpoint(const ExpManagerOptions& o, const std::string
         .at(folder)
         .next("set exp_manager.resume_ignore_no_checkpoint=true to start afresh when there is none");
   }
-  log_warning("exp_manager", "{}: no checkpoint to resume from; training starts afresh", folder);
-  return "";
+  return candidates;
+}
+
+std::string newest_last_checkpoint(const std::vector<std::string>& folders) {
+  std::vector<fs::path> found;
+  for (const auto& folder : folders) {
+    std::error_code error;  // a folder that is not there has none
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+      const std::string name = entry->path().filename();
+      const bool last = name.starts_with("last") || name.find("-last") != std::string::npos;
+      if (last && name.ends_with(".ckpt") && !name.ends_with(kAveragesEnding)) found.push_back(entry->path());
+    }
+  }
+  sort_newest_first(found);
+  return found.empty() ? "" : fs::absolute(found[0]).lexically_normal().string();
 }
 
 RunFolder plan_run_folder(const ExpManagerOptions& o, const std::string& now) {
   RunFolder run;
-  run.name = o.name.value_or("default");
+  run.name = o.name && !o.name->empty() ? *o.name : "default";
   if (o.explicit_log_dir) {
     run.log_dir = *o.explicit_log_dir;
     run.version = "";
@@ -230,10 +314,10 @@ RunFolder plan_run_folder(const ExpManagerOptions& o, const std::string& now) {
     const fs::path base = fs::path(o.exp_dir.value_or("nemo_experiments")) / run.name;
     if (o.version)
       run.version = *o.version;
-    else if (o.resume_if_exists)
-      run.version = "";
     else if (const char* env = std::getenv("NEMO_EXPM_VERSION"); env != nullptr && *env != '\0')
       run.version = env;
+    else if (o.resume_if_exists)
+      run.version = "";
     else if (o.use_datetime_version)
       run.version = now;
     else
@@ -245,6 +329,15 @@ RunFolder plan_run_folder(const ExpManagerOptions& o, const std::string& now) {
   run.checkpoint_dir = params.is_object() && params.contains("dirpath") && params["dirpath"].is_string()
                            ? fs::absolute(params["dirpath"].get<std::string>()).lexically_normal().string()
                            : run.log_dir + "/checkpoints";
+  if (o.resume_if_exists) {
+    run.resume_otherwise = find_resume_checkpoints(o, run.checkpoint_dir);
+    if (!run.resume_otherwise.empty()) {
+      run.resume_from = run.resume_otherwise.front();
+      run.resume_otherwise.erase(run.resume_otherwise.begin());
+      return run;
+    }
+  }
+  // As in NeMo, the run's own checkpoints come first: this one is for its first start.
   if (o.resume_from_checkpoint) {
     if (!fs::exists(*o.resume_from_checkpoint)) {
       throw Error(Code::kNoInput, "the checkpoint to resume from is not there")
@@ -253,7 +346,7 @@ RunFolder plan_run_folder(const ExpManagerOptions& o, const std::string& now) {
     }
     run.resume_from = *o.resume_from_checkpoint;
   } else if (o.resume_if_exists) {
-    run.resume_from = find_resume_checkpoint(o, run.checkpoint_dir);
+    log_warning("exp_manager", "{}: no checkpoint to resume from; training starts afresh", run.checkpoint_dir);
   }
   return run;
 }

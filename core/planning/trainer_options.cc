@@ -6,6 +6,7 @@
 
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/planning/batch_limits.h"
 
 namespace fathom {
 namespace {
@@ -78,6 +79,16 @@ TrainerOptions checked(const Json& section, const std::string& path) {
   }
   if (o.max_epochs && *o.max_epochs < -1) refuse(path + ".max_epochs", "is no count", *o.max_epochs, "-1, 0 or more");
   if (o.max_steps && *o.max_steps < -1) refuse(path + ".max_steps", "is no count", *o.max_steps, "-1, 0 or more");
+  constexpr std::array kNanLoss = {"stop", "skip", "continue"};
+  if (o.nan_loss && !is_one_of(*o.nan_loss, kNanLoss)) {
+    throw Error(Code::kFailed, "is no choice for a loss that is not finite")
+        .at(path + ".nan_loss")
+        .seen(*o.nan_loss)
+        .expected("stop, skip, continue or null")
+        .candidates(nearest(*o.nan_loss, kNanLoss));
+  }
+  if (!o.ckpt_every.is_null()) parse_interval(o.ckpt_every, path + ".ckpt_every");
+  if (o.max_time) parse_max_time(*o.max_time, path + ".max_time");
   const bool counts = o.fast_dev_run.is_boolean() || (o.fast_dev_run.is_number_integer() && o.fast_dev_run >= 0);
   if (!counts) refuse(path + ".fast_dev_run", "is no count", o.fast_dev_run, "true, false or a number of batches");
   return o;
@@ -125,6 +136,11 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("deterministic", &T::deterministic, "refuse operations that give different bits from run to run");
   o("detect_anomaly", &T::detect_anomaly, "look for NaN in the backward pass; slow");
   o("default_root_dir", &T::default_root_dir, "where files go without an exp_manager");
+  o("nan_loss", &T::nan_loss,
+    "a loss that is not finite: stop with its step and items, skip the batch, or continue; null: stop, unless "
+    "skip_nan_grad or a loss scale looks at the gradients");
+  o("ckpt_every", &T::ckpt_every,
+    "time between safety checkpoints, written beside the training: 30s, 5m, 2h or seconds; null: none");
   o("benchmark", &T::benchmark, "a CUDA setting; without effect on the CPU");
   o("use_distributed_sampler", &T::use_distributed_sampler, "with one process without effect");
   o("sync_batchnorm", &T::sync_batchnorm, "with one process without effect");

@@ -45,6 +45,8 @@ struct TrainerOptions {
   Json deterministic = nullptr;
   bool detect_anomaly = false;
   std::optional<std::string> default_root_dir;
+  std::optional<std::string> nan_loss;  // ours: what becomes of a loss that is not finite (training/loss_policy.h)
+  Json ckpt_every = nullptr;            // ours: time between safety checkpoints
 
   // Accepted because configs carry them; on one CPU process they change nothing, and `check` refuses the values that
   // would.

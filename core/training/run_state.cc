@@ -40,6 +40,7 @@ void RunState::save(Json& out) const {
   out["stop_reason"] = stopped ? stop_reason : "";
   if (stopped) out["limits"] = limits;
   out["skipped_steps"] = skipped_steps;
+  out["skipped_losses"] = skipped_losses;
   out["seconds"] = seconds_in_all();
   out["eval_batches_logged"] = {eval_batches_logged[0], eval_batches_logged[1]};
 }
@@ -53,6 +54,7 @@ void RunState::load(const checkpoint::PickleValue& own) {
   progress.batches_that_stepped = integer("batches_that_stepped");
   batches_seen = integer("batches_seen");
   if (own.find("skipped_steps") != nullptr) skipped_steps = integer("skipped_steps");
+  if (own.find("skipped_losses") != nullptr) skipped_losses = integer("skipped_losses");
   const checkpoint::PickleValue* stopped_at = own.find("limits");
   if (integer("should_stop") != 0 && stopped_at != nullptr && pickle_to_json(*stopped_at) == limits) {
     progress.should_stop = 1;

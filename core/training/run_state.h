@@ -23,7 +23,7 @@ struct RunState {
   // Of the epoch in hand; of an epoch as planned. Data of unknown length says at an epoch's last batch that it is.
   int64_t training_batches = 0, batches_per_epoch = 0;
   int64_t batches_seen = 0;  // over all epochs
-  int64_t skipped_steps = 0;
+  int64_t skipped_steps = 0, skipped_losses = 0;
   std::vector<int64_t> eval_batches_logged[2];  // of each loader: validation, test
   // Counts one, and gives how many there were before.
   int64_t count_eval_batch(bool test, int64_t loader);

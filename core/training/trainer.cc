@@ -70,6 +70,11 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
                      [](const auto& a, const auto& b) { return a.order < b.order; });
   }
   accumulate_ = options_.accumulate_grad_batches.get<int64_t>();
+  nan_loss_ = nan_loss_policy(options_.nan_loss, parts_.skip_nan_grad || scaler_);
+  if (!options_.ckpt_every.is_null() && !parts_.safety_folder.empty()) {
+    safety_ = std::make_unique<SafetyCheckpoints>(parse_interval(options_.ckpt_every, "trainer.ckpt_every"),
+                                                  parts_.safety_folder);
+  }
   if (options_.max_time) max_seconds_ = parse_max_time(*options_.max_time, "trainer.max_time");
   if (options_.max_time_per_run)
     max_seconds_per_run_ = parse_max_time(*options_.max_time_per_run, "exp_manager.max_time_per_run");
@@ -128,6 +133,7 @@ FitResult Trainer::fit(const std::string& checkpoint) {
     finalize_loggers("failed");
     throw;
   }
+  if (safety_) safety_->remove_all();
   finalize_loggers("success");
   log_info("trainer", "fit stopped: {}", run_.stop_reason);
   return {run_.stopped_early ? "stopped" : "finished",
@@ -169,7 +175,7 @@ void Trainer::train_batch(const Values& batch) {
   freezing_.before_batch(*module_, run_.progress.global_step);
 
   if (manual_) {
-    const at::Tensor loss = training_loss(batch);
+    const at::Tensor loss = usable_loss(training_loss(batch));
     last_loss_ = loss.defined() ? loss.detach() : at::Tensor();
     gradient_norm_known_ = false;
     ++run_.progress.batches_that_stepped;
@@ -178,8 +184,9 @@ void Trainer::train_batch(const Values& batch) {
   }
   const int64_t in_window = run_.progress.batch_idx % accumulate_;
   const bool last_batch = run_.progress.batch_idx + 1 == run_.training_batches;
-  if (in_window == 0 && parts_.skip_nan_grad) remember_buffers();
-  const at::Tensor loss = training_loss(batch);
+  if (in_window == 0 && parts_.skip_nan_grad) remember_buffers(buffers_before_);
+  if (nan_loss_ == NanLoss::kSkip) remember_buffers(buffers_before_batch_);
+  const at::Tensor loss = usable_loss(training_loss(batch));
   last_loss_ = loss.defined() ? loss.detach() : at::Tensor();
   gradient_norm_known_ = false;
   if (in_window == 0 && optimization_) {
@@ -237,9 +244,9 @@ void Trainer::step_optimizer() {
 }
 
 // A step that is left out leaves no statistics of batch norm behind either.
-void Trainer::remember_buffers() {
-  buffers_before_.clear();
-  for (const at::Tensor& buffer : module_->buffers()) buffers_before_.emplace_back(buffer, buffer.clone());
+void Trainer::remember_buffers(Buffers& buffers) const {
+  buffers.clear();
+  for (const at::Tensor& buffer : module_->buffers()) buffers.emplace_back(buffer, buffer.clone());
 }
 
 bool Trainer::gradients_usable(Optimization& optimization) {
@@ -380,6 +387,7 @@ void Trainer::make_optimizers() {
           .seen(seen)
           .next("remove the key: the model's own training step does it, or does without");
     };
+    if (nan_loss_ == NanLoss::kSkip) refuse("nan_loss", "skip");
     if (accumulate_ > 1) refuse("accumulate_grad_batches", std::to_string(accumulate_));
     if (options_.gradient_clip_val.value_or(0) > 0)
       refuse("gradient_clip_val", std::to_string(*options_.gradient_clip_val));
@@ -550,6 +558,27 @@ at::Tensor Trainer::training_loss(const Values& batch) {
   return parts_.model.training_step(to_precision(batch, options_.precision_plan.precision), step);
 }
 
+at::Tensor Trainer::usable_loss(at::Tensor loss) {
+  if (nan_loss_ == NanLoss::kContinue || !loss.defined() || is_finite_loss(loss)) return loss;
+  const std::string batch = parts_.train->name_of_batch(run_.progress.batch_idx);
+  if (nan_loss_ == NanLoss::kStop) {
+    throw Error(Code::kFailed, "the loss is not finite")
+        .at("step " + std::to_string(run_.progress.global_step) + ", epoch " + std::to_string(run_.progress.epoch) +
+            ", batch " + std::to_string(run_.progress.batch_idx))
+        .seen(std::to_string(loss.detach().to(at::kDouble).sum().item<double>()) + " for " + batch)
+        .expected("a number")
+        .next(
+            "look at these items and at the learning rate; trainer.nan_loss=skip leaves such batches out, "
+            "trainer.nan_loss=continue trains on");
+  }
+  for (auto& [buffer, before] : buffers_before_batch_) buffer.copy_(before);
+  ++run_.skipped_losses;
+  log_warning("trainer", "step {}: the loss is not finite; {} is left out ({} so far)", run_.progress.global_step,
+              batch, run_.skipped_losses);
+  router_.log_training_step("skipped_losses", static_cast<double>(run_.skipped_losses));
+  return {};
+}
+
 void Trainer::check_time() {
   const auto stop = [this](const std::string& reason) {
     run_.progress.should_stop = 1;
@@ -567,10 +596,27 @@ void Trainer::check_time() {
 // Between steps: a request to stop, or the end of the time allowed.
 void Trainer::handle_interrupt() {
   check_time();
-  if (interrupt_requested() == 0) return;
+  if (safety_ && safety_->due()) {
+    for (const auto& logger : parts_.loggers) logger.save();
+    safety_->start(checkpoint_content().write(/*weights_only=*/false), run_.progress.global_step);
+  }
+  if (take_save_request()) {
+    const std::string path = save_on_request();
+    log_info("trainer", "asked to save at step {}: {}", run_.progress.global_step,
+             path.empty() ? "nothing saves in this run" : path);
+  }
+  if (interrupt_requested() != 0) throw Error(Code::kInterrupted, save_on_request());
+}
+
+std::string Trainer::save_on_request() {
   const size_t saved = run_.saved.size();
   emit(FATHOM_ON_INTERRUPT);
-  throw Error(Code::kInterrupted, run_.saved.size() > saved ? run_.saved.back() : "");
+  if (run_.saved.size() > saved) return run_.saved.back();
+  if (!safety_) return "";
+  for (const auto& logger : parts_.loggers) logger.save();
+  run_.saved.push_back(
+      safety_->write_now(checkpoint_content().write(/*weights_only=*/false), run_.progress.global_step));
+  return run_.saved.back();
 }
 
 // --- loggers and callbacks

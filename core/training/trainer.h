@@ -16,7 +16,9 @@
 #include "core/planning/trainer_options.h"
 #include "core/training/checkpoint_content.h"
 #include "core/training/freezing.h"
+#include "core/training/loss_policy.h"
 #include "core/training/run_state.h"
+#include "core/training/safety_checkpoints.h"
 #include "core/training/trainer_parts.h"
 
 namespace fathom::training {
@@ -84,6 +86,8 @@ class Trainer {
   bool stops_now() const;
   void check_time();
   void handle_interrupt();
+  // Has callbacks save, or does it itself where none does. The path, "" without any way to.
+  std::string save_on_request();
 
   void emit(uint32_t event);
   void emit(uint32_t event, Order lowest, Order highest);
@@ -91,10 +95,13 @@ class Trainer {
   void finalize_loggers(const char* status);
   fathom_step step_view(Stage stage, int64_t dataloader_idx, int64_t dataloader_count);
   at::Tensor training_loss(const Values& batch);
+  // The loss, or undefined for a batch that is left out. Throws where a loss that is not finite ends the run.
+  at::Tensor usable_loss(at::Tensor loss);
   CheckpointContent checkpoint_content();
   // The loss scale undone; false when the gradients are not finite and the step is not to be taken.
   bool gradients_usable(Optimization& optimization);
-  void remember_buffers();
+  using Buffers = std::vector<std::pair<at::Tensor, at::Tensor>>;  // each with what was in it
+  void remember_buffers(Buffers& buffers) const;
   void check_epoch_limit() const;
 
   TrainerOptions options_;
@@ -117,10 +124,13 @@ class Trainer {
 
   RunState run_;
   ValidationPlan validation_plan_;
-  int64_t accumulate_ = 1;                                         // batches to an optimizer step
-  double max_seconds_ = 0, max_seconds_per_run_ = 0;               // 0: no limit
-  bool validates_ = false;                                         // there are batches to validate on
-  std::vector<std::pair<at::Tensor, at::Tensor>> buffers_before_;  // of the accumulation window, with skip_nan_grad
+  int64_t accumulate_ = 1;                            // batches to an optimizer step
+  double max_seconds_ = 0, max_seconds_per_run_ = 0;  // 0: no limit
+  bool validates_ = false;                            // there are batches to validate on
+  Buffers buffers_before_;                            // of the accumulation window, with skip_nan_grad
+  Buffers buffers_before_batch_;                      // with nan_loss=skip
+  NanLoss nan_loss_ = NanLoss::kStop;
+  std::unique_ptr<SafetyCheckpoints> safety_;
   MetricRouter router_;
   at::Tensor last_loss_;
   double last_gradient_norm_ = 0;

@@ -22,8 +22,34 @@ void Trainer::save_checkpoint(const std::string& path, int32_t flags) {
   run_.saved.push_back(path);
 }
 
-void Trainer::load_checkpoint(const std::string& path) {
-  checkpoint_content().read(checkpoint::load_torch_file(path), path);
+namespace {
+
+// The first of `path` and `others` that can be read, which then is `path`.
+PickleValue first_readable(std::string& path, const std::vector<std::string>& others) {
+  std::optional<Error> first;
+  for (size_t next = 0;; ++next) {
+    try {
+      return checkpoint::load_torch_file(path);
+    } catch (const Error& error) {
+      if (!first) first = error;
+      if (next == others.size()) break;
+      log_warning("restore", "THE CHECKPOINT {} CANNOT BE READ: {}", path, error.what());
+      log_warning("restore", "training goes on from the one before it, {}: what was done since then is done again",
+                  others[next]);
+    }
+    path = others[next];
+  }
+  if (others.empty()) throw *first;
+  throw std::move(*first).next("none of the " + std::to_string(others.size()) +
+                               " older checkpoints can be read either");
+}
+
+}  // namespace
+
+void Trainer::load_checkpoint(const std::string& given) {
+  std::string path = given;
+  const PickleValue file = first_readable(path, parts_.resume_otherwise);
+  checkpoint_content().read(file, path);
   check_epoch_limit();
   run_.max_reached = *options_.max_steps >= 0 && run_.progress.global_step >= *options_.max_steps;
   check_time();

@@ -31,7 +31,9 @@ struct TrainerParts {
   Json freeze_updates = nullptr;    // model.freeze_updates: which modules are frozen in which steps
   Json hyper_parameters = nullptr;  // goes into checkpoints as {"cfg": …}
   int64_t seed = 0;
-  Json limits = nullptr;  // the sections of the config that say when the run ends, see RunState
+  Json limits = nullptr;                      // the sections of the config that say when the run ends, see RunState
+  std::string safety_folder;                  // of trainer.ckpt_every; "": none are written
+  std::vector<std::string> resume_otherwise;  // checkpoints to take where the one to resume from cannot be read
   std::function<void(const std::string& path)> save_nemo;  // how to write the model as a .nemo; may be set later
 };
 

@@ -106,10 +106,10 @@ NeMoModelCheckpoint::NeMoModelCheckpoint(const Options& options, const Json& con
   on(Event::kTrainEnd, &NeMoModelCheckpoint::end_training);
 }
 
-// Saving after validation is NeMo's default; a run without any validation and nothing to monitor saves each epoch.
+// Saving after validation is NeMo's default, and null leaves it to Lightning; a run without any validation and nothing
+// to monitor saves each epoch.
 bool NeMoModelCheckpoint::saves_on_train_epoch_end(const fathom_progress& p) const {
-  if (options_.save_on_train_epoch_end) return *options_.save_on_train_epoch_end;
-  return !options_.monitor && p.has_validation == 0;
+  return ModelCheckpoint::saves_on_train_epoch_end(p) || (!options_.monitor && p.has_validation == 0);
 }
 
 void NeMoModelCheckpoint::start_nemo_training(Trainer& trainer) {
@@ -269,12 +269,12 @@ bool NeMoModelCheckpoint::last_is_due(const fathom_progress& p) const {
 void NeMoModelCheckpoint::end_training(Trainer& trainer) {
   const fathom_progress& p = trainer.progress();
   if (p.fast_dev_run != 0) return;
-  // Resumed from the end of a finished run: all is there, unless that run died before its .nemo was.
-  const bool trained = p.global_step != first_step_;
-  if (trained && last_is_due(p)) {
+  // Resumed from the end of a finished run all is there, under the same name; unless that run died before.
+  if (last_is_due(p)) {
     const MetricValues values = candidates(trainer);
     if (last_model_path_ != path_of(values, last_name_)) save_last(trainer, values, /*may_link=*/false);
   }
+  const bool trained = p.global_step != first_step_;
   if (!nemo_.save_nemo_on_train_end || (!trained && fs::exists(nemo_path()))) return;
   if (nemo_.save_best_model) {
     if (best_model_path_.empty())

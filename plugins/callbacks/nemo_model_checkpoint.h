@@ -18,6 +18,7 @@ class NeMoModelCheckpoint final : public ModelCheckpoint {
       verbose = true;
       save_last = true;
       every_n_epochs = 1;
+      save_on_train_epoch_end = false;
     }
     std::optional<std::string> prefix, filepath;
     std::string postfix = ".nemo";

@@ -1,5 +1,6 @@
 #include "fathom/plugin.h"
 
+#include "plugins/callbacks/delta_timing_callback.h"
 #include "plugins/callbacks/early_stopping.h"
 #include "plugins/callbacks/ema.h"
 #include "plugins/callbacks/learning_rate_monitor.h"
@@ -43,6 +44,9 @@ FATHOM_PLUGIN("callbacks", "0.1.0", "Apache-2.0", "fathom", "") {
                      "where training stands: a line that is updated on a terminal, now and then a line elsewhere",
                      bars);
   r.add<Timer>("Timer", "stops after a time; the time used is kept in checkpoints", lightning("timer", "Timer"));
+  r.add<DeltaTimingCallback>(
+      "DeltaTimingCallback", "says in the log how long each step took, data included",
+      {"nemo.utils.exp_manager.DeltaTimingCallback", "nemo.utils.callbacks.DeltaTimingCallback"});
   r.add<TimingCallback>("TimingCallback", "logs seconds of training, backward, validation and test steps",
                         {"nemo.utils.exp_manager.TimingCallback", "nemo.utils.callbacks.TimingCallback"});
 }

@@ -46,6 +46,7 @@ void add_freezing_suites(std::vector<Suite>& suites);
 void add_asr_suites(std::vector<Suite>& suites);
 void add_logging_suites(std::vector<Suite>& suites);
 void add_trace_suites(std::vector<Suite>& suites);
+void add_checkpoint_name_suites(std::vector<Suite>& suites);
 void add_parity_suites(std::vector<Suite>& suites);
 
 }  // namespace fathom::conformance

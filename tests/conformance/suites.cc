@@ -32,6 +32,7 @@ std::vector<Suite> all_suites() {
 #ifdef FATHOM_SUITES_TRACE
   add_trace_suites(suites);
   add_logging_suites(suites);
+  add_checkpoint_name_suites(suites);
 #endif
 #ifdef FATHOM_SUITES_PARITY
   add_parity_suites(suites);
