@@ -39,6 +39,13 @@ class Trainer {
     }
     if (const auto old = take("prepare_data_per_node"))
       dropped("prepare_data_per_node", *old, "data is prepared once per machine");
+    // Callbacks by now, which a run adds where the trainer asks for them.
+    for (const char* flag : {"track_grad_norm", "stochastic_weight_avg"}) {
+      const Node* node = section_.find(flag);
+      if (node == nullptr || !(node->is_null() || is_false(*node) || *node == Node::scalar(int64_t{-1}))) continue;
+      const Node old = *take(flag);
+      dropped(flag, old, "it asked for nothing");
+    }
     for (const auto& [flag, reason] : kDropped) {
       if (const auto old = take(flag)) {
         dropped(flag, *old, old->is_null() || is_false(*old) ? "it asked for nothing" : reason);
@@ -53,7 +60,6 @@ class Trainer {
     const char* reason;
   };
   static constexpr Dropped kDropped[] = {
-      {"track_grad_norm", "gradient norms are logged by the callback of that purpose"},
       {"log_gpu_memory", "device memory is logged by the callback of that purpose"},
       {"auto_lr_find", "there is no automatic search for a learning rate: set model.optim.lr"},
       {"auto_scale_batch_size", "there is no automatic batch size: set model.train_ds.batch_size"},
@@ -65,7 +71,6 @@ class Trainer {
       {"ipus", "there are no IPUs here"},
       {"auto_select_gpus", "devices are taken in order: set devices"},
       {"process_position", "there is one progress bar"},
-      {"stochastic_weight_avg", "weight averaging is a callback: exp_manager.ema or trainer.callbacks"},
   };
 
   static bool is_true(const Node& node) { return node == Node::scalar(true); }

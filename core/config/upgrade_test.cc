@@ -26,9 +26,16 @@ TEST(Upgrade, TrainerFlags) {
       "t.yaml");
   const UpgradeNotes notes = upgrade_job_config(job);
   EXPECT_EQ(to_yaml(job),
-            "trainer:\n  max_steps: -1\n  precision: 16-mixed\n  strategy: ddp\n  devices: 2\n  accelerator: gpu\n"
+            "trainer:\n  max_steps: -1\n  track_grad_norm: 2\n  precision: 16-mixed\n  strategy: ddp\n  devices: 2\n  "
+            "accelerator: gpu\n"
             "  enable_checkpointing: false\n  enable_model_summary: false\nckpt_path: x.ckpt\n");
-  EXPECT_EQ(notes.size(), 9u);
+  EXPECT_EQ(notes.size(), 8u);
+}
+
+TEST(Upgrade, FlagsThatAreCallbacksStayWhereTheyAskForOne) {
+  Node job = load_yaml_text("trainer: {track_grad_norm: -1, stochastic_weight_avg: true}\n", "t.yaml");
+  EXPECT_EQ(upgrade_job_config(job).size(), 1u);
+  EXPECT_EQ(to_yaml(job), "trainer:\n  stochastic_weight_avg: true\n");
 }
 
 TEST(Upgrade, NothingToDoGivesNoNotes) {

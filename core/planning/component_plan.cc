@@ -71,6 +71,18 @@ std::vector<PlannedComponent> plan_callbacks(const TrainerOptions& trainer, cons
   const auto imply = [&](const char* key, const char* name, bool used) {
     callbacks.push_back({key, {{"name", name}}, runs && used});
   };
+  // Lightning 1.x's flags for callbacks.
+  if (trainer.accumulate_grad_batches.is_object()) {
+    callbacks.push_back({"trainer.accumulate_grad_batches",
+                         {{"name", "GradientAccumulationScheduler"}, {"scheduling", trainer.accumulate_grad_batches}},
+                         runs});
+  }
+  if (!tracks_no_norm(trainer.track_grad_norm)) {
+    callbacks.push_back(
+        {"trainer.track_grad_norm", {{"name", "GradientNormMonitor"}, {"norm_type", trainer.track_grad_norm}}, runs});
+  }
+  imply("trainer.stochastic_weight_avg", "StochasticWeightAveraging",
+        trainer.stochastic_weight_avg && !has("StochasticWeightAveraging"));
   imply("trainer.enable_progress_bar", "ProgressBar", trainer.enable_progress_bar && !has("Progress"));
   imply("trainer.enable_model_summary", "ModelSummary", trainer.enable_model_summary && !has("ModelSummary"));
   const bool saves = runs && !is_fast(trainer);

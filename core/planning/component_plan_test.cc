@@ -72,6 +72,20 @@ TEST(ComponentPlan, WhatTheConfigNamesComesFirstAndOnce) {
   EXPECT_THAT(made(plan_of(trainer, Json::object()).loggers), ElementsAre("csv@trainer.logger"));
 }
 
+TEST(ComponentPlan, OldFlagsOfTheTrainerAreCallbacks) {
+  const Json trainer = {{"accumulate_grad_batches", {{"4", 2}}}, {"track_grad_norm", "inf"},
+                        {"stochastic_weight_avg", true},         {"enable_progress_bar", false},
+                        {"enable_model_summary", false},         {"enable_checkpointing", false}};
+  const ComponentPlan plan = plan_of(trainer);
+  EXPECT_THAT(made(plan.callbacks), ElementsAre("GradientAccumulationScheduler@trainer.accumulate_grad_batches",
+                                                "GradientNormMonitor@trainer.track_grad_norm",
+                                                "StochasticWeightAveraging@trainer.stochastic_weight_avg"));
+  EXPECT_EQ(section_at(plan.callbacks, "trainer.accumulate_grad_batches").at("scheduling"), (Json{{"4", 2}}));
+  EXPECT_EQ(section_at(plan.callbacks, "trainer.track_grad_norm").at("norm_type"), "inf");
+  EXPECT_THROW(check_trainer_options({{"track_grad_norm", "two"}}, "trainer"), Error);
+  EXPECT_THROW(check_trainer_options({{"accumulate_grad_batches", {{"a", 2}}}}, "trainer"), Error);
+}
+
 TEST(ComponentPlan, AFastRunSavesNothingAndABareOneCallsNobody) {
   const Json manager = {{"checkpoint_callback_params", {{"save_top_k", 3}}}};
   const ComponentPlan fast = plan_of({{"fast_dev_run", true}}, manager);

@@ -6,6 +6,7 @@
 
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/planning/accumulation_plan.h"
 #include "core/planning/batch_limits.h"
 
 namespace fathom {
@@ -53,6 +54,19 @@ void check_device(const TrainerOptions& o, const std::string& path) {
       .candidates(nearest(o.strategy, kStrategies));
 }
 
+void check_accumulation(const TrainerOptions& o, const std::string& path) {
+  const Json& batches = o.accumulate_grad_batches;
+  const std::string key = path + ".accumulate_grad_batches";
+  if (batches.is_object()) {
+    read_accumulation(batches, key);
+    if (o.barebones) refuse(key, "with barebones no callback runs that could plan it", batches, "an int of at least 1");
+  } else if (!batches.is_number_integer() || batches < 1) {
+    refuse(key, "is no count", batches, "an int of at least 1, or {epoch: batches}");
+  }
+}
+
+bool is_norm(const Json& norm) { return (norm.is_number() && norm > 0) || norm == "inf"; }
+
 // The options as written, when nothing is wrong with them.
 TrainerOptions checked(const Json& section, const std::string& path) {
   TrainerOptions o = parse_options<TrainerOptions>(section, path);
@@ -63,8 +77,10 @@ TrainerOptions checked(const Json& section, const std::string& path) {
   if (!o.profiler.is_null()) refuse(path + ".profiler", "no profiler is available", o.profiler, "null");
   if (o.log_every_n_steps < 0)
     refuse(path + ".log_every_n_steps", "must not be negative", o.log_every_n_steps, "0 or more");
-  if (!o.accumulate_grad_batches.is_number_integer() || o.accumulate_grad_batches < 1) {
-    refuse(path + ".accumulate_grad_batches", "is no count", o.accumulate_grad_batches, "an int of at least 1");
+  check_accumulation(o, path);
+  if (!tracks_no_norm(o.track_grad_norm) && !is_norm(o.track_grad_norm)) {
+    refuse(path + ".track_grad_norm", "is no norm of gradients", o.track_grad_norm,
+           "a positive number such as 2, inf, or -1 for none");
   }
   if (o.gradient_clip_val && *o.gradient_clip_val < 0) {
     refuse(path + ".gradient_clip_val", "must not be negative", *o.gradient_clip_val, "null, 0 or a positive number");
@@ -96,6 +112,8 @@ TrainerOptions checked(const Json& section, const std::string& path) {
 
 }  // namespace
 
+bool tracks_no_norm(const Json& track_grad_norm) { return track_grad_norm.is_null() || track_grad_norm == -1; }
+
 void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   using T = TrainerOptions;
   o("accelerator", &T::accelerator, "auto or cpu");
@@ -122,7 +140,8 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
     "epochs between validations; null counts batches over epochs");
   o("num_sanity_val_steps", &T::num_sanity_val_steps, "validation batches before training; -1 is all", "batches");
   o("log_every_n_steps", &T::log_every_n_steps, "steps between rows of step metrics; 0 is never", "steps");
-  o("accumulate_grad_batches", &T::accumulate_grad_batches, "batches for one optimizer step");
+  o("accumulate_grad_batches", &T::accumulate_grad_batches,
+    "batches for one optimizer step; {epoch: batches} adds a GradientAccumulationScheduler");
   o("gradient_clip_val", &T::gradient_clip_val, "largest gradient norm (or value); null or 0 is off");
   o("gradient_clip_algorithm", &T::gradient_clip_algorithm, "norm or value");
   o("scale_partial_accumulation", &T::scale_partial_accumulation,
@@ -146,6 +165,8 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("sync_batchnorm", &T::sync_batchnorm, "with one process without effect");
   o("reload_dataloaders_every_n_epochs", &T::reload_dataloaders_every_n_epochs, "only 0 is available");
   o("profiler", &T::profiler, "only null is available");
+  o("track_grad_norm", &T::track_grad_norm, "2, another number or inf adds a GradientNormMonitor; -1 is off");
+  o("stochastic_weight_avg", &T::stochastic_weight_avg, "adds a StochasticWeightAveraging with its defaults");
   o("barebones", &T::barebones, "no loggers, callbacks, sanity check or summary: measures the bare loop");
 }
 

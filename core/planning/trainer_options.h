@@ -31,7 +31,7 @@ struct TrainerOptions {
   std::optional<int64_t> num_sanity_val_steps = 2;
   int64_t log_every_n_steps = 50;
 
-  Json accumulate_grad_batches = int64_t{1};
+  Json accumulate_grad_batches = int64_t{1};  // or {epoch: batches}, Lightning 1.x's spelling of a callback
   std::optional<double> gradient_clip_val;
   std::optional<std::string> gradient_clip_algorithm;
   // True scales the last, shorter accumulation window of an epoch by its own length; false divides by
@@ -54,6 +54,9 @@ struct TrainerOptions {
   bool use_distributed_sampler = true;
   bool sync_batchnorm = false;
   int64_t reload_dataloaders_every_n_epochs = 0;
+  // Lightning 1.x's spellings of callbacks: the norm to log (2, 1.5, inf; -1 for none), and averaged weights.
+  Json track_grad_norm = int64_t{-1};
+  bool stochastic_weight_avg = false;
   Json profiler = nullptr;
   bool barebones = false;
 
@@ -62,6 +65,9 @@ struct TrainerOptions {
 
   static void describe(OptionSet<TrainerOptions>& o);
 };
+
+// Whether this value of track_grad_norm asks for nothing.
+bool tracks_no_norm(const Json& track_grad_norm);
 
 // Parses and checks a trainer section: every refusal names the key, the value and what to write instead.
 TrainerOptions read_trainer_options(const Json& section, const std::string& config_path);

@@ -13,6 +13,7 @@
 #include "core/training/optimization.h"
 #include "core/training/run_state.h"
 #include "core/training/trainer_parts.h"
+#include "core/training/weight_mean.h"
 
 namespace fathom::training {
 
@@ -31,6 +32,7 @@ struct CheckpointContent {
   ExponentialMovingAverage* average;
   int64_t accumulate;  // batches to an optimizer step
   bool manual;         // the model steps its optimizers itself
+  WeightMean* mean;    // may be null
 
   // Of the weights, or of the averages where they are in use.
   checkpoint::PickleValue write(bool weights_only) const;
@@ -40,6 +42,7 @@ struct CheckpointContent {
 
  private:
   checkpoint::PickleValue optimizer_value(const Optimization& optimization) const;
+  checkpoint::PickleValue callback_states() const;
   checkpoint::PickleValue own_entry() const;
   void read_optimizers(const checkpoint::PickleValue& file, const std::string& path);
   void read_schedules(const checkpoint::PickleValue& file, const std::string& path);

@@ -101,10 +101,12 @@ void CheckpointContent::read_callbacks(const PickleValue& file, const std::strin
   for (const auto& callback : parts.callbacks) {
     const std::string key = callback.state_key();
     if (key.empty()) continue;
-    if (const PickleValue* own = saved->find(key))
+    if (const PickleValue* own = saved->find(key)) {
       callback.load_state(pickle_to_json(*own));
-    else
+      if (mean != nullptr && key == mean->state_key()) mean->restore(own->at("average_model_state"), path);
+    } else {
       log_warning("restore", "{}: no state of callback {}; it starts afresh", path, key);
+    }
   }
 }
 
@@ -174,6 +176,10 @@ void CheckpointContent::read(const PickleValue& file, const std::string& path) {
         .at(path);
   }
   load_state_dict(module, checkpoint::state_dict_tensors(*state), /*strict=*/true, path);
+  const PickleValue* own = file.find("fathom");
+  if (const PickleValue* schedule = own != nullptr ? own->find("schedule") : nullptr;
+      schedule && !optimizations.empty())
+    optimizations[0]->replace_schedule(pickle_to_json(*schedule), path);
   read_optimizers(file, path);
   if (average != nullptr) read_average(file, path);
   read_schedules(file, path);
@@ -183,7 +189,7 @@ void CheckpointContent::read(const PickleValue& file, const std::string& path) {
   run.progress.epoch = file.at("epoch").as_int();
   run.progress.global_step = run.progress.resumed_global_step = file.at("global_step").as_int();
   run.resumed_from = path;
-  if (const PickleValue* own = file.find("fathom")) return read_own_entry(*own, path);
+  if (own != nullptr) return read_own_entry(*own, path);
   run.load_lightning(file);
   log_warning("restore", "{}: written by Lightning: the random state and the order of the data are not in it", path);
 }

@@ -15,15 +15,6 @@ using checkpoint::PickleValue;
 
 constexpr const char* kLayoutVersion = "2.4.0";  // Lightning's layout that is written
 
-PickleValue callback_states(const std::vector<CallbackHandle>& callbacks) {
-  PickleValue out = PickleValue::dict();
-  for (const auto& callback : callbacks) {
-    const std::string key = callback.state_key();
-    if (!key.empty()) out.mutable_dict().set(key, json_to_pickle(callback.save_state()));
-  }
-  return out;
-}
-
 }  // namespace
 
 void check_state_keys(const std::vector<CallbackHandle>& callbacks) {
@@ -51,12 +42,31 @@ PickleValue CheckpointContent::optimizer_value(const Optimization& optimization)
                             {"every_n_steps", average->every_n_steps()}});
 }
 
+// A mean of weights, and the schedule that came with it, stand in the state of the callback that asked for them.
+PickleValue CheckpointContent::callback_states() const {
+  PickleValue out = PickleValue::dict();
+  for (const auto& callback : parts.callbacks) {
+    const std::string key = callback.state_key();
+    if (key.empty()) continue;
+    PickleValue state = json_to_pickle(callback.save_state());
+    if (mean != nullptr && key == mean->state_key()) {
+      const bool replaced = !optimizations.empty() && !optimizations[0]->replacement().is_null();
+      state.mutable_dict().set("scheduler_state", replaced ? optimizations[0]->scheduler_state() : PickleValue());
+      state.mutable_dict().set("average_model_state", mean->state(module));
+    }
+    out.mutable_dict().set(key, std::move(state));
+  }
+  return out;
+}
+
 PickleValue CheckpointContent::own_entry() const {
   Json own = {{"layout", 1},
               {"dataset_size", parts.train ? parts.train->dataset_size() : 0},
               {"batch_size", parts.train ? parts.train->options().batch_size : 0},
               {"seed", parts.seed},
               {"model", save_state(parts.model.object())}};
+  if (!optimizations.empty() && !optimizations[0]->replacement().is_null())
+    own["schedule"] = optimizations[0]->replacement();
   run.save(own);
   router.save_state(own);
   Json& sums = own["metrics"] = Json::object();
@@ -97,7 +107,7 @@ PickleValue CheckpointContent::write(bool weights_only) const {
   dict.set("state_dict", checkpoint::state_dict_value(state_dict(module)));
   dict.set("loops", lightning_loops(run, accumulate, manual));
   if (!weights_only) {
-    dict.set("callbacks", callback_states(parts.callbacks));
+    dict.set("callbacks", callback_states());
     PickleValue optimizers = PickleValue::list(), schedules = PickleValue::list();
     for (const auto& optimization : optimizations) {
       optimizers.mutable_items().push_back(optimizer_value(*optimization));

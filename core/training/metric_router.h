@@ -53,6 +53,8 @@ class MetricRouter {
   };
   Finished finished() const { return {callback_metrics_, progress_bar_metrics_}; }
   void put_back(Finished finished);
+  // A metric that callbacks see without its having been logged.
+  void set_callback_metric(const std::string& name, double value) { callback_metrics_[name] = value; }
 
   // Keys callback_metrics, progress_bar_metrics and train_metrics, set in `state`.
   void save_state(Json& state) const;

@@ -10,6 +10,7 @@
 #include "core/checkpoint/json_pickle.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/planning/schedule_plan.h"
+#include "core/plugins/registry.h"
 #include "core/training/parameter_groups.h"
 #include "fathom/options.h"
 #include "fathom/values.h"
@@ -19,8 +20,16 @@ namespace {
 
 using checkpoint::PickleValue;
 
-// A name's last part, as the class is known: "torch.optim.AdamW" -> "AdamW".
-std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+// The name of the class, as Python has it: that of the class path among the component's names ("torch.optim.AdamW"), or
+// else the last part of the name it is registered under.
+std::string class_of(std::string name) {
+  for (const std::string& alias : plugins::registry().find(1u << FATHOM_KIND_OPTIMIZER, name).component->aliases) {
+    if (alias.find('.') == std::string::npos) continue;
+    name = alias;
+    break;
+  }
+  return name.substr(name.rfind('.') + 1);
+}
 
 }  // namespace
 
@@ -31,7 +40,7 @@ Optimization::Optimization(const Json& section, const std::string& path, const t
   const OptimizerPlan plan = plan_optimizer(section, path);
   const Json& schedule = plan.sched;
   optimizer_ = make_optimizer(plan.section(), path);
-  class_name_ = last_part(optimizer_.name());
+  class_name_ = class_of(optimizer_.name());
   make_groups(section, path, model, groups, modules);
   if (!schedule.is_null()) make_scheduler(schedule, path + ".sched", facts);
 }
@@ -104,16 +113,31 @@ void Optimization::make_scheduler(const Json& section, const std::string& path, 
     log_warning("trainer", "{}: {}; the learning rate stays as it is", path, plan.reason);
     return;
   }
-  for (size_t group = 0; group < group_count_; ++group) base_rates_.push_back(option(group, "lr"));
-  rates_ = base_rates_;
-  Json context = {{"max_steps", plan.max_steps ? Json(*plan.max_steps) : Json(nullptr)}, {"base_lrs", base_rates_}};
-  context["optimizer"] = optimizer_.group_options(0);
-  scheduler_ = SchedulerHandle(create_object(1u << FATHOM_KIND_SCHEDULER, plan.section, path, context));
-  schedule_path_ = path;
-  interval_ = plan.interval ? *plan.interval : scheduler_.interval();
+  start_schedule(plan.section, path, plan.max_steps ? Json(*plan.max_steps) : Json(nullptr));
+  if (plan.interval) interval_ = *plan.interval;
   frequency_ = plan.frequency;
   monitor_ = plan.monitor;
+}
+
+void Optimization::replace_schedule(const Json& section, const std::string& path) {
+  start_schedule(section, path, nullptr);
+  if (needs_monitor_)
+    throw Error(Code::kFailed, "a schedule that watches a metric cannot take another's place").at(path);
+  frequency_ = 1;
+  replacement_ = section;
+}
+
+void Optimization::start_schedule(const Json& section, const std::string& path, const Json& max_steps) {
+  base_rates_.clear();
+  for (size_t group = 0; group < group_count_; ++group) base_rates_.push_back(option(group, "lr"));
+  rates_ = base_rates_;
+  const Json context = {
+      {"max_steps", max_steps}, {"base_lrs", base_rates_}, {"optimizer", optimizer_.group_options(0)}};
+  scheduler_ = SchedulerHandle(create_object(1u << FATHOM_KIND_SCHEDULER, section, path, context));
+  schedule_path_ = path;
+  interval_ = scheduler_.interval();
   needs_monitor_ = scheduler_.needs_monitor();
+  schedule_step_ = calls_ = 0;
   if (!needs_monitor_) apply_rates(nullptr);
 }
 

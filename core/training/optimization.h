@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/archive/pickle_value.h"
+#include "core/planning/accumulation_plan.h"
 #include "core/training/parameters.h"
 #include "fathom/optimizer.h"
 #include "fathom/scheduler.h"
@@ -20,7 +21,7 @@ struct TrainingFacts {
   int64_t max_steps = -1, max_epochs = -1;
   int64_t dataset_size = 0, batch_size = 1;
   bool drop_last = false;
-  int64_t accumulate_grad_batches = 1;
+  AccumulationPlan accumulate_grad_batches;
   Json limit_train_batches = 1.0;
 };
 
@@ -42,10 +43,17 @@ class Optimization {
   // After a validation; `metrics` looks a name up. Schedules that watch a metric move on.
   using MetricLookup = std::optional<double> (*)(void* ctx, const std::string& name);
   void end_validation(MetricLookup lookup, void* ctx);
+  // From now on the rates follow another scheduler, named and given its options by `section`. It starts from the rates
+  // in force, at its own interval. `path` names the section in messages.
+  void replace_schedule(const Json& section, const std::string& path);
+  // The section of the scheduler that replaced the first one; null where none did.
+  const Json& replacement() const { return replacement_; }
 
   const NamedTensors& parameters() const { return parameters_; }
   size_t group_count() const { return group_count_; }
   bool has_schedule() const { return static_cast<bool>(scheduler_); }
+  // "step" or "epoch"; empty without a schedule.
+  std::string_view schedule_interval() const { return scheduler_ ? std::string_view(interval_) : ""; }
   double option(size_t group, std::string_view name) const;
   const std::string& class_name() const { return class_name_; }
 
@@ -60,6 +68,7 @@ class Optimization {
   void make_groups(const Json& section, const std::string& path, const torch::nn::Module& model, const Json& groups,
                    const std::vector<std::string>& modules);
   void make_scheduler(const Json& section, const std::string& path, const TrainingFacts& facts);
+  void start_schedule(const Json& section, const std::string& path, const Json& max_steps);
   void apply_rates(const double* monitor);
 
   NamedTensors parameters_;  // in order of addition to the optimizer
@@ -76,6 +85,7 @@ class Optimization {
   int64_t schedule_step_ = 0;  // PyTorch's last_epoch
   int64_t calls_ = 0;          // optimizer steps or epochs, for `frequency`
   std::vector<double> base_rates_, rates_;
+  Json replacement_ = nullptr;
 };
 
 // Of all of them, in order.

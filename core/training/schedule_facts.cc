@@ -9,9 +9,16 @@ SchedulePlan plan_schedule(const Json& section, const std::string& config_path, 
   if (sched.is_object() && (!sched.contains("max_steps") || sched["max_steps"].is_null())) {
     if (facts.max_steps >= 0) {
       sched["max_steps"] = facts.max_steps;
+    } else if (facts.accumulate_grad_batches.varies() && facts.max_epochs >= 0 && facts.dataset_size > 0) {
+      // Each epoch by its own count, where Lightning refuses to say and NeMo counts as if none were accumulated.
+      sched["max_steps"] =
+          facts.accumulate_grad_batches.steps_of(facts.max_epochs, [&](int64_t epochs, int64_t batches) {
+            return compute_max_steps(epochs, batches, facts.limit_train_batches, 1, facts.dataset_size,
+                                     facts.batch_size, facts.drop_last);
+          });
     } else {
       sched["t_max_epochs"] = facts.max_epochs >= 0 ? Json(facts.max_epochs) : Json(nullptr);
-      sched["t_accumulate_grad_batches"] = facts.accumulate_grad_batches;
+      sched["t_accumulate_grad_batches"] = facts.accumulate_grad_batches.at(0);
       sched["t_limit_train_batches"] = facts.limit_train_batches;
       sched["t_num_workers"] = 1;
     }

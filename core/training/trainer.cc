@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/anomaly_mode.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "core/base/interrupt.h"
 #include "core/base/log.h"
@@ -38,6 +39,20 @@ void warn_of_eval_mode(const torch::nn::Module& module) {
   if (count > 0) log_warning("trainer", "{} of {} modules start training in eval mode", count, modules.size());
 }
 
+// Does something when an error leaves the block.
+template <typename F>
+class OnError {
+ public:
+  explicit OnError(F f) : f_(std::move(f)) {}
+  ~OnError() {
+    if (std::uncaught_exceptions() > before_) f_();
+  }
+
+ private:
+  F f_;
+  int before_ = std::uncaught_exceptions();
+};
+
 int64_t batches_of(const DataLoader& loader) { return loader.size() < 0 ? kUnknownBatches : loader.size(); }
 
 // Clearer than what backward() says.
@@ -69,12 +84,14 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
     std::stable_sort(listeners_[event].begin(), listeners_[event].end(),
                      [](const auto& a, const auto& b) { return a.order < b.order; });
   }
-  accumulate_ = options_.accumulate_grad_batches.get<int64_t>();
   nan_loss_ = nan_loss_policy(options_.nan_loss, parts_.skip_nan_grad || scaler_);
   if (!options_.ckpt_every.is_null() && !parts_.safety_folder.empty()) {
     safety_ = std::make_unique<SafetyCheckpoints>(parse_interval(options_.ckpt_every, "trainer.ckpt_every"),
                                                   parts_.safety_folder);
   }
+  // A map is the plan of the callback that it implies.
+  if (options_.accumulate_grad_batches.is_number()) accumulation_ = options_.accumulate_grad_batches.get<int64_t>();
+  accumulate_ = accumulation_.at(0);
   if (options_.max_time) max_seconds_ = parse_max_time(*options_.max_time, "trainer.max_time");
   if (options_.max_time_per_run)
     max_seconds_per_run_ = parse_max_time(*options_.max_time_per_run, "exp_manager.max_time_per_run");
@@ -101,6 +118,7 @@ FitResult Trainer::fit(const std::string& checkpoint) {
   try {
     prepare_fit();
     emit(FATHOM_ON_SETUP);
+    make_optimizers();
     emit(FATHOM_ON_FIT_START);
     if (!checkpoint.empty()) load_checkpoint(checkpoint);
     sanity_check();
@@ -148,6 +166,7 @@ void Trainer::run_epoch() {
   const bool resumed = run_.phase != RunState::Phase::kNextBatch || run_.progress.batch_idx > 0;
   router_.begin_training_start();
   if (!resumed) emit(FATHOM_ON_TRAIN_EPOCH_START);
+  enter_epoch(resumed);
   if (run_.phase == RunState::Phase::kAfterBatch) after_batch();
   if (run_.phase == RunState::Phase::kAfterValidation) {
     ++run_.progress.batch_idx;
@@ -182,6 +201,7 @@ void Trainer::train_batch(const Values& batch) {
     run_.optimizer_stepped = true;
     return finish_batch();
   }
+  if (renews_statistics()) return renew_statistics(batch);
   const int64_t in_window = run_.progress.batch_idx % accumulate_;
   const bool last_batch = run_.progress.batch_idx + 1 == run_.training_batches;
   if (in_window == 0 && parts_.skip_nan_grad) remember_buffers(buffers_before_);
@@ -222,7 +242,7 @@ void Trainer::finish_batch() {
 }
 
 void Trainer::step_optimizer() {
-  const bool usable = gradients_usable(*optimization_);
+  const bool usable = !renews_statistics() && gradients_usable(*optimization_);
   emit(FATHOM_ON_BEFORE_OPTIMIZER_STEP);
   if (const double limit = options_.gradient_clip_val.value_or(0); usable && limit > 0) {
     const auto& parameters = optimization_->parameters();
@@ -297,6 +317,7 @@ void Trainer::after_batch() {
 void Trainer::end_epoch() {
   if ((run_.max_reached || stops_now()) && run_.progress.batch_idx < run_.training_batches) run_.break_off_epoch();
   if (optimization_ && !run_.broken_off) optimization_->end_epoch();
+  if (statistics_) statistics_->end();
   router_.begin_training_epoch_end();
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kNormal, Order::kNormal);
   MetricRow row = run_.broken_off ? router_.break_off_epoch() : router_.finish_epoch();
@@ -317,7 +338,7 @@ bool Trainer::finished() {
   if (*options_.max_steps >= 0 && run_.progress.global_step >= *options_.max_steps) {
     return stop("max_steps=" + std::to_string(*options_.max_steps) + " reached");
   }
-  if (options_.max_epochs && *options_.max_epochs >= 0 && run_.progress.epoch >= *options_.max_epochs) {
+  if (last_epoch() >= 0 && run_.progress.epoch >= last_epoch()) {
     return stop("max_epochs=" + std::to_string(*options_.max_epochs) + " reached");
   }
   run_.stopped_early = stops_now();  // whoever stopped it gave the reason
@@ -366,8 +387,6 @@ void Trainer::prepare_fit() {
   if (options_.deterministic == "warn") at::globalContext().setDeterministicAlgorithms(true, true);
   torch::autograd::AnomalyMode::set_enabled(options_.detect_anomaly);
   at::manual_seed(static_cast<uint64_t>(parts_.seed));
-
-  make_optimizers();
 }
 
 void Trainer::make_optimizers() {
@@ -377,7 +396,7 @@ void Trainer::make_optimizers() {
   facts.dataset_size = parts_.train->dataset_size();
   facts.batch_size = parts_.train->options().batch_size;
   facts.drop_last = parts_.train->options().drop_last;
-  facts.accumulate_grad_batches = accumulate_;
+  facts.accumulate_grad_batches = accumulation_;
   facts.limit_train_batches = options_.limit_train_batches;
   if (const auto manual = parts_.model.query<fathom_manual_optimization_v1>(FATHOM_MANUAL_OPTIMIZATION_EXTENSION)) {
     manual_ = true;
@@ -388,7 +407,7 @@ void Trainer::make_optimizers() {
           .next("remove the key: the model's own training step does it, or does without");
     };
     if (nan_loss_ == NanLoss::kSkip) refuse("nan_loss", "skip");
-    if (accumulate_ > 1) refuse("accumulate_grad_batches", std::to_string(accumulate_));
+    if (accumulation_.accumulates()) refuse("accumulate_grad_batches", accumulation_.text());
     if (options_.gradient_clip_val.value_or(0) > 0)
       refuse("gradient_clip_val", std::to_string(*options_.gradient_clip_val));
     const Json specs = read_json([&](const fathom_text_sink* json) { return manual->optimizers(manual.self(), json); });
@@ -443,6 +462,8 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
   if (total == 0) return;
 
   const fathom_progress outer = run_.progress;
+  // Whoever saves after an error saves where training stands.
+  const OnError put_back([&] { run_.progress = outer; });
   run_.progress.validating = 1;
   run_.progress.eval_batches = total == kUnknownBatches ? -1 : total;
   {

@@ -17,6 +17,7 @@
 #include "core/training/checkpoint_content.h"
 #include "core/training/freezing.h"
 #include "core/training/loss_policy.h"
+#include "core/training/norm_statistics.h"
 #include "core/training/run_state.h"
 #include "core/training/safety_checkpoints.h"
 #include "core/training/trainer_parts.h"
@@ -65,6 +66,16 @@ class Trainer {
  private:
   friend class TrainerTable;
   void keep_average(double decay, int64_t every_n_steps);
+  // What callbacks plan (trainer_plans.cc), as abi/callback.h says of the functions of these names.
+  friend struct TrainerPlans;
+  void plan_accumulation(AccumulationPlan plan);
+  void keep_mean(const std::string& state_key);
+  bool add_statistics_epoch();
+  Optimization& only_optimization(const char* what);
+  // The epoch that begins, or goes on, has its own count of batches to a step; and the one that was added.
+  void enter_epoch(bool goes_on);
+  void renew_statistics(const Values& batch);
+  bool renews_statistics() const { return statistics_ && statistics_->active(); }
   void prepare_fit();
   void sanity_check();
   void run_epoch();
@@ -82,6 +93,8 @@ class Trainer {
                       const std::string& key, int64_t most = kUnknownBatches);
   void end_epoch();
   bool finished();
+  // max_epochs with the epoch that was added; -1 for none.
+  int64_t last_epoch() const;
   // Somebody asked for it, and min_epochs and min_steps are met.
   bool stops_now() const;
   void check_time();
@@ -114,6 +127,8 @@ class Trainer {
   NamedMetrics metrics_;                               // the model's components, by the names of its children
   std::unique_ptr<GradScaler> scaler_;                 // 16-mixed only
   std::unique_ptr<ExponentialMovingAverage> average_;  // when a callback asked for it
+  std::unique_ptr<WeightMean> mean_;                   // likewise
+  std::unique_ptr<NormStatistics> statistics_;         // there: one epoch more follows max_epochs
   DynamicFreezing freezing_;
   std::unique_ptr<class TrainerTable> table_;
   struct Listener {
@@ -124,13 +139,15 @@ class Trainer {
 
   RunState run_;
   ValidationPlan validation_plan_;
-  int64_t accumulate_ = 1;                            // batches to an optimizer step
-  double max_seconds_ = 0, max_seconds_per_run_ = 0;  // 0: no limit
-  bool validates_ = false;                            // there are batches to validate on
   Buffers buffers_before_;                            // of the accumulation window, with skip_nan_grad
   Buffers buffers_before_batch_;                      // with nan_loss=skip
   NanLoss nan_loss_ = NanLoss::kStop;
   std::unique_ptr<SafetyCheckpoints> safety_;
+  AccumulationPlan accumulation_;
+  bool accumulation_planned_ = false;                              // by a callback
+  int64_t accumulate_ = 1;                                         // batches to an optimizer step, in this epoch
+  double max_seconds_ = 0, max_seconds_per_run_ = 0;               // 0: no limit
+  bool validates_ = false;                                         // there are batches to validate on
   MetricRouter router_;
   at::Tensor last_loss_;
   double last_gradient_norm_ = 0;

@@ -7,8 +7,8 @@ namespace fathom::training {
 using checkpoint::PickleValue;
 
 CheckpointContent Trainer::checkpoint_content() {
-  return {run_,    parts_,        *module_,       optimizations_, metrics_,
-          router_, scaler_.get(), average_.get(), accumulate_,    manual_};
+  return {run_,          parts_,         *module_,    optimizations_, metrics_,   router_,
+          scaler_.get(), average_.get(), accumulate_, manual_,        mean_.get()};
 }
 
 void Trainer::save_checkpoint(const std::string& path, int32_t flags) {
@@ -62,11 +62,12 @@ void Trainer::load_checkpoint(const std::string& given) {
 }
 
 void Trainer::check_epoch_limit() const {
-  const int64_t limit = options_.max_epochs.value_or(-1);
+  const int64_t limit = last_epoch();
   if (limit < 0 || run_.progress.epoch <= limit) return;
   throw Error(Code::kFailed, "the run to resume has done more epochs than it may")
       .at("trainer.max_epochs")
-      .seen(std::to_string(limit) + ", and " + std::to_string(run_.progress.epoch) + " epochs in " + run_.resumed_from)
+      .seen(std::to_string(*options_.max_epochs) + ", and " + std::to_string(run_.progress.epoch) + " epochs in " +
+            run_.resumed_from)
       .next("raise trainer.max_epochs, or start a new run");
 }
 

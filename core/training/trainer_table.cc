@@ -133,6 +133,7 @@ TrainerTable::TrainerTable(Trainer& owner) {
     });
   };
   table_.resumed_from = [](void* ctx) { return to_abi(trainer(ctx).run_.resumed_from); };
+  add_plans(table_);
 }
 
 }  // namespace fathom::training

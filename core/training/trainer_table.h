@@ -18,6 +18,9 @@ class TrainerTable {
   fathom_trainer table_{};
 };
 
+// The functions by which callbacks plan and change what the loop does (trainer_plans.cc), set in `table`.
+void add_plans(fathom_trainer& table);
+
 // {"modules": [{name, type, params, trainable, training}…], "total", "trainable", "non_trainable"}, modules down to
 // `depth`
 // (-1: all).

@@ -4,6 +4,7 @@
 #include "plugins/callbacks/fake_trainer.h"
 #include "plugins/callbacks/learning_rate_monitor.h"
 #include "plugins/callbacks/model_summary.h"
+#include "plugins/callbacks/system_stats.h"
 #include "plugins/callbacks/timer.h"
 #include "plugins/callbacks/timing_callback.h"
 
@@ -63,8 +64,21 @@ TEST(EarlyStopping, StateGoesOn) {
   EXPECT_NE(second.judge(1), "");
 }
 
+// Rows of their own are written down like logged values, by a run with one logger and a schedule that moves with steps.
+void offer_rows(FakeTrainer& trainer) {
+  trainer.table.logger_count = [](void*) -> size_t { return 1; };
+  trainer.table.schedule_interval = [](void*, size_t) { return to_abi("step"); };
+  trainer.table.log_row = [](void* ctx, const fathom_metric_values* row, int64_t, int32_t) -> fathom_status {
+    const ArrayView<fathom_metric_values> values(*row);
+    for (size_t i = 0; i < values.size(); ++i)
+      static_cast<FakeTrainer*>(ctx)->logged.emplace_back(to_string(values[i].name), values[i].value);
+    return FATHOM_OK;
+  };
+}
+
 TEST(LearningRateMonitor, NamesAndValues) {
   FakeTrainer trainer;
+  offer_rows(trainer);
   trainer.groups = 2;
   trainer.progress.log_every_n_steps = 2;
   trainer.progress.max_epochs = 1;
@@ -84,6 +98,7 @@ TEST(LearningRateMonitor, NamesAndValues) {
 
 TEST(LearningRateMonitor, EpochIntervalTakesTheRateAtItsStart) {
   FakeTrainer trainer;
+  offer_rows(trainer);
   trainer.progress.max_epochs = 2;
   trainer.after = [&](const char*) { trainer.optimizer["lr"] /= 2; };
   LearningRateMonitor callback(parse_options<LearningRateMonitor::Options>({{"logging_interval", "epoch"}}, "c"));
@@ -91,6 +106,25 @@ TEST(LearningRateMonitor, EpochIntervalTakesTheRateAtItsStart) {
   trainer.fit();
   ASSERT_EQ(trainer.logged.size(), 2u);
   EXPECT_THAT(trainer.logged[0], Pair("lr-Novograd", 0.01));
+}
+
+TEST(SystemStats, ReadsWhatTheKernelSays) {
+  const CpuTimes times = read_cpu_times("cpu  100 5 50 800 40 3 2 0 90 1\ncpu0 1 2 3 4 5 6 7 8 9 0\n");
+  EXPECT_EQ(times.total, 1000u) << "the time of guests is in that of users";
+  EXPECT_EQ(times.busy, 160u);
+  const MemoryUse use = read_memory_use(
+      "MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    333 kB\nSwapTotal:       50 kB\n"
+      "SwapFree:        20 kB\n");
+  EXPECT_DOUBLE_EQ(use.memory, 66.7);
+  EXPECT_DOUBLE_EQ(use.swap, 60.0);
+  EXPECT_DOUBLE_EQ(read_memory_use("MemTotal: 4 kB\nMemAvailable: 2 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n").swap, 0);
+  SystemStats stats;
+  std::map<std::string, double> now;
+  for (const auto& [name, value] : stats.read()) now[name] = value;
+  EXPECT_EQ(now.size(), 5u);
+  EXPECT_GT(now.at("cpu_vm_percent"), 0);
+  EXPECT_GT(now.at("process_memory_percent"), 0);
+  EXPECT_LT(now.at("process_memory_percent"), 100);
 }
 
 TEST(ModelSummary, Table) {

@@ -1,7 +1,6 @@
 // LearningRateMonitor: Lightning's. Logs lr-<Optimizer> (a second one of that class: lr-<Optimizer>-1), with several
-// parameter groups lr-<Optimizer>/pg1 and so on; on
-// request also …-momentum and …-weight_decay. With "step" the value the step in hand is taken with, in the rows of
-// training steps; with "epoch" the value at the start of the epoch, in the epoch's row.
+// parameter groups lr-<Optimizer>/pg1 and so on; on request also …-momentum and …-weight_decay. Rows of their own, with
+// what the step or the epoch in hand begins with; callbacks see them as metrics.
 #pragma once
 
 #include <optional>
@@ -26,8 +25,8 @@ class LearningRateMonitor final : public Callback {
   void start_training(Trainer& trainer);
   void start_epoch(Trainer& trainer);
   void start_batch(Trainer& trainer);
-  void end_epoch(Trainer& trainer);
-  void read(Trainer& trainer);
+  // Of optimizers whose schedule moves at this interval, or has none; "" takes all.
+  void log_rates(Trainer& trainer, std::string_view interval);
 
   Options options_;
   struct Watched {
@@ -37,7 +36,6 @@ class LearningRateMonitor final : public Callback {
     bool decay;
   };
   std::vector<Watched> watched_;
-  std::vector<std::pair<std::string, double>> values_;
 };
 
 }  // namespace fathom::callbacks

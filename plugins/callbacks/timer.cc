@@ -11,51 +11,51 @@ double since(const std::optional<std::chrono::steady_clock::time_point>& start) 
 
 }  // namespace
 
-Timer::Timer(const Options& options) : options_(options) {
+TimerBase::TimerBase(const Options& options) : options_(options) {
   if (options_.interval != "step" && options_.interval != "epoch") {
     throw Error(Code::kFailed, "is no interval").at("interval").seen(options_.interval).expected("step or epoch");
   }
   if (!options_.duration.is_null()) duration_ = read_time_span(options_.duration, "duration");
-  on(Event::kTrainStart, &Timer::start);
-  on(Event::kTrainEnd, &Timer::stop);
-  on(Event::kValidationStart, &Timer::start_validation);
-  on(Event::kValidationEnd, &Timer::end_validation);
-  on(Event::kTestStart, &Timer::start_test);
-  on(Event::kTestEnd, &Timer::end_test);
-  if (duration_) on(options_.interval == "step" ? Event::kTrainBatchEnd : Event::kTrainEpochEnd, &Timer::look);
+  on(Event::kTrainStart, &TimerBase::start);
+  on(Event::kTrainEnd, &TimerBase::stop);
+  on(Event::kValidationStart, &TimerBase::start_validation);
+  on(Event::kValidationEnd, &TimerBase::end_validation);
+  on(Event::kTestStart, &TimerBase::start_test);
+  on(Event::kTestEnd, &TimerBase::end_test);
+  if (duration_) on(options_.interval == "step" ? Event::kTrainBatchEnd : Event::kTrainEpochEnd, &TimerBase::look);
 }
 
-double Timer::train_seconds() const { return train_ + since(started_); }
+double TimerBase::train_seconds() const { return train_ + since(started_); }
 
-void Timer::start(Trainer& trainer) {
+void TimerBase::start(Trainer& trainer) {
   started_ = Clock::now();
   if (duration_) look(trainer);  // a resumed run may have used its time already
 }
 
-void Timer::stop(Trainer&) {
+void TimerBase::stop(Trainer&) {
   train_ = train_seconds();
   started_.reset();
 }
 
-void Timer::start_validation(Trainer&) { validating_ = Clock::now(); }
-void Timer::end_validation(Trainer&) {
+void TimerBase::start_validation(Trainer&) { validating_ = Clock::now(); }
+void TimerBase::end_validation(Trainer&) {
   validate_ += since(validating_);
   validating_.reset();
 }
-void Timer::start_test(Trainer&) { testing_ = Clock::now(); }
-void Timer::end_test(Trainer&) {
+void TimerBase::start_test(Trainer&) { testing_ = Clock::now(); }
+void TimerBase::end_test(Trainer&) {
   test_ += since(testing_);
   testing_.reset();
 }
 
-void Timer::look(Trainer& trainer) {
+void TimerBase::look(Trainer& trainer) {
   if (train_seconds() < *duration_ || trainer.progress().should_stop != 0) return;
-  trainer.stop("the time allowed is used up");
+  stop_run(trainer, "the time allowed is used up");
   if (options_.verbose)
     log(LogLevel::kInfo, "Timer", "time limit reached after " + std::to_string(train_seconds()) + " s");
 }
 
-Json Timer::save_state() const {
+Json TimerBase::elapsed() const {
   return {{"time_elapsed",
            {{"train", train_seconds()},
             {"sanity_check", 0.0},
@@ -64,11 +64,12 @@ Json Timer::save_state() const {
             {"predict", 0.0}}}};
 }
 
-void Timer::load_state(const Json& state) {
-  const Json& elapsed = state.at("time_elapsed");
-  train_ = elapsed.value("train", 0.0);
-  validate_ = elapsed.value("validate", 0.0);
-  test_ = elapsed.value("test", 0.0);
+void TimerBase::set_elapsed(const Json& state) {
+  const auto saved = options_detail::read<std::map<std::string, double>>(state.at("time_elapsed"), "time_elapsed");
+  const auto seconds = [&](const char* stage) { return saved.contains(stage) ? saved.at(stage) : 0; };
+  train_ = seconds("train");
+  validate_ = seconds("validate");
+  test_ = seconds("test");
 }
 
 }  // namespace fathom::callbacks

@@ -1,5 +1,5 @@
 // Timer: Lightning's. Stops the run after a time; the time used is in the checkpoint, so that a resumed run has the
-// rest.
+// rest. StatelessTimer: NeMo's, the same for each run by itself: nothing is kept, and a run that is resumed trains on.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@
 
 namespace fathom::callbacks {
 
-class Timer final : public Callback, public Stateful {
+class TimerBase : public Callback {
  public:
   struct Options {
     Json duration = nullptr;
@@ -23,14 +23,17 @@ class Timer final : public Callback, public Stateful {
       o("verbose", &Options::verbose, "say when the time is up");
     }
   };
-  explicit Timer(const Options& options);
+  explicit TimerBase(const Options& options);
 
-  std::string state_key() const override { return "Timer"; }
+ protected:
   // {"time_elapsed": {"train": seconds, "validate": seconds, …}}
-  Json save_state() const override;
-  void load_state(const Json& state) override;
+  Json elapsed() const;
+  void set_elapsed(const Json& state);
 
  private:
+  // The time is over.
+  virtual void stop_run(Trainer& trainer, const std::string& reason) = 0;
+
   using Clock = std::chrono::steady_clock;
   void start(Trainer& trainer);
   void stop(Trainer& trainer);
@@ -45,6 +48,25 @@ class Timer final : public Callback, public Stateful {
   std::optional<double> duration_;
   std::optional<Clock::time_point> started_, validating_, testing_;
   double train_ = 0, validate_ = 0, test_ = 0;  // finished stretches
+};
+
+class Timer final : public TimerBase, public Stateful {
+ public:
+  using TimerBase::TimerBase;
+  std::string state_key() const override { return "Timer"; }
+  Json save_state() const override { return elapsed(); }
+  void load_state(const Json& state) override { set_elapsed(state); }
+
+ private:
+  void stop_run(Trainer& trainer, const std::string& reason) override { trainer.stop(reason); }
+};
+
+class StatelessTimer final : public TimerBase {
+ public:
+  using TimerBase::TimerBase;
+
+ private:
+  void stop_run(Trainer& trainer, const std::string& reason) override { trainer.stop_this_run(reason); }
 };
 
 }  // namespace fathom::callbacks

@@ -46,5 +46,6 @@ void add_noam(Registry& r);
 void add_torch_chained(Registry& r);
 void add_torch_cyclic(Registry& r);
 void add_plateau(Registry& r);
+void add_swa(Registry& r);
 
 }  // namespace fathom::schedulers

@@ -8,4 +8,5 @@ FATHOM_PLUGIN("schedulers", "0.1.0", "Apache-2.0", "fathom", "") {
   add_torch_chained(r);
   add_torch_cyclic(r);
   add_plateau(r);
+  add_swa(r);
 }

@@ -38,6 +38,26 @@ class SchedulersTest : public ::testing::Test {
   }
 };
 
+// torch 2.15's SWALR(optimizer of rate 0.1, 0.02, …).
+TEST_F(SchedulersTest, AnnealsToAConstantRate) {
+  const auto run = [&](const Json& more, int64_t last) {
+    Json config = {{"name", "torch.optim.swa_utils.SWALR"}, {"swa_lr", 0.02}};
+    for (const auto& [key, value] : more.items()) config[key] = value;
+    return curve(make(config), last);
+  };
+  expect_curve(run({{"anneal_epochs", 4}}, 6), {0.1, 0.0882842712, 0.06, 0.0317157288, 0.02, 0.02, 0.02});
+  expect_curve(run({{"anneal_epochs", 4}, {"anneal_strategy", "linear"}}, 5), {0.1, 0.08, 0.06, 0.04, 0.02, 0.02});
+  expect_curve(run({{"anneal_epochs", 0}}, 2), {.02, .02, .02});
+  EXPECT_EQ(make({{"name", "torch.optim.swa_utils.SWALR"}, {"swa_lr", {0.02}}}).interval(), "epoch");
+  EXPECT_NE(
+      error_of([&] { make({{"name", "torch.optim.swa_utils.SWALR"}, {"swa_lr", 0.1}, {"anneal_strategy", "fast"}}); }),
+      "");
+  EXPECT_NE(error_of([&] { make({{"name", "torch.optim.swa_utils.SWALR"}, {"swa_lr", 0.1}, {"anneal_epochs", -1}}); }),
+            "");
+  EXPECT_NE(error_of([&] { make({{"name", "torch.optim.swa_utils.SWALR"}, {"swa_lr", "low"}}); }), "");
+  EXPECT_NE(error_of([&] { curve(make({{"name", "torch.optim.swa_utils.SWALR"}, {"swa_lr", {0.1, 0.2}}}), 1); }), "");
+}
+
 // The published numbers of NeMo: base 0.1, 10 steps, min_lr 0.001.
 TEST_F(SchedulersTest, FollowsNemosCurves) {
   const auto run = [&](Json config) {

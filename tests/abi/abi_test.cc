@@ -123,6 +123,18 @@ class ACallback final : public Callback, public Stateful {
     ask([&] { t.gradient_norm(); });
     ask([&] { t.model_summary(1); });
     ask([&] { t.resumed_from(); });
+    ask([&] { t.plan_accumulation({{1, 2}}); });
+    ask([&] { t.keep_mean("x"); });
+    ask([&] { t.add_to_mean(0); });
+    ask([&] { t.take_mean(); });
+    ask([&] { t.add_statistics_epoch(); });
+    ask([&] { t.replace_schedule({{"name", "x"}}); });
+    ask([&] { t.schedule_interval(); });
+    ask([&] { t.logger_count(); });
+    ask([&] { t.log_row({}, 0); });
+    ask([&] { t.gradient_norms(2); });
+    ask([&] { t.stop_this_run("x"); });
+    ask([&] { t.interrupt(2); });
     ask([&] { t.keep_average(0.9, 1); });
     ask([&] { t.use_average(true); });
   }

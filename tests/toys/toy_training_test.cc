@@ -105,7 +105,7 @@ TEST_F(ToyTraining, EveryStepOfEachOptimizerCounts) {
   const auto summary = nlohmann::json::parse(read_file(folder_ + "/summary.json"));
   EXPECT_EQ(summary["global_step"], 2 * 4 * 8);  // two optimizers, four epochs, eight batches
   const std::string header = read_file(folder_ + "/run/metrics.csv");
-  EXPECT_THAT(header, HasSubstr("lr-adam,lr-adam-1"));
+  EXPECT_THAT(header, HasSubstr("lr-Adam,lr-Adam-1"));
   EXPECT_THAT(header, HasSubstr("loss_d,loss_g"));
 }
 

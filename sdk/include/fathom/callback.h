@@ -14,6 +14,8 @@
 #pragma once
 
 #include <array>
+#include <map>
+#include <span>
 
 #include "fathom/abi/callback.h"
 #include "fathom/plugin.h"
@@ -138,14 +140,70 @@ class Trainer {
     if (has_average()) check(need(&fathom_trainer::use_average)(t_->ctx, on ? 1 : 0));
   }
 
+  // --- windows of accumulation, a mean of the weights, schedules, rows of one's own, ways to stop ---
+  // At setup: from each 0-based epoch on so many batches make an optimizer step. Throws Error(kFailed) where the
+  // trainer or another callback says something else.
+  void plan_accumulation(const std::map<int64_t, int64_t>& batches_from_epoch) const {
+    std::vector<int64_t> epochs, batches;
+    for (const auto& [epoch, count] : batches_from_epoch) {
+      epochs.push_back(epoch);
+      batches.push_back(count);
+    }
+    check(need(&fathom_trainer::plan_accumulation)(t_->ctx, epochs.data(), batches.data(), epochs.size()));
+  }
+  // At the start of fit: a mean of all parameters, kept in checkpoints in the state under this key; one per run.
+  void keep_mean(std::string_view state_key) const {
+    check(need(&fathom_trainer::keep_mean)(t_->ctx, to_abi(state_key)));
+  }
+  // The weights as they are go into the mean, which holds `taken` of them so far.
+  void add_to_mean(int64_t taken) const { check(need(&fathom_trainer::add_to_mean)(t_->ctx, taken)); }
+  void take_mean() const { check(need(&fathom_trainer::take_mean)(t_->ctx)); }
+  // At the start of fit: with batch norm in the model one epoch is added at the end, which renews its statistics.
+  bool add_statistics_epoch() const {
+    int32_t added = 0;
+    check(need(&fathom_trainer::add_statistics_epoch)(t_->ctx, &added));
+    return added != 0;
+  }
+  // From now on: `section` names a scheduler as model.optim.sched does.
+  void replace_schedule(const Json& section) const {
+    const std::string text = json_text(section);
+    check(need(&fathom_trainer::replace_schedule)(t_->ctx, to_abi(text)));
+  }
+  // "step" or "epoch"; "" without a schedule.
+  std::string schedule_interval(size_t optimizer = 0) const {
+    return to_string(need(&fathom_trainer::schedule_interval)(t_->ctx, optimizer));
+  }
+  size_t logger_count() const { return need(&fathom_trainer::logger_count)(t_->ctx); }
+  // A row of its own to every logger, at once. `as_metrics`: callbacks see the values as metrics, too.
+  void log_row(std::span<const std::pair<std::string, double>> row, int64_t step, bool as_metrics = false) const {
+    std::vector<fathom_metric_value> values;
+    for (const auto& [name, value] : row) values.push_back({to_abi(name), value});
+    const auto array = array_of<fathom_metric_values>(values.data(), values.size());
+    check(need(&fathom_trainer::log_row)(t_->ctx, &array, step, as_metrics ? 1 : 0));
+  }
+  // Before clipping: each gradient's norm by its parameter's name, and last, under "", the norm of those.
+  std::vector<std::pair<std::string, double>> gradient_norms(double norm_type) const {
+    std::vector<std::pair<std::string, double>> out;
+    const fathom_metric_sink sink = metric_sink(out);
+    check(need(&fathom_trainer::gradient_norms)(t_->ctx, norm_type, &sink));
+    return out;
+  }
+  // As stop(), for this run alone: one that is resumed trains on.
+  void stop_this_run(std::string_view reason) const { need (&fathom_trainer::stop_this_run)(t_->ctx, to_abi(reason)); }
+  // As if the process had got this signal: the run saves after the step in hand and ends.
+  void interrupt(int signal) const { need (&fathom_trainer::interrupt)(t_->ctx, signal); }
+  // ---
+
  private:
+  static fathom_metric_sink metric_sink(std::vector<std::pair<std::string, double>>& out) {
+    return {&out, [](void* c, fathom_str name, double value) {
+              static_cast<std::vector<std::pair<std::string, double>>*>(c)->emplace_back(to_string(name), value);
+            }};
+  }
   static std::vector<std::pair<std::string, double>> collect_from(void (*list)(void*, const fathom_metric_sink*),
                                                                   void* ctx) {
     std::vector<std::pair<std::string, double>> out;
-    const fathom_metric_sink sink = {&out, [](void* c, fathom_str name, double value) {
-                                       static_cast<std::vector<std::pair<std::string, double>>*>(c)->emplace_back(
-                                           to_string(name), value);
-                                     }};
+    const fathom_metric_sink sink = metric_sink(out);
     list(ctx, &sink);
     return out;
   }

@@ -7,6 +7,7 @@
 #define FATHOM_ABI_CALLBACK_H_
 
 #include "fathom/abi/component.h"
+#include "fathom/abi/logger.h"
 #include "fathom/abi/value.h"
 
 #ifdef __cplusplus
@@ -119,6 +120,38 @@ typedef struct fathom_trainer {
   int32_t (*has_average)(void* ctx);
   /* on = 1: the model computes with the averages from now on; 0: with its weights again. Nothing without an average. */
   fathom_status (*use_average)(void* ctx, int32_t on);
+
+  /* --- windows of accumulation, a mean of the weights, schedules, rows of one's own, ways to stop --- */
+  /* At ON_SETUP, before the optimizers are made: from the 0-based epoch epochs[i] on, batches[i] batches make an
+     optimizer step; before the first of them one does. `epochs` ascend. One such plan a run, and only where
+     trainer.accumulate_grad_batches says nothing else. */
+  fathom_status (*plan_accumulation)(void* ctx, const int64_t* epochs, const int64_t* batches, size_t count);
+  /* At ON_FIT_START: a mean of all parameters beside them, which begins as the parameters are. Checkpoints hold it in
+     the callback's state, under "average_model_state" as Lightning does. One a run, of a model with one optimizer that
+     the trainer steps. */
+  fathom_status (*keep_mean)(void* ctx, fathom_str state_key);
+  /* mean += (weight - mean) / (taken + 1), where `taken` weights are in it so far; with 0 the mean is the weight. */
+  fathom_status (*add_to_mean)(void* ctx, int64_t taken);
+  /* The weights are the mean from now on. */
+  fathom_status (*take_mean)(void* ctx);
+  /* At ON_FIT_START: *added = 1 where the model has batch norm, and one epoch more then follows max_epochs, in which
+     nothing is learnt: the statistics of batch norm start anew and are the mean over its batches. */
+  fathom_status (*add_statistics_epoch)(void* ctx, int32_t* added);
+  /* From now on the rates of the one optimizer follow another scheduler: `section` (JSON) names it with its options, as
+     model.optim.sched does. It starts from the rates in force and is part of every checkpoint. */
+  fathom_status (*replace_schedule)(void* ctx, fathom_str section);
+  fathom_str (*schedule_interval)(void* ctx, size_t optimizer); /* "step" or "epoch"; empty without a schedule */
+  size_t (*logger_count)(void* ctx);
+  /* A row of its own to every logger, at once; `metrics`: callbacks see the values as metrics, too. */
+  fathom_status (*log_row)(void* ctx, const fathom_metric_values* row, int64_t step, int32_t metrics);
+  /* The norm of each gradient that is there, by its parameter's name, before clipping; at last, under the name "", the
+     norm of those norms. `norm_type` is positive, or infinity. */
+  fathom_status (*gradient_norms)(void* ctx, double norm_type, const fathom_metric_sink* out);
+  /* As stop(), for this run alone: one that is resumed trains on. */
+  void (*stop_this_run)(void* ctx, fathom_str reason);
+  /* Ends the run after the step in hand as if the process had got this signal: ON_INTERRUPT, then the signal's exit. */
+  void (*interrupt)(void* ctx, int32_t signal);
+  /* --- */
 } fathom_trainer;
 
 typedef struct fathom_callback_v1 {
