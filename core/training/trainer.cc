@@ -120,15 +120,15 @@ FitResult Trainer::fit(const std::string& checkpoint) {
   } catch (const Error& error) {
     const bool interrupted = error.code() == Code::kInterrupted;
     if (!interrupted) emit(FATHOM_ON_EXCEPTION);
-    finalize_loggers(interrupted ? "interrupted" : "failed");
+    parts_.loggers.finalize(interrupted ? "interrupted" : "failed");
     if (!interrupted) throw;
     return {"interrupted", error.message(), run_.progress.epoch, run_.progress.global_step, run_.seconds(), run_.saved};
   } catch (...) {
     emit(FATHOM_ON_EXCEPTION);
-    finalize_loggers("failed");
+    parts_.loggers.finalize("failed");
     throw;
   }
-  finalize_loggers("success");
+  parts_.loggers.finalize("success");
   log_info("trainer", "fit stopped: {}", run_.stop_reason);
   return {run_.stopped_early ? "stopped" : "finished",
           run_.stop_reason,
@@ -511,14 +511,14 @@ std::map<std::string, double> Trainer::evaluate(Stage stage) {
   } catch (const Error& error) {
     const bool interrupted = error.code() == Code::kInterrupted;
     if (!interrupted) emit(FATHOM_ON_EXCEPTION);
-    finalize_loggers(interrupted ? "interrupted" : "failed");
+    parts_.loggers.finalize(interrupted ? "interrupted" : "failed");
     throw;
   } catch (...) {
     emit(FATHOM_ON_EXCEPTION);
-    finalize_loggers("failed");
+    parts_.loggers.finalize("failed");
     throw;
   }
-  finalize_loggers("success");
+  parts_.loggers.finalize("success");
   return router_.finished_metrics();
 }
 
@@ -540,6 +540,7 @@ fathom_step Trainer::step_view(Stage stage, int64_t dataloader_idx, int64_t data
   step.log = &TrainerTable::log_from_step;
   constexpr std::string_view kDevice = "cpu";
   step.device = to_abi(kDevice);
+  step.media = &table_->media();
   if (stage == Stage::kTrain && manual_) offer_manual_steps(step);
   return step;
 }
@@ -601,11 +602,7 @@ void Trainer::log_row(MetricRow row, int64_t step, bool add_epoch) {
   constexpr std::string_view kEpoch = "epoch";
   if (add_epoch && !own_step && !own_epoch)
     values.push_back({to_abi(kEpoch), static_cast<double>(run_.progress.epoch)});
-  for (const auto& logger : parts_.loggers) logger.log_metrics(values, step);
-}
-
-void Trainer::finalize_loggers(const char* status) {
-  for (const auto& logger : parts_.loggers) logger.finalize(status);
+  parts_.loggers.log_metrics(values, step);
 }
 
 }  // namespace fathom::training

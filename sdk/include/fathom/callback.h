@@ -16,6 +16,7 @@
 #include <array>
 
 #include "fathom/abi/callback.h"
+#include "fathom/media.h"
 #include "fathom/plugin.h"
 
 namespace fathom {
@@ -138,6 +139,14 @@ class Trainer {
     if (has_average()) check(need(&fathom_trainer::use_average)(t_->ctx, on ? 1 : 0));
   }
 
+  // For the loggers that can take them, at progress().global_step; see Step in model.h.
+  void log_text(std::string_view name, std::string_view text) const { media().log_text(name, text); }
+  void log_histogram(std::string_view name, const FloatArray& values) const { media().log_histogram(name, values); }
+  void log_audio(std::string_view name, const FloatArray& samples, int64_t sample_rate) const {
+    media().log_audio(name, samples, sample_rate);
+  }
+  void log_image(std::string_view name, const FloatArray& pixels) const { media().log_image(name, pixels); }
+
  private:
   static std::vector<std::pair<std::string, double>> collect_from(void (*list)(void*, const fathom_metric_sink*),
                                                                   void* ctx) {
@@ -152,6 +161,7 @@ class Trainer {
   std::vector<std::pair<std::string, double>> collect(void (*list)(void*, const fathom_metric_sink*)) const {
     return collect_from(list, t_->ctx);
   }
+  MediaLog media() const { return MediaLog(t_->media); }
   // A function of the table, or an error where the program is older than this plugin and has it not.
   template <typename F>
   F need(F fathom_trainer::*function) const {

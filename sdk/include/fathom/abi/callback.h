@@ -7,6 +7,7 @@
 #define FATHOM_ABI_CALLBACK_H_
 
 #include "fathom/abi/component.h"
+#include "fathom/abi/media.h"
 #include "fathom/abi/value.h"
 
 #ifdef __cplusplus
@@ -119,6 +120,7 @@ typedef struct fathom_trainer {
   int32_t (*has_average)(void* ctx);
   /* on = 1: the model computes with the averages from now on; 0: with its weights again. Nothing without an average. */
   fathom_status (*use_average)(void* ctx, int32_t on);
+  const fathom_media_log* media; /* texts, histograms, audio and images, for the loggers */
 } fathom_trainer;
 
 typedef struct fathom_callback_v1 {
