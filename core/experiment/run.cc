@@ -52,7 +52,7 @@ void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request
   make_folder(plan, request);
   summary.log_dir = plan.folder.log_dir;
   parts.trainer.loggers = make_loggers(plan);
-  for (const auto& logger : parts.trainer.loggers) logger.log_hyperparams(plan.config);
+  parts.trainer.loggers.log_hyperparams(plan.config);
 
   training::Trainer trainer(plan.trainer, std::move(parts.trainer));
   const Json trained_adapters = parts.trains_adapters_only ? parts.adapters : Json::object();

@@ -4,13 +4,13 @@
 
 namespace fathom {
 
-std::vector<LoggerHandle> make_loggers(const RunPlan& plan) {
+training::LoggerGroup make_loggers(const RunPlan& plan) {
   const RunFolder& run = plan.folder;
   const Json context = {{"save_dir", run.log_dir}, {"name", run.name}, {"version", run.version}};
-  std::vector<LoggerHandle> loggers;
+  training::LoggerGroup loggers;
   for (const auto& logger : plan_components(plan.trainer, plan.exp_manager(), true).loggers) {
     if (logger.used)
-      loggers.emplace_back(create_object(1u << FATHOM_KIND_LOGGER, logger.section, logger.path, context));
+      loggers.add(LoggerHandle(create_object(1u << FATHOM_KIND_LOGGER, logger.section, logger.path, context)));
   }
   return loggers;
 }

@@ -26,7 +26,7 @@ std::vector<std::unique_ptr<DataLoader>> make_eval_loaders(const ModelHandle& mo
                                                            training::EvalLoaderPlan& plan);
 
 // run_listeners.cc: what the config names, and what trainer and exp_manager add to it.
-std::vector<LoggerHandle> make_loggers(const RunPlan& plan);
+training::LoggerGroup make_loggers(const RunPlan& plan);
 std::vector<CallbackHandle> make_callbacks(const RunPlan& plan, bool has_validation);
 
 }  // namespace fathom

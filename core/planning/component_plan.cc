@@ -51,6 +51,15 @@ std::vector<PlannedComponent> plan_loggers(const TrainerOptions& trainer, const 
     loggers.push_back({"exp_manager.summary_writer_kwargs",
                        with_defaults({{"name", "tensorboard"}}, manager->summary_writer_kwargs),
                        implied && manager->create_tensorboard_logger});
+    // These are asked for by name, so they come beside the trainer's own. `name` is the run's here.
+    const bool runs = !trainer.barebones && !is_fast(trainer);
+    const auto ask = [&](const char* key, bool on, const Json& kwargs, Json defaults) {
+      if (on || kwargs.is_object())
+        loggers.push_back({std::string("exp_manager.") + key, with_defaults(std::move(defaults), kwargs), runs && on});
+    };
+    ask("wandb_logger_kwargs", manager->create_wandb_logger, manager->wandb_logger_kwargs, {{"_target_", "wandb"}});
+    ask("mlflow_logger_kwargs", manager->create_mlflow_logger, manager->mlflow_logger_kwargs,
+        {{"_target_", "mlflow"}, {"experiment_name", nullptr}});
   } else if (trainer.logger != false) {
     for (const char* name : {"csv", "tensorboard"}) loggers.push_back({"trainer.logger", {{"name", name}}, implied});
   }

@@ -59,6 +59,25 @@ TEST(ComponentPlan, ExpManagerMakesItsOwn) {
   EXPECT_TRUE(section_at(plan_of({}, manager, false).callbacks, checkpoint).at("monitor").is_null());
 }
 
+TEST(ComponentPlan, TrackersAreMadeWhereTheyAreAskedFor) {
+  const Json wandb = {{"name", "n"}, {"project", "p"}};
+  Json manager = {{"wandb_logger_kwargs", wandb}, {"create_mlflow_logger", true}, {"create_csv_logger", false}};
+  ComponentPlan plan = plan_of({{"logger", false}}, manager);
+  EXPECT_THAT(made(plan.loggers),
+              ElementsAre("tensorboard@exp_manager.summary_writer_kwargs", "mlflow@exp_manager.mlflow_logger_kwargs"));
+  // What is off is still there to be checked, and `name` is the run's.
+  EXPECT_EQ(section_at(plan.loggers, "exp_manager.wandb_logger_kwargs"),
+            (Json{{"_target_", "wandb"}, {"name", "n"}, {"project", "p"}}));
+  EXPECT_EQ(section_at(plan.loggers, "exp_manager.mlflow_logger_kwargs"),
+            (Json{{"_target_", "mlflow"}, {"experiment_name", nullptr}}));
+  manager["create_wandb_logger"] = true;
+  plan = plan_of({{"logger", {{{"name", "jsonl"}}, {{"name", "console"}}}}}, manager);
+  EXPECT_THAT(made(plan.loggers),
+              ElementsAre("jsonl@trainer.logger[0]", "console@trainer.logger[1]", "n@exp_manager.wandb_logger_kwargs",
+                          "mlflow@exp_manager.mlflow_logger_kwargs"));
+  EXPECT_THAT(made(plan_of({{"fast_dev_run", true}}, manager).loggers), ElementsAre());
+}
+
 TEST(ComponentPlan, WhatTheConfigNamesComesFirstAndOnce) {
   const Json trainer = {{"callbacks",
                          {{{"_target_", "lightning.pytorch.callbacks.RichProgressBar"}},

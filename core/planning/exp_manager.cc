@@ -33,7 +33,9 @@ int64_t next_number(const fs::path& folder, const std::string& prefix) {
 constexpr const char* kCommandFile = "cmd-args.log";
 
 // What a resumed run goes on writing into.
-bool is_continued(const std::string& name) { return name == "metrics.csv" || name.starts_with("events.out.tfevents"); }
+bool is_continued(const std::string& name) {
+  return name == "metrics.csv" || name == "metrics.jsonl" || name.starts_with("events.out.tfevents");
+}
 
 // Whether a run writes a file of that name into its folder: ours, NeMo's or one of its loggers.
 bool is_of_a_run(const std::string& name, const ExpManagerOptions& o) {
@@ -155,15 +157,15 @@ void ExpManagerOptions::describe(OptionSet<ExpManagerOptions>& o) {
   o("log_step_timing", &T::log_step_timing, "log seconds of training and evaluation steps");
   o("step_timing_kwargs", &T::step_timing_kwargs, "options of the step timing");
   o("max_time_per_run", &T::max_time_per_run, "stop this run, saving, after DD:HH:MM:SS");
-  o("create_wandb_logger", &T::create_wandb_logger, "not available");
-  o("create_mlflow_logger", &T::create_mlflow_logger, "not available");
+  o("create_wandb_logger", &T::create_wandb_logger, "write an offline run of Weights & Biases");
+  o("wandb_logger_kwargs", &T::wandb_logger_kwargs, "options of the W&B logger; name and project are needed");
+  o("create_mlflow_logger", &T::create_mlflow_logger, "write a run into MLflow's file store");
+  o("mlflow_logger_kwargs", &T::mlflow_logger_kwargs, "options of the MLflow logger");
   o("create_dllogger_logger", &T::create_dllogger_logger, "not available");
   o("create_clearml_logger", &T::create_clearml_logger, "not available");
   o("create_neptune_logger", &T::create_neptune_logger, "not available");
   o("create_straggler_detection_callback", &T::create_straggler_detection_callback, "not available");
   o("create_fault_tolerance_callback", &T::create_fault_tolerance_callback, "not available");
-  o("wandb_logger_kwargs", &T::wandb_logger_kwargs, "used with create_wandb_logger");
-  o("mlflow_logger_kwargs", &T::mlflow_logger_kwargs, "used with create_mlflow_logger");
   o("dllogger_logger_kwargs", &T::dllogger_logger_kwargs, "used with create_dllogger_logger");
   o("clearml_logger_kwargs", &T::clearml_logger_kwargs, "used with create_clearml_logger");
   o("neptune_logger_kwargs", &T::neptune_logger_kwargs, "used with create_neptune_logger");
@@ -203,13 +205,37 @@ ExpManagerOptions read_exp_manager_options(const Json& section, const std::strin
           .seen("true")
           .next(std::string("set ") + path + "." + key + "=false");
   };
-  refuse(o.create_wandb_logger, "create_wandb_logger", "the Weights & Biases logger");
-  refuse(o.create_mlflow_logger, "create_mlflow_logger", "the MLflow logger");
-  refuse(o.create_dllogger_logger, "create_dllogger_logger", "DLLogger");
-  refuse(o.create_clearml_logger, "create_clearml_logger", "the ClearML logger");
-  refuse(o.create_neptune_logger, "create_neptune_logger", "the Neptune logger");
+  const auto refuse_logger = [&](bool on, const char* key, const char* why) {
+    if (on)
+      throw Error(Code::kUnavailable, why)
+          .at(path + "." + key)
+          .seen("true")
+          .next(std::string("set ") + path + "." + key +
+                "=false; csv, jsonl, tensorboard, mlflow and wandb write what other tools read");
+  };
+  refuse_logger(o.create_dllogger_logger, "create_dllogger_logger",
+                "DLLogger is not available: its Python package alone writes its log");
+  refuse_logger(o.create_clearml_logger, "create_clearml_logger",
+                "the ClearML logger is not available: its metrics go to a server, through its Python package");
+  refuse_logger(o.create_neptune_logger, "create_neptune_logger",
+                "the Neptune logger is not available: its metrics go to a server, through its Python package");
   refuse(o.create_straggler_detection_callback, "create_straggler_detection_callback", "straggler detection");
   refuse(o.create_fault_tolerance_callback, "create_fault_tolerance_callback", "the fault tolerance callback");
+  for (const auto& [kwargs, key] :
+       {std::pair{&o.wandb_logger_kwargs, "wandb_logger_kwargs"}, {&o.mlflow_logger_kwargs, "mlflow_logger_kwargs"}}) {
+    if (!kwargs->is_null() && !kwargs->is_object())
+      throw Error(Code::kFailed, "is no section of options").at(path + "." + key).seen(json_text(*kwargs));
+  }
+  if (o.create_wandb_logger) {
+    for (const char* key : {"name", "project"}) {
+      const Json& given = o.wandb_logger_kwargs;
+      if (given.is_object() && given.contains(key) && given[key].is_string()) continue;
+      throw Error(Code::kFailed, "the W&B logger needs the run's name and project")
+          .at(path + ".wandb_logger_kwargs." + key)
+          .seen(given.is_object() && given.contains(key) ? json_text(given[key]) : "nothing")
+          .expected("a text");
+    }
+  }
   const bool well_formed =
       o.ema.is_null() || (o.ema.is_object() && (!o.ema.contains("enable") || o.ema["enable"].is_boolean()));
   if (!well_formed)

@@ -26,12 +26,12 @@ struct ExpManagerOptions {
   bool log_step_timing = true, log_delta_step_timing = false;
   Json step_timing_kwargs = nullptr;
   std::optional<std::string> max_time_per_run;
+  bool create_wandb_logger = false, create_mlflow_logger = false;
+  Json wandb_logger_kwargs = nullptr, mlflow_logger_kwargs = nullptr;
   // What this build does not have: refused when switched on, accepted when off.
-  bool create_wandb_logger = false, create_mlflow_logger = false, create_dllogger_logger = false,
-       create_clearml_logger = false, create_neptune_logger = false, create_straggler_detection_callback = false,
-       create_fault_tolerance_callback = false;
-  Json wandb_logger_kwargs = nullptr, mlflow_logger_kwargs = nullptr, dllogger_logger_kwargs = nullptr,
-       clearml_logger_kwargs = nullptr, neptune_logger_kwargs = nullptr;
+  bool create_dllogger_logger = false, create_clearml_logger = false, create_neptune_logger = false,
+       create_straggler_detection_callback = false, create_fault_tolerance_callback = false;
+  Json dllogger_logger_kwargs = nullptr, clearml_logger_kwargs = nullptr, neptune_logger_kwargs = nullptr;
   Json ema = nullptr;
   // Without effect in one CPU process.
   bool create_preemption_callback = true, log_local_rank_0_only = false, log_global_rank_0_only = false,

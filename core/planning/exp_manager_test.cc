@@ -105,13 +105,33 @@ TEST_F(ExpManagerTest, WithoutAnEarlierRunNoFileIsMoved) {
 
 TEST_F(ExpManagerTest, RefusesWhatIsNotHereAndUnknownKeys) {
   try {
-    options({{"create_wandb_logger", true}});
+    options({{"create_clearml_logger", true}});
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::kUnavailable);
-    EXPECT_EQ(error.where(), "exp_manager.create_wandb_logger");
+    EXPECT_EQ(error.where(), "exp_manager.create_clearml_logger");
   }
+  EXPECT_THROW(options({{"create_neptune_logger", true}}), Error);
+  EXPECT_THROW(options({{"create_dllogger_logger", true}}), Error);
   EXPECT_THROW(options({{"resume_if_exist", true}}), Error);
+}
+
+TEST_F(ExpManagerTest, AWandbRunNeedsNameAndProject) {
+  const Json whole = {{"name", "n"}, {"project", "p"}};
+  EXPECT_TRUE(options({{"create_wandb_logger", true}, {"wandb_logger_kwargs", whole}}).create_wandb_logger);
+  for (const char* key : {"name", "project"}) {
+    Json kwargs = whole;
+    kwargs.erase(key);
+    try {
+      options({{"create_wandb_logger", true}, {"wandb_logger_kwargs", kwargs}});
+      FAIL() << key;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.where(), std::string("exp_manager.wandb_logger_kwargs.") + key);
+    }
+    options({{"wandb_logger_kwargs", kwargs}});  // nothing is needed of a logger that is off
+  }
+  EXPECT_THROW(options({{"create_wandb_logger", true}}), Error);
+  EXPECT_THROW(options({{"mlflow_logger_kwargs", 3}}), Error);
 }
 
 }  // namespace

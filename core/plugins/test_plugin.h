@@ -25,7 +25,8 @@ inline std::vector<std::string> shut_down;
 // Tables whose mandatory functions are there, and are never called.
 inline const void* unused_table(fathom_kind kind) {
   static const auto fail = [](auto...) { return fathom_status{FATHOM_INTERNAL}; };
-  static const fathom_logger_v1 logger = {sizeof(logger), fail, nullptr, nullptr, nullptr, nullptr};
+  static const fathom_logger_v1 logger = {sizeof(logger), fail,    nullptr, nullptr, nullptr,
+                                          nullptr,        nullptr, nullptr, nullptr};
   static const fathom_optimizer_v1 optimizer = {
       sizeof(optimizer), fail, fail, fail, fail, fail, fail, fail, fail, fail};
   static const fathom_module_v1 module = {sizeof(module), fail, fail, [](void*) -> void* { return nullptr; }, nullptr};

@@ -141,12 +141,7 @@ void CheckpointContent::read_own_entry(const PickleValue& own, const std::string
     if (const Json sums = pickle_to_json(*saved); !sums.empty())
       metric.set_sums(options_detail::read<std::map<std::string, double>>(sums, name));
   }
-  const auto& loggers = own.at("loggers").items();
-  for (size_t i = 0; i < parts.loggers.size() && i < loggers.size(); ++i) {
-    if (loggers[i].at("name").as_string() != parts.loggers[i].name()) continue;
-    if (const Json logger = pickle_to_json(loggers[i].at("state")); !logger.is_null())
-      parts.loggers[i].load_state(logger);
-  }
+  parts.loggers.load_state(pickle_to_json(own.at("loggers")));
   if (const int64_t seed = own.at("seed").as_int(); parts.seed != seed) {
     log_warning("restore", "seed is {} now and was {}; the run goes on with the old order of data only if they agree",
                 parts.seed, seed);

@@ -71,8 +71,7 @@ PickleValue CheckpointContent::own_entry() const {
   router.save_state(own);
   Json& sums = own["metrics"] = Json::object();
   for (const auto& [name, metric] : metrics) sums[name] = options_detail::dump(metric.sums());
-  Json& loggers = own["loggers"] = Json::array();
-  for (const auto& logger : parts.loggers) loggers.push_back({{"name", logger.name()}, {"state", logger.save_state()}});
+  own["loggers"] = parts.loggers.save_state();
 
   PickleValue out = json_to_pickle(own);
   auto& dict = out.mutable_dict();

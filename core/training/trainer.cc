@@ -143,16 +143,16 @@ FitResult Trainer::fit(const std::string& checkpoint) {
   } catch (const Error& error) {
     const bool interrupted = error.code() == Code::kInterrupted;
     if (!interrupted) emit(FATHOM_ON_EXCEPTION);
-    finalize_loggers(interrupted ? "interrupted" : "failed");
+    parts_.loggers.finalize(interrupted ? "interrupted" : "failed");
     if (!interrupted) throw;
     return {"interrupted", error.message(), run_.progress.epoch, run_.progress.global_step, run_.seconds(), run_.saved};
   } catch (...) {
     emit(FATHOM_ON_EXCEPTION);
-    finalize_loggers("failed");
+    parts_.loggers.finalize("failed");
     throw;
   }
   if (safety_) safety_->remove_all();
-  finalize_loggers("success");
+  parts_.loggers.finalize("success");
   log_info("trainer", "fit stopped: {}", run_.stop_reason);
   return {run_.stopped_early ? "stopped" : "finished",
           run_.stop_reason,
@@ -540,14 +540,14 @@ std::map<std::string, double> Trainer::evaluate(Stage stage) {
   } catch (const Error& error) {
     const bool interrupted = error.code() == Code::kInterrupted;
     if (!interrupted) emit(FATHOM_ON_EXCEPTION);
-    finalize_loggers(interrupted ? "interrupted" : "failed");
+    parts_.loggers.finalize(interrupted ? "interrupted" : "failed");
     throw;
   } catch (...) {
     emit(FATHOM_ON_EXCEPTION);
-    finalize_loggers("failed");
+    parts_.loggers.finalize("failed");
     throw;
   }
-  finalize_loggers("success");
+  parts_.loggers.finalize("success");
   return router_.finished_metrics();
 }
 
@@ -569,6 +569,7 @@ fathom_step Trainer::step_view(Stage stage, int64_t dataloader_idx, int64_t data
   step.log = &TrainerTable::log_from_step;
   constexpr std::string_view kDevice = "cpu";
   step.device = to_abi(kDevice);
+  step.media = &table_->media();
   if (stage == Stage::kTrain && manual_) offer_manual_steps(step);
   return step;
 }
@@ -618,7 +619,7 @@ void Trainer::check_time() {
 void Trainer::handle_interrupt() {
   check_time();
   if (safety_ && safety_->due()) {
-    for (const auto& logger : parts_.loggers) logger.save();
+    parts_.loggers.save();
     safety_->start(checkpoint_content().write(/*weights_only=*/false), run_.progress.global_step);
   }
   if (take_save_request()) {
@@ -634,7 +635,7 @@ std::string Trainer::save_on_request() {
   emit(FATHOM_ON_INTERRUPT);
   if (run_.saved.size() > saved) return run_.saved.back();
   if (!safety_) return "";
-  for (const auto& logger : parts_.loggers) logger.save();
+  parts_.loggers.save();
   run_.saved.push_back(
       safety_->write_now(checkpoint_content().write(/*weights_only=*/false), run_.progress.global_step));
   return run_.saved.back();
@@ -668,11 +669,7 @@ void Trainer::log_row(MetricRow row, int64_t step, bool add_epoch) {
   constexpr std::string_view kEpoch = "epoch";
   if (add_epoch && !own_step && !own_epoch)
     values.push_back({to_abi(kEpoch), static_cast<double>(run_.progress.epoch)});
-  for (const auto& logger : parts_.loggers) logger.log_metrics(values, step);
-}
-
-void Trainer::finalize_loggers(const char* status) {
-  for (const auto& logger : parts_.loggers) logger.finalize(status);
+  parts_.loggers.log_metrics(values, step);
 }
 
 }  // namespace fathom::training

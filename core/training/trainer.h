@@ -105,7 +105,6 @@ class Trainer {
   void emit(uint32_t event);
   void emit(uint32_t event, Order lowest, Order highest);
   void log_row(MetricRow row, int64_t step, bool add_epoch);
-  void finalize_loggers(const char* status);
   fathom_step step_view(Stage stage, int64_t dataloader_idx, int64_t dataloader_count);
   at::Tensor training_loss(const Values& batch);
   // The loss, or undefined for a batch that is left out. Throws where a loss that is not finite ends the run.

@@ -17,7 +17,7 @@ void Trainer::save_checkpoint(const std::string& path, int32_t flags) {
     throw Error(Code::kFailed, "this run keeps no average of its weights").at(path).next("set exp_manager.ema.enable");
   const UseAverages use(average_.get(), of_average);
   // The loggers' files must not be behind the checkpoint that counts their rows.
-  for (const auto& logger : parts_.loggers) logger.save();
+  parts_.loggers.save();
   checkpoint::save_torch_file(path, checkpoint_content().write((flags & FATHOM_SAVE_WEIGHTS_ONLY) != 0));
   run_.saved.push_back(path);
 }

@@ -9,9 +9,9 @@
 #include "core/data/data_loader.h"
 #include "core/distributed/metric_reduction.h"
 #include "core/planning/eval_loaders.h"
+#include "core/training/logger_group.h"
 #include "core/typing/wiring.h"
 #include "fathom/callback.h"
-#include "fathom/logger.h"
 #include "fathom/model.h"
 
 namespace fathom::training {
@@ -23,7 +23,7 @@ struct TrainerParts {
   std::vector<std::unique_ptr<DataLoader>> validation, test;
   EvalLoaderPlan validation_plan, test_plan;  // the names of several loaders' metrics
   typing::Wiring wiring;                      // of the model (model_wiring.h), for the model summary
-  std::vector<LoggerHandle> loggers;
+  LoggerGroup loggers;
   std::vector<CallbackHandle> callbacks;
   Json optim = nullptr;  // model.optim, resolved; null: the model runs over the data without being trained
   Json optim_param_groups = nullptr;

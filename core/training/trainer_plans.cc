@@ -115,7 +115,7 @@ struct TrainerPlans {
       std::vector<fathom_metric_value> values;
       for (size_t i = 0; i < given.size(); ++i) values.push_back(given[i]);
       if (values.empty()) return;
-      for (const auto& logger : t.parts_.loggers) logger.log_metrics(values, step);
+      t.parts_.loggers.log_metrics(values, step);
       if (metrics == 0) return;
       for (const auto& [name, value] : values) t.router_.set_callback_metric(to_string(name), value);
     });

@@ -134,6 +134,46 @@ TrainerTable::TrainerTable(Trainer& owner) {
   };
   table_.resumed_from = [](void* ctx) { return to_abi(trainer(ctx).run_.resumed_from); };
   add_plans(table_);
+  offer_media(owner);
+  table_.media = &media_;
+}
+
+// A sanity check leaves no trace, here neither. What is wrong with an array is its author's error, told at once; what
+// becomes of it is the loggers' affair.
+void TrainerTable::offer_media(Trainer& owner) {
+  media_.struct_size = sizeof(fathom_media_log);
+  media_.ctx = &owner;
+  media_.log_text = [](void* ctx, fathom_str name, fathom_str text) {
+    return guard([&] {
+      Trainer& t = trainer(ctx);
+      if (t.run_.progress.sanity_checking == 0)
+        t.parts_.loggers.log_text(to_view(name), to_view(text), t.run_.progress.global_step);
+    });
+  };
+  media_.log_histogram = [](void* ctx, fathom_str name, const fathom_float_array* values) {
+    return guard([&] {
+      Trainer& t = trainer(ctx);
+      float_array(values);
+      if (t.run_.progress.sanity_checking == 0)
+        t.parts_.loggers.log_histogram(to_view(name), *values, t.run_.progress.global_step);
+    });
+  };
+  media_.log_audio = [](void* ctx, fathom_str name, const fathom_float_array* samples, int64_t sample_rate) {
+    return guard([&] {
+      Trainer& t = trainer(ctx);
+      audio_of(float_array(samples), sample_rate);
+      if (t.run_.progress.sanity_checking == 0)
+        t.parts_.loggers.log_audio(to_view(name), *samples, sample_rate, t.run_.progress.global_step);
+    });
+  };
+  media_.log_image = [](void* ctx, fathom_str name, const fathom_float_array* pixels) {
+    return guard([&] {
+      Trainer& t = trainer(ctx);
+      image_of(float_array(pixels));
+      if (t.run_.progress.sanity_checking == 0)
+        t.parts_.loggers.log_image(to_view(name), *pixels, t.run_.progress.global_step);
+    });
+  };
 }
 
 }  // namespace fathom::training

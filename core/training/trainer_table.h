@@ -9,13 +9,17 @@ class TrainerTable {
  public:
   explicit TrainerTable(Trainer& trainer);
   const fathom_trainer& table() const { return table_; }
+  // What steps and callbacks log besides numbers, on its way to the loggers.
+  const fathom_media_log& media() const { return media_; }
 
   // fathom_step.log; ctx is the Trainer.
   static fathom_status log_from_step(void* ctx, fathom_str name, fathom_tensor tensor, double value, uint32_t flags,
                                      double batch_size);
 
  private:
+  void offer_media(Trainer& trainer);
   fathom_trainer table_{};
+  fathom_media_log media_{};
 };
 
 // The functions by which callbacks plan and change what the loop does (trainer_plans.cc), set in `table`.

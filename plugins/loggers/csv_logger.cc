@@ -1,46 +1,14 @@
 #include "plugins/loggers/csv_logger.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 
 #include "plugins/loggers/hparams_yaml.h"
+#include "plugins/loggers/number_text.h"
 
 namespace fathom::loggers {
 namespace {
 
 using std::chrono::seconds;
-
-// Python's repr of a float: shortest digits that read back the same, with a point or an exponent.
-void append_float(std::string& out, double value) {
-  if (std::isnan(value)) {
-    out += "nan";
-    return;
-  }
-  if (std::isinf(value)) {
-    out += value > 0 ? "inf" : "-inf";
-    return;
-  }
-  char text[40];
-  const double size = std::fabs(value);
-  const bool fixed = value == 0 || (size >= 1e-4 && size < 1e16);
-  const auto [end, error] =
-      std::to_chars(text, text + sizeof text, value, fixed ? std::chars_format::fixed : std::chars_format::scientific);
-  out.append(text, end);
-  if (fixed && std::find(text, end, '.') == end) out += ".0";
-}
-
-bool is_integer_column(std::string_view name) { return name == "epoch" || name == "step"; }
-
-void append_cell(std::string& out, std::string_view name, double value) {
-  if (is_integer_column(name) && std::nearbyint(value) == value && std::fabs(value) < 9e15) {
-    char text[24];
-    const auto [end, error] = std::to_chars(text, text + sizeof text, static_cast<int64_t>(value));
-    out.append(text, end);
-  } else {
-    append_float(out, value);
-  }
-}
 
 std::string quoted(const std::string& field) {
   if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
@@ -60,7 +28,7 @@ std::vector<std::vector<std::string>> parse(const std::string& text, size_t limi
   std::vector<std::vector<std::string>> rows;
   std::vector<std::string> row;
   std::string field;
-  bool in_quotes = false;
+  bool in_quotes = false, was_quoted = false;
   for (size_t i = 0; i < text.size() && rows.size() < limit; ++i) {
     const char c = text[i];
     if (in_quotes) {
@@ -71,14 +39,16 @@ std::vector<std::vector<std::string>> parse(const std::string& text, size_t limi
       else
         in_quotes = false;
     } else if (c == '"') {
-      in_quotes = true;
+      in_quotes = was_quoted = true;
     } else if (c == ',') {
       row.push_back(std::move(field));
       field.clear();
+      was_quoted = false;
     } else if (c == '\n') {
-      if (field.ends_with('\r')) field.pop_back();
+      if (!was_quoted && field.ends_with('\r')) field.pop_back();
       row.push_back(std::move(field));
       field.clear();
+      was_quoted = false;
       rows.push_back(std::move(row));
       row.clear();
     } else {
@@ -91,10 +61,7 @@ std::vector<std::vector<std::string>> parse(const std::string& text, size_t limi
 }  // namespace
 
 void CsvLogger::Options::describe(OptionSet<Options>& o) {
-  o("save_dir", static_cast<std::optional<std::string> Options::*>(&Options::save_dir),
-    "root of log folders; default the run's folder");
-  o("name", static_cast<std::optional<std::string> Options::*>(&Options::name), "folder below save_dir");
-  o("version", static_cast<Json Options::*>(&Options::version), "folder below the name: a text, or N for version_N");
+  o.include<FolderOptions>();
   o("prefix", &Options::prefix, "put before every metric's name, joined with '-'");
   o("flush_logs_every_n_steps", &Options::flush_logs_every_n_steps,
     "rows that may wait in memory before they are written");
@@ -154,7 +121,7 @@ void CsvLogger::rewrite(int64_t rows) {
 
 void CsvLogger::log_metrics(std::span<const Metric> metrics, int64_t step) {
   const auto column_of = [&](std::string_view name) {
-    if (!options_.prefix.empty() && !is_integer_column(name)) {
+    if (!options_.prefix.empty() && !is_count(name)) {
       joined_.assign(options_.prefix).append("-").append(name);
       name = joined_;
     }
@@ -179,7 +146,7 @@ void CsvLogger::log_metrics(std::span<const Metric> metrics, int64_t step) {
   line_.clear();
   for (size_t i = 0; i < cells_.size(); ++i) {
     if (i > 0) line_ += ',';
-    if (cells_[i] != nullptr) append_cell(line_, columns_[i], *cells_[i]);
+    if (cells_[i] != nullptr) append_metric(line_, columns_[i], *cells_[i]);
   }
   line_ += '\n';
   file_.append(line_);

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 
 #include "plugins/loggers/hparams_yaml.h"
 #include "tests/support/folder_test.h"
@@ -63,6 +64,47 @@ TEST_F(CsvLoggerTest, NamesWithCommasAndQuotesSurviveANewHeader) {
   row(*logger, 1, {{"z", 2}});
   logger->save();
   EXPECT_EQ(text(), "\"a,\"\"b\"\"\",epoch,step,z\n1.0,,0,\n,,1,2.0\n");
+}
+
+TEST_F(CsvLoggerTest, NamesWithLineEndsSurviveANewHeader) {
+  auto logger = make();
+  row(*logger, 0, {{"two\r\nlines", 1}, {"z\r", 2}});
+  row(*logger, 1, {{"a", 3}});
+  row(*logger, 2, {{"z\r", 4}});
+  logger->save();
+  EXPECT_EQ(text(), "a,epoch,step,\"two\r\nlines\",\"z\r\"\n,,0,1.0,2.0\n3.0,,1,,\n,,2,,4.0\n");
+}
+
+TEST_F(CsvLoggerTest, TenThousandKeysThatComeLateAreOneNewHeader) {
+  auto logger = make();
+  for (int step = 0; step < 100; ++step) row(*logger, step, {{"loss", 1}});
+  std::vector<std::string> names;
+  for (int i = 0; i < 10000; ++i) names.push_back("layer." + std::to_string(i) + "/norm");
+  std::vector<Metric> metrics;
+  for (const auto& name : names) metrics.push_back({name, 0.5});
+  for (int step = 100; step < 110; ++step) logger->log_metrics(metrics, step);
+  logger->save();
+  const std::string whole = text();
+  EXPECT_EQ(std::count(whole.begin(), whole.end(), '\n'), 111);
+  EXPECT_EQ(std::count(whole.begin(), whole.end(), ','), 111 * 10002);
+  const Json state = logger->save_state();
+  row(*logger, 110, {{"late", 1}});
+  logger->save();
+  auto resumed = make();
+  resumed->load_state(state);
+  EXPECT_EQ(text(), whole);
+}
+
+TEST_F(CsvLoggerTest, AFolderThatIsAFileIsAnErrorThatNamesIt) {
+  std::ofstream(folder_ / "file") << "x";
+  auto logger = make({{"save_dir", (folder_ / "file").string()}, {"version", 0}});
+  try {
+    row(*logger, 0, {{"loss", 1}});
+    FAIL() << "a folder below a file was made";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kCantCreate);
+    EXPECT_THAT(error.where(), ::testing::HasSubstr("file/lightning_logs/version_0"));
+  }
 }
 
 TEST_F(CsvLoggerTest, PrefixAndFolder) {

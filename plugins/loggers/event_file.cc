@@ -2,56 +2,14 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
-#include <cstring>
+
+#include "plugins/loggers/protobuf.h"
 
 namespace fathom::loggers {
 namespace {
 
-constexpr std::array<uint32_t, 256> make_table() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t value = i;
-    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) != 0 ? 0x82f63b78u : 0u);
-    table[i] = value;
-  }
-  return table;
-}
-constexpr auto kTable = make_table();
-
 constexpr size_t kHead = 12;  // length and its checksum
-
-template <typename T>
-T raw(std::string_view bytes) {
-  T value;
-  std::memcpy(&value, bytes.data(), sizeof value);
-  return value;
-}
-
-template <typename T>
-void append_raw(std::string& out, T value) {
-  char bytes[sizeof value];
-  std::memcpy(bytes, &value, sizeof value);  // little endian hosts only, as the format
-  out.append(bytes, sizeof bytes);
-}
-
-void append_varint(std::string& out, uint64_t value) {
-  while (value >= 0x80) {
-    out += static_cast<char>(value | 0x80);
-    value >>= 7;
-  }
-  out += static_cast<char>(value);
-}
-
-enum Wire : uint32_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
-
-void append_key(std::string& out, uint32_t field, Wire wire) { append_varint(out, field << 3 | wire); }
-void append_bytes(std::string& out, uint32_t field, std::string_view bytes) {
-  append_key(out, field, kBytes);
-  append_varint(out, bytes.size());
-  out += bytes;
-}
 
 void append_record(std::string& out, std::string_view payload) {
   const size_t start = out.size();
@@ -63,22 +21,28 @@ void append_record(std::string& out, std::string_view payload) {
 
 std::string begin_event(double wall_time, int64_t step) {
   std::string event;
-  append_key(event, 1, kFixed64);
-  append_raw(event, wall_time);
-  if (step != 0) {
-    append_key(event, 2, kVarint);
-    append_varint(event, static_cast<uint64_t>(step));
-  }
+  protobuf::add_double(event, 1, wall_time);
+  if (step != 0) protobuf::add_number(event, 2, step);
   return event;
 }
 
-}  // namespace
-
-uint32_t crc32c(std::string_view bytes) {
-  uint32_t crc = 0xffffffffu;
-  for (const char c : bytes) crc = kTable[(crc ^ static_cast<uint8_t>(c)) & 0xff] ^ (crc >> 8);
-  return crc ^ 0xffffffffu;
+void append_summary_event(std::string& out, double wall_time, int64_t step, std::string_view summary) {
+  std::string event = begin_event(wall_time, step);
+  protobuf::add_bytes(event, 5, summary);
+  append_record(out, event);
 }
+
+// A summary of one value, which stands in `field`.
+void append_value_event(std::string& out, double wall_time, int64_t step, std::string_view tag, uint32_t field,
+                        std::string_view message) {
+  std::string value, summary;
+  protobuf::add_bytes(value, 1, tag);
+  protobuf::add_bytes(value, field, message);
+  protobuf::add_bytes(summary, 1, value);
+  append_summary_event(out, wall_time, step, summary);
+}
+
+}  // namespace
 
 uint32_t masked_crc32c(std::string_view bytes) {
   const uint32_t crc = crc32c(bytes);
@@ -87,12 +51,13 @@ uint32_t masked_crc32c(std::string_view bytes) {
 
 const char* next_record(std::string_view bytes, std::string_view& payload) {
   if (bytes.size() < kHead) return "a record is cut short";
-  if (masked_crc32c(bytes.substr(0, 8)) != raw<uint32_t>(bytes.substr(8)))
+  if (masked_crc32c(bytes.substr(0, 8)) != read_raw<uint32_t>(bytes.substr(8)))
     return "a record's length has a wrong checksum";
-  const auto length = raw<uint64_t>(bytes);
+  const auto length = read_raw<uint64_t>(bytes);
   if (length > bytes.size() || bytes.size() - length < kRecordFrame) return "a record is cut short";
   payload = bytes.substr(kHead, length);
-  if (masked_crc32c(payload) != raw<uint32_t>(bytes.substr(kHead + length))) return "a record has a wrong checksum";
+  if (masked_crc32c(payload) != read_raw<uint32_t>(bytes.substr(kHead + length)))
+    return "a record has a wrong checksum";
   return nullptr;
 }
 
@@ -105,7 +70,7 @@ int64_t valid_prefix(std::string_view bytes) {
 
 void append_version_event(std::string& out, double wall_time) {
   std::string event = begin_event(wall_time, 0);
-  append_bytes(event, 3, "brain.Event:2");
+  protobuf::add_bytes(event, 3, "brain.Event:2");
   append_record(out, event);
 }
 
@@ -113,38 +78,68 @@ void append_scalars_event(std::string& out, double wall_time, int64_t step, std:
   std::string summary, value;
   for (const auto& scalar : scalars) {
     value.clear();
-    append_bytes(value, 1, scalar.tag);
-    append_key(value, 2, kFixed32);
-    append_raw(value, scalar.value);
-    append_bytes(summary, 1, value);
+    protobuf::add_bytes(value, 1, scalar.tag);
+    protobuf::add_float(value, 2, scalar.value);
+    protobuf::add_bytes(summary, 1, value);
   }
-  std::string event = begin_event(wall_time, step);
-  append_bytes(event, 5, summary);
-  append_record(out, event);
+  append_summary_event(out, wall_time, step, summary);
 }
 
 void append_text_event(std::string& out, double wall_time, int64_t step, std::string_view tag, std::string_view text) {
   std::string plugin, metadata;
-  append_bytes(plugin, 1, "text");
-  append_bytes(metadata, 1, plugin);
+  protobuf::add_bytes(plugin, 1, "text");
+  protobuf::add_bytes(metadata, 1, plugin);
 
   std::string dim, shape, tensor;
-  append_key(dim, 1, kVarint);
-  append_varint(dim, 1);
-  append_bytes(shape, 2, dim);
-  append_key(tensor, 1, kVarint);
-  append_varint(tensor, 7);  // DT_STRING
-  append_bytes(tensor, 2, shape);
-  append_bytes(tensor, 8, text);
+  protobuf::add_number(dim, 1, 1);
+  protobuf::add_bytes(shape, 2, dim);
+  protobuf::add_number(tensor, 1, 7);  // DT_STRING
+  protobuf::add_bytes(tensor, 2, shape);
+  protobuf::add_bytes(tensor, 8, text);
 
   std::string value, summary;
-  append_bytes(value, 1, tag);
-  append_bytes(value, 8, tensor);
-  append_bytes(value, 9, metadata);
-  append_bytes(summary, 1, value);
-  std::string event = begin_event(wall_time, step);
-  append_bytes(event, 5, summary);
-  append_record(out, event);
+  protobuf::add_bytes(value, 1, tag);
+  protobuf::add_bytes(value, 8, tensor);
+  protobuf::add_bytes(value, 9, metadata);
+  protobuf::add_bytes(summary, 1, value);
+  append_summary_event(out, wall_time, step, summary);
+}
+
+void append_histogram_event(std::string& out, double wall_time, int64_t step, std::string_view tag,
+                            const Histogram& histogram) {
+  const auto packed = [](const std::vector<double>& numbers) {
+    std::string bytes;
+    for (const double number : numbers) append_raw(bytes, number);
+    return bytes;
+  };
+  std::string message;
+  protobuf::add_double(message, 1, histogram.min);
+  protobuf::add_double(message, 2, histogram.max);
+  protobuf::add_double(message, 3, histogram.count);
+  protobuf::add_double(message, 4, histogram.sum);
+  protobuf::add_double(message, 5, histogram.sum_squares);
+  protobuf::add_bytes(message, 6, packed(histogram.right));
+  protobuf::add_bytes(message, 7, packed(histogram.counts));
+  append_value_event(out, wall_time, step, tag, 5, message);
+}
+
+void append_audio_event(std::string& out, double wall_time, int64_t step, std::string_view tag, const Audio& audio) {
+  std::string message;
+  protobuf::add_float(message, 1, static_cast<float>(audio.sample_rate));
+  protobuf::add_number(message, 2, audio.channels);
+  protobuf::add_number(message, 3, audio.frames);
+  protobuf::add_bytes(message, 4, wav_file(audio));
+  protobuf::add_bytes(message, 5, "audio/wav");
+  append_value_event(out, wall_time, step, tag, 6, message);
+}
+
+void append_image_event(std::string& out, double wall_time, int64_t step, std::string_view tag, const Image& image) {
+  std::string message;
+  protobuf::add_number(message, 1, image.height);
+  protobuf::add_number(message, 2, image.width);
+  protobuf::add_number(message, 3, image.channels);  // its number is the colour space's
+  protobuf::add_bytes(message, 4, png_file(image));
+  append_value_event(out, wall_time, step, tag, 4, message);
 }
 
 std::string event_file_name(int64_t time, const std::string& suffix) {

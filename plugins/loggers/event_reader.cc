@@ -1,63 +1,47 @@
 #include "plugins/loggers/event_reader.h"
 
-#include <cstring>
-
 #include "fathom/error.h"
 #include "plugins/loggers/event_file.h"
+#include "plugins/loggers/protobuf.h"
 
 namespace fathom::loggers {
 namespace {
 
-template <typename T>
-T raw(std::string_view bytes) {
-  T value;
-  std::memcpy(&value, bytes.data(), sizeof value);
-  return value;
+using protobuf::Fields;
+
+std::vector<double> unpacked(std::string_view bytes) {
+  std::vector<double> out;
+  for (; !bytes.empty(); bytes.remove_prefix(sizeof(double))) out.push_back(read_raw<double>(bytes));
+  return out;
 }
 
-// Walks the fields of a protobuf message.
-class Fields {
- public:
-  explicit Fields(std::string_view bytes) : bytes_(bytes) {}
-  bool next() {
-    if (bytes_.empty()) return false;
-    const uint64_t key = varint();
-    field = static_cast<uint32_t>(key >> 3);
-    switch (key & 7) {
-      case 0: number = varint(); break;
-      case 1: take(8); break;
-      case 2: take(varint()); break;
-      case 5: take(4); break;
-      default: throw Error(Code::kBadData, "a protobuf field has an unknown wire type").seen(std::to_string(key & 7));
+Histogram read_histogram(std::string_view bytes) {
+  Histogram out;
+  for (Fields f(bytes); f.next();) {
+    switch (f.field) {
+      case 1: out.min = read_raw<double>(f.data); break;
+      case 2: out.max = read_raw<double>(f.data); break;
+      case 3: out.count = read_raw<double>(f.data); break;
+      case 4: out.sum = read_raw<double>(f.data); break;
+      case 5: out.sum_squares = read_raw<double>(f.data); break;
+      case 6: out.right = unpacked(f.data); break;
+      case 7: out.counts = unpacked(f.data); break;
+      default: break;
     }
-    wire = static_cast<uint32_t>(key & 7);
-    return true;
   }
-  bool is(uint32_t wanted, uint32_t type) const { return field == wanted && wire == type; }
+  return out;
+}
 
-  uint32_t field = 0, wire = 0;
-  uint64_t number = 0;
-  std::string_view data;
-
- private:
-  uint64_t varint() {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      if (bytes_.empty()) throw Error(Code::kBadData, "a protobuf message is cut short");
-      const auto byte = static_cast<uint8_t>(bytes_[0]);
-      bytes_.remove_prefix(1);
-      value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-    throw Error(Code::kBadData, "a protobuf number is too long");
+EventMedia read_media(std::string_view bytes, const std::string& tag) {
+  EventMedia out;
+  out.tag = tag;
+  for (Fields f(bytes); f.next();) {
+    if (f.is(1, 5)) out.sample_rate = read_raw<float>(f.data);
+    if (f.wire == 0 && f.field <= 3) out.sizes.push_back(static_cast<int64_t>(f.number));
+    if (f.is(4, 2)) out.file = f.data;
   }
-  void take(uint64_t size) {
-    if (size > bytes_.size()) throw Error(Code::kBadData, "a protobuf message is cut short");
-    data = bytes_.substr(0, size);
-    bytes_.remove_prefix(size);
-  }
-  std::string_view bytes_;
-};
+  return out;
+}
 
 void read_value(std::string_view bytes, Event& event) {
   std::string tag, text;
@@ -66,9 +50,12 @@ void read_value(std::string_view bytes, Event& event) {
   for (Fields f(bytes); f.next();) {
     if (f.is(1, 2)) tag = f.data;
     if (f.is(2, 5)) {
-      scalar = raw<float>(f.data);
+      scalar = read_raw<float>(f.data);
       has_scalar = true;
     }
+    if (f.is(4, 2)) event.images.push_back(read_media(f.data, tag));
+    if (f.is(5, 2)) event.histograms.emplace_back(tag, read_histogram(f.data));
+    if (f.is(6, 2)) event.audio.push_back(read_media(f.data, tag));
     if (f.is(8, 2)) {
       for (Fields tensor(f.data); tensor.next();) {
         if (!tensor.is(8, 2)) continue;
@@ -84,7 +71,7 @@ void read_value(std::string_view bytes, Event& event) {
 Event read_event(std::string_view bytes) {
   Event event;
   for (Fields f(bytes); f.next();) {
-    if (f.is(1, 1)) event.wall_time = raw<double>(f.data);
+    if (f.is(1, 1)) event.wall_time = read_raw<double>(f.data);
     if (f.is(2, 0)) event.step = static_cast<int64_t>(f.number);
     if (f.is(3, 2)) event.file_version = f.data;
     if (f.is(5, 2)) {

@@ -1,4 +1,4 @@
-// For tests: reads an event file back, scalars and text, every checksum verified.
+// For tests: reads an event file back, every checksum verified.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,16 @@
 #include <utility>
 #include <vector>
 
+#include "plugins/loggers/histogram.h"
+
 namespace fathom::loggers {
+
+struct EventMedia {
+  std::string tag;
+  std::vector<int64_t> sizes;  // channels and frames; height, width and channels
+  float sample_rate = 0;       // of audio
+  std::string file;            // WAV, PNG
+};
 
 struct Event {
   double wall_time = 0;
@@ -15,6 +24,8 @@ struct Event {
   std::string file_version;
   std::vector<std::pair<std::string, float>> scalars;
   std::vector<std::pair<std::string, std::string>> texts;
+  std::vector<std::pair<std::string, Histogram>> histograms;
+  std::vector<EventMedia> audio, images;
 };
 
 // Error kBadData naming `where` and the offset for a wrong checksum, a cut record or a malformed message.

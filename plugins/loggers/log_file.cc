@@ -8,7 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "fathom/error.h"
+#include "fathom/support.h"
 
 namespace fathom::loggers {
 namespace {
@@ -120,6 +120,16 @@ std::optional<int64_t> file_size(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
   return info.st_size;
+}
+
+int64_t continued_at(const std::string& path, int64_t bytes, std::string_view component) {
+  const int64_t there = file_size(path).value_or(0);
+  if (there >= bytes) return bytes;
+  const int64_t whole = there == 0 ? 0 : static_cast<int64_t>(read_whole_file(path).rfind('\n') + 1);
+  log(LogLevel::kWarning, component,
+      path + ": has " + std::to_string(whole) + " bytes of whole lines, and " + std::to_string(bytes) +
+          " were written before; the others are lost");
+  return whole;
 }
 
 void replace_file(const std::string& path, std::string_view bytes) {

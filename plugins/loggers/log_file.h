@@ -45,6 +45,9 @@ class LogFile {
 void make_folder(const std::string& path);
 std::string read_whole_file(const std::string& path);
 std::optional<int64_t> file_size(const std::string& path);  // nothing when there is no such file
+// Where a file of lines that had `bytes` bytes is to be continued: there, or after its last whole line where it is
+// shorter now, which is a warning of `component`.
+int64_t continued_at(const std::string& path, int64_t bytes, std::string_view component);
 // Temporary file, fsync, rename: `path` has the old bytes or the new ones, never some of each.
 void replace_file(const std::string& path, std::string_view bytes);
 

@@ -27,6 +27,12 @@ int64_t next_version(const fs::path& folder) {
 
 }  // namespace
 
+void FolderOptions::describe(OptionSet<FolderOptions>& o) {
+  o("save_dir", &FolderOptions::save_dir, "root of log folders; default the run's folder");
+  o("name", &FolderOptions::name, "folder below save_dir");
+  o("version", &FolderOptions::version, "folder below the name: a text, or N for version_N");
+}
+
 std::string logger_folder(const FolderOptions& options, const Json& context, const std::string& sub_dir) {
   fs::path folder;
   if (!options.save_dir) {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "fathom/support.h"
+#include "fathom/options.h"
 
 namespace fathom::loggers {
 
@@ -12,6 +12,7 @@ struct FolderOptions {
   std::optional<std::string> save_dir;
   std::optional<std::string> name;
   Json version = nullptr;  // int, text or null
+  static void describe(OptionSet<FolderOptions>& o);
 };
 
 // `context` is the host's: save_dir = folder of the run. Makes nothing.

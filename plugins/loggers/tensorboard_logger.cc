@@ -1,24 +1,14 @@
 #include "plugins/loggers/tensorboard_logger.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "plugins/loggers/hparams_yaml.h"
+#include "plugins/loggers/wall_time.h"
 
 namespace fathom::loggers {
-namespace {
-
-double wall_time() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-}  // namespace
 
 void TensorBoardLogger::Options::describe(OptionSet<Options>& o) {
-  o("save_dir", static_cast<std::optional<std::string> Options::*>(&Options::save_dir),
-    "root of log folders; default the run's folder");
-  o("name", static_cast<std::optional<std::string> Options::*>(&Options::name), "folder below save_dir");
-  o("version", static_cast<Json Options::*>(&Options::version), "folder below the name: a text, or N for version_N");
+  o.include<FolderOptions>();
   o("sub_dir", &Options::sub_dir, "folder below the version");
   o("prefix", &Options::prefix, "put before every tag, joined with '-'");
   o("filename_suffix", &Options::filename_suffix, "end of the event file's name");
@@ -93,6 +83,27 @@ void TensorBoardLogger::log_text(std::string_view name, std::string_view text, i
   start();
   record_.clear();
   append_text_event(record_, wall_time(), step, tag(name) + "/text_summary", text);
+  file_.append(record_);
+}
+
+void TensorBoardLogger::log_histogram(std::string_view name, std::span<const float> values, int64_t step) {
+  start();
+  record_.clear();
+  append_histogram_event(record_, wall_time(), step, tag(name), histogram_of(values));
+  file_.append(record_);
+}
+
+void TensorBoardLogger::log_audio(std::string_view name, const Audio& audio, int64_t step) {
+  start();
+  record_.clear();
+  append_audio_event(record_, wall_time(), step, tag(name), audio);
+  file_.append(record_);
+}
+
+void TensorBoardLogger::log_image(std::string_view name, const Image& image, int64_t step) {
+  start();
+  record_.clear();
+  append_image_event(record_, wall_time(), step, tag(name), image);
   file_.append(record_);
 }
 

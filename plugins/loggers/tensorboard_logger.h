@@ -1,4 +1,5 @@
-// Logger `tensorboard`: one event file per run in the run's folder, tags as logged, the config as text "hparams".
+// Logger `tensorboard`: one event file per run in the run's folder, tags as logged: scalars, texts, histograms, audio,
+// images, and the config as text "hparams".
 // A resumed run cuts the file back to the checkpoint and goes on in it.
 #pragma once
 
@@ -28,6 +29,9 @@ class TensorBoardLogger final : public Logger, public Stateful {
   void log_metrics(std::span<const Metric> metrics, int64_t step) override;
   void log_hyperparams(const Json& hyperparams) override;
   void log_text(std::string_view name, std::string_view text, int64_t step) override;
+  void log_histogram(std::string_view name, std::span<const float> values, int64_t step) override;
+  void log_audio(std::string_view name, const Audio& audio, int64_t step) override;
+  void log_image(std::string_view name, const Image& image, int64_t step) override;
   void save() override;
   void finalize(std::string_view status) override;
   // {"file": name in the folder, "bytes"}

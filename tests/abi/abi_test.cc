@@ -51,6 +51,10 @@ class AModel final : public Model, public Stateful {
   Values forward(const Values& in) override { return in; }
   at::Tensor training_step(const Values&, const Step& step) override {
     step.log("x", 1.0);
+    step.log_text("x", "y");
+    step.log_histogram("x", at::ones({2, 2}));
+    step.log_audio("x", at::ones({4}), 8000);
+    step.log_image("x", at::ones({2, 2}));
     return at::ones({});
   }
   void validation_step(const Values&, const Step&) override {}
@@ -137,6 +141,13 @@ class ACallback final : public Callback, public Stateful {
     ask([&] { t.interrupt(2); });
     ask([&] { t.keep_average(0.9, 1); });
     ask([&] { t.use_average(true); });
+    const float numbers[] = {0, 1, 2, 3};
+    const int64_t shape[] = {2, 2};
+    const FloatArray array{numbers, shape};
+    ask([&] { t.log_text("x", "y"); });
+    ask([&] { t.log_histogram("x", array); });
+    ask([&] { t.log_audio("x", array, 8000); });
+    ask([&] { t.log_image("x", array); });
   }
 };
 class AResolver final : public Resolver {
@@ -264,7 +275,11 @@ void use(const fathom_component* component) {
       step.struct_size = sizeof(step);
       ask([&] { model.forward({{"x", x}}); });
       ask([&] { model.make_dataset(Stage::kTrain, Json::object(), "d").size(); });
-      ask([&] { model.training_step({}, step); });
+      for (size_t size = sizeof(uint32_t); size <= sizeof(step); size += sizeof(void*)) {
+        step.struct_size = static_cast<uint32_t>(size);  // an older trainer, cut after each function
+        ask([&] { model.training_step({}, step); });
+      }
+      step.struct_size = sizeof(step);
       ask([&] { model.eval_step({}, step); });
       ask([&] { model.eval_epoch_end(step); });
       ask([&] { model.predict_step({}, {}); });
@@ -328,6 +343,12 @@ void use(const fathom_component* component) {
       ask([&] { logger.log_text("a", "b", 0); });
       ask([&] { logger.save(); });
       ask([&] { logger.finalize("success"); });
+      const float numbers[] = {0, 1, 2, 3};
+      const int64_t shape[] = {2, 2};
+      const fathom_float_array array = {sizeof(array), numbers, shape, 2};
+      ask([&] { logger.log_histogram("a", array, 0); });
+      ask([&] { logger.log_audio("a", array, 8000, 0); });
+      ask([&] { logger.log_image("a", array, 0); });
       ask([&] { logger.save_state(); });
       break;
     }
@@ -504,6 +525,43 @@ TEST(AbiHost, AHostCutAfterEveryFunctionIsServedOrToldInWords) {
                                                                             return fathom_status{FATHOM_OK};
                                                                           }}));
   }
+}
+
+// --- what is logged besides numbers ---------------------------------------------------------------------------------
+
+TEST(AbiMedia, AnOlderProgramIsServedOrToldInWords) {
+  static int calls = 0;
+  const float numbers[] = {0, 1, 2, 3};
+  const int64_t shape[] = {2, 2};
+  const FloatArray array{numbers, shape};
+  const fathom_media_log whole = {
+      sizeof(whole),
+      nullptr,
+      [](void*, fathom_str, fathom_str) -> fathom_status { return ++calls, FATHOM_OK; },
+      [](void*, fathom_str, const fathom_float_array*) -> fathom_status { return ++calls, FATHOM_OK; },
+      [](void*, fathom_str, const fathom_float_array*, int64_t) -> fathom_status { return ++calls, FATHOM_OK; },
+      [](void*, fathom_str, const fathom_float_array*) -> fathom_status { return ++calls, FATHOM_OK; }};
+  for (int functions = 0; functions <= 4; ++functions) {
+    const size_t size = offsetof(fathom_media_log, log_text) + static_cast<size_t>(functions) * sizeof(void*);
+    const MediaLog log(static_cast<const fathom_media_log*>(cut_copy(&whole, sizeof(whole), size)));
+    calls = 0;
+    int errors = 0;
+    const auto ask = [&](auto&& what) {
+      try {
+        what();
+      } catch (const Error& error) {
+        EXPECT_THAT(error.message(), HasSubstr("numbers only"));
+        ++errors;
+      }
+    };
+    ask([&] { log.log_text("x", "y"); });
+    ask([&] { log.log_histogram("x", array); });
+    ask([&] { log.log_audio("x", array, 8000); });
+    ask([&] { log.log_image("x", array); });
+    EXPECT_EQ(calls, functions);
+    EXPECT_EQ(errors, 4 - functions);
+  }
+  EXPECT_THROW(MediaLog(nullptr).log_text("x", "y"), Error);
 }
 
 // --- arrays with a stride --------------------------------------------------------------------------------------------

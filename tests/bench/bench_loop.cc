@@ -89,7 +89,7 @@ double framework(bool full, const std::string& folder) {
                           {"name", "bench"},
                           {"save_dir", folder},
                           {"version", ""}};
-    parts.loggers.emplace_back(create_object(1u << FATHOM_KIND_LOGGER, {{"name", "csv"}}, "logger", context));
+    parts.loggers.add(LoggerHandle(create_object(1u << FATHOM_KIND_LOGGER, {{"name", "csv"}}, "logger", context)));
     parts.callbacks.emplace_back(
         create_object(1u << FATHOM_KIND_CALLBACK, {{"name", "ProgressBar"}}, "progress", context));
     parts.callbacks.emplace_back(

@@ -360,10 +360,9 @@ Managed manage(const RunRequest& request, const Scratch& scratch) {
     managed.log_dir = scratch.recorded(plan.folder.log_dir);
   }
   managed.resume_from = scratch.recorded(plan.resume_from);
-  for (const auto& logger : make_loggers(plan)) {
+  for (const std::string& logger : make_loggers(plan).names()) {
     // The metrics.csv that every run has is ours.
-    if (logger.name() != "csv")
-      managed.loggers.push_back(logger.name() == "tensorboard" ? "TensorBoardLogger" : logger.name());
+    if (logger != "csv") managed.loggers.push_back(logger == "tensorboard" ? "TensorBoardLogger" : logger);
   }
   for (const auto& callback : make_callbacks(plan, true)) managed.callbacks.push_back(callback.name());
   // A timer of NeMo's; the trainer itself looks at the time here.

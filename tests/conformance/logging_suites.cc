@@ -185,8 +185,8 @@ training::TrainerParts log_parts(const Json& data) {
   parts.optim = {{"name", "sgd"}, {"lr", 0.1}};
   parts.callbacks.emplace_back(
       create_object(1u << FATHOM_KIND_CALLBACK, {{"_target_", "conformance.LogCallback"}}, "callback"));
-  parts.loggers.emplace_back(
-      create_object(1u << FATHOM_KIND_LOGGER, {{"_target_", "conformance.LogRows"}}, "logger", Json::object()));
+  parts.loggers.add(LoggerHandle(
+      create_object(1u << FATHOM_KIND_LOGGER, {{"_target_", "conformance.LogRows"}}, "logger", Json::object())));
   return parts;
 }
 

@@ -18,6 +18,7 @@
 #include <span>
 
 #include "fathom/abi/callback.h"
+#include "fathom/media.h"
 #include "fathom/plugin.h"
 
 namespace fathom {
@@ -193,6 +194,13 @@ class Trainer {
   // As if the process had got this signal: the run saves after the step in hand and ends.
   void interrupt(int signal) const { need (&fathom_trainer::interrupt)(t_->ctx, signal); }
   // ---
+  // For the loggers that can take them, at progress().global_step; see Step in model.h.
+  void log_text(std::string_view name, std::string_view text) const { media().log_text(name, text); }
+  void log_histogram(std::string_view name, const FloatArray& values) const { media().log_histogram(name, values); }
+  void log_audio(std::string_view name, const FloatArray& samples, int64_t sample_rate) const {
+    media().log_audio(name, samples, sample_rate);
+  }
+  void log_image(std::string_view name, const FloatArray& pixels) const { media().log_image(name, pixels); }
 
  private:
   static fathom_metric_sink metric_sink(std::vector<std::pair<std::string, double>>& out) {
@@ -210,6 +218,7 @@ class Trainer {
   std::vector<std::pair<std::string, double>> collect(void (*list)(void*, const fathom_metric_sink*)) const {
     return collect_from(list, t_->ctx);
   }
+  MediaLog media() const { return MediaLog(t_->media); }
   // A function of the table, or an error where the program is older than this plugin and has it not.
   template <typename F>
   F need(F fathom_trainer::*function) const {

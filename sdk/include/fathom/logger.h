@@ -10,11 +10,14 @@
 // A logger that is also fathom::Stateful says what it has written so far (rows, bytes), which goes into checkpoints. A
 // resumed run calls load_state first, and what the killed run wrote after that checkpoint must then be dropped, so that
 // the files equal an uninterrupted run's.
+//
+// An exception never stops training: the program warns once, with the logger's name, and calls that logger no more.
 #pragma once
 
 #include <span>
 
 #include "fathom/abi/logger.h"
+#include "fathom/media.h"
 #include "fathom/plugin.h"
 
 namespace fathom {
@@ -35,9 +38,13 @@ class Logger {
   virtual void log_metrics(std::span<const Metric> metrics, int64_t step) = 0;
   virtual void log_hyperparams(const Json& /*hyperparams*/) {}
   virtual void log_text(std::string_view /*name*/, std::string_view /*text*/, int64_t /*step*/) {}
+  // Borrowed for the call; at least one value, which may be no number.
+  virtual void log_histogram(std::string_view /*name*/, std::span<const float> /*values*/, int64_t /*step*/) {}
+  virtual void log_audio(std::string_view /*name*/, const Audio& /*audio*/, int64_t /*step*/) {}
+  virtual void log_image(std::string_view /*name*/, const Image& /*image*/, int64_t /*step*/) {}
   // Everything logged so far reaches the disk. Comes before save_state() of a Stateful logger.
   virtual void save() {}
-  // "success", "failed" or "interrupted". The last call.
+  // "success", "failed" or "interrupted". The last call, unless a test follows the training, which ends with another.
   virtual void finalize(std::string_view /*status*/) {}
 };
 
@@ -62,7 +69,16 @@ inline const void* table() {
         return guard([&] { logger(self).log_text(to_view(name), to_view(text), step); });
       },
       [](void* self) { return guard([&] { logger(self).save(); }); },
-      [](void* self, fathom_str status) { return guard([&] { logger(self).finalize(to_view(status)); }); }};
+      [](void* self, fathom_str status) { return guard([&] { logger(self).finalize(to_view(status)); }); },
+      [](void* self, fathom_str name, const fathom_float_array* values, int64_t step) {
+        return guard([&] { logger(self).log_histogram(to_view(name), float_array(values).values, step); });
+      },
+      [](void* self, fathom_str name, const fathom_float_array* samples, int64_t sample_rate, int64_t step) {
+        return guard([&] { logger(self).log_audio(to_view(name), audio_of(float_array(samples), sample_rate), step); });
+      },
+      [](void* self, fathom_str name, const fathom_float_array* pixels, int64_t step) {
+        return guard([&] { logger(self).log_image(to_view(name), image_of(float_array(pixels)), step); });
+      }};
   return &table;
 }
 }  // namespace logger_detail
@@ -85,12 +101,25 @@ class LoggerHandle {
     if (handle_.vtable().log_text != nullptr)
       check(handle_.vtable().log_text(handle_.self(), to_abi(name), to_abi(text), step));
   }
+  void log_histogram(std::string_view name, const fathom_float_array& values, int64_t step) const {
+    if (handle_.vtable().log_histogram != nullptr)
+      check(handle_.vtable().log_histogram(handle_.self(), to_abi(name), &values, step));
+  }
+  void log_audio(std::string_view name, const fathom_float_array& samples, int64_t sample_rate, int64_t step) const {
+    if (handle_.vtable().log_audio != nullptr)
+      check(handle_.vtable().log_audio(handle_.self(), to_abi(name), &samples, sample_rate, step));
+  }
+  void log_image(std::string_view name, const fathom_float_array& pixels, int64_t step) const {
+    if (handle_.vtable().log_image != nullptr)
+      check(handle_.vtable().log_image(handle_.self(), to_abi(name), &pixels, step));
+  }
   void save() const {
     if (handle_.vtable().save != nullptr) check(handle_.vtable().save(handle_.self()));
   }
   void finalize(std::string_view status) const {
     if (handle_.vtable().finalize != nullptr) check(handle_.vtable().finalize(handle_.self(), to_abi(status)));
   }
+  bool is_stateful() const { return has_state(handle_.object()); }
   Json save_state() const { return fathom::save_state(handle_.object()); }
   void load_state(const Json& state) const { fathom::load_state(handle_.object(), state); }
 

@@ -14,6 +14,7 @@
 
 #include "fathom/abi/model.h"
 #include "fathom/dataset.h"
+#include "fathom/media.h"
 #include "fathom/metric.h"
 #include "fathom/module.h"
 #include "fathom/tokenizer.h"
@@ -62,6 +63,26 @@ class Step {
     check(need(&fathom_step::log)(step_.ctx, to_abi(name), nullptr, value, flags, batch_size));
   }
 
+  // For the loggers that can take them (tensorboard), at global_step(), as what NeMo's models give to
+  // self.logger.experiment; in a sanity check they go nowhere. Tensors of any type and device are copied when they have
+  // to be.
+  void log_text(std::string_view name, std::string_view text) const { media().log_text(name, text); }
+  // Of any shape; at least one value.
+  void log_histogram(std::string_view name, const at::Tensor& values) const {
+    const at::Tensor plain = plain_floats(values);
+    media().log_histogram(name, array_of_floats(plain));
+  }
+  // [frames] or [channels, frames], from -1 to 1; Hz.
+  void log_audio(std::string_view name, const at::Tensor& samples, int64_t sample_rate) const {
+    const at::Tensor plain = plain_floats(samples);
+    media().log_audio(name, array_of_floats(plain), sample_rate);
+  }
+  // [height, width], or [channels, height, width] of 1, 3 or 4 channels; from 0 to 1.
+  void log_image(std::string_view name, const at::Tensor& pixels) const {
+    const at::Tensor plain = plain_floats(pixels);
+    media().log_image(name, array_of_floats(plain));
+  }
+
   // --- for models that derive from ManualOptimization, while training; `optimizer` is an index ---
   size_t optimizer_count() const { return step_.optimizer_count; }
   void backward(const at::Tensor& loss) const { check(need(&fathom_step::backward)(step_.ctx, borrow(loss))); }
@@ -85,6 +106,14 @@ class Step {
   }
 
  private:
+  MediaLog media() const { return MediaLog(step_.media); }
+  static at::Tensor plain_floats(const at::Tensor& given) {
+    return given.detach().to(at::TensorOptions(at::kFloat).device(at::kCPU)).contiguous();
+  }
+  static FloatArray array_of_floats(const at::Tensor& plain) {
+    return {{plain.const_data_ptr<float>(), static_cast<size_t>(plain.numel())},
+            {plain.sizes().data(), plain.sizes().size()}};
+  }
   template <typename F>
   F need(F fathom_step::*function) const {
     if (step_.*function != nullptr) return step_.*function;

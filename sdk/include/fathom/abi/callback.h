@@ -8,6 +8,7 @@
 
 #include "fathom/abi/component.h"
 #include "fathom/abi/logger.h"
+#include "fathom/abi/media.h"
 #include "fathom/abi/value.h"
 
 #ifdef __cplusplus
@@ -152,6 +153,7 @@ typedef struct fathom_trainer {
   /* Ends the run after the step in hand as if the process had got this signal: ON_INTERRUPT, then the signal's exit. */
   void (*interrupt)(void* ctx, int32_t signal);
   /* --- */
+  const fathom_media_log* media; /* texts, histograms, audio and images, for the loggers */
 } fathom_trainer;
 
 typedef struct fathom_callback_v1 {

@@ -9,6 +9,7 @@
 #ifndef FATHOM_ABI_MODEL_H_
 #define FATHOM_ABI_MODEL_H_
 
+#include "fathom/abi/media.h"
 #include "fathom/abi/module.h"
 
 #ifdef __cplusplus
@@ -55,6 +56,8 @@ typedef struct fathom_step {
   fathom_status (*clip_gradients)(void* ctx, size_t optimizer, double limit, fathom_str algorithm, double* norm);
   /* The optimizer's schedule moves on; `monitor` (may be null) is the metric for schedules that watch one. */
   fathom_status (*scheduler_step)(void* ctx, size_t optimizer, const double* monitor);
+
+  const fathom_media_log* media; /* texts, histograms, audio and images, for the loggers */
 } fathom_step;
 
 typedef struct fathom_model_v1 {
