@@ -3,132 +3,107 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <exception>
 #include <limits>
-#include <map>
-#include <mutex>
-#include <thread>
 
+#include "core/base/log.h"
 #include "core/typing/value_source.h"
 
 namespace fathom {
-// Threads that make batches ahead of the consumer. A generation counter makes work for an abandoned epoch harmless.
-class DataLoader::Workers {
- public:
-  Workers(const DataLoader& loader, int64_t count, int64_t in_flight) : loader_(loader), in_flight_(in_flight) {
-    for (int64_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
-  }
-  ~Workers() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    wake_.notify_all();
-    for (auto& thread : threads_) thread.join();
-  }
+namespace {
 
-  // Waits until no worker reads the loader's order any more, so that the caller may change it.
-  void pause() {
-    std::unique_lock lock(mutex_);
-    next_ = end_ = 0;
-    ready_.wait(lock, [this] { return busy_ == 0; });
-    done_.clear();
-  }
-  void start(int64_t first, int64_t end) {
-    {
-      const std::lock_guard lock(mutex_);
-      next_ = consumed_ = first;
-      end_ = end;
-    }
-    wake_.notify_all();
-  }
-  std::optional<Values> take(int64_t batch) {
-    std::unique_lock lock(mutex_);
-    ready_.wait(lock, [&] { return done_.count(batch) > 0; });
-    Made made = std::move(done_.at(batch));
-    done_.erase(batch);
-    consumed_ = batch + 1;
-    lock.unlock();
-    wake_.notify_one();
-    if (made.error) std::rethrow_exception(made.error);
-    return std::move(made.values);
-  }
+// Python's way to write a number of seconds: as short as it can be.
+std::string seconds_text(double seconds) { return json_text(Json(seconds)) + " s"; }
 
- private:
-  struct Made {
-    std::optional<Values> values;
-    std::exception_ptr error;
-  };
-
-  void work() {
-    const at::NoGradGuard no_grad;  // per thread; batches are data
-    std::unique_lock lock(mutex_);
-    while (true) {
-      wake_.wait(lock, [this] { return stopping_ || (next_ < end_ && next_ < consumed_ + in_flight_); });
-      if (stopping_) return;
-      const int64_t batch = next_++;
-      ++busy_;
-      lock.unlock();
-      Made made;
-      try {
-        made.values = loader_.make_batch(batch);
-      } catch (...) {
-        made.error = std::current_exception();
-      }
-      lock.lock();
-      --busy_;
-      done_[batch] = std::move(made);
-      ready_.notify_all();
-    }
-  }
-
-  const DataLoader& loader_;
-  const int64_t in_flight_;
-  std::mutex mutex_;
-  std::condition_variable wake_, ready_;
-  int64_t next_ = 0, end_ = 0, consumed_ = 0;
-  int busy_ = 0;
-  bool stopping_ = false;
-  std::map<int64_t, Made> done_;
-  std::vector<std::thread> threads_;
-};
+}  // namespace
 
 DataLoader::DataLoader(DatasetHandle dataset, LoaderOptions options, uint64_t seed, std::string where)
     : dataset_(std::move(dataset)),
       options_(options),
       seed_(seed),
       where_(std::move(where)),
+      owner_(where_.empty() ? dataset_.name() : where_),
       ports_(dataset_.ports()),
       dataset_size_(dataset_.size()),
       iterable_(dataset_.query<fathom_iterable_v1>(FATHOM_ITERABLE_EXTENSION)),
-      planner_(dataset_.query<fathom_batch_plan_v1>(FATHOM_BATCH_PLAN_EXTENSION)) {
-  if (dataset_size_ < 0 && !iterable_)
+      planner_(dataset_.query<fathom_batch_plan_v1>(FATHOM_BATCH_PLAN_EXTENSION)),
+      left_out_(owner_) {
+  if (iterable_) {
+    refuse_options_of_iterable();
+  } else if (dataset_size_ < 0) {
     throw Error(Code::kInternal, "the dataset '" + dataset_.name() + "' has no size and is no iterable one");
-  if (iterable_ && (options_.shuffle || options_.use_bucketing)) {
-    throw Error(Code::kFailed, "an iterable dataset gives its items in its own order")
-        .seen(options_.shuffle ? "shuffle=true" : "use_bucketing=true")
-        .next("set it to false; the dataset may shuffle by the seed of the epoch");
-  }
-  if (!iterable_ && !planner_ && options_.use_bucketing) {
-    for (int64_t i = 0; i < dataset_size_; ++i) {
-      lengths_.push_back(dataset_.length_hint(i));
-      if (lengths_.back() >= 0) continue;
-      throw Error(Code::kFailed,
-                  "use_bucketing needs the length of every item beforehand, which the dataset does not know")
-          .seen("item " + std::to_string(i) + " of '" + dataset_.name() + "'")
-          .next("give every item a duration, or set use_bucketing=false");
+  } else if (planner_) {
+    if (options_.max_seconds) {
+      throw Error(Code::kFailed, "the dataset plans its batches itself, so they are not filled to a limit")
+          .at(owner_ + ".max_seconds")
+          .seen(seconds_text(*options_.max_seconds))
+          .next("remove max_seconds");
     }
+  } else if (options_.max_seconds) {
+    read_lengths("max_seconds");
+    check_too_long();
+    filled_ = FilledBatches(lengths_, *options_.max_seconds);
+  } else if (options_.use_bucketing) {
+    read_lengths("use_bucketing");
   }
-  if (!iterable_ && (planner_ || options_.use_bucketing)) planned_batches_ = plan(0).size();
+  if (!iterable_ && (planner_ || options_.use_bucketing || options_.max_seconds)) planned_batches_ = plan(0).size();
   const std::string owner = where_.empty() ? dataset_.name() : where_ + " (" + dataset_.name() + ")";
   for (fathom_port& port : ports_) port.source = typing::intern_source(owner, to_view(port.name));
   // Items of an iterable come one after another: one thread is as many as can help.
   const int64_t threads = iterable_ ? std::min<int64_t>(options_.num_workers, 1) : options_.num_workers;
-  if (threads > 0) workers_ = std::make_unique<Workers>(*this, threads, threads * options_.prefetch_factor);
+  if (threads > 0) {
+    workers_ = std::make_unique<BatchWorkers>([this](int64_t batch) { return make_batch(batch); }, threads,
+                                              threads * options_.prefetch_factor);
+  }
 }
 
 DataLoader::~DataLoader() = default;
+
+void DataLoader::refuse_options_of_iterable() const {
+  const auto refuse = [&](bool given, const char* option, const char* next) {
+    if (!given) return;
+    throw Error(Code::kFailed, "an iterable dataset gives its items in its own order").seen(option).next(next);
+  };
+  const char* const shuffle = "set it to false; the dataset may shuffle by the seed of the epoch";
+  refuse(options_.shuffle, "shuffle=true", shuffle);
+  refuse(options_.use_bucketing, "use_bucketing=true", shuffle);
+  refuse(options_.max_seconds.has_value(), "max_seconds", "set batch_size instead");
+  refuse(options_.on_error == ItemPolicy::kSkip, "on_error=skip",
+         "set it to error: only the dataset can tell how it goes on behind an item that is broken");
+}
+
+void DataLoader::read_lengths(const char* option) {
+  lengths_.reserve(static_cast<size_t>(dataset_size_));
+  for (int64_t i = 0; i < dataset_size_; ++i) {
+    lengths_.push_back(dataset_.length_hint(i));
+    if (lengths_.back() >= 0) continue;
+    throw Error(Code::kFailed,
+                std::string(option) + " needs the length of every item beforehand, which the dataset does not know")
+        .seen("item " + std::to_string(i) + " of '" + dataset_.name() + "'")
+        .next(std::string("give every item a duration, or do without ") + option);
+  }
+}
+
+// Items that no batch can take: an error, or left out with a count.
+void DataLoader::check_too_long() const {
+  const double limit = *options_.max_seconds;
+  int64_t count = 0, first = -1;
+  for (int64_t i = 0; i < dataset_size_; ++i) {
+    if (!exceeds(lengths_[static_cast<size_t>(i)], 1, limit)) continue;
+    if (count++ == 0) first = i;
+  }
+  if (count == 0) return;
+  const std::string what = name_of_item(first) + " with " + seconds_text(lengths_[static_cast<size_t>(first)]);
+  if (options_.on_too_long == ItemPolicy::kSkip && count < dataset_size_) {
+    log_warning("data", "{}: {} of {} items are longer than max_seconds={} and were left out (first: {})", owner_,
+                count, dataset_size_, json_text(Json(limit)), what);
+    return;
+  }
+  throw Error(Code::kFailed, "an item is longer than a batch may be")
+      .at(owner_ + ".max_seconds")
+      .seen(what + (count > 1 ? ", and " + std::to_string(count - 1) + " more" : ""))
+      .expected("at most " + seconds_text(limit))
+      .next("raise max_seconds, let the dataset leave long items out (max_duration), or set on_too_long=skip");
+}
 
 int64_t DataLoader::size() const {
   if (planned_batches_ >= 0) return planned_batches_;
@@ -141,10 +116,13 @@ const LoaderOptions& DataLoader::options() const { return options_; }
 void DataLoader::stop_shuffling() { options_.shuffle = false; }
 
 BatchList DataLoader::plan(int64_t epoch) const {
-  if (!planner_) {
-    return bucketed_batches(lengths_, options_.batch_size, options_.num_buckets, options_.shuffle, options_.drop_last,
-                            seed_, epoch);
-  }
+  if (planner_) return dataset_plan(epoch);
+  if (options_.max_seconds) return filled_.of_epoch(options_.shuffle, seed_, epoch);
+  return bucketed_batches(lengths_, options_.batch_size, options_.num_buckets, options_.shuffle, options_.drop_last,
+                          seed_, epoch);
+}
+
+BatchList DataLoader::dataset_plan(int64_t epoch) const {
   struct Plan {
     BatchList batches;
     int64_t size;
@@ -170,6 +148,7 @@ BatchList DataLoader::plan(int64_t epoch) const {
 
 void DataLoader::start_epoch(int64_t epoch, int64_t first_batch, int64_t last_batch) {
   if (workers_) workers_->pause();
+  left_out_.start_epoch(epoch, first_batch);
   epoch_ = epoch;
   next_batch_ = first_batch;
   peeked_.reset();
@@ -178,8 +157,8 @@ void DataLoader::start_epoch(int64_t epoch, int64_t first_batch, int64_t last_ba
   end_batch_ = last_batch < 0 || (batches >= 0 && batches < last_batch) ? batches : last_batch;
   if (iterable_) {
     if (end_batch_ < 0 || batches < 0) end_batch_ = last_batch < 0 ? std::numeric_limits<int64_t>::max() : last_batch;
-    check(iterable_->start(iterable_.self(), mix_seed(seed_, static_cast<uint64_t>(epoch), 0),
-                           first_batch * options_.batch_size));
+    iterated_ = first_batch * options_.batch_size;
+    check(iterable_->start(iterable_.self(), mix_seed(seed_, static_cast<uint64_t>(epoch), 0), iterated_));
   } else if (planned_batches_ >= 0) {
     batches_ = plan(epoch);
     if (batches_.size() != planned_batches_) {
@@ -196,15 +175,17 @@ void DataLoader::start_epoch(int64_t epoch, int64_t first_batch, int64_t last_ba
 std::optional<Values> DataLoader::take() {
   if (next_batch_ >= end_batch_) return std::nullopt;
   const int64_t batch = next_batch_++;
-  std::optional<Values> made;
+  MadeBatch made;
   if (workers_) {
     made = workers_->take(batch);
   } else {
     const at::NoGradGuard no_grad;
     made = make_batch(batch);
   }
-  if (!made) next_batch_ = end_batch_;  // an iterable has ended
-  return made;
+  if (!made.values) next_batch_ = end_batch_;  // an iterable has ended
+  left_out_.add(made.left_out);
+  if (next_batch_ >= end_batch_) left_out_.finish_epoch();
+  return std::move(made.values);
 }
 
 std::optional<Values> DataLoader::next() {
@@ -218,11 +199,31 @@ bool DataLoader::has_next() {
   return peeked_.has_value();
 }
 
-Values DataLoader::collate(const std::vector<DatasetHandle::Sample>& samples) const {
-  Values batch = dataset_.collate(samples);
-  for (auto& [name, value] : batch) {
+std::string DataLoader::name_of_item(int64_t index) const { return "item " + std::to_string(index) + " of " + owner_; }
+
+std::string DataLoader::name_of_batch(int64_t batch, const int64_t* items, int64_t count) const {
+  constexpr int64_t kNamed = 8;
+  std::string name = "batch " + std::to_string(batch) + " of epoch " + std::to_string(epoch_) + " of " + owner_;
+  for (int64_t i = 0; i < std::min(count, kNamed); ++i)
+    name += (i > 0 ? ", " : count == 1 ? ", item " : ", items ") + std::to_string(items[i]);
+  return count > kNamed ? name + ", …" : name;
+}
+
+DatasetHandle::Sample DataLoader::read_item(int64_t index, int64_t epoch) const {
+  return dataset_.get(index, mix_seed(seed_, static_cast<uint64_t>(epoch), static_cast<uint64_t>(index)));
+}
+
+template <typename Name>
+Values DataLoader::collate(const std::vector<DatasetHandle::Sample>& samples, const Name& name) const {
+  Values batch;
+  try {
+    batch = dataset_.collate(samples);
+  } catch (const Error& error) {
+    throw error_of_item(error, name());
+  }
+  for (auto& [key, value] : batch) {
     for (const fathom_port& port : ports_) {
-      if (to_view(port.name) != name) continue;
+      if (to_view(port.name) != key) continue;
       value.set_type(port.type);
       value.set_source(port.source);
     }
@@ -230,58 +231,87 @@ Values DataLoader::collate(const std::vector<DatasetHandle::Sample>& samples) co
   return batch;
 }
 
-std::optional<Values> DataLoader::first_items(int64_t count) const {
-  std::vector<DatasetHandle::Sample> samples;
-  for (int64_t i = 0; i < std::min(count, dataset_size_); ++i)
-    samples.push_back(dataset_.get(i, mix_seed(seed_, 0, static_cast<uint64_t>(i))));
-  if (samples.empty()) return std::nullopt;
-  return collate(samples);
+bool DataLoader::may_be_left_out(const Error& error) const {
+  return options_.on_error == ItemPolicy::kSkip && is_of_the_data(error);
 }
 
-std::optional<Values> DataLoader::iterated_batch() const {
+std::optional<Values> DataLoader::first_items(int64_t count) const {
+  std::vector<DatasetHandle::Sample> samples;
+  for (int64_t i = 0; i < dataset_size_ && static_cast<int64_t>(samples.size()) < count; ++i) {
+    if (options_.max_seconds && exceeds(lengths_[static_cast<size_t>(i)], 1, *options_.max_seconds)) continue;
+    try {
+      samples.push_back(read_item(i, 0));
+    } catch (const Error& error) {
+      if (!may_be_left_out(error)) throw error_of_item(error, name_of_item(i));
+    }
+  }
+  if (samples.empty()) return std::nullopt;
+  return collate(samples, [this] { return "the first items of " + owner_; });
+}
+
+MadeBatch DataLoader::iterated_batch() const {
   std::vector<DatasetHandle::Sample> samples;
   while (!exhausted_ && static_cast<int64_t>(samples.size()) < options_.batch_size) {
     void* sample = nullptr;
-    check(iterable_->next(iterable_.self(), &sample));
-    if (sample == nullptr)
+    try {
+      check(iterable_->next(iterable_.self(), &sample));
+    } catch (const Error& error) {
+      throw error_of_item(error, name_of_item(iterated_) + " in epoch " + std::to_string(epoch_));
+    }
+    if (sample == nullptr) {
       exhausted_ = true;
-    else
+    } else {
+      ++iterated_;
       samples.push_back(dataset_.own(sample));
+    }
   }
-  const bool full = static_cast<int64_t>(samples.size()) == options_.batch_size;
-  if (samples.empty() || (options_.drop_last && !full)) return std::nullopt;
-  return collate(samples);
+  const auto count = static_cast<int64_t>(samples.size());
+  if (count == 0 || (options_.drop_last && count < options_.batch_size)) return {};
+  return {collate(samples,
+                  [&] {
+                    return "items " + std::to_string(iterated_ - count) + " to " + std::to_string(iterated_ - 1) +
+                           " of epoch " + std::to_string(epoch_) + " of " + owner_;
+                  }),
+          {}};
 }
 
-std::optional<Values> DataLoader::make_batch(int64_t batch) const {
+MadeBatch DataLoader::make_batch(int64_t batch) const {
   if (iterable_) return iterated_batch();
   const bool planned = planned_batches_ >= 0;
   const auto at = static_cast<size_t>(batch);
   const int64_t first = planned ? batches_.starts[at] : batch * options_.batch_size;
   const int64_t end = planned ? batches_.starts[at + 1] : std::min(first + options_.batch_size, dataset_size_);
-  const std::vector<int64_t>& items = planned ? batches_.items : order_;
+  const int64_t* const items = (planned ? batches_.items : order_).data() + first;
+  MadeBatch made;
   std::vector<DatasetHandle::Sample> samples;
   samples.reserve(static_cast<size_t>(end - first));
-  for (int64_t i = first; i < end; ++i) {
-    const int64_t index = items[static_cast<size_t>(i)];
-    samples.push_back(
-        dataset_.get(index, mix_seed(seed_, static_cast<uint64_t>(epoch_), static_cast<uint64_t>(index))));
+  for (int64_t i = 0; i < end - first; ++i) {
+    try {
+      samples.push_back(read_item(items[i], epoch_));
+    } catch (const Error& error) {
+      if (!may_be_left_out(error)) throw error_of_item(error, name_of_item(items[i]));
+      made.left_out.push_back({items[i], error});
+    }
   }
-  return collate(samples);
+  const auto name = [&] { return name_of_batch(batch, items, end - first); };
+  if (samples.empty()) {
+    const Error& error = made.left_out.front().error;
+    throw Error(error.code(), "every item of a batch is broken, so nothing is left of it (" + name() + ")")
+        .at(error.where().empty() ? name_of_item(items[0]) : error.where())
+        .seen(error.message() + (error.seen().empty() ? "" : ": " + error.seen()))
+        .next("mend these items or take them out; on_error=skip leaves items out of batches, not whole batches");
+  }
+  made.values = collate(samples, name);
+  return made;
 }
 
 std::string DataLoader::name_of_batch(int64_t batch) const {
-  const std::string owner = where_.empty() ? dataset_.name() : where_;
-  if (iterable_) return "batch " + std::to_string(batch) + " of " + owner;
+  if (iterable_) return "batch " + std::to_string(batch) + " of epoch " + std::to_string(epoch_) + " of " + owner_;
   const bool planned = planned_batches_ >= 0;
   const auto at = static_cast<size_t>(batch);
   const int64_t first = planned ? batches_.starts[at] : batch * options_.batch_size;
   const int64_t end = planned ? batches_.starts[at + 1] : std::min(first + options_.batch_size, dataset_size_);
-  const std::vector<int64_t>& items = planned ? batches_.items : order_;
-  std::string text;
-  for (int64_t i = first; i < end; ++i)
-    text += (text.empty() ? "" : ", ") + std::to_string(items[static_cast<size_t>(i)]);
-  return "items " + text + " of " + owner;
+  return name_of_batch(batch, (planned ? batches_.items : order_).data() + first, end - first);
 }
 
 }  // namespace fathom

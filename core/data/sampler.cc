@@ -56,14 +56,38 @@ std::vector<int64_t> epoch_order(int64_t size, bool shuffle, uint64_t seed, int6
   return order;
 }
 
-BatchList bucketed_batches(const std::vector<double>& lengths, int64_t batch_size, int64_t buckets, bool shuffle,
-                           bool drop_last, uint64_t seed, int64_t epoch) {
-  const auto size = static_cast<int64_t>(lengths.size());
+namespace {
+
+std::vector<int64_t> sorted_by_length(const std::vector<double>& lengths) {
   std::vector<int64_t> sorted(lengths.size());
   std::iota(sorted.begin(), sorted.end(), int64_t{0});
   std::stable_sort(sorted.begin(), sorted.end(), [&](int64_t a, int64_t b) {
     return lengths[static_cast<size_t>(a)] < lengths[static_cast<size_t>(b)];
   });
+  return sorted;
+}
+
+// The same batches in an order drawn from `state`.
+BatchList shuffled(const BatchList& batches, uint64_t& state) {
+  std::vector<int64_t> order(static_cast<size_t>(batches.size()));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  shuffle_items(order.data(), order.size(), state);
+  BatchList out;
+  out.items.reserve(batches.items.size());
+  for (const int64_t batch : order) {
+    const auto at = static_cast<size_t>(batch);
+    out.add(batches.items.data() + batches.starts[at],
+            static_cast<size_t>(batches.starts[at + 1] - batches.starts[at]));
+  }
+  return out;
+}
+
+}  // namespace
+
+BatchList bucketed_batches(const std::vector<double>& lengths, int64_t batch_size, int64_t buckets, bool shuffle,
+                           bool drop_last, uint64_t seed, int64_t epoch) {
+  const auto size = static_cast<int64_t>(lengths.size());
+  std::vector<int64_t> sorted = sorted_by_length(lengths);
   uint64_t state = mix_seed(seed, kShuffleStream, static_cast<uint64_t>(epoch));
   BatchList full;
   std::vector<int64_t> leftovers;
@@ -79,16 +103,35 @@ BatchList bucketed_batches(const std::vector<double>& lengths, int64_t batch_siz
     const size_t count = std::min(static_cast<size_t>(batch_size), leftovers.size() - i);
     if (count == static_cast<size_t>(batch_size) || !drop_last) full.add(leftovers.data() + i, count);
   }
-  if (!shuffle) return full;
-  std::vector<int64_t> order(static_cast<size_t>(full.size()));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  shuffle_items(order.data(), order.size(), state);
-  BatchList out;
-  for (const int64_t batch : order) {
-    const auto at = static_cast<size_t>(batch);
-    out.add(full.items.data() + full.starts[at], static_cast<size_t>(full.starts[at + 1] - full.starts[at]));
+  return shuffle ? shuffled(full, state) : full;
+}
+
+bool exceeds(double length, int64_t count, double limit) {
+  return length * static_cast<double>(count) > limit * (1 + 1e-9);
+}
+
+FilledBatches::FilledBatches(const std::vector<double>& lengths, double limit) {
+  std::vector<int64_t> sorted = sorted_by_length(lengths);
+  const auto length = [&](size_t at) { return lengths[static_cast<size_t>(sorted[at])]; };
+  size_t end = sorted.size();
+  while (end > 0 && exceeds(length(end - 1), 1, limit)) --end;
+  for (size_t first = 0, at = 0; first < end; first = at) {
+    // Lengths ascend: the item that joins is the longest.
+    while (at < end && !exceeds(length(at), static_cast<int64_t>(at - first + 1), limit)) ++at;
+    sorted_.add(sorted.data() + first, at - first);
   }
-  return out;
+  for (size_t at = 1; at <= end; ++at) {
+    if (at == end || length(at) != length(at - 1)) runs_.push_back(static_cast<int64_t>(at));
+  }
+}
+
+BatchList FilledBatches::of_epoch(bool shuffle, uint64_t seed, int64_t epoch) const {
+  if (!shuffle) return sorted_;
+  uint64_t state = mix_seed(seed, kShuffleStream, static_cast<uint64_t>(epoch));
+  BatchList batches = sorted_;
+  for (size_t run = 0; run + 1 < runs_.size(); ++run)
+    shuffle_items(batches.items.data() + runs_[run], static_cast<size_t>(runs_[run + 1] - runs_[run]), state);
+  return shuffled(batches, state);
 }
 
 }  // namespace fathom

@@ -30,4 +30,21 @@ struct BatchList {
 BatchList bucketed_batches(const std::vector<double>& lengths, int64_t batch_size, int64_t buckets, bool shuffle,
                            bool drop_last, uint64_t seed, int64_t epoch);
 
+// Batches filled to a limit: the items, sorted by length, are cut so that the padded total of a batch (its longest item
+// times their number) does not exceed `limit`. Where the cuts lie depends on the lengths alone, so every epoch has
+// equally many batches; with shuffle, items of equal length change places, and the batches come in an order drawn from
+// (seed, epoch). A single item longer than the limit gets no batch.
+class FilledBatches {
+ public:
+  FilledBatches() = default;
+  FilledBatches(const std::vector<double>& lengths, double limit);
+  BatchList of_epoch(bool shuffle, uint64_t seed, int64_t epoch) const;
+
+ private:
+  BatchList sorted_;
+  std::vector<int64_t> runs_ = {0};  // of items of equal length, as starts in sorted_.items
+};
+// Whether `count` items of at most `length` exceed the limit; sums of decimals that come to it do not.
+bool exceeds(double length, int64_t count, double limit);
+
 }  // namespace fathom

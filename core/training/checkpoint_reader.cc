@@ -112,18 +112,20 @@ void CheckpointContent::read_callbacks(const PickleValue& file, const std::strin
 
 // In the middle of an epoch the rest of it must be the same data.
 void CheckpointContent::check_data(const PickleValue& own, const std::string& path) const {
-  const auto must_agree = [&](const char* key, int64_t now) {
-    const int64_t then = own.at(key).as_int();
+  const auto must_agree = [&](const char* key, const std::string& then, const std::string& now) {
     if (then == now) return;
     throw Error(Code::kFailed, std::string("the training data is not what it was: ") + key + " differs")
         .at(path)
-        .seen(std::to_string(now))
-        .expected(std::to_string(then))
+        .seen(now.empty() ? "none" : now)
+        .expected(then.empty() ? "none" : then)
         .next("resume with the same model.train_ds, or start from the weights with init_from_ptl_ckpt");
   };
   if (own.at("phase").as_int() == static_cast<int64_t>(RunState::Phase::kAfterEpoch)) return;
-  must_agree("dataset_size", parts.train->dataset_size());
-  must_agree("batch_size", parts.train->options().batch_size);
+  const auto number = [&](const char* key) { return std::to_string(own.at(key).as_int()); };
+  must_agree("dataset_size", number("dataset_size"), std::to_string(parts.train->dataset_size()));
+  must_agree("batch_size", number("batch_size"), std::to_string(parts.train->options().batch_size));
+  if (const PickleValue* batching = own.find("batching"))  // not in files of before there was a choice
+    must_agree("batching", batching->as_string(), parts.train->options().batching());
 }
 
 void CheckpointContent::read_own_entry(const PickleValue& own, const std::string& path) {

@@ -63,6 +63,7 @@ PickleValue CheckpointContent::own_entry() const {
   Json own = {{"layout", 1},
               {"dataset_size", parts.train ? parts.train->dataset_size() : 0},
               {"batch_size", parts.train ? parts.train->options().batch_size : 0},
+              {"batching", parts.train ? parts.train->options().batching() : ""},
               {"seed", parts.seed},
               {"model", save_state(parts.model.object())}};
   if (!optimizations.empty() && !optimizations[0]->replacement().is_null())

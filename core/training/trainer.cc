@@ -393,9 +393,10 @@ void Trainer::make_optimizers() {
   TrainingFacts facts;
   facts.max_steps = *options_.max_steps;
   facts.max_epochs = options_.max_epochs.value_or(-1);
-  facts.dataset_size = parts_.train->dataset_size();
-  facts.batch_size = parts_.train->options().batch_size;
-  facts.drop_last = parts_.train->options().drop_last;
+  const bool planned = parts_.train->plans_batches();  // then they are counted, not worked out from the items
+  facts.dataset_size = planned ? parts_.train->size() : parts_.train->dataset_size();
+  facts.batch_size = planned ? 1 : parts_.train->options().batch_size;
+  facts.drop_last = !planned && parts_.train->options().drop_last;
   facts.accumulate_grad_batches = accumulation_;
   facts.limit_train_batches = options_.limit_train_batches;
   if (const auto manual = parts_.model.query<fathom_manual_optimization_v1>(FATHOM_MANUAL_OPTIMIZATION_EXTENSION)) {

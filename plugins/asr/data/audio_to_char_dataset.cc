@@ -56,58 +56,55 @@ void AudioToCharDataset::Options::describe(OptionSet<Options>& o) {
   o("channel_selector", &Options::channel_selector, "channel to take: a number, or 'average'");
 }
 
-AudioToCharDataset::AudioToCharDataset(const Options& options, std::vector<audio::ManifestEntry> entries)
-    : options_(options), load_(load_options(options)), entries_(std::move(entries)), inference_(true) {}
+AudioToCharDataset::AudioToCharDataset(const Options& options, audio::Manifest clips)
+    : options_(options), load_(load_options(options)), clips_(std::move(clips)) {}
 
-std::shared_ptr<AudioToCharDataset> AudioToCharDataset::for_inference(Options options,
-                                                                      std::vector<audio::ManifestEntry> entries) {
+std::shared_ptr<AudioToCharDataset> AudioToCharDataset::for_inference(Options options, audio::Manifest clips) {
   options.augmentor = nullptr;
-  return std::shared_ptr<AudioToCharDataset>(new AudioToCharDataset(options, std::move(entries)));
+  return std::shared_ptr<AudioToCharDataset>(new AudioToCharDataset(options, std::move(clips)));
 }
 
 AudioToCharDataset::AudioToCharDataset(const Options& options)
     : options_(options), load_(load_options(options)), augmentor_(options.augmentor, "augmentor") {
-  entries_ = audio::read_manifests(audio::manifest_paths(options_.manifest_filepath, "manifest_filepath"));
-  const audio::Dropped by_duration = audio::filter_by_duration(entries_, options_.min_duration, options_.max_duration);
-  if (by_duration.count > 0) {
-    fathom::log(kInfo, kComponent,
-                std::to_string(by_duration.count) + " clips (" + hours(by_duration.seconds) +
-                    ") were left out by min_duration and max_duration");
-  }
-  parse_texts();
-  double seconds = 0;
-  for (const auto& entry : entries_) seconds += std::max(entry.duration, 0.0);
-  fathom::log(kInfo, kComponent, "dataset with " + std::to_string(entries_.size()) + " clips, " + hours(seconds));
-}
-
-void AudioToCharDataset::parse_texts() {
   text::CharParser::Config config;
   config.labels = options_.labels;
   config.language = text::CharParser::language_of(options_.parser.value_or("base"));
   config.do_normalize = options_.normalize_transcripts;
   config.blank_id = options_.blank_index;
   config.unk_id = options_.unk_index;
-  const text::CharParser parser(std::move(config));
+  parser_.emplace(std::move(config));
+  open_manifests();
+}
 
-  std::vector<audio::ManifestEntry> kept;
+// Counts what is left out or unknown; the texts themselves are not kept.
+void AudioToCharDataset::open_manifests() {
   audio::Dropped unparseable;
   int64_t unknown = 0, texts_with_unknown = 0;
   std::string example;
-  for (auto& entry : entries_) {
-    if (options_.max_utts > 0 && static_cast<int64_t>(kept.size()) == options_.max_utts) break;
-    auto parsed = entry.text.empty() ? text::CharParser::Parsed{} : parser.parse(entry.text);
+  audio::ManifestFilter filter;
+  filter.min_duration = options_.min_duration;
+  filter.max_duration = options_.max_duration;
+  filter.most = std::max<int64_t>(options_.max_utts, 0);
+  filter.keep = [&](const audio::ManifestLine& line) {
+    if (parser_->is_plain(line.text)) return true;
+    const auto parsed = parser_->parse(line.text);
     if (!parsed) {
       ++unparseable.count;
-      unparseable.seconds += std::max(entry.duration, 0.0);
-      if (example.empty()) example = entry.where();
-      continue;
+      unparseable.seconds += std::max(line.duration, 0.0);
+      if (example.empty()) example = line.where();
+      return false;
     }
     unknown += parsed->unknown;
     texts_with_unknown += parsed->unknown > 0 ? 1 : 0;
-    tokens_.push_back(std::move(parsed->ids));
-    kept.push_back(std::move(entry));
+    return true;
+  };
+  clips_ = audio::Manifest::open(audio::manifest_paths(options_.manifest_filepath, "manifest_filepath"), filter);
+
+  if (const audio::Dropped& dropped = clips_.dropped_by_duration(); dropped.count > 0) {
+    fathom::log(kInfo, kComponent,
+                std::to_string(dropped.count) + " clips (" + hours(dropped.seconds) +
+                    ") were left out by min_duration and max_duration");
   }
-  entries_ = std::move(kept);
   if (unparseable.count > 0) {
     fathom::log(kWarning, kComponent,
                 std::to_string(unparseable.count) + " clips (" + hours(unparseable.seconds) +
@@ -119,11 +116,27 @@ void AudioToCharDataset::parse_texts() {
                     " texts are no label and were " +
                     (options_.unk_index == options_.blank_index ? "dropped" : "replaced by unk_index"));
   }
+  double seconds = 0;
+  for (int64_t i = 0; i < size(); ++i) seconds += std::max(length_hint(i), 0.0);
+  fathom::log(kInfo, kComponent, "dataset with " + std::to_string(size()) + " clips, " + hours(seconds));
+}
+
+std::vector<int64_t> AudioToCharDataset::tokens_of(const audio::ManifestEntry& entry) const {
+  std::vector<int64_t> tokens;
+  if (options_.bos_id) tokens.push_back(*options_.bos_id);
+  if (!entry.text.empty()) {
+    const auto parsed = parser_->parse(entry.text);
+    // Only a file at text_filepath can have changed without the manifest noticing.
+    if (!parsed) throw Error(Code::kBadData, "the parser cannot read the text").at(entry.where()).seen(entry.text);
+    tokens.insert(tokens.end(), parsed->ids.begin(), parsed->ids.end());
+  }
+  if (options_.eos_id) tokens.push_back(*options_.eos_id);
+  return tokens;
 }
 
 Ports AudioToCharDataset::outputs() const {
   Ports ports = {{"audio_signal", {"B T", AudioSignal{options_.sample_rate}}}, {"a_sig_length", {"B", LengthsType{}}}};
-  if (inference_) {
+  if (!parser_) {
     ports.push_back({"sample_id", {"B", LengthsType{}}});
     return ports;
   }
@@ -134,7 +147,7 @@ Ports AudioToCharDataset::outputs() const {
 }
 
 SpeechSample AudioToCharDataset::get(int64_t index, uint64_t seed) const {
-  const audio::ManifestEntry& entry = entries_.at(index);
+  audio::ManifestEntry entry = clips_.entry(index);
   audio::AudioLoadOptions load = load_;
   load.offset = entry.offset;
   load.duration = entry.duration;
@@ -158,10 +171,10 @@ SpeechSample AudioToCharDataset::get(int64_t index, uint64_t seed) const {
   sample.id = index;
   sample.audio = at::empty({audio.frames()}, at::kFloat);
   std::memcpy(sample.audio.data_ptr<float>(), audio.samples.data(), audio.samples.size() * sizeof(float));
-  if (inference_) return sample;
-  if (options_.bos_id) sample.tokens.push_back(*options_.bos_id);
-  sample.tokens.insert(sample.tokens.end(), tokens_[index].begin(), tokens_[index].end());
-  if (options_.eos_id) sample.tokens.push_back(*options_.eos_id);
+  if (parser_)
+    sample.tokens = tokens_of(entry);
+  else
+    sample.entry = std::move(entry);
   return sample;
 }
 
@@ -186,10 +199,10 @@ Values AudioToCharDataset::collate(const std::vector<const SpeechSample*>& sampl
     ids.data_ptr<int64_t>()[i] = sample.id;
   }
   Values batch{{"audio_signal", audio}, {"a_sig_length", lengths}};
-  if (inference_) {
+  if (!parser_) {
     std::vector<Value> entries;
     for (const auto* sample : samples) {
-      const audio::ManifestEntry& entry = entries_.at(sample->id);
+      const audio::ManifestEntry& entry = sample->entry;
       Json line = {{"audio_filepath", entry.named_as}};
       if (entry.has_text) line["text"] = entry.text;
       line["duration"] = static_cast<double>(sample->audio.size(0)) / static_cast<double>(options_.sample_rate);

@@ -15,14 +15,16 @@ struct SpeechSample {
   at::Tensor audio;             // (T) float32
   std::vector<int64_t> tokens;  // character ids
   int64_t id = 0;               // index in the dataset
+  audio::ManifestEntry entry;   // in inference only
 };
 
 // A batch: audio_signal (B,T) float32 padded with 0, a_sig_length (B) int64 samples, transcripts (B,U) int64 padded
 // with pad_id, transcript_length (B) int64 and, with return_sample_id, sample_id (B) int64.
 //
 // Items outside [min_duration, max_duration] and items whose text cannot be parsed are left out when the manifest is
-// read, and counted in the log; characters outside the labels are dropped and counted. Audio that cannot be read is an
-// error naming the manifest's file and line.
+// opened, and counted in the log; characters outside the labels are dropped and counted. Text becomes ids when an item
+// is asked for: what stays in memory is the manifest's index. Audio that cannot be read is an error naming the
+// manifest's file and line.
 class AudioToCharDataset final : public DatasetOf<SpeechSample> {
  public:
   struct Options {
@@ -47,29 +49,26 @@ class AudioToCharDataset final : public DatasetOf<SpeechSample> {
 
   explicit AudioToCharDataset(const Options& options);
 
-  // For inference: every entry in order, no filters, texts only carried along. Batches have audio_signal, a_sig_length,
+  // For inference: every clip in order, no filters, texts only carried along. Batches have audio_signal, a_sig_length,
   // sample_id and `entries`, a list of JSON objects {audio_filepath, text?, duration, offset?}.
-  static std::shared_ptr<AudioToCharDataset> for_inference(Options options, std::vector<audio::ManifestEntry> entries);
+  static std::shared_ptr<AudioToCharDataset> for_inference(Options options, audio::Manifest clips);
 
-  int64_t size() const override { return static_cast<int64_t>(entries_.size()); }
-  double length_hint(int64_t index) const override { return entries_.at(index).duration; }
+  int64_t size() const override { return clips_.size(); }
+  double length_hint(int64_t index) const override { return clips_.duration(index); }
   Ports outputs() const override;
   SpeechSample get(int64_t index, uint64_t seed) const override;
   Values collate(const std::vector<const SpeechSample*>& samples) const override;
 
-  const audio::ManifestEntry& entry(int64_t index) const { return entries_.at(index); }
-  const std::vector<int64_t>& tokens(int64_t index) const { return tokens_.at(index); }
-
  private:
-  AudioToCharDataset(const Options& options, std::vector<audio::ManifestEntry> entries);
-  void parse_texts();
+  AudioToCharDataset(const Options& options, audio::Manifest clips);
+  void open_manifests();
+  std::vector<int64_t> tokens_of(const audio::ManifestEntry& entry) const;
 
   Options options_;
   audio::AudioLoadOptions load_;
   audio::AudioAugmentor augmentor_;
-  std::vector<audio::ManifestEntry> entries_;
-  std::vector<std::vector<int64_t>> tokens_;  // one per entry; empty in inference
-  bool inference_ = false;
+  audio::Manifest clips_;
+  std::optional<text::CharParser> parser_;  // none in inference
 };
 
 }  // namespace fathom::asr

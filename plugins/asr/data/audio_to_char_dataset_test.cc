@@ -5,7 +5,9 @@
 
 #include <filesystem>
 
+#include "core/planning/loader_options.h"
 #include "core/plugins/host_table.h"
+#include "plugins/asr/data/data_section.h"
 #include "plugins/lib/recorded_test_data.h"
 
 namespace fathom::asr {
@@ -97,9 +99,43 @@ TEST_F(DatasetTest, SeveralChannelsNeedAChoice) {
   EXPECT_THROW(AudioToCharDataset{o}, Error);
 }
 
+// What is left out is counted when the manifest is opened, and what is unknown in the texts that stay.
+TEST_F(DatasetTest, LogsWhatIsLeftOutAndUnknown) {
+  std::string lines;
+  const auto add = [&](const std::string& text, double duration) {
+    lines += json_text(Json{{"audio_filepath", "a.wav"}, {"duration", duration}, {"text", text}}) + "\n";
+  };
+  add("one", 1);
+  add("six", 7200);
+  add("one #two#", 1);
+  add("one " + std::string(40, '9'), 3600);
+  add("\xc3\x85", 1);
+  add("", 1);
+  std::ofstream(folder_ + "/m.json") << lines;
+  auto o = options(folder_ + "/m.json");
+  o.max_duration = 4000;
+  o.normalize_transcripts = true;
+  testing::internal::CaptureStderr();
+  const AudioToCharDataset data(o);
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(data.size(), 4);
+  for (const std::string part :
+       {"1 clips (2.00 hours) were left out by min_duration and max_duration",
+        "1 clips (1.00 hours) were left out: the parser cannot read their text (first: ", "m.json:4)",
+        "1 characters of 1 texts are no label and were dropped", "dataset with 4 clips, 0.00 hours"})
+    EXPECT_NE(log.find(part), std::string::npos) << "'" << part << "' is not in\n" << log;
+}
+
+// A section's keys are told apart by lists on both sides.
+TEST_F(DatasetTest, TheLoadersKeysAreLeftToIt) {
+  for (const std::string& key : LoaderOptions::keys())
+    EXPECT_TRUE(dataset_keys({{key, 1}}, {}, "model.train_ds").empty()) << key;
+  EXPECT_THROW(dataset_keys({{"batch_sise", 1}}, {}, "model.train_ds"), Error);
+}
+
 TEST_F(DatasetTest, InferenceCarriesTheEntries) {
-  auto entries = audio::read_manifests({test_data::digits("test.json")}, false);
-  const auto data = AudioToCharDataset::for_inference(options(), std::move(entries));
+  const auto data =
+      AudioToCharDataset::for_inference(options(), audio::Manifest::open({test_data::digits("test.json")}));
   const SpeechSample clip = data->get(2, 0);
   const Values batch = data->collate({&clip});
   const Json entry = Json::parse(batch["entries"].list().at(0).text());

@@ -11,8 +11,9 @@ namespace {
 
 // Keys of a data section that belong to the loader, or that say nothing about maps of clips.
 constexpr std::array kLoaderKeys = {
-    "batch_size", "shuffle",  "num_workers", "pin_memory", "drop_last",     "prefetch_factor", "persistent_workers",
-    "name",       "_target_", "cls",         "ds_item",    "use_bucketing", "num_buckets"};
+    "batch_size",         "shuffle",     "num_workers", "pin_memory", "drop_last", "prefetch_factor",
+    "persistent_workers", "name",        "_target_",    "cls",        "ds_item",   "use_bucketing",
+    "num_buckets",        "max_seconds", "on_too_long", "on_error"};
 // NeMo's ways of feeding data that are not here: accepted where they are switched off.
 constexpr std::array kOffKeys = {"is_tarred",
                                  "tarred_audio_filepaths",
@@ -81,7 +82,7 @@ Json dataset_keys(const Json& section, const std::vector<std::string>& options, 
   return own;
 }
 
-std::vector<audio::ManifestEntry> predict_entries(const Json& section, const std::string& config_path) {
+audio::Manifest predict_clips(const Json& section, const std::string& config_path) {
   if (section.contains("paths")) {
     const Json& paths = section["paths"];
     if (!paths.is_array()) {
@@ -97,11 +98,13 @@ std::vector<audio::ManifestEntry> predict_entries(const Json& section, const std
       entry.audio_file = entry.named_as = path.get<std::string>();
       entries.push_back(std::move(entry));
     }
-    return entries;
+    return audio::Manifest(std::move(entries));
   }
   if (section.contains("manifest_filepath") && !section["manifest_filepath"].is_null()) {
     const std::string path = config_path + ".manifest_filepath";
-    return audio::read_manifests(audio::manifest_paths(section["manifest_filepath"], path), false);
+    audio::ManifestFilter all;
+    all.needs_duration = false;
+    return audio::Manifest::open(audio::manifest_paths(section["manifest_filepath"], path), all);
   }
   throw Error(Code::kFailed, "there is nothing to transcribe").at(config_path).expected("paths or manifest_filepath");
 }

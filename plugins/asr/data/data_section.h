@@ -14,6 +14,6 @@ Json dataset_keys(const Json& section, const std::vector<std::string>& options, 
 
 // The clips that a predict section asks for: `paths`, a list of audio files, or `manifest_filepath`, whose entries need
 // no duration and no text.
-std::vector<audio::ManifestEntry> predict_entries(const Json& section, const std::string& config_path);
+audio::Manifest predict_clips(const Json& section, const std::string& config_path);
 
 }  // namespace fathom::asr

@@ -285,10 +285,10 @@ AudioToCharDataset::Options SpeechModel::dataset_options(const Json& section, co
 MadeDataset SpeechModel::make_dataset(Stage stage, const Json& section, const std::string& config_path) {
   if (section.is_null() || section.empty()) return nullptr;
   if (stage == Stage::kPredict) {
-    auto entries = predict_entries(section, config_path);
+    audio::Manifest clips = predict_clips(section, config_path);
     Json own = section;
     if (own.erase("paths") > 0) own["manifest_filepath"] = "";
-    return AudioToCharDataset::for_inference(dataset_options(own, config_path), std::move(entries));
+    return AudioToCharDataset::for_inference(dataset_options(own, config_path), std::move(clips));
   }
   if (!section.contains("manifest_filepath") || section["manifest_filepath"].is_null()) {
     log_warning(config_path + " has no manifest_filepath: no data for it");

@@ -1,16 +1,13 @@
 #include "plugins/lib/audio/audio_segment.h"
 
-#include <sndfile.h>
 #include <soxr.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <memory>
 
 #include "fathom/error.h"
+#include "plugins/lib/audio/sound_file.h"
 
 namespace fathom::audio {
 namespace {
@@ -54,25 +51,8 @@ double mean_power(const AudioSegment& audio, int64_t channel, int64_t start, int
 }  // namespace
 
 AudioSegment load_audio(const std::string& path, const AudioLoadOptions& options, const std::string& where) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) {
-    throw Error(Code::kNoInput, std::string("audio file cannot be opened: ") + std::strerror(errno))
-        .at(place(where, path))
-        .seen(path);
-  }
-  if (S_ISDIR(info.st_mode)) throw Error(Code::kNoInput, "audio file is a folder").at(place(where, path)).seen(path);
-  if (info.st_size == 0) throw Error(Code::kBadData, "audio file is empty (0 bytes)").at(place(where, path)).seen(path);
-
-  SF_INFO format{};
-  const File file(sf_open(path.c_str(), SFM_READ, &format));
-  if (file == nullptr) {
-    std::string reason = sf_strerror(nullptr);
-    while (!reason.empty() && (reason.back() == '.' || reason.back() == '\n')) reason.pop_back();
-    throw Error(Code::kBadData, "file is not audio that can be read: " + reason)
-        .at(place(where, path))
-        .seen(path)
-        .expected("wav, flac, ogg or another format of libsndfile");
-  }
+  SoundFile file(path, where);
+  const SF_INFO& format = file.format();
   AudioSegment audio;
   audio.sample_rate = format.samplerate;
   audio.channels = format.channels;

@@ -22,7 +22,7 @@ class AudioTest : public ::testing::Test {
   std::string folder_;
 };
 
-std::string error_of(const std::string& path, const AudioLoadOptions& options = {}) {
+std::string error_of_loading(const std::string& path, const AudioLoadOptions& options = {}) {
   try {
     load_audio(path, options, "train.json:7");
   } catch (const Error& error) {
@@ -45,23 +45,23 @@ TEST_F(AudioTest, ReadsFlacInSeconds) {
 }
 
 TEST_F(AudioTest, ErrorsSayWhichFileAndLine) {
-  EXPECT_NE(error_of(folder_ + "/none.wav").find("train.json:7"), std::string::npos);
+  EXPECT_NE(error_of_loading(folder_ + "/none.wav").find("train.json:7"), std::string::npos);
   std::ofstream(folder_ + "/empty.wav");
-  EXPECT_NE(error_of(folder_ + "/empty.wav").find("0 bytes"), std::string::npos);
+  EXPECT_NE(error_of_loading(folder_ + "/empty.wav").find("0 bytes"), std::string::npos);
   std::ofstream(folder_ + "/text.wav") << "this is no audio at all, whatever its name says";
-  EXPECT_NE(error_of(folder_ + "/text.wav").find("not audio"), std::string::npos);
-  EXPECT_NE(error_of(folder_).find("folder"), std::string::npos);
+  EXPECT_NE(error_of_loading(folder_ + "/text.wav").find("not audio"), std::string::npos);
+  EXPECT_NE(error_of_loading(folder_).find("folder"), std::string::npos);
   AudioLoadOptions late;
   late.offset = 100;
-  EXPECT_NE(error_of(test_data::digits("flac/4_lucas_0.flac"), late).find("offset"), std::string::npos);
+  EXPECT_NE(error_of_loading(test_data::digits("flac/4_lucas_0.flac"), late).find("offset"), std::string::npos);
   AudioLoadOptions second;
   second.channel_selector = int64_t{1};
-  EXPECT_NE(error_of(test_data::digits("flac/4_lucas_0.flac"), second).find("channel"), std::string::npos);
+  EXPECT_NE(error_of_loading(test_data::digits("flac/4_lucas_0.flac"), second).find("channel"), std::string::npos);
 
   std::ifstream in(test_data::digits("flac/4_lucas_0.flac"), std::ios::binary);
   std::string bytes((std::istreambuf_iterator<char>(in)), {});
   std::ofstream(folder_ + "/cut.flac", std::ios::binary) << bytes.substr(0, bytes.size() / 2);
-  EXPECT_NE(error_of(folder_ + "/cut.flac").find("damaged"), std::string::npos);
+  EXPECT_NE(error_of_loading(folder_ + "/cut.flac").find("damaged"), std::string::npos);
 }
 
 TEST_F(AudioTest, WritesWhatItReads) {

@@ -1,13 +1,13 @@
 #include "plugins/lib/audio/manifest.h"
 
-#include <simdjson.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
+#include <limits>
 
 #include "fathom/error.h"
 #include "plugins/lib/text/latin_text.h"
@@ -15,162 +15,201 @@
 namespace fathom::audio {
 namespace {
 
-namespace dom = simdjson::dom;
+constexpr size_t kPiece = 1 << 20;     // bytes read at once
+constexpr size_t kMostOpenFiles = 64;  // further ones are opened for each line, so that shards do not use up a limit
+constexpr uint32_t kMost32 = std::numeric_limits<uint32_t>::max();
 
-bool is_file(const std::string& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+// Tells that a line is no longer the one that was checked. Not against malice.
+uint32_t checksum_of(std::string_view text) {
+  uint64_t sum = text.size();
+  const auto mix = [&](uint64_t word) {
+    sum = (sum ^ word) * 0x9e3779b97f4a7c15ULL;
+    sum ^= sum >> 32;
+  };
+  for (; text.size() >= 8; text.remove_prefix(8)) {
+    uint64_t word = 0;
+    std::memcpy(&word, text.data(), 8);
+    mix(word);
+  }
+  uint64_t rest = 0;
+  std::memcpy(&rest, text.data(), text.size());
+  mix(rest);
+  return static_cast<uint32_t>(sum >> 16);
 }
 
-std::string read_whole(const std::string& path, const char* what, const std::string& where) {
-  std::ifstream in(path, std::ios::binary);
-  struct stat info {};
-  if (!in || ::stat(path.c_str(), &info) != 0 || S_ISDIR(info.st_mode)) {
-    throw Error(Code::kNoInput,
-                std::string(what) + " cannot be read: " +
-                    (in && S_ISDIR(info.st_mode) ? "it is a folder" : std::strerror(errno != 0 ? errno : ENOENT)))
-        .at(where.empty() ? path : where)
-        .seen(path);
+int open_to_read(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
+    throw Error(Code::kNoInput, std::string("manifest cannot be read: ") + std::strerror(errno)).at(path).seen(path);
   }
-  std::string out(static_cast<size_t>(info.st_size), '\0');
-  in.read(out.data(), static_cast<std::streamsize>(out.size()));
-  if (in.bad() || in.gcount() != static_cast<std::streamsize>(out.size())) {
-    throw Error(Code::kIo, std::string(what) + " could not be read to its end")
-        .at(where.empty() ? path : where)
-        .seen(path);
-  }
-  return out;
+  return descriptor;
 }
 
-std::string resolve_path(const std::string& path, const std::string& folder) {
-  if (path.empty() || path.front() == '/') return path;
-  if (path.starts_with("~/")) {
-    const char* home = std::getenv("HOME");
-    return home == nullptr ? path : std::string(home) + path.substr(1);
+// What lies at `start`, as much as there is of `size` bytes.
+size_t read_at(int descriptor, const std::string& path, int64_t start, char* out, size_t size) {
+  size_t got = 0;
+  while (got < size) {
+    const ssize_t count =
+        ::pread(descriptor, out + got, size - got, static_cast<off_t>(start + static_cast<int64_t>(got)));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw Error(Code::kIo, std::string("manifest cannot be read: ") + std::strerror(errno)).at(path);
+    if (count == 0) break;
+    got += static_cast<size_t>(count);
   }
-  std::string beside = folder + path;
-  if (is_file(beside) || !is_file(path)) return beside;
-  return path;
+  return got;
 }
 
-// Reads the values of one line, with errors that name the key.
-class LineReader {
+// The lines of a file, from its beginning to the end that it had when it was opened.
+class Lines {
  public:
-  LineReader(const dom::object& object, const std::string& file, int64_t line)
-      : object_(object), file_(file), line_(line) {}
-
-  std::optional<std::string> text(const char* key) const {
-    dom::element value;
-    if (object_[key].get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
-    std::string_view out;
-    if (value.get(out) != simdjson::SUCCESS) wrong(key, value, "a text");
-    return std::string(out);
+  Lines(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {
+    struct stat info {};
+    if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
+      throw Error(Code::kNoInput, std::string("manifest cannot be read: ") +
+                                      (S_ISDIR(info.st_mode) ? "it is a folder" : "it is no regular file"))
+          .at(path_)
+          .seen(path_);
+    }
+    left_ = info.st_size;
   }
-  std::optional<double> number(const char* key) const {
-    dom::element value;
-    if (object_[key].get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
-    double out = 0;
-    if (value.get(out) != simdjson::SUCCESS) wrong(key, value, "a number");
-    return out;
+  // Without its line break. Valid until the next call.
+  bool next(std::string_view& line, int64_t& start) {
+    size_t searched = at_;
+    while (true) {
+      const void* const found =
+          filled_ > searched ? std::memchr(&buffer_[searched], '\n', filled_ - searched) : nullptr;
+      if (found == nullptr && left_ > 0) {
+        searched = filled_ - at_;
+        read_more();
+        continue;
+      }
+      if (found == nullptr && at_ == filled_) return false;
+      const size_t end =
+          found == nullptr ? filled_ : static_cast<size_t>(static_cast<const char*>(found) - buffer_.data());
+      line = std::string_view(buffer_).substr(at_, end - at_);
+      start = begin_ + static_cast<int64_t>(at_);
+      at_ = std::min(end + 1, filled_);
+      return true;
+    }
   }
-  Error&& locate(Error&& error) const { return std::move(error).at(file_, line_); }
 
  private:
-  [[noreturn]] void wrong(const char* key, const dom::element& value, const char* expected) const {
-    throw Error(Code::kBadData, std::string("manifest key '") + key + "' has the wrong type")
-        .at(file_, line_)
-        .seen(simdjson::minify(value))
-        .expected(expected);
+  // Keeps what has not been given out, and reads on behind it.
+  void read_more() {
+    std::memmove(buffer_.data(), buffer_.data() + at_, filled_ - at_);
+    begin_ += static_cast<int64_t>(at_);
+    filled_ -= at_;
+    at_ = 0;
+    if (buffer_.size() - filled_ < kPiece / 2) buffer_.resize(std::max(kPiece, 2 * buffer_.size()));
+    const auto wanted = static_cast<size_t>(std::min<int64_t>(left_, static_cast<int64_t>(buffer_.size() - filled_)));
+    const size_t got = read_at(descriptor_, path_, begin_ + static_cast<int64_t>(filled_), &buffer_[filled_], wanted);
+    if (got < wanted) throw Error(Code::kIo, "manifest could not be read to its end").at(path_).seen(path_);
+    filled_ += got;
+    left_ -= static_cast<int64_t>(got);
   }
-  const dom::object& object_;
-  const std::string& file_;
-  int64_t line_;
+
+  const int descriptor_;
+  const std::string path_;
+  std::string buffer_;
+  size_t at_ = 0, filled_ = 0;  // in the buffer: what comes next, and its end
+  int64_t begin_ = 0;           // of the buffer, in the file
+  int64_t left_ = 0;            // bytes of the file behind the buffer
 };
 
-ManifestEntry parse_entry(const dom::object& object, const std::string& file, const std::string& folder, int64_t line,
-                          bool needs_duration) {
-  const LineReader read(object, file, line);
-  ManifestEntry entry;
-  entry.manifest = file;
-  entry.line = line;
+}  // namespace
 
-  std::optional<std::string> audio = read.text("audio_filepath");
-  if (!audio) audio = read.text("audio_filename");
-  if (!audio || audio->empty()) {
-    throw Error(Code::kBadData, "manifest line names no audio").at(file, line).expected("the key audio_filepath");
-  }
-  entry.named_as = *audio;
-  entry.audio_file = resolve_path(*audio, folder);
+struct Manifest::OpenFile {
+  explicit OpenFile(const std::string& path) : descriptor(open_to_read(path)) {}
+  ~OpenFile() { ::close(descriptor); }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  const int descriptor;
+};
 
-  const std::optional<double> duration = read.number("duration");
-  if (!duration && needs_duration) {
-    throw Error(Code::kBadData, "manifest line has no duration")
-        .at(file, line)
-        .expected("the key duration, in seconds");
-  }
-  if (duration && !(*duration >= 0)) {
-    throw Error(Code::kBadData, "manifest line has a negative duration").at(file, line).seen(std::to_string(*duration));
-  }
-  entry.duration = duration.value_or(-1);
-  entry.offset = read.number("offset").value_or(0);
-  if (!(entry.offset >= 0)) {
-    throw Error(Code::kBadData, "manifest line has a negative offset")
-        .at(file, line)
-        .seen(std::to_string(entry.offset));
+class Manifest::File {
+ public:
+  File(std::string path, std::shared_ptr<const OpenFile> open) : path_(std::move(path)), open_(std::move(open)) {}
+  const std::string& path() const { return path_; }
+
+  std::string read(const Line& line) const {
+    const std::shared_ptr<const OpenFile> open = open_ ? open_ : std::make_shared<const OpenFile>(path_);
+    std::string text(line.length, '\0');
+    const bool whole = read_at(open->descriptor, path_, line.start, text.data(), text.size()) == text.size();
+    if (!whole || checksum_of(text) != line.checksum) {
+      throw Error(whole ? Code::kBadData : Code::kIo, whole ? "manifest line has changed since the manifest was opened"
+                                                            : "manifest was cut off after it was opened")
+          .at(path_, line.number)
+          .seen(whole ? text.substr(0, 120) : "a file that ends before this line does")
+          .next("leave a manifest alone while a run reads it; write a new one under another name");
+    }
+    return text;
   }
 
-  if (auto text = read.text("text")) {
-    entry.text = std::move(*text);
-    entry.has_text = true;
-  } else if (auto path = read.text("text_filepath")) {
-    entry.text = read_whole(resolve_path(*path, folder), "text_filepath", file + ":" + std::to_string(line));
-    entry.has_text = true;
-  } else if (auto normalized = read.text("normalized_text")) {
-    entry.text = std::move(*normalized);
-    entry.has_text = true;
+ private:
+  std::string path_;
+  std::shared_ptr<const OpenFile> open_;  // null: opened for each line
+};
+
+Manifest::Manifest(std::vector<ManifestEntry> entries) : entries_(std::move(entries)) {
+  for (const auto& entry : entries_)
+    lines_.push_back({static_cast<int64_t>(lines_.size()), entry.duration, 0, 0, 0, kMost32});
+}
+
+Manifest Manifest::open(const std::vector<std::string>& files, const ManifestFilter& filter) {
+  Manifest manifest;
+  for (const auto& file : files) manifest.add_file(file, filter);
+  manifest.lines_.shrink_to_fit();
+  return manifest;
+}
+
+void Manifest::add_file(const std::string& path, const ManifestFilter& filter) {
+  const auto open = std::make_shared<const OpenFile>(path);
+  Lines lines(open->descriptor, path);
+  const auto file = static_cast<uint32_t>(files_.size());
+  files_.push_back(std::make_shared<const File>(path, files_.size() < kMostOpenFiles ? open : nullptr));
+
+  int64_t number = 0, entries = 0, start = 0;
+  for (std::string_view whole; lines.next(whole, start);) {
+    ++number;
+    const std::string_view text = text::strip_white_space(whole);
+    if (text.empty()) continue;
+    ++entries;
+    std::optional<ManifestLine> line = scan_manifest_line(text);
+    ManifestEntry entry;
+    if (!line || (line->duration < 0 && filter.needs_duration)) {
+      entry = parse_manifest_line(text, path, number, filter.needs_duration);
+      line = ManifestLine{entry.duration, entry.text, {}, 0};
+    }
+    line->file = path;
+    line->line = number;
+    const double seconds = line->duration;
+    if (seconds >= 0 && ((filter.min_duration && seconds < *filter.min_duration) ||
+                         (filter.max_duration && seconds > *filter.max_duration))) {
+      ++dropped_.count;
+      dropped_.seconds += seconds;
+      continue;
+    }
+    if (filter.most > 0 && size() >= filter.most) continue;
+    if (filter.keep && !filter.keep(*line)) continue;
+    if (number > kMost32 || text.size() > kMost32) {
+      throw Error(Code::kBadData, "manifest has too many lines, or too long a one")
+          .at(path, number)
+          .expected("at most 2^32 - 1 lines, and as many bytes a line");
+    }
+    lines_.push_back({start + (text.data() - whole.data()), seconds, static_cast<uint32_t>(text.size()),
+                      checksum_of(text), static_cast<uint32_t>(number), file});
   }
-  entry.speaker = read.text("speaker").value_or("");
-  entry.lang = read.text("lang").value_or("");
-  if (auto rate = read.number("orig_sample_rate")) entry.orig_sample_rate = static_cast<int64_t>(*rate);
+  if (entries == 0) throw Error(Code::kBadData, "manifest has no entries").at(path).expected("one JSON object a line");
+}
+
+ManifestEntry Manifest::entry(int64_t index) const {
+  const Line& at = line(index);
+  if (at.file == kMost32) return entries_[static_cast<size_t>(at.start)];
+  const std::string& path = files_[at.file]->path();
+  ManifestEntry entry = parse_manifest_line(files_[at.file]->read(at), path, at.number, false);
+  entry.audio_file = resolve_manifest_path(entry.audio_file, path);
   return entry;
 }
-
-void read_one(const std::string& file, bool needs_duration, std::vector<ManifestEntry>& out) {
-  const std::string content = read_whole(file, "manifest", "");
-  std::string folder = std::filesystem::path(file).parent_path().string();
-  if (!folder.empty() && folder.back() != '/') folder += '/';
-
-  dom::parser parser;
-  std::vector<char> padded;
-  const size_t before = out.size();
-  int64_t line = 0;
-  for (size_t start = 0; start < content.size();) {
-    const size_t end = std::min(content.find('\n', start), content.size());
-    const std::string_view text = text::strip_white_space(std::string_view(content).substr(start, end - start));
-    start = end + 1;
-    ++line;
-    if (text.empty()) continue;
-    padded.resize(text.size() + simdjson::SIMDJSON_PADDING);
-    std::memcpy(padded.data(), text.data(), text.size());
-    std::memset(padded.data() + text.size(), 0, simdjson::SIMDJSON_PADDING);
-    dom::element element;
-    dom::object object;
-    const auto failed = parser.parse(padded.data(), text.size(), false).get(element);
-    if (failed != simdjson::SUCCESS || element.get(object) != simdjson::SUCCESS) {
-      throw Error(Code::kBadData, "manifest line is not a JSON object")
-          .at(file, line)
-          .seen(std::string(text.substr(0, 120)))
-          .next(failed != simdjson::SUCCESS
-                    ? std::string("the JSON parser says: ") + simdjson::error_message(failed)
-                    : std::string("write {\"audio_filepath\": …, \"duration\": …, \"text\": …}"));
-    }
-    out.push_back(parse_entry(object, file, folder, line, needs_duration));
-  }
-  if (out.size() == before)
-    throw Error(Code::kBadData, "manifest has no entries").at(file).expected("one JSON object a line");
-}
-
-}  // namespace
 
 std::vector<std::string> split_manifest_paths(const std::string& value) {
   std::vector<std::string> out;
@@ -197,28 +236,6 @@ std::vector<std::string> manifest_paths(const Json& value, const std::string& pa
   }
   if (out.empty()) throw Error(Code::kFailed, "manifest_filepath names no file").at(path).seen(json_text(value));
   return out;
-}
-
-std::vector<ManifestEntry> read_manifests(const std::vector<std::string>& files, bool needs_duration) {
-  std::vector<ManifestEntry> out;
-  for (const auto& file : files) read_one(file, needs_duration, out);
-  return out;
-}
-
-Dropped filter_by_duration(std::vector<ManifestEntry>& entries, std::optional<double> minimum,
-                           std::optional<double> maximum) {
-  Dropped dropped;
-  const auto outside = [&](const ManifestEntry& entry) {
-    if (entry.duration < 0) return false;
-    const bool out = (minimum && entry.duration < *minimum) || (maximum && entry.duration > *maximum);
-    if (out) {
-      ++dropped.count;
-      dropped.seconds += entry.duration;
-    }
-    return out;
-  };
-  std::erase_if(entries, outside);
-  return dropped;
 }
 
 }  // namespace fathom::audio

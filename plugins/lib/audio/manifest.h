@@ -1,49 +1,71 @@
-// Manifests: one JSON object a line. Uses no torch; thread-safe (no state).
-//
-// Keys (NeMo's): audio_filepath (or audio_filename), duration in seconds, text | text_filepath | normalized_text (""
-// when none is there), offset in seconds, speaker, lang, orig_sample_rate. Others are ignored. A relative path is
-// looked up in the manifest's folder first, then in the working directory.
+// Manifests: one JSON object a line (manifest_line.h). Uses no torch. A manifest is read once when it is opened, every
+// line is checked then, and 32 bytes a line are kept; an item's line is read and parsed again when it is asked for. So
+// a million lines open in less than a second, and resuming in mid-epoch costs nothing.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "fathom/support.h"
+#include "plugins/lib/audio/manifest_line.h"
 
 namespace fathom::audio {
-
-struct ManifestEntry {
-  std::string audio_file;
-  double duration = -1;  // seconds; negative: unknown, the whole file
-  double offset = 0;     // seconds
-  std::string text;
-  bool has_text = false;
-  std::string speaker, lang;
-  std::optional<int64_t> orig_sample_rate;
-  std::string named_as;  // audio_filepath as the manifest has it
-  std::string manifest;  // "" when the entry did not come from one
-  int64_t line = 0;      // from 1
-  std::string where() const { return manifest.empty() ? audio_file : manifest + ":" + std::to_string(line); }
-};
 
 // The files a `manifest_filepath` value names: commas separate several.
 std::vector<std::string> split_manifest_paths(const std::string& value);
 // The same of a config's value: a text, or a list of texts (or of lists). Errors name `path`, the value's place.
 std::vector<std::string> manifest_paths(const Json& value, const std::string& path);
 
-// Every entry, in order. Errors (kNoInput, kBadData) name file and line: a missing or empty manifest, a line that is no
-// JSON object, a missing audio_filepath, a missing duration where `needs_duration`, values of the wrong type.
-std::vector<ManifestEntry> read_manifests(const std::vector<std::string>& files, bool needs_duration = true);
+// Which lines stay. Every line is checked, also those that do not.
+struct ManifestFilter {
+  bool needs_duration = true;                        // a line without one is an error
+  std::optional<double> min_duration, max_duration;  // seconds; unknown durations stay
+  int64_t most = 0;                                  // the first so many of what stays; 0: all
+  // Asked of each line within the durations, in order, until `most` are kept.
+  std::function<bool(const ManifestLine&)> keep;
+};
 
 // What a filter dropped, for the log.
 struct Dropped {
   int64_t count = 0;
   double seconds = 0;
 };
-// Keeps entries whose duration lies in [minimum, maximum]. Unknown durations are kept.
-Dropped filter_by_duration(std::vector<ManifestEntry>& entries, std::optional<double> minimum,
-                           std::optional<double> maximum);
+
+// Thread-safe once it is open. The files must stay as they are: a line that is cut off or changed meanwhile is an
+// error (kIo, kBadData) of the item that needs it.
+class Manifest {
+ public:
+  Manifest() = default;
+  // Clips that no file lists.
+  explicit Manifest(std::vector<ManifestEntry> entries);
+  // The lines of all files, in order. Errors (kNoInput, kBadData, kIo) name file and line: a missing file, a folder, a
+  // manifest without entries, and what parse_manifest_line refuses.
+  static Manifest open(const std::vector<std::string>& files, const ManifestFilter& filter = {});
+
+  int64_t size() const { return static_cast<int64_t>(lines_.size()); }
+  double duration(int64_t index) const { return line(index).duration; }  // seconds; negative: unknown
+  ManifestEntry entry(int64_t index) const;
+  const Dropped& dropped_by_duration() const { return dropped_; }
+
+ private:
+  struct OpenFile;
+  class File;
+  struct Line {
+    int64_t start = 0;  // in the file; of clips without one, the place in entries_
+    double duration = -1;
+    uint32_t length = 0, checksum = 0;
+    uint32_t number = 0, file = 0;  // from 1; of files_
+  };
+  const Line& line(int64_t index) const { return lines_.at(static_cast<size_t>(index)); }
+  void add_file(const std::string& path, const ManifestFilter& filter);
+
+  std::vector<std::shared_ptr<const File>> files_;
+  std::vector<ManifestEntry> entries_;
+  std::vector<Line> lines_;
+  Dropped dropped_;
+};
 
 }  // namespace fathom::audio

@@ -95,6 +95,32 @@ CharParser::CharParser(Config config) : config_(std::move(config)) {
     ids_[label] = static_cast<int64_t>(i);  // of two equal labels the later one counts
     if (utf8::length(label) > 1) has_long_labels_ = true;
   }
+  for (int c = 0; c < 128; ++c) plain_[static_cast<size_t>(c)] = is_plain_byte(static_cast<char>(c));
+}
+
+// Whether an ASCII character becomes labels wherever it stands.
+bool CharParser::is_plain_byte(char c) const {
+  const auto is_label = [&](char one) { return ids_.count(std::string(1, one)) != 0; };
+  const bool is_capital = c >= 'A' && c <= 'Z';
+  const char lower = is_capital ? static_cast<char>(c + 32) : c;
+  if (!config_.do_normalize) return is_label(c);
+  if (config_.language == Language::kBase) return is_label(config_.do_lowercase ? lower : c);
+  if (lower >= 'a' && lower <= 'z') return is_label(lower);
+  // A digit is spelled out with what stands around it.
+  if (c >= '0' && c <= '9') return false;
+  if (is_ascii_space(c)) return is_label(' ');
+  // These may be spelled out, a full stop with the abbreviation before it.
+  if (c == '.' || c == '+' || c == '&' || c == '%') {
+    for (char letter = 'a'; letter <= 'z'; ++letter) {
+      if (!is_label(letter)) return false;
+    }
+    return is_label(' ');
+  }
+  return is_label(c) || (is_ascii_punctuation(c) && is_label(' '));
+}
+
+bool CharParser::is_plain(std::string_view text) const {
+  return std::all_of(text.begin(), text.end(), [&](char c) { return plain_[static_cast<unsigned char>(c)]; });
 }
 
 std::string CharParser::normalize_base(std::string_view text) const {

@@ -28,6 +28,44 @@ TEST(CharParser, DropsAndCountsCharactersOutsideTheLabels) {
   EXPECT_EQ(base.decode(parsed->ids), "ab b");
 }
 
+// What is_plain says of a text, parsing it must bear out.
+TEST(CharParser, PlainTextsHaveNoUnknownCharacters) {
+  std::vector<std::string> letters = {" "};
+  for (char c = 'a'; c <= 'z'; ++c) letters.emplace_back(1, c);
+  std::vector<std::string> with_signs = letters;
+  with_signs.insert(with_signs.end(), {"'", ".", "+", "$", "-", "7"});
+  const std::vector<std::string> without_space(letters.begin() + 1, letters.end()),
+      some = {" ", "e", "n", "o", "t", "'", "ten"};
+  const std::vector<std::string> words = {"one", "TEN", "mr.", "etc.", "note", ".",   "+",   "100%", "$5",
+                                          "$",   " ",   "  ",  "\t",   "'",    "A&B", "7",   "3rd",  "\x01",
+                                          "?",   "-",   "é",   "e",    "n",    "_",   "[x]", "7:30"};
+  uint64_t state = 1;
+  const auto below = [&](size_t bound) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<size_t>(state >> 33) % bound;
+  };
+  int64_t plain = 0, others = 0;
+  for (const auto& labels : {letters, with_signs, without_space, some}) {
+    for (const auto language : {CharParser::Language::kBase, CharParser::Language::kEnglish}) {
+      for (const bool normalize : {true, false}) {
+        const CharParser one = parser(labels, language, normalize);
+        for (int i = 0; i < 2000; ++i) {
+          std::string text;
+          for (size_t count = below(5); count > 0; --count) text += words[below(words.size())];
+          const bool is_plain = one.is_plain(text);
+          (is_plain ? plain : others) += 1;
+          if (!is_plain) continue;
+          const auto parsed = one.parse(text);
+          ASSERT_TRUE(parsed) << text;
+          EXPECT_EQ(parsed->unknown, 0) << "'" << text << "', normalize " << normalize;
+        }
+      }
+    }
+  }
+  EXPECT_GT(plain, 3000);
+  EXPECT_GT(others, 3000);
+}
+
 TEST(CharParser, KeepsUnknownIdsThatAreNotTheBlank) {
   CharParser::Config config;
   config.labels = {" ", "a"};

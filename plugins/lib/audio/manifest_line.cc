@@ -1,0 +1,153 @@
+#include "plugins/lib/audio/manifest_line.h"
+
+#include <simdjson.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <vector>
+
+#include "fathom/error.h"
+
+namespace fathom::audio {
+namespace {
+
+namespace dom = simdjson::dom;
+
+bool is_file(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+std::string read_text_file(const std::string& path, const std::string& where) {
+  std::ifstream in(path, std::ios::binary);
+  struct stat info {};
+  if (!in || ::stat(path.c_str(), &info) != 0 || S_ISDIR(info.st_mode)) {
+    throw Error(Code::kNoInput,
+                std::string("text_filepath cannot be read: ") +
+                    (in && S_ISDIR(info.st_mode) ? "it is a folder" : std::strerror(errno != 0 ? errno : ENOENT)))
+        .at(where)
+        .seen(path);
+  }
+  std::string out(static_cast<size_t>(info.st_size), '\0');
+  in.read(out.data(), static_cast<std::streamsize>(out.size()));
+  if (in.bad() || in.gcount() != static_cast<std::streamsize>(out.size()))
+    throw Error(Code::kIo, "text_filepath could not be read to its end").at(where).seen(path);
+  return out;
+}
+
+// Reads the values of one line, with errors that name the key.
+class LineReader {
+ public:
+  LineReader(const dom::object& object, const std::string& file, int64_t line)
+      : object_(object), file_(file), line_(line) {}
+
+  std::optional<std::string> text(const char* key) const {
+    dom::element value;
+    if (object_[key].get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
+    std::string_view out;
+    if (value.get(out) != simdjson::SUCCESS) wrong(key, value, "a text");
+    return std::string(out);
+  }
+  std::optional<double> number(const char* key) const {
+    dom::element value;
+    if (object_[key].get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
+    double out = 0;
+    if (value.get(out) != simdjson::SUCCESS) wrong(key, value, "a number");
+    return out;
+  }
+
+ private:
+  [[noreturn]] void wrong(const char* key, const dom::element& value, const char* expected) const {
+    throw Error(Code::kBadData, std::string("manifest key '") + key + "' has the wrong type")
+        .at(file_, line_)
+        .seen(simdjson::minify(value))
+        .expected(expected);
+  }
+  const dom::object& object_;
+  const std::string& file_;
+  int64_t line_;
+};
+
+ManifestEntry read_entry(const dom::object& object, const std::string& file, int64_t line, bool needs_duration) {
+  const LineReader read(object, file, line);
+  ManifestEntry entry;
+  entry.manifest = file;
+  entry.line = line;
+
+  std::optional<std::string> audio = read.text("audio_filepath");
+  if (!audio) audio = read.text("audio_filename");
+  if (!audio || audio->empty()) {
+    throw Error(Code::kBadData, "manifest line names no audio").at(file, line).expected("the key audio_filepath");
+  }
+  entry.named_as = entry.audio_file = std::move(*audio);
+
+  const std::optional<double> duration = read.number("duration");
+  if (!duration && needs_duration) {
+    throw Error(Code::kBadData, "manifest line has no duration")
+        .at(file, line)
+        .expected("the key duration, in seconds");
+  }
+  if (duration && !(*duration >= 0)) {
+    throw Error(Code::kBadData, "manifest line has a negative duration").at(file, line).seen(std::to_string(*duration));
+  }
+  entry.duration = duration.value_or(-1);
+  entry.offset = read.number("offset").value_or(0);
+  if (!(entry.offset >= 0)) {
+    throw Error(Code::kBadData, "manifest line has a negative offset")
+        .at(file, line)
+        .seen(std::to_string(entry.offset));
+  }
+
+  if (auto text = read.text("text")) {
+    entry.text = std::move(*text);
+    entry.has_text = true;
+  } else if (auto path = read.text("text_filepath")) {
+    entry.text = read_text_file(resolve_manifest_path(*path, file), entry.where());
+    entry.has_text = true;
+  } else if (auto normalized = read.text("normalized_text")) {
+    entry.text = std::move(*normalized);
+    entry.has_text = true;
+  }
+  entry.speaker = read.text("speaker").value_or("");
+  entry.lang = read.text("lang").value_or("");
+  if (auto rate = read.number("orig_sample_rate")) entry.orig_sample_rate = static_cast<int64_t>(*rate);
+  return entry;
+}
+
+}  // namespace
+
+std::string resolve_manifest_path(const std::string& path, const std::string& manifest) {
+  if (path.empty() || path.front() == '/') return path;
+  if (path.starts_with("~/")) {
+    const char* home = std::getenv("HOME");
+    return home == nullptr ? path : std::string(home) + path.substr(1);
+  }
+  std::string beside = manifest.substr(0, manifest.rfind('/') + 1) + path;
+  if (is_file(beside) || !is_file(path)) return beside;
+  return path;
+}
+
+ManifestEntry parse_manifest_line(std::string_view line, const std::string& file, int64_t number, bool needs_duration) {
+  // Kept for the thread's next line: making them costs more than parsing one.
+  thread_local dom::parser parser;
+  thread_local std::vector<char> padded;
+  padded.resize(line.size() + simdjson::SIMDJSON_PADDING);
+  std::memcpy(padded.data(), line.data(), line.size());
+  std::memset(padded.data() + line.size(), 0, simdjson::SIMDJSON_PADDING);
+  dom::element element;
+  dom::object object;
+  const auto failed = parser.parse(padded.data(), line.size(), false).get(element);
+  if (failed != simdjson::SUCCESS || element.get(object) != simdjson::SUCCESS) {
+    throw Error(Code::kBadData, "manifest line is not a JSON object")
+        .at(file, number)
+        .seen(std::string(line.substr(0, 120)))
+        .next(failed != simdjson::SUCCESS ? std::string("the JSON parser says: ") + simdjson::error_message(failed)
+                                          : std::string("write {\"audio_filepath\": …, \"duration\": …, \"text\": …}"));
+  }
+  return read_entry(object, file, number, needs_duration);
+}
+
+}  // namespace fathom::audio

@@ -1,0 +1,51 @@
+// One line of a manifest. Uses no torch; thread-safe (no state).
+//
+// Keys (NeMo's): audio_filepath (or audio_filename), duration in seconds, text | text_filepath | normalized_text (""
+// when none is there), offset in seconds, speaker, lang, orig_sample_rate. Others are ignored. A relative path is
+// looked up in the manifest's folder first, then in the working directory.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace fathom::audio {
+
+struct ManifestEntry {
+  std::string audio_file;
+  double duration = -1;  // seconds; negative: unknown, the whole file
+  double offset = 0;     // seconds
+  std::string text;
+  bool has_text = false;
+  std::string speaker, lang;
+  std::optional<int64_t> orig_sample_rate;
+  std::string named_as;  // audio_filepath as the manifest has it
+  std::string manifest;  // "" when the entry did not come from one
+  int64_t line = 0;      // from 1
+  std::string where() const { return manifest.empty() ? audio_file : manifest + ":" + std::to_string(line); }
+};
+
+// What a filter looks at. Borrows text and file.
+struct ManifestLine {
+  double duration = -1;  // seconds; negative: unknown
+  std::string_view text;
+  std::string_view file;
+  int64_t line = 0;  // from 1
+  std::string where() const { return std::string(file) + ":" + std::to_string(line); }
+};
+
+// Duration and text of a line of the plain shape that programs write: one flat object whose texts have no escapes and
+// whose numbers no exponent. Nothing for any other line, good or bad, and for one that names no audio: only the parser
+// can judge those. What it does return is what the parser gives, to the bit, at a tenth of the cost.
+std::optional<ManifestLine> scan_manifest_line(std::string_view line);
+
+// The line in full, which must hold no line break. The file at text_filepath is read; audio_file stays as it is named.
+// Errors (kBadData) name `file` and `number`: no JSON object, no audio_filepath, no duration where `needs_duration`,
+// values of the wrong type.
+ManifestEntry parse_manifest_line(std::string_view line, const std::string& file, int64_t number, bool needs_duration);
+
+// Where a path that a manifest names lies.
+std::string resolve_manifest_path(const std::string& path, const std::string& manifest);
+
+}  // namespace fathom::audio
