@@ -6,6 +6,8 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/models/adapters_file.h"
+#include "core/planning/component_plan.h"
+#include "core/runs/run_record.h"
 
 namespace fathom {
 namespace {
@@ -43,11 +45,7 @@ bool evaluated(training::Trainer& trainer, Stage stage, RunSummary& summary) {
   }
 }
 
-}  // namespace
-
-void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request, RunSummary& summary) {
-  make_folder(plan, request);
-  summary.log_dir = plan.folder.log_dir;
+void train_and_test(const RunPlan& plan, RunParts parts, RunSummary& summary) {
   parts.trainer.loggers = make_loggers(plan);
   for (const auto& logger : parts.trainer.loggers) logger.log_hyperparams(plan.config);
 
@@ -67,10 +65,23 @@ void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request
   summary.metrics = trainer.metrics();
   const Json best = trainer.best_checkpoint();
   summary.best_path = best.value("path", std::string());
+  summary.best_metric = runs::text_at(best, "metric");
   summary.best_score = best.value("score", 0.0);
   if (summary.status == "interrupted" || !trainer.has_test_data()) return;
   if (!evaluated(trainer, Stage::kTest, summary))
     summary.reason = result.checkpoints.empty() ? "" : result.checkpoints.back();
+}
+
+}  // namespace
+
+void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request, RunSummary& summary) {
+  make_folder(plan, request);
+  summary.log_dir = plan.folder.log_dir;
+  const auto monitors =
+      monitored_metrics(plan_components(plan.trainer, plan.exp_manager(), !parts.trainer.validation.empty()));
+  runs::keep_record(
+      {plan.folder.log_dir, plan.folder.name, plan.folder.version, plan.resume_from, monitors, request.command_line},
+      summary, [&] { train_and_test(plan, std::move(parts), summary); });
 }
 
 void run_evaluation(const RunPlan& plan, RunParts parts, RunSummary& summary) {

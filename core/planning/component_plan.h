@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/planning/exp_manager.h"
+#include "core/planning/run_request.h"
 #include "core/planning/trainer_options.h"
 
 namespace fathom {
@@ -26,6 +27,10 @@ struct ComponentPlan {
 // `manager`: null without an exp_manager section. `has_validation`: there is validation data, so that a checkpoint has
 // a metric to watch.
 ComponentPlan plan_components(const TrainerOptions& trainer, const ExpManagerOptions* manager, bool has_validation);
+
+// What the callbacks that are used watch, each metric once, in their order: those whose class declares the options
+// `monitor` and `mode`, which the section or the class's defaults name.
+std::vector<MonitoredMetric> monitored_metrics(const ComponentPlan& plan);
 
 // Keys of a model's section that the host and the engine read, whatever the model.
 const std::vector<std::string>& host_keys_of_model();
