@@ -86,6 +86,7 @@ uint32_t kinds_named_by(std::string_view key) {
 const std::vector<config::FlagShape>& own_flags() {
   static const std::vector<config::FlagShape> kFlags = {{"--strict-overrides", "", false, {}},
                                                         {"--provenance", "", false, {}},
+                                                        {"--profile", "", false, {}},
                                                         {"--json-summary", "", true, {}},
                                                         {"--plugin-dir", "", true, {}},
                                                         {"--threads", "", true, {}},

@@ -56,6 +56,7 @@ void train_and_test(const RunPlan& plan, RunParts parts, RunSummary& summary) {
     summary.nemo = path;
   });
   const training::FitResult result = trainer.fit(plan.resume_from);
+  if (trainer.profiler() != nullptr) trainer.profiler()->write(plan.folder.log_dir);
   summary.status = result.status;
   summary.reason = result.reason;
   summary.epochs = result.epochs;
@@ -90,6 +91,7 @@ void run_evaluation(const RunPlan& plan, RunParts parts, RunSummary& summary) {
   const auto started = std::chrono::steady_clock::now();
   summary.status = "finished";
   evaluated(trainer, *plan.evaluates, summary);
+  if (trainer.profiler() != nullptr) log_info("profiler", "\n{}", trainer.profiler()->table());
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 }
 

@@ -16,6 +16,7 @@
 #include "core/planning/trainer_options.h"
 #include "core/training/checkpoint_content.h"
 #include "core/training/freezing.h"
+#include "core/training/profiler.h"
 #include "core/training/run_state.h"
 #include "core/training/trainer_parts.h"
 
@@ -46,12 +47,13 @@ class Trainer {
   const std::map<std::string, double>& metrics() const { return router_.finished_metrics(); }
   ModelHandle& model() { return parts_.model; }
   const ModelHandle& model() const { return parts_.model; }
-  // {"path", "score"} of the best checkpoint that a checkpoint callback keeps; empty without one.
+  // {"path", "score", "metric"} of the best checkpoint that a checkpoint callback keeps; empty without one.
   Json best_checkpoint() const;
   bool has_test_data() const { return !parts_.test.empty(); }
   void on_save_nemo(std::function<void(const std::string& path)> save) { parts_.save_nemo = std::move(save); }
   const TrainerOptions& options() const { return options_; }
   const DynamicFreezing& freezing() const { return freezing_; }
+  const Profiler* profiler() const { return profiler_.get(); }  // null unless trainer.profiler asks for one
   // The optimizers at work: one, unless the model optimizes by hand.
   const std::vector<std::unique_ptr<Optimization>>& optimizations() const { return optimizations_; }
 
@@ -108,6 +110,7 @@ class Trainer {
   std::unique_ptr<GradScaler> scaler_;                 // 16-mixed only
   std::unique_ptr<ExponentialMovingAverage> average_;  // when a callback asked for it
   DynamicFreezing freezing_;
+  std::unique_ptr<Profiler> profiler_;
   std::unique_ptr<class TrainerTable> table_;
   struct Listener {
     const CallbackHandle* callback;
