@@ -61,7 +61,8 @@ void make_training(const RunPlan& plan, const Json& model_config, RunParts& part
   trainer.hyper_parameters = {{"cfg", model_config}};
   trainer.limits = {{"trainer", section_of(plan.config, "trainer")},
                     {"exp_manager", section_of(plan.config, "exp_manager")}};
-  trainer.callbacks = make_callbacks(plan, !trainer.validation.empty());
+  trainer.callbacks =
+      make_callbacks(plan, !trainer.validation.empty(), trainer.train ? trainer.train->options().batch_size : 0);
 }
 
 // The sections of a restored model's data, where the run's config has none.

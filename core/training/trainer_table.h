@@ -18,9 +18,8 @@ class TrainerTable {
   fathom_trainer table_{};
 };
 
-// {"modules": [{name, type, params, trainable, training}…], "total", "trainable", "non_trainable"}, modules down to
-// `depth`
-// (-1: all).
+// {"modules": [{name, type, params, trainable, training}…], "total", "trainable", "non_trainable", "bytes" (of the
+// parameters), "modules_in_train_mode", "modules_in_eval_mode"}, modules down to `depth` (-1: all).
 Json model_summary(const torch::nn::Module& model, int depth);
 
 }  // namespace fathom::training
