@@ -91,7 +91,8 @@ void run_evaluation(const RunPlan& plan, RunParts parts, RunSummary& summary) {
   const auto started = std::chrono::steady_clock::now();
   summary.status = "finished";
   evaluated(trainer, *plan.evaluates, summary);
-  if (trainer.profiler() != nullptr) log_info("profiler", "\n{}", trainer.profiler()->table());
+  const char* what = *plan.evaluates == Stage::kTest ? "TEST" : "VALIDATE";
+  if (trainer.profiler() != nullptr) log_info("profiler", "\n{}", trainer.profiler()->table(what));
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 }
 

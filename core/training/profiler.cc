@@ -74,7 +74,7 @@ void Profiler::add(size_t action, Clock::time_point start, Clock::time_point end
     ++left_out_;
 }
 
-std::string Profiler::table() const {
+std::string Profiler::table(std::string_view what) const {
   const double whole = seconds_of(Clock::now() - started_);
   int64_t calls = 0;
   size_t width = std::string_view("Action").size();
@@ -92,7 +92,7 @@ std::string Profiler::table() const {
     return fmt::format("{:<{}}  |  {:>17}  |  {:>9}  |  {:>14.5g}  |  {:>12.5g}\n", name, width, mean, count, total,
                        whole > 0 ? 100 * total / whole : 0);
   };
-  std::string out = "FIT Profiler Report\n\n" + line + "\n" + head + "\n" + line + "\n";
+  std::string out = std::string(what) + " Profiler Report\n\n" + line + "\n" + head + "\n" + line + "\n";
   out += row("Total", "-", calls, whole) + line + "\n";
   for (const Action* action : sorted) {
     const double total = seconds_of(action->total);

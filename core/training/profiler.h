@@ -30,8 +30,9 @@ class Profiler {
   size_t callback_action(const CallbackHandle& callback, uint32_t event);
   void add(size_t action, Clock::time_point start, Clock::time_point end);
 
-  // Action | Mean duration (s) | Num calls | Total time (s) | Percentage %, the largest share first.
-  std::string table() const;
+  // "`what` Profiler Report": Action | Mean duration (s) | Num calls | Total time (s) | Percentage %, the largest share
+  // first.
+  std::string table(std::string_view what = "FIT") const;
   // JSON of complete events ("ph": "X") in microseconds.
   std::string trace() const;
   // Both into a run's folder, profile.txt and profile.json, and the table into the log.

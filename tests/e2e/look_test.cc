@@ -31,14 +31,14 @@ class Look : public ToyRunTest {
     ADD_FAILURE() << name << " is not in " << result.out;
     return {};
   }
-  // A run that trains until it is stopped, and has saved.
+  // A run that trains until it is stopped, and has saved what it could be resumed from.
   std::unique_ptr<Process> endless(const std::string& name) const {
     auto process = std::make_unique<Process>(toy(name, kEndless));
     const auto saved = [&](const Result&) {
       const std::string folder = folder_ + "/" + name + "/checkpoints";
       if (!fs::exists(folder)) return false;
       for (const auto& entry : fs::directory_iterator(folder)) {
-        if (entry.path().extension() == ".ckpt") return true;
+        if (entry.path().string().ends_with("-last.ckpt")) return true;
       }
       return false;
     };
@@ -238,6 +238,12 @@ TEST_F(Look, AProfileSaysWhereTheTimeWent) {
     EXPECT_THAT(refused.err, AllOf(HasSubstr("trainer.profiler"), HasSubstr(part)));
   }
   EXPECT_EQ(fathom({"validate", "--profile"}).status, 2);
+  std::vector<std::string> validate =
+      toy("run", {"++trainer.profiler=simple", "ckpt_path='" + file_of("run", "-last.ckpt") + "'"});
+  std::replace(validate.begin(), validate.end(), std::string("train"), std::string("validate"));
+  const Result evaluated = run(validate);
+  EXPECT_EQ(evaluated.status, 0) << evaluated.err;
+  EXPECT_THAT(evaluated.err, AllOf(HasSubstr("VALIDATE Profiler Report"), HasSubstr("\nvalidation_step  ")));
 }
 
 TEST_F(Look, ALongProfileStaysBounded) {
