@@ -6,6 +6,8 @@
 #include "core/hydra/shell_completion.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
+#include "core/runs/metric_table.h"
+#include "core/runs/run_listing.h"
 #include "host/output.h"
 #include "host/run_config.h"
 
@@ -36,6 +38,25 @@ std::vector<std::string> folders(const std::string& typed) {
   return found;
 }
 
+// Columns of the metrics.csv of the runs that a line names.
+std::vector<std::string> metrics_below(const Words& words) {
+  std::vector<std::string> names;
+  for (const std::string& word : words) {
+    std::error_code error;  // a word that is no folder names no runs
+    if (!fs::is_directory(word, error)) continue;
+    for (const auto& run : runs::find_runs(word, {}, [](const Error&) {})) {
+      try {
+        for (auto& name : runs::read_metrics(run.folder + "/metrics.csv").names()) names.push_back(std::move(name));
+      } catch (const Error&) {
+        // What cannot be read offers nothing.
+      }
+    }
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
 // Names for --config-name, in the folder of what is typed.
 std::vector<std::string> config_names(const config::CommandLine& line, const std::string& typed) {
   const config::ComposeRequest request = compose_request(line, false);
@@ -63,10 +84,13 @@ uint32_t kinds_named_by(std::string_view key) {
 
 // Flags of the config commands beside Hydra's.
 const std::vector<config::FlagShape>& own_flags() {
-  static const std::vector<config::FlagShape> kFlags = {
-      {"--strict-overrides", "", false, {}}, {"--provenance", "", false, {}},
-      {"--json-summary", "", true, {}},      {"--plugin-dir", "", true, {}},
-      {"--threads", "", true, {}},           {"--color", "", true, {"auto", "always", "never"}}};
+  static const std::vector<config::FlagShape> kFlags = {{"--strict-overrides", "", false, {}},
+                                                        {"--provenance", "", false, {}},
+                                                        {"--profile", "", false, {}},
+                                                        {"--json-summary", "", true, {}},
+                                                        {"--plugin-dir", "", true, {}},
+                                                        {"--threads", "", true, {}},
+                                                        {"--color", "", true, {"auto", "always", "never"}}};
   return kFlags;
 }
 
@@ -150,6 +174,29 @@ void complete_config_command(const Words& before, const std::string& word, bool 
   complete_override(line, word, explains && !has_key, out);
 }
 
+// The words of `runs` and `runs plot`: folders, flags, and for --metric the columns of the runs already named.
+void complete_runs(const Words& before, const std::string& word, std::vector<std::string>& out) {
+  const bool plots = std::find(before.begin(), before.end(), "plot") != before.end();
+  const std::string flag = before.empty() ? "" : before.back();
+  Words offered;
+  if (flag == "--sort") {
+    offered = runs::run_order_words();
+  } else if (flag == "--x") {
+    offered = {"step", "epoch", "time"};
+  } else if (flag == "--metric") {
+    offered = metrics_below(before);
+  } else if (flag == "--smooth" || flag == "--svg") {
+    return;
+  } else if (word.starts_with("-")) {
+    offered = plots ? Words{"--svg", "--metric", "--x", "--log", "--smooth", "--help"}
+                    : Words{"--sort", "--reverse", "--all", "--json", "--jsonl", "--help"};
+  } else {
+    offered = folders(word);
+    if (before.empty()) offered.insert(offered.begin(), "plot");
+  }
+  for (std::string& way : offered) keep(out, std::move(way), word);
+}
+
 std::vector<std::string> candidates(Words words) {
   // Flags before the command are those of every command.
   while (words.size() > 1 && words[0].starts_with("-")) {
@@ -171,6 +218,8 @@ std::vector<std::string> candidates(Words words) {
     for (const char* name : {"list", "info", "validate", "new"}) keep(out, name, word);
   } else if (command == "plugins" && previous == "info") {
     for (auto& name : plugins::registry().names(0xFFFFFFFFu)) keep(out, name, word);
+  } else if (command == "runs") {
+    complete_runs({words.begin() + 1, words.end() - 1}, word, out);
   } else if (command == "completion") {
     for (const char* name : {"bash", "zsh", "fish"}) keep(out, name, word);
   } else if (command == "config") {

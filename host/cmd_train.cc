@@ -6,6 +6,7 @@
 #include "core/base/file.h"
 #include "core/base/interrupt.h"
 #include "core/base/log.h"
+#include "core/runs/run_report.h"
 #include "host/engine_loader.h"
 #include "host/output.h"
 #include "host/run_config.h"
@@ -15,17 +16,23 @@
 namespace fathom::cli {
 namespace {
 
-// Takes `--json-summary FILE` and `--strict-overrides` out of the words; the rest are Hydra's.
+// Takes `--json-summary FILE`, `--strict-overrides` and `--profile` out of the words; the rest are Hydra's.
 struct Flags {
   std::string json_summary;
   bool strict = false;
   Words rest;
 };
-Flags read_flags(const Words& words) {
+Flags read_flags(const Words& words, const std::string& stage) {
   Flags flags;
   for (size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--strict-overrides") {
       flags.strict = true;
+    } else if (words[i] == "--profile") {
+      if (stage != "train")
+        throw Error(Code::kUsage, "only train takes this flag")
+            .seen("fathom " + stage + " --profile")
+            .next("++trainer.profiler=simple logs the table of an evaluation");
+      flags.rest.push_back("++trainer.profiler=simple");
     } else if (words[i].starts_with("--json-summary=")) {
       flags.json_summary = words[i].substr(15);
     } else if (words[i] == "--json-summary") {
@@ -104,6 +111,7 @@ bool train_job(const config::JobContext& job, const Globals& globals, SummaryFil
     check_job(job, ConfigUse::kTraining);
     engine().train(run_request(job, globals), summary);
   });
+  log_info("train", "{} after {:.0f} s\n{}", summary.status, summary.seconds, runs::run_report(summary));
   if (summary.status != "interrupted") return true;
   const bool saved = !summary.reason.empty();
   if (saved) {
@@ -135,7 +143,7 @@ bool evaluation_job(const config::JobContext& job, const Globals& globals, Summa
 }
 
 int run_stage(const Words& words, const Globals& globals, const std::string& stage, const std::string& about) {
-  const Flags flags = read_flags(words);
+  const Flags flags = read_flags(words, stage);
   SummaryFile file(flags.json_summary);
   int status = 0;
   config::Application application = hydra_application(flags.strict);

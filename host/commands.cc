@@ -9,6 +9,7 @@ const std::vector<Command>& commands() {
       {"test", "run a model over its test data", run_test},
       {"transcribe", "speech to text with a .nemo model", run_transcribe},
       {"inspect", "what is inside a .nemo or .ckpt file", run_inspect},
+      {"runs", "list the runs below a folder, or plot their metrics", run_runs},
       {"config", "show a composed config, or explain one of its keys", run_config},
       {"plugins", "list, describe and check plugins", run_plugins},
       {"doctor", "check this installation", run_doctor},

@@ -27,6 +27,7 @@ int run_test(const Words& words, const Globals& globals);
 int run_config(const Words& words, const Globals& globals);
 int run_transcribe(const Words& words, const Globals& globals);
 int run_inspect(const Words& words, const Globals& globals);
+int run_runs(const Words& words, const Globals& globals);
 int run_plugins(const Words& words, const Globals& globals);
 int run_doctor(const Words& words, const Globals& globals);
 int run_completion(const Words& words, const Globals& globals);

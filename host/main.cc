@@ -16,7 +16,8 @@ std::string help_text() {
       "fathom: train and run speech, language and synthesis models from typed YAML experiments.\n\n"
       "  fathom train -cp configs/asr -cn digits_quartznet trainer.max_epochs=5\n"
       "  fathom transcribe model.nemo clip.wav\n"
-      "  fathom inspect model.nemo\n\n"
+      "  fathom inspect model.nemo\n"
+      "  fathom runs\n\n"
       "Commands:\n";
   for (const auto& command : commands()) {
     text += "  " + std::string(command.name) + std::string(14 - std::string_view(command.name).size(), ' ') +

@@ -32,6 +32,9 @@ bool environment_says(const char* name) {
 }  // namespace
 
 void set_colour(Colour choice) {
+  // Plugins draw too (progress), and know the environment alone.
+  if (choice == Colour::kNever) ::setenv("NO_COLOR", "1", 1);
+  if (choice == Colour::kAlways) ::unsetenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
   if (choice == Colour::kAlways)
     use_colour = true;

@@ -3,7 +3,9 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 
@@ -14,6 +16,12 @@ namespace {
 
 constexpr const char* kPattern = "%^[fathom %L %H:%M:%S %n]%$ %v";
 
+// A terminal may show a line that is updated (progress), with the cursor at its start: what is left of it goes first.
+bool erases_line() {
+  const char* term = std::getenv("TERM");
+  return ::isatty(STDERR_FILENO) != 0 && term != nullptr && std::string_view(term) != "dumb";
+}
+
 struct Sinks {
   std::mutex mutex;
   std::shared_ptr<spdlog::sinks::stderr_color_sink_mt> console;
@@ -21,7 +29,7 @@ struct Sinks {
   spdlog::level::level_enum lowest = spdlog::level::info;
 
   Sinks() : console(std::make_shared<spdlog::sinks::stderr_color_sink_mt>(spdlog::color_mode::automatic)) {
-    console->set_pattern(kPattern);
+    console->set_pattern((erases_line() ? "\x1b[2K" : "") + std::string(kPattern));
   }
 };
 

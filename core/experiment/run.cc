@@ -7,6 +7,8 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/models/adapters_file.h"
+#include "core/planning/component_plan.h"
+#include "core/runs/run_record.h"
 
 namespace fathom {
 namespace {
@@ -44,13 +46,7 @@ bool evaluated(training::Trainer& trainer, Stage stage, RunSummary& summary) {
   }
 }
 
-}  // namespace
-
-void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request, RunSummary& summary) {
-  create_directories(plan.folder.log_dir);
-  const FileLock lock(plan.folder.log_dir + "/run.lock");  // until this function ends
-  make_folder(plan, request);
-  summary.log_dir = plan.folder.log_dir;
+void train_and_test(const RunPlan& plan, RunParts parts, RunSummary& summary) {
   parts.trainer.loggers = make_loggers(plan);
   parts.trainer.loggers.log_hyperparams(plan.config);
 
@@ -61,6 +57,7 @@ void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request
     summary.nemo = path;
   });
   const training::FitResult result = trainer.fit(plan.resume_from);
+  if (trainer.profiler() != nullptr) trainer.profiler()->write(plan.folder.log_dir);
   summary.status = result.status;
   summary.reason = result.reason;
   summary.epochs = result.epochs;
@@ -70,10 +67,25 @@ void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request
   summary.metrics = trainer.metrics();
   const Json best = trainer.best_checkpoint();
   summary.best_path = best.value("path", std::string());
+  summary.best_metric = runs::text_at(best, "metric");
   summary.best_score = best.value("score", 0.0);
   if (summary.status == "interrupted" || !trainer.has_test_data()) return;
   if (!evaluated(trainer, Stage::kTest, summary))
     summary.reason = result.checkpoints.empty() ? "" : result.checkpoints.back();
+}
+
+}  // namespace
+
+void run_training(const RunPlan& plan, RunParts parts, const RunRequest& request, RunSummary& summary) {
+  create_directories(plan.folder.log_dir);
+  const FileLock lock(plan.folder.log_dir + "/run.lock");  // until this function ends
+  make_folder(plan, request);
+  summary.log_dir = plan.folder.log_dir;
+  const auto monitors =
+      monitored_metrics(plan_components(plan.trainer, plan.exp_manager(), !parts.trainer.validation.empty()));
+  runs::keep_record(
+      {plan.folder.log_dir, plan.folder.name, plan.folder.version, plan.resume_from, monitors, request.command_line},
+      summary, [&] { train_and_test(plan, std::move(parts), summary); });
 }
 
 void run_evaluation(const RunPlan& plan, RunParts parts, RunSummary& summary) {
@@ -82,6 +94,8 @@ void run_evaluation(const RunPlan& plan, RunParts parts, RunSummary& summary) {
   const auto started = std::chrono::steady_clock::now();
   summary.status = "finished";
   evaluated(trainer, *plan.evaluates, summary);
+  const char* what = *plan.evaluates == Stage::kTest ? "TEST" : "VALIDATE";
+  if (trainer.profiler() != nullptr) log_info("profiler", "\n{}", trainer.profiler()->table(what));
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 }
 

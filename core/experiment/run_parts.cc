@@ -61,7 +61,8 @@ void make_training(const RunPlan& plan, const Json& model_config, RunParts& part
   trainer.hyper_parameters = {{"cfg", model_config}};
   trainer.limits = {{"trainer", section_of(plan.config, "trainer")},
                     {"exp_manager", section_of(plan.config, "exp_manager")}};
-  trainer.callbacks = make_callbacks(plan, !trainer.validation.empty());
+  trainer.callbacks =
+      make_callbacks(plan, !trainer.validation.empty(), trainer.train ? trainer.train->options().batch_size : 0);
   trainer.resume_otherwise = plan.folder.resume_otherwise;
   if (plan.trainer.fast_dev_run == 0 && !plan.trainer.barebones)
     trainer.safety_folder = plan.folder.checkpoint_dir + "/" + kSafetyFolder;

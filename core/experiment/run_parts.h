@@ -27,6 +27,7 @@ std::vector<std::unique_ptr<DataLoader>> make_eval_loaders(const ModelHandle& mo
 
 // run_listeners.cc: what the config names, and what trainer and exp_manager add to it.
 training::LoggerGroup make_loggers(const RunPlan& plan);
-std::vector<CallbackHandle> make_callbacks(const RunPlan& plan, bool has_validation);
+// `batch_size`: items of a training batch, for who shows how many go by; 0: there is no training data.
+std::vector<CallbackHandle> make_callbacks(const RunPlan& plan, bool has_validation, int64_t batch_size);
 
 }  // namespace fathom

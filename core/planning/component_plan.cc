@@ -151,6 +151,29 @@ void check_contradictions(const TrainerOptions& trainer, const ExpManagerOptions
   }
 }
 
+std::vector<MonitoredMetric> monitored_metrics(const ComponentPlan& plan) {
+  std::vector<MonitoredMetric> monitors;
+  for (const auto& callback : plan.callbacks) {
+    const std::string name = callback.used ? registered_name(callback.section) : "";
+    if (name.empty() || !plugins::registry().contains(kCallback, name)) continue;
+    const Json options = plugins::registry().find(kCallback, name).component->schema.value("options", Json::array());
+    const auto value_of = [&](const char* key) -> std::string {
+      Json value;
+      for (const auto& option : options) {
+        if (option["name"] == key && option.contains("default")) value = option["default"];
+      }
+      if (callback.section.contains(key)) value = callback.section[key];
+      return value.is_string() ? value.get<std::string>() : "";
+    };
+    MonitoredMetric monitor = {value_of("monitor"), value_of("mode")};
+    const bool known = std::any_of(monitors.begin(), monitors.end(),
+                                   [&](const MonitoredMetric& m) { return m.metric == monitor.metric; });
+    if (!known && !monitor.metric.empty() && (monitor.mode == "min" || monitor.mode == "max"))
+      monitors.push_back(std::move(monitor));
+  }
+  return monitors;
+}
+
 const std::vector<std::string>& host_keys_of_model() {
   static const std::vector<std::string> kKeys = {"_target_",           "target",         "nemo_version", "train_ds",
                                                  "validation_ds",      "test_ds",        "optim",        "adapters",

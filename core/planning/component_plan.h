@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/planning/exp_manager.h"
+#include "core/planning/run_request.h"
 #include "core/planning/trainer_options.h"
 
 namespace fathom {
@@ -30,6 +31,9 @@ ComponentPlan plan_components(const TrainerOptions& trainer, const ExpManagerOpt
 // Throws Error(kFailed), naming both, where two settings say the contrary of each other: a callback in
 // trainer.callbacks that a flag of the trainer switches off, or that exp_manager makes too.
 void check_contradictions(const TrainerOptions& trainer, const ExpManagerOptions* manager);
+// What the callbacks that are used watch, each metric once, in their order: those whose class declares the options
+// `monitor` and `mode`, which the section or the class's defaults name.
+std::vector<MonitoredMetric> monitored_metrics(const ComponentPlan& plan);
 
 // Keys of a model's section that the host and the engine read, whatever the model.
 const std::vector<std::string>& host_keys_of_model();

@@ -39,7 +39,8 @@ bool is_continued(const std::string& name) {
 
 // Whether a run writes a file of that name into its folder: ours, NeMo's or one of its loggers.
 bool is_of_a_run(const std::string& name, const ExpManagerOptions& o) {
-  for (const char* known : {kCommandFile, "config.yaml", "hparams.yaml", "git-info.log", "lightning_logs.txt"}) {
+  for (const char* known : {kCommandFile, "config.yaml", "hparams.yaml", "git-info.log", "lightning_logs.txt",
+                            "run.json", "profile.txt", "profile.json"}) {
     if (name == known) return true;
   }
   for (const char* start : {"nemo_log_", "nemo_error_log"}) {

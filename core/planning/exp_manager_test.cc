@@ -79,11 +79,13 @@ TEST_F(ExpManagerTest, ResumeFollowsNemosSequence) {
 
 TEST_F(ExpManagerTest, FilesOfAnEarlierRunAreSetAside) {
   const std::string folder = root_ + "/e";
-  for (const char* file : {"/lightning_logs.txt", "/cmd-args.log", "/metrics.csv", "/notes.txt", "/checkpoints/a.ckpt"})
+  for (const char* file : {"/lightning_logs.txt", "/cmd-args.log", "/metrics.csv", "/run.json", "/profile.txt",
+                           "/notes.txt", "/checkpoints/a.ckpt"})
     touch(folder + file);
   fs::create_symlink("notes.txt", folder + "/config.yaml");
   open_run_folder(options({{"explicit_log_dir", folder}}), "now");
-  EXPECT_TRUE(fs::exists(folder + "/run_0/lightning_logs.txt"));
+  for (const char* file : {"/run_0/lightning_logs.txt", "/run_0/run.json", "/run_0/profile.txt"})
+    EXPECT_TRUE(fs::exists(folder + file)) << file;
   EXPECT_TRUE(fs::exists(folder + "/run_0/metrics.csv")) << "a new run has metrics of its own";
   for (const char* file : {"/notes.txt", "/config.yaml", "/checkpoints/a.ckpt"}) EXPECT_TRUE(fs::exists(folder + file));
 

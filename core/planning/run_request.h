@@ -17,15 +17,21 @@ struct RunRequest {
   int threads = 0;                        // 0: all cores
 };
 
+// A metric that a callback watches: a checkpoint's, an early stop's.
+struct MonitoredMetric {
+  std::string metric, mode;  // "min" or "max": which of its values are better
+};
+
 struct RunSummary {
-  std::string status;  // "finished", "stopped", "interrupted"
+  std::string status;  // "finished", "stopped", "interrupted", "failed"
   std::string reason;
   int64_t epochs = 0, global_step = 0;
   double seconds = 0;
   std::string log_dir, nemo;
   std::vector<std::string> checkpoints;
-  std::string best_path;
+  std::string best_path, best_metric;
   double best_score = 0;
+  std::vector<MonitoredMetric> monitors;
   std::map<std::string, double> metrics;
   Json json() const;  // as `train --json-summary` writes it
 };

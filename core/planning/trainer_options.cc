@@ -15,6 +15,7 @@ namespace {
 constexpr std::array kAccelerators = {"auto", "cpu"};
 constexpr std::array kStrategies = {"auto", "single_device", "ddp", "ddp_find_unused_parameters_true",
                                     "ddp_find_unused_parameters_false"};
+constexpr std::array kProfilers = {"simple"};
 constexpr std::array kClipAlgorithms = {"norm", "value"};
 
 constexpr const char* kOneProcess = "this build trains in one process on the CPU";
@@ -67,6 +68,30 @@ void check_accumulation(const TrainerOptions& o, const std::string& path) {
 
 bool is_norm(const Json& norm) { return (norm.is_number() && norm > 0) || norm == "inf"; }
 
+// Lightning's names. What its other two measure does not exist here.
+void check_profiler(const TrainerOptions& o, const std::string& path) {
+  if (o.profiler.is_null() || o.profiler == "simple") return;
+  const char* what = "unknown profiler";
+  const char* next = "trainer.profiler=simple times the parts of the loop";
+  if (o.profiler == "advanced") {
+    what = "a profile of every Python function does not exist: there is no Python here";
+    next = "use trainer.profiler=simple, or perf record -g fathom train … for native functions";
+  }
+  if (o.profiler == "pytorch") {
+    what = "PyTorch's profiler of single operators is not available here";
+    next = "use trainer.profiler=simple, whose profile.json Perfetto shows, or perf record -g fathom train …";
+  }
+  if (o.profiler.is_object()) what = "sections of profilers are not read";
+  const bool known = o.profiler == "advanced" || o.profiler == "pytorch";
+  throw Error(known ? Code::kUnavailable : Code::kFailed, what)
+      .at(path + ".profiler")
+      .seen(json_text(o.profiler))
+      .expected("null or simple")
+      .candidates(o.profiler.is_string() ? nearest(o.profiler.get<std::string>(), kProfilers)
+                                         : std::vector<std::string>())
+      .next(next);
+}
+
 // The options as written, when nothing is wrong with them.
 TrainerOptions checked(const Json& section, const std::string& path) {
   TrainerOptions o = parse_options<TrainerOptions>(section, path);
@@ -74,7 +99,7 @@ TrainerOptions checked(const Json& section, const std::string& path) {
   if (o.reload_dataloaders_every_n_epochs != 0) {
     refuse(path + ".reload_dataloaders_every_n_epochs", "not available", o.reload_dataloaders_every_n_epochs, "0");
   }
-  if (!o.profiler.is_null()) refuse(path + ".profiler", "no profiler is available", o.profiler, "null");
+  check_profiler(o, path);
   if (o.log_every_n_steps < 0)
     refuse(path + ".log_every_n_steps", "must not be negative", o.log_every_n_steps, "0 or more");
   check_accumulation(o, path);
@@ -164,7 +189,7 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("use_distributed_sampler", &T::use_distributed_sampler, "with one process without effect");
   o("sync_batchnorm", &T::sync_batchnorm, "with one process without effect");
   o("reload_dataloaders_every_n_epochs", &T::reload_dataloaders_every_n_epochs, "only 0 is available");
-  o("profiler", &T::profiler, "only null is available");
+  o("profiler", &T::profiler, "simple: a table of where time went and a trace, in the run's folder; null: none");
   o("track_grad_norm", &T::track_grad_norm, "2, another number or inf adds a GradientNormMonitor; -1 is off");
   o("stochastic_weight_avg", &T::stochastic_weight_avg, "adds a StochasticWeightAveraging with its defaults");
   o("barebones", &T::barebones, "no loggers, callbacks, sanity check or summary: measures the bare loop");

@@ -71,6 +71,7 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
       module_(parts_.model.torch_module()),
       metrics_(parts_.model.metrics()),
       freezing_(parts_.freeze_updates, "model.freeze_updates", parts_.model.typed_children()),
+      profiler_(options_.profiler.is_null() ? nullptr : std::make_unique<Profiler>()),
       table_(std::make_unique<TrainerTable>(*this)) {
   check_state_keys(parts_.callbacks);
   const PrecisionPlan& plan = options_.precision_plan;
@@ -177,10 +178,12 @@ void Trainer::run_epoch() {
   run_.training_batches = run_.batches_per_epoch;
   parts_.train->start_epoch(run_.progress.epoch, run_.progress.batch_idx, run_.training_batches);
   while (!stops_now() && !run_.max_reached && run_.progress.batch_idx < run_.training_batches) {
-    const std::optional<Values> batch = parts_.train->next();
+    const std::optional<Values> batch =
+        profiled(profiler_.get(), "train_dataloader_next", [&] { return parts_.train->next(); });
     if (!batch) break;
     // Data that does not know its length tells only now that this batch is the epoch's last.
-    if (!parts_.train->has_next()) run_.training_batches = run_.progress.batch_idx + 1;
+    if (!profiled(profiler_.get(), "train_dataloader_peek", [&] { return parts_.train->has_next(); }))
+      run_.training_batches = run_.progress.batch_idx + 1;
     train_batch(*batch);
     after_batch();
   }
@@ -189,6 +192,7 @@ void Trainer::run_epoch() {
 
 // One batch: forward, backward, and an optimizer step at the end of each accumulation window.
 void Trainer::train_batch(const Values& batch) {
+  const ProfileScope scope(profiler_.get(), "run_training_batch");
   router_.begin_training_step();
   emit(FATHOM_ON_TRAIN_BATCH_START);
   freezing_.before_batch(*module_, run_.progress.global_step);
@@ -220,7 +224,7 @@ void Trainer::train_batch(const Values& batch) {
     if (options_.scale_partial_accumulation)
       window = std::min(window, run_.training_batches - (run_.progress.batch_idx - in_window));
     const at::Tensor mean = window > 1 ? loss / static_cast<double>(window) : loss;
-    (scaler_ ? scaler_->scale_loss(mean) : mean).backward();
+    profiled(profiler_.get(), "backward", [&] { (scaler_ ? scaler_->scale_loss(mean) : mean).backward(); });
     emit(FATHOM_ON_AFTER_BACKWARD);
   }
   run_.optimizer_stepped = optimization_ && (in_window + 1 == accumulate_ || last_batch);
@@ -242,6 +246,7 @@ void Trainer::finish_batch() {
 }
 
 void Trainer::step_optimizer() {
+  const ProfileScope scope(profiler_.get(), "optimizer_step");
   const bool usable = !renews_statistics() && gradients_usable(*optimization_);
   emit(FATHOM_ON_BEFORE_OPTIMIZER_STEP);
   if (const double limit = options_.gradient_clip_val.value_or(0); usable && limit > 0) {
@@ -462,6 +467,9 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
   }
   if (total == 0) return;
 
+  const ProfileScope scope(profiler_.get(), test                                 ? "run_test"
+                                            : run_.progress.sanity_checking != 0 ? "sanity_check"
+                                                                                 : "run_validation");
   const fathom_progress outer = run_.progress;
   // Whoever saves after an error saves where training stands.
   const OnError put_back([&] { run_.progress = outer; });
@@ -482,7 +490,7 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
       loader.start_epoch(0, 0, batches);
       run_.progress.dataloader_idx = index;
       for (run_.progress.batch_idx = 0; run_.progress.batch_idx < batches; ++run_.progress.batch_idx) {
-        const std::optional<Values> batch = loader.next();
+        const auto batch = profiled(profiler_.get(), "eval_dataloader_next", [&] { return loader.next(); });
         if (!batch) break;
         // In the middle of training an evaluation is finished first: the checkpoint then stands after it.
         if (!fitting_ && interrupt_requested() != 0) throw Error(Code::kInterrupted, "");
@@ -490,6 +498,7 @@ void Trainer::run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader
         emit(base + 2);
         const fathom_step step = step_view(stage, index, count);
         {
+          const ProfileScope step_scope(profiler_.get(), test ? "test_step" : "validation_step");
           const Autocast autocast(options_.precision_plan.precision);
           parts_.model.eval_step(to_precision(*batch, options_.precision_plan.precision), step);
         }
@@ -576,6 +585,7 @@ fathom_step Trainer::step_view(Stage stage, int64_t dataloader_idx, int64_t data
 }
 
 at::Tensor Trainer::training_loss(const Values& batch) {
+  const ProfileScope scope(profiler_.get(), "training_step");
   const fathom_step step = step_view(Stage::kTrain, 0, 1);
   const Autocast autocast(options_.precision_plan.precision);
   return parts_.model.training_step(to_precision(batch, options_.precision_plan.precision), step);
@@ -649,7 +659,9 @@ void Trainer::emit(uint32_t event) { emit(event, Order::kNormal, Order::kCheckpo
 
 void Trainer::emit(uint32_t event, Order lowest, Order highest) {
   for (const auto& [callback, order] : listeners_[event]) {
-    if (order >= lowest && order <= highest) callback->on_event(event, table_->table());
+    if (order < lowest || order > highest) continue;
+    const ProfileScope scope(profiler_.get(), *callback, event);
+    callback->on_event(event, table_->table());
   }
 }
 
@@ -670,6 +682,7 @@ void Trainer::log_row(MetricRow row, int64_t step, bool add_epoch) {
   constexpr std::string_view kEpoch = "epoch";
   if (add_epoch && !own_step && !own_epoch)
     values.push_back({to_abi(kEpoch), static_cast<double>(run_.progress.epoch)});
+  const ProfileScope scope(profiler_.get(), "log_metrics");
   parts_.loggers.log_metrics(values, step);
 }
 

@@ -18,6 +18,7 @@
 #include "core/training/freezing.h"
 #include "core/training/loss_policy.h"
 #include "core/training/norm_statistics.h"
+#include "core/training/profiler.h"
 #include "core/training/run_state.h"
 #include "core/training/safety_checkpoints.h"
 #include "core/training/trainer_parts.h"
@@ -49,12 +50,13 @@ class Trainer {
   const std::map<std::string, double>& metrics() const { return router_.finished_metrics(); }
   ModelHandle& model() { return parts_.model; }
   const ModelHandle& model() const { return parts_.model; }
-  // {"path", "score"} of the best checkpoint that a checkpoint callback keeps; empty without one.
+  // {"path", "score", "metric"} of the best checkpoint that a checkpoint callback keeps; empty without one.
   Json best_checkpoint() const;
   bool has_test_data() const { return !parts_.test.empty(); }
   void on_save_nemo(std::function<void(const std::string& path)> save) { parts_.save_nemo = std::move(save); }
   const TrainerOptions& options() const { return options_; }
   const DynamicFreezing& freezing() const { return freezing_; }
+  const Profiler* profiler() const { return profiler_.get(); }  // null unless trainer.profiler asks for one
   // The optimizers at work: one, unless the model optimizes by hand.
   const std::vector<std::unique_ptr<Optimization>>& optimizations() const { return optimizations_; }
 
@@ -129,6 +131,7 @@ class Trainer {
   std::unique_ptr<WeightMean> mean_;                   // likewise
   std::unique_ptr<NormStatistics> statistics_;         // there: one epoch more follows max_epochs
   DynamicFreezing freezing_;
+  std::unique_ptr<Profiler> profiler_;
   std::unique_ptr<class TrainerTable> table_;
   struct Listener {
     const CallbackHandle* callback;
@@ -138,15 +141,15 @@ class Trainer {
 
   RunState run_;
   ValidationPlan validation_plan_;
-  Buffers buffers_before_;                            // of the accumulation window, with skip_nan_grad
-  Buffers buffers_before_batch_;                      // with nan_loss=skip
+  Buffers buffers_before_;        // of the accumulation window, with skip_nan_grad
+  Buffers buffers_before_batch_;  // with nan_loss=skip
   NanLoss nan_loss_ = NanLoss::kStop;
   std::unique_ptr<SafetyCheckpoints> safety_;
   AccumulationPlan accumulation_;
-  bool accumulation_planned_ = false;                              // by a callback
-  int64_t accumulate_ = 1;                                         // batches to an optimizer step, in this epoch
-  double max_seconds_ = 0, max_seconds_per_run_ = 0;               // 0: no limit
-  bool validates_ = false;                                         // there are batches to validate on
+  bool accumulation_planned_ = false;                 // by a callback
+  int64_t accumulate_ = 1;                            // batches to an optimizer step, in this epoch
+  double max_seconds_ = 0, max_seconds_per_run_ = 0;  // 0: no limit
+  bool validates_ = false;                            // there are batches to validate on
   MetricRouter router_;
   at::Tensor last_loss_;
   double last_gradient_norm_ = 0;

@@ -15,6 +15,7 @@ void Trainer::save_checkpoint(const std::string& path, int32_t flags) {
   const bool of_average = (flags & FATHOM_SAVE_AVERAGE) != 0;
   if (of_average && !average_)
     throw Error(Code::kFailed, "this run keeps no average of its weights").at(path).next("set exp_manager.ema.enable");
+  const ProfileScope scope(profiler_.get(), "save_checkpoint");
   const UseAverages use(average_.get(), of_average);
   // The loggers' files must not be behind the checkpoint that counts their rows.
   parts_.loggers.save();
@@ -84,7 +85,7 @@ Json Trainer::best_checkpoint() const {
     if (!state.is_object() || !state.contains("best_model_path") || !state["best_model_path"].is_string()) continue;
     const std::string path = state["best_model_path"];
     if (path.empty() || !state.contains("best_model_score") || !state["best_model_score"].is_number()) continue;
-    return {{"path", path}, {"score", state["best_model_score"]}};
+    return {{"path", path}, {"score", state["best_model_score"]}, {"metric", state.value("monitor", Json(nullptr))}};
   }
   return Json::object();
 }

@@ -24,7 +24,7 @@ struct ManualSteps {
         throw Error(Code::kFailed, "the loss depends on no parameter that is trained")
             .next("look for what is frozen or toggled off");
       t.emit(FATHOM_ON_BEFORE_BACKWARD);
-      (t.scaler_ ? t.scaler_->scale_loss(loss) : loss).backward();
+      profiled(t.profiler_.get(), "backward", [&] { (t.scaler_ ? t.scaler_->scale_loss(loss) : loss).backward(); });
       t.gradient_norm_known_ = false;
       t.emit(FATHOM_ON_AFTER_BACKWARD);
     });
@@ -34,6 +34,7 @@ struct ManualSteps {
     return guard([&] {
       Trainer& t = trainer(ctx);
       Optimization& optimization = optimizer(t, index);
+      const ProfileScope scope(t.profiler_.get(), "optimizer_step");
       const bool usable = t.gradients_usable(optimization);
       t.emit(FATHOM_ON_BEFORE_OPTIMIZER_STEP);
       if (usable) optimization.update_parameters();

@@ -34,10 +34,12 @@ Json model_summary(const torch::nn::Module& model, int depth) {
   Json modules = Json::array();
   add_modules(model, "", depth, modules);
   const int64_t total = count_parameters(model), trainable = num_weights(model);
-  return {{"modules", std::move(modules)},
-          {"total", total},
-          {"trainable", trainable},
-          {"non_trainable", total - trainable}};
+  int64_t bytes = 0, training = 0, evaluating = 0;
+  for (const at::Tensor& parameter : model.parameters()) bytes += static_cast<int64_t>(parameter.nbytes());
+  for (const auto& module : model.modules(/*include_self=*/false)) ++(module->is_training() ? training : evaluating);
+  return {{"modules", std::move(modules)},      {"total", total}, {"trainable", trainable},
+          {"non_trainable", total - trainable}, {"bytes", bytes}, {"modules_in_train_mode", training},
+          {"modules_in_eval_mode", evaluating}};
 }
 
 fathom_status TrainerTable::log_from_step(void* ctx, fathom_str name, fathom_tensor tensor, double value,

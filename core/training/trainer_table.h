@@ -25,9 +25,8 @@ class TrainerTable {
 // The functions by which callbacks plan and change what the loop does (trainer_plans.cc), set in `table`.
 void add_plans(fathom_trainer& table);
 
-// {"modules": [{name, type, params, trainable, training}…], "total", "trainable", "non_trainable"}, modules down to
-// `depth`
-// (-1: all).
+// {"modules": [{name, type, params, trainable, training}…], "total", "trainable", "non_trainable", "bytes" (of the
+// parameters), "modules_in_train_mode", "modules_in_eval_mode"}, modules down to `depth` (-1: all).
 Json model_summary(const torch::nn::Module& model, int depth);
 
 }  // namespace fathom::training

@@ -132,7 +132,7 @@ TEST(ModelSummary, Table) {
       {"modules",
        {{{"name", "encoder"},
          {"type", "ConvASREncoder"},
-         {"params", 18900000},
+         {"params", 18924381},
          {"trainable", 18900000},
          {"training", true}},
         {{"name", "loss"}, {"type", "CTCLoss"}, {"params", 0}, {"trainable", 0}, {"training", true}}}},
@@ -149,6 +149,32 @@ TEST(ModelSummary, Table) {
             "24.4 K    Non-trainable params\n"
             "18.9 M    Total params\n"
             "75.698    Total estimated model params size (MB)");
+}
+
+TEST(ModelSummary, ParametersOfTheModelItselfSizesAndModes) {
+  const Json summary = {
+      {"modules",
+       {{{"name", "a"}, {"type", "A"}, {"params", 999999}, {"trainable", 999999}, {"training", true}},
+        {{"name", "a.b"}, {"type", "B"}, {"params", 123456}, {"trainable", 123456}, {"training", false}}}},
+      {"total", 1000999},
+      {"trainable", 1000999},
+      {"non_trainable", 0},
+      {"bytes", 8007992},
+      {"modules_in_train_mode", 1},
+      {"modules_in_eval_mode", 1}};
+  EXPECT_EQ(ModelSummary::table(summary),
+            "  | Name         | Type | Params | Mode\n"
+            "----------------------------------------\n"
+            "0 | a            | A    | 999 K  | train\n"
+            "1 | a.b          | B    | 123 K  | eval\n"
+            "  | other params | n/a  | 1.0 K  | n/a\n"
+            "----------------------------------------\n"
+            "1.0 M     Trainable params\n"
+            "0         Non-trainable params\n"
+            "1.0 M     Total params\n"
+            "8.008     Total estimated model params size (MB)\n"
+            "1         Modules in train mode\n"
+            "1         Modules in eval mode");
 }
 
 TEST(TimingCallback, LogsEveryStep) {

@@ -1,23 +1,34 @@
 #include "plugins/callbacks/model_summary.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace fathom::callbacks {
 namespace {
 
-// 1234567 -> "1.2 M", as Lightning rounds.
+// 1234567 -> "1.2 M", 999999 -> "999 K": as Lightning cuts.
 std::string readable(int64_t count) {
   constexpr const char* kUnits[] = {"", "K", "M", "B", "T"};
-  auto value = static_cast<double>(count);
-  size_t unit = 0;
-  while (value >= 1000 && unit < 4) {
-    value /= 1000;
+  int64_t unit = 0, power = 1;
+  while (unit < 4 && count / power >= 1000) {
+    power *= 1000;
     ++unit;
   }
+  if (unit == 0) return std::to_string(count);
   char text[40];
-  std::snprintf(text, sizeof text, unit == 0 || value >= 100 ? "%.0f" : "%.1f", value);
-  return unit == 0 ? text : std::string(text) + " " + kUnits[unit];
+  if (count / power >= 100)
+    std::snprintf(text, sizeof text, "%lld %s", static_cast<long long>(count / power), kUnits[unit]);
+  else
+    std::snprintf(text, sizeof text, "%.1f %s", static_cast<double>(count) / static_cast<double>(power), kUnits[unit]);
+  return text;
+}
+
+// Parameters of the model itself, in none of the modules that are its direct children.
+int64_t params_of_itself(const Json& summary) {
+  int64_t rest = summary.at("total").get<int64_t>();
+  for (const auto& module : summary.at("modules")) {
+    if (module.at("name").get<std::string>().find('.') == std::string::npos) rest -= module.at("params").get<int64_t>();
+  }
+  return rest;  // below 0 where children share some
 }
 
 }  // namespace
@@ -39,6 +50,8 @@ std::string ModelSummary::table(const Json& summary) {
     rows.push_back({std::to_string(index++), module.at("name").get<std::string>(), module.at("type").get<std::string>(),
                     readable(module.at("params").get<int64_t>()), module.value("training", true) ? "train" : "eval"});
   }
+  if (const int64_t rest = params_of_itself(summary); rest > 0)
+    rows.push_back({" ", "other params", "n/a", readable(rest), "n/a"});
   std::array<size_t, 5> widths{};
   for (const auto& row : rows) {
     for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
@@ -60,9 +73,15 @@ std::string ModelSummary::table(const Json& summary) {
   add(readable(summary.at("trainable").get<int64_t>()), "Trainable params");
   add(readable(summary.at("non_trainable").get<int64_t>()), "Non-trainable params");
   add(readable(summary.at("total").get<int64_t>()), "Total params");
+  const int64_t bytes =
+      summary.contains("bytes") ? summary["bytes"].get<int64_t>() : summary.at("total").get<int64_t>() * 4;
   char size[40];
-  std::snprintf(size, sizeof size, "%.3f", static_cast<double>(summary.at("total").get<int64_t>()) * 4 / 1e6);
+  std::snprintf(size, sizeof size, "%.3f", static_cast<double>(bytes) / 1e6);
   add(size, "Total estimated model params size (MB)");
+  for (const auto& [key, what] : {std::pair{"modules_in_train_mode", "Modules in train mode"},
+                                  {"modules_in_eval_mode", "Modules in eval mode"}}) {
+    if (summary.contains(key)) add(std::to_string(summary[key].get<int64_t>()), what);
+  }
   if (summary.contains("wiring")) out += "\n" + summary.at("wiring").get<std::string>();
   out.pop_back();
   return out;

@@ -15,7 +15,8 @@ class ModelSummary final : public Callback {
   };
   explicit ModelSummary(const Options& options);
 
-  // `summary` as the trainer gives it. Sizes are those of 32-bit parameters, as in Lightning.
+  // `summary` as the trainer gives it. Numbers are shortened as Lightning shortens them; the size is that of the
+  // parameters in their own types, of an older program's summary that of 32 bits each.
   static std::string table(const Json& summary);
 
  private:

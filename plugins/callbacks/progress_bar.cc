@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
 
 #include "fathom/utf8.h"
 
@@ -18,7 +19,9 @@ ProgressBar::Output standard_error() {
   ProgressBar::Output out;
   const char* term = std::getenv("TERM");
   const char* no_color = std::getenv("NO_COLOR");
-  out.terminal = ::isatty(STDERR_FILENO) != 0 && term != nullptr && std::string_view(term) != "dumb";
+  const char* ci = std::getenv("CI");  // whose logs keep every update of a line
+  out.terminal = ::isatty(STDERR_FILENO) != 0 && term != nullptr && std::string_view(term) != "dumb" &&
+                 (ci == nullptr || *ci == '\0' || std::string_view(ci) == "false");
   out.colour = out.terminal && (no_color == nullptr || *no_color == '\0');
   out.write = [](std::string_view text) {
     while (!text.empty()) {
@@ -30,6 +33,11 @@ ProgressBar::Output standard_error() {
   out.width = [] {
     winsize size{};
     return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? static_cast<int>(size.ws_col) : 80;
+  };
+  out.memory = [] {
+    int64_t pages = 0, resident = 0;
+    std::ifstream("/proc/self/statm") >> pages >> resident;
+    return resident * static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
   };
   return out;
 }
@@ -56,6 +64,22 @@ std::string clock_text(double seconds) {
   return text;
 }
 
+std::string memory_text(int64_t bytes) {
+  char text[32];
+  const double mb = static_cast<double>(bytes) / 1e6;
+  std::snprintf(text, sizeof text, mb < 1000 ? "%.0f MB" : "%.2f GB", mb < 1000 ? mb : mb / 1000);
+  return text;
+}
+
+// Lightning's: the number of version_N, of another name the last four characters.
+std::string v_num_of(const std::string& version) {
+  constexpr std::string_view kCounted = "version_";
+  if (version.starts_with(kCounted)) return version.substr(kCounted.size());
+  size_t start = version.size() < 4 ? 0 : version.size() - 4;
+  while (start > 0 && utf8::is_continuation(version[start])) --start;
+  return version.substr(start);
+}
+
 std::string bar_text(double done) {
   constexpr int kCells = 20;
   const int full = std::clamp(static_cast<int>(done * kCells), 0, kCells);
@@ -73,9 +97,15 @@ void ProgressBar::Options::describe(OptionSet<Options>& o) {
   o("process_position", &Options::process_position, "accepted: there is one line only");
 }
 
-ProgressBar::ProgressBar(const Options& options) : ProgressBar(options, standard_error()) {}
+ProgressBar::ProgressBar(const Options& options, const Json& context)
+    : ProgressBar(options, context, standard_error()) {}
 
-ProgressBar::ProgressBar(const Options& options, Output output) : options_(options), output_(std::move(output)) {
+ProgressBar::ProgressBar(const Options& options, const Json& context, Output output)
+    : options_(options), output_(std::move(output)) {
+  if (const auto version = context.find("version"); version != context.end() && version->is_string())
+    v_num_ = v_num_of(version->get<std::string>());
+  if (const auto size = context.find("batch_size"); size != context.end() && size->is_number_integer())
+    batch_size_ = size->get<int64_t>();
   if (options_.refresh_rate < 0)
     throw Error(Code::kFailed, "is negative")
         .at("refresh_rate")
@@ -96,7 +126,9 @@ ProgressBar::ProgressBar(const Options& options, Output output) : options_(optio
 }
 
 void ProgressBar::start_training(Trainer& trainer) {
-  last_drawn_ = output_.now();
+  last_drawn_ = training_started_ = output_.now();
+  batches_done_ = 0;
+  steps_before_ = trainer.progress().global_step;
   start_epoch(trainer);
 }
 
@@ -117,6 +149,7 @@ bool ProgressBar::due(int64_t batches_done, int64_t total) {
 void ProgressBar::end_batch(Trainer& trainer) {
   const fathom_progress& p = trainer.progress();
   const int64_t done = p.batch_idx + 1;
+  ++batches_done_;
   if (due(done, p.training_batches)) draw(trainer, "train", done, p.training_batches);
 }
 
@@ -169,6 +202,18 @@ std::string ProgressBar::numbers(Trainer& trainer, bool training) {
   return out;
 }
 
+double ProgressBar::seconds_left(const fathom_progress& p, int64_t done, Clock::time_point now) const {
+  const double batches = static_cast<double>(batches_done_);
+  double left = INFINITY;
+  if (p.max_epochs > 0 && p.training_batches >= 0)
+    left = static_cast<double>((p.max_epochs - p.epoch) * p.training_batches - done);
+  const double steps = static_cast<double>(p.global_step - steps_before_);
+  if (p.max_steps >= 0 && steps > 0)
+    left = std::min(left, static_cast<double>(p.max_steps - p.global_step) * batches / steps);
+  if (batches == 0 || !std::isfinite(left)) return NAN;
+  return std::max(0.0, left) * seconds_of(now - training_started_) / batches;
+}
+
 void ProgressBar::draw(Trainer& trainer, const char* stage, int64_t done, int64_t total) {
   const fathom_progress& p = trainer.progress();
   const bool training = std::string_view(stage) == "train";
@@ -190,8 +235,17 @@ void ProgressBar::draw(Trainer& trainer, const char* stage, int64_t done, int64_
   std::snprintf(speed, sizeof speed, rate >= 1 || rate == 0 ? "  %.1f it/s" : "  %.2f s/it",
                 rate >= 1 || rate == 0 ? rate : 1 / rate);
   tail += speed;
+  if (training && batch_size_ > 0 && rate > 0) {
+    std::snprintf(speed, sizeof speed, "  %.4g samples/s", rate * static_cast<double>(batch_size_));
+    tail += speed;
+  }
   if (total >= 0) tail += "  ETA " + clock_text(rate > 0 ? static_cast<double>(total - done) / rate : NAN);
+  const bool one_epoch = p.max_epochs == 1 && p.max_steps < 0;  // its time is the fit's
+  if (const double left = training && !one_epoch ? seconds_left(p, done, now) : NAN; std::isfinite(left))
+    tail += "  fit " + clock_text(left);
   tail += numbers(trainer, training);
+  if (const int64_t memory = output_.memory(); memory > 0) tail += "  mem " + memory_text(memory);
+  if (!v_num_.empty()) tail += "  v_num " + v_num_;
 
   if (!output_.terminal) {
     output_.write(head + tail + "\n");

@@ -1,7 +1,8 @@
 // ProgressBar: where training stands, on stderr. On a terminal one line that is updated a few times a second: epoch,
-// batch, speed, time left, loss, learning rate and the metrics logged with prog_bar. Elsewhere (a file, a pipe,
-// TERM=dumb) a plain line at most every 10 seconds, without carriage returns. NO_COLOR is followed. A step that draws
-// nothing costs a clock read; the loss is read from its device only to be shown.
+// batch, speed, time left of the epoch and of the whole fit, loss, learning rate, the metrics logged with prog_bar,
+// resident memory and the run's v_num. Elsewhere (a file, a pipe, TERM=dumb, CI) a plain line at most every 10 seconds,
+// without carriage returns. NO_COLOR is followed. A step that draws nothing costs a clock read; the loss is read from
+// its device only to be shown.
 #pragma once
 
 #include <chrono>
@@ -30,10 +31,12 @@ class ProgressBar final : public Callback {
     std::function<void(std::string_view)> write;
     std::function<int()> width = [] { return 80; };
     std::function<Clock::time_point()> now = [] { return Clock::now(); };
+    std::function<int64_t()> memory = [] { return int64_t{0}; };  // bytes; 0: not known
   };
 
-  explicit ProgressBar(const Options& options);
-  ProgressBar(const Options& options, Output output);
+  // `context`: the host's, of which it shows `version` and counts samples by `batch_size`, where they are known.
+  ProgressBar(const Options& options, const Json& context);
+  ProgressBar(const Options& options, const Json& context, Output output);
 
  private:
   void start_training(Trainer& trainer);
@@ -48,13 +51,19 @@ class ProgressBar final : public Callback {
   bool due(int64_t batches_done, int64_t total);
   void draw(Trainer& trainer, const char* stage, int64_t done, int64_t total);
   std::string numbers(Trainer& trainer, bool training);
+  // The time left until the last epoch or step, validations and checkpoints included; NaN where there is no last one.
+  double seconds_left(const fathom_progress& progress, int64_t done, Clock::time_point now) const;
   void clear_line();
 
   Options options_;
   Output output_;
   Clock::duration interval_;
-  Clock::time_point last_drawn_, stage_started_;
-  int64_t first_batch_ = 0;  // of this epoch, where this process started in it
+  std::string v_num_;
+  int64_t batch_size_ = 0;  // 0: not known
+  Clock::time_point last_drawn_, stage_started_, training_started_;
+  int64_t first_batch_ = 0;   // of this epoch, where this process started in it
+  int64_t batches_done_ = 0;  // by this process
+  int64_t steps_before_ = 0;  // of the runs that it goes on from
   int64_t eval_done_ = 0;
   Clock::duration evaluation_time_{};  // within the epoch, not part of the training speed
   Clock::time_point evaluation_started_;

@@ -20,6 +20,8 @@ TEST(Cli, HelpOnEveryLevelGoesToStdout) {
                                                                                      {"validate", "--help"},
                                                                                      {"transcribe", "--help"},
                                                                                      {"inspect", "--help"},
+                                                                                     {"runs", "--help"},
+                                                                                     {"runs", "plot", "--help"},
                                                                                      {"config", "--help"},
                                                                                      {"plugins", "--help"},
                                                                                      {"doctor", "--help"},

@@ -54,6 +54,7 @@ class Process {
   }
 
   void kill(int signal) const { ::kill(pid_, signal); }
+  pid_t pid() const { return pid_; }
 
   // Reads until the process has ended, or until `until` says so (it is asked after each piece of output).
   bool read(const std::function<bool(const Result&)>& until = {}, double seconds = 240) {
