@@ -224,7 +224,7 @@ std::vector<std::string> candidates(Words words) {
     for (const char* name : {"bash", "zsh", "fish"}) keep(out, name, word);
   } else if (command == "config") {
     complete_config_command({words.begin() + 2, words.end() - 1}, word, words[1] == "explain", out);
-  } else if (command == "train" || command == "validate" || command == "test") {
+  } else if (command == "train" || command == "validate" || command == "test" || command == "predict") {
     complete_config_command({words.begin() + 1, words.end() - 1}, word, false, out);
   }
   return out;

@@ -19,6 +19,7 @@ namespace {
 // Takes `--json-summary FILE`, `--strict-overrides` and `--profile` out of the words; the rest are Hydra's.
 struct Flags {
   std::string json_summary;
+  std::string output = "-";  // of predict
   bool strict = false;
   Words rest;
 };
@@ -33,6 +34,11 @@ Flags read_flags(const Words& words, const std::string& stage) {
             .seen("fathom " + stage + " --profile")
             .next("++trainer.profiler=simple logs the table of an evaluation");
       flags.rest.push_back("++trainer.profiler=simple");
+    } else if (stage == "predict" && (words[i] == "--output" || words[i] == "-o")) {
+      if (i + 1 == words.size()) throw Error(Code::kUsage, "the flag needs a file").seen(words[i]);
+      flags.output = words[++i];
+    } else if (stage == "predict" && words[i].starts_with("--output=")) {
+      flags.output = words[i].substr(std::string_view("--output=").size());
     } else if (words[i].starts_with("--json-summary=")) {
       flags.json_summary = words[i].substr(15);
     } else if (words[i] == "--json-summary") {
@@ -142,6 +148,30 @@ bool evaluation_job(const config::JobContext& job, const Globals& globals, Summa
   return true;
 }
 
+// One JSON object an item: on stdout as they come, or in a file when all are there.
+bool predict_job(const config::JobContext& job, const Globals& globals, SummaryFile& file, const std::string& output,
+                 int& status) {
+  if (output == "-" && file.is_stdout())
+    throw Error(Code::kUsage, "predictions and the summary cannot both go to stdout").next("give --output FILE");
+  RunSummary summary = SummaryFile::failed_run();
+  std::string lines;
+  run_one(job, file, summary, [&] {
+    check_job(job, ConfigUse::kEvaluation);
+    summary = engine().predict(run_request(job, globals), [&](const Json& item) {
+      if (output == "-")
+        print_line(json_text(item));
+      else
+        lines += json_text(item) + "\n";
+    });
+  });
+  if (summary.status == "interrupted") {
+    status = interrupt_status(/*saved=*/false);
+    return false;
+  }
+  if (output != "-") write_file_atomically(output, lines);
+  return true;
+}
+
 int run_stage(const Words& words, const Globals& globals, const std::string& stage, const std::string& about) {
   const Flags flags = read_flags(words, stage);
   SummaryFile file(flags.json_summary);
@@ -150,7 +180,9 @@ int run_stage(const Words& words, const Globals& globals, const std::string& sta
   application.help = config_command_help(stage, about);
   application.task = [&](const config::JobContext& job) {
     catch_interrupts();
-    return stage == "train" ? train_job(job, globals, file, status) : evaluation_job(job, globals, file, stage, status);
+    if (stage == "train") return train_job(job, globals, file, status);
+    if (stage == "predict") return predict_job(job, globals, file, flags.output, status);
+    return evaluation_job(job, globals, file, stage, status);
   };
   try {
     run_and_print(application, flags.rest);
@@ -176,6 +208,11 @@ int run_validate(const Words& words, const Globals& globals) {
 }
 int run_test(const Words& words, const Globals& globals) {
   return run_stage(words, globals, "test", "evaluate model_path=X.nemo or ckpt_path=X.ckpt on model.test_ds");
+}
+
+int run_predict(const Words& words, const Globals& globals) {
+  return run_stage(words, globals, "predict",
+                   "what the model of model_path=X.nemo or ckpt_path=X.ckpt makes of each item of model.predict_ds");
 }
 
 }  // namespace fathom::cli

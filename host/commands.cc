@@ -7,6 +7,7 @@ const std::vector<Command>& commands() {
       {"train", "train a model from a config", run_train},
       {"validate", "run a model over its validation data", run_validate},
       {"test", "run a model over its test data", run_test},
+      {"predict", "what a model makes of each item of its predict data", run_predict},
       {"transcribe", "speech to text with a .nemo model", run_transcribe},
       {"inspect", "what is inside a .nemo or .ckpt file", run_inspect},
       {"runs", "list the runs below a folder, or plot their metrics", run_runs},

@@ -24,6 +24,7 @@ const std::vector<Command>& commands();
 int run_train(const Words& words, const Globals& globals);
 int run_validate(const Words& words, const Globals& globals);
 int run_test(const Words& words, const Globals& globals);
+int run_predict(const Words& words, const Globals& globals);
 int run_config(const Words& words, const Globals& globals);
 int run_transcribe(const Words& words, const Globals& globals);
 int run_inspect(const Words& words, const Globals& globals);

@@ -113,6 +113,8 @@ std::string config_command_help(const std::string& command, const std::string& a
                 "and a trace\n"
                 "                                 for chrome://tracing or Perfetto, profile.json\n"
               : "") +
+         (command == "predict" ? "  --output FILE                  where the JSON objects go, one a line; - is stdout\n"
+                               : "") +
          "  --json-summary FILE            (- is stdout) write status, steps, checkpoints and metrics there at the "
          "end\n";
 }

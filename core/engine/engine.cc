@@ -31,6 +31,12 @@ class EngineImpl final : public Engine {
     run_evaluation(plan, make_parts(plan), summary);
     return summary;
   }
+  RunSummary predict(const RunRequest& request, const std::function<void(const Json& item)>& emit) override {
+    const RunPlan plan = plan_evaluation(request, Stage::kPredict);
+    RunSummary summary;
+    run_predict(plan, make_parts(plan), summary, emit);
+    return summary;
+  }
   PredictTotals predict(const PredictRequest& request, const std::function<void(const Json& item)>& emit) override {
     return run_prediction(request, emit);
   }

@@ -20,6 +20,8 @@ class Engine {
   // stage "validate" or "test"; the config's model_path (.nemo) or ckpt_path names the weights; given both, those of
   // the checkpoint are put into the model of the .nemo.
   virtual RunSummary evaluate(const RunRequest& request, const std::string& stage) = 0;
+  // model.predict_ds through the model's predict step, with predict_options; weights as for evaluate().
+  virtual RunSummary predict(const RunRequest& request, const std::function<void(const Json& item)>& emit) = 0;
   // Calls `emit` with one JSON object an item, in input order.
   virtual PredictTotals predict(const PredictRequest& request, const std::function<void(const Json& item)>& emit) = 0;
   // The modules of a .nemo's model with ports, shapes and parameters, and how they are wired: as JSON

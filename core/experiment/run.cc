@@ -99,4 +99,20 @@ void run_evaluation(const RunPlan& plan, RunParts parts, RunSummary& summary) {
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 }
 
+void run_predict(const RunPlan& plan, RunParts parts, RunSummary& summary,
+                 const std::function<void(const Json& item)>& emit) {
+  training::Trainer trainer(plan.trainer, std::move(parts.trainer));
+  if (!plan.weights.empty()) trainer.load_weights(plan.weights);
+  const auto started = std::chrono::steady_clock::now();
+  summary.status = "finished";
+  try {
+    const int64_t items = trainer.predict(plan.predict_options, emit);
+    log_info("predict", "{} items", items);
+  } catch (const Error& error) {
+    if (error.code() != Code::kInterrupted) throw;
+    summary.status = "interrupted";
+  }
+  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+}
+
 }  // namespace fathom

@@ -51,4 +51,23 @@ std::vector<std::unique_ptr<DataLoader>> make_eval_loaders(const ModelHandle& mo
   return loaders;
 }
 
+std::vector<std::unique_ptr<DataLoader>> make_predict_loaders(const ModelHandle& model, const Json& model_config,
+                                                              int64_t seed) {
+  const Json given = model_config.is_object() ? model_config.value("predict_ds", Json(nullptr)) : Json(nullptr);
+  const Json sections = given.is_array() ? given : given.is_null() ? Json::array() : Json::array({given});
+  std::vector<std::unique_ptr<DataLoader>> loaders;
+  for (size_t i = 0; i < sections.size(); ++i) {
+    const std::string path = "model.predict_ds" + (given.is_array() ? "[" + std::to_string(i) + "]" : "");
+    if (auto loader = make_loader(model, Stage::kPredict, sections[i], path, seed))
+      loaders.push_back(std::move(loader));
+  }
+  if (loaders.empty()) {
+    throw Error(Code::kFailed, "there is no data to predict from")
+        .at("model.predict_ds")
+        .seen(given.is_null() ? "no such section" : json_text(given))
+        .next("add it to the command line: '+model.predict_ds={manifest_filepath: FILE, batch_size: 8}'");
+  }
+  return loaders;
+}
+
 }  // namespace fathom

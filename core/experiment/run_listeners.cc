@@ -33,4 +33,12 @@ std::vector<CallbackHandle> make_callbacks(const RunPlan& plan, bool has_validat
   return callbacks;
 }
 
+std::vector<CallbackHandle> make_named_callbacks(const RunPlan& plan) {
+  const Json context = {{"run_dir", "."}, {"checkpoint_dir", "checkpoints"}, {"name", "predict"}};
+  std::vector<CallbackHandle> callbacks;
+  for (const auto& callback : named_callbacks(plan.trainer))
+    callbacks.emplace_back(create_object(1u << FATHOM_KIND_CALLBACK, callback.section, callback.path, context));
+  return callbacks;
+}
+
 }  // namespace fathom

@@ -73,7 +73,7 @@ Json evaluated_config(const RunPlan& plan, const ModelHandle& model) {
   if (plan.model.nemo.empty()) return model.config();
   Json config = section_of(plan.config, "model");
   const Json saved = model.config();
-  for (const char* key : {"validation_ds", "test_ds"}) {
+  for (const char* key : {"validation_ds", "test_ds", "predict_ds"}) {
     if (!config.contains(key) && saved.contains(key)) config[key] = saved[key];
   }
   return config;
@@ -90,6 +90,10 @@ RunParts make_parts(const RunPlan& plan) {
   make_model(plan, parts);
   if (!plan.evaluates) {
     make_training(plan, parts.trainer.model.config(), parts);
+  } else if (*plan.evaluates == Stage::kPredict) {
+    parts.trainer.predict =
+        make_predict_loaders(parts.trainer.model, evaluated_config(plan, parts.trainer.model), plan.seed);
+    parts.trainer.callbacks = make_named_callbacks(plan);
   } else {
     const bool test = *plan.evaluates == Stage::kTest;
     (test ? parts.trainer.test : parts.trainer.validation) =

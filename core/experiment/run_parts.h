@@ -25,9 +25,15 @@ std::vector<std::unique_ptr<DataLoader>> make_eval_loaders(const ModelHandle& mo
                                                            const Json& model_config, int64_t seed,
                                                            training::EvalLoaderPlan& plan);
 
+// Those of model.predict_ds, which is one section or a list of them. Throws Error(kFailed) without any.
+std::vector<std::unique_ptr<DataLoader>> make_predict_loaders(const ModelHandle& model, const Json& model_config,
+                                                              int64_t seed);
+
 // run_listeners.cc: what the config names, and what trainer and exp_manager add to it.
 training::LoggerGroup make_loggers(const RunPlan& plan);
 // `batch_size`: items of a training batch, for who shows how many go by; 0: there is no training data.
 std::vector<CallbackHandle> make_callbacks(const RunPlan& plan, bool has_validation, int64_t batch_size);
+// Those that trainer.callbacks names, for a pass that writes no run: their folder is the working one.
+std::vector<CallbackHandle> make_named_callbacks(const RunPlan& plan);
 
 }  // namespace fathom

@@ -174,6 +174,15 @@ RunPlan plan_evaluation(const RunRequest& request, Stage stage) {
         .next("add model_path=FILE.nemo to the command line");
   }
   if (plan.model.nemo.empty()) plan.model = plan_model(config);
+  if (const auto options = config.find("predict_options"); options != config.end() && !options->is_null()) {
+    if (!options->is_object()) {
+      throw Error(Code::kFailed, "is no section of options")
+          .at("predict_options")
+          .seen(json_text(*options))
+          .expected("options of the model's predict step, such as {timestamps: true}");
+    }
+    plan.predict_options = *options;
+  }
   return plan;
 }
 

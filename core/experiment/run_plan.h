@@ -35,8 +35,9 @@ struct RunPlan {
   std::string resume_from;  // a checkpoint, "": none
 
   // Evaluation.
-  std::optional<Stage> evaluates;  // nothing: the run trains
-  std::string weights;             // the checkpoint whose weights are evaluated, "": those of the .nemo
+  std::optional<Stage> evaluates;         // nothing: the run trains
+  Json predict_options = Json::object();  // of the model's predict step (config key predict_options)
+  std::string weights;                    // the checkpoint whose weights are evaluated, "": those of the .nemo
 };
 
 // Throw Error: wrong options of trainer and exp_manager, a model section without a class, no weights to evaluate, a

@@ -126,11 +126,15 @@ ComponentPlan plan_components(const TrainerOptions& trainer, const ExpManagerOpt
   return {plan_loggers(trainer, manager), plan_callbacks(trainer, manager, has_validation)};
 }
 
-void check_contradictions(const TrainerOptions& trainer, const ExpManagerOptions* manager) {
-  if (is_fast(trainer) || trainer.barebones) return;  // which switch things off by themselves
+std::vector<PlannedComponent> named_callbacks(const TrainerOptions& trainer) {
   std::vector<PlannedComponent> callbacks;
   add_sections(trainer.callbacks, "trainer.callbacks", true, callbacks);
-  for (const auto& callback : callbacks) {
+  return callbacks;
+}
+
+void check_contradictions(const TrainerOptions& trainer, const ExpManagerOptions* manager) {
+  if (is_fast(trainer) || trainer.barebones) return;  // which switch things off by themselves
+  for (const auto& callback : named_callbacks(trainer)) {
     const std::string name = registered_name(callback.section);
     const auto contradicts = [&](bool does, const char* part, const char* key, const char* value, const char* next) {
       if (!does || name.find(part) == std::string::npos) return;
@@ -175,9 +179,9 @@ std::vector<MonitoredMetric> monitored_metrics(const ComponentPlan& plan) {
 }
 
 const std::vector<std::string>& host_keys_of_model() {
-  static const std::vector<std::string> kKeys = {"_target_",           "target",         "nemo_version", "train_ds",
-                                                 "validation_ds",      "test_ds",        "optim",        "adapters",
-                                                 "optim_param_groups", "freeze_updates", "skip_nan_grad"};
+  static const std::vector<std::string> kKeys = {
+      "_target_",   "target", "nemo_version", "train_ds",           "validation_ds",  "test_ds",
+      "predict_ds", "optim",  "adapters",     "optim_param_groups", "freeze_updates", "skip_nan_grad"};
   return kKeys;
 }
 

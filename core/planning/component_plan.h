@@ -28,6 +28,9 @@ struct ComponentPlan {
 // a metric to watch.
 ComponentPlan plan_components(const TrainerOptions& trainer, const ExpManagerOptions* manager, bool has_validation);
 
+// Those that trainer.callbacks names, and no others.
+std::vector<PlannedComponent> named_callbacks(const TrainerOptions& trainer);
+
 // Throws Error(kFailed), naming both, where two settings say the contrary of each other: a callback in
 // trainer.callbacks that a flag of the trainer switches off, or that exp_manager makes too.
 void check_contradictions(const TrainerOptions& trainer, const ExpManagerOptions* manager);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <cstdlib>
 #include <span>
 
 #include "core/base/log.h"
@@ -92,9 +94,46 @@ void check_profiler(const TrainerOptions& o, const std::string& path) {
       .next(next);
 }
 
+// As in Lightning, a flag that the config does not have may come from the environment: PL_TRAINER_MAX_EPOCHS=3.
+Json with_environment(Json section) {
+  if (!section.is_object()) return section;
+  static const Json schema = options_schema<TrainerOptions>();
+  for (const Json& option : schema["options"]) {
+    const std::string name = option["name"];
+    if (section.contains(name)) continue;
+    std::string variable = "PL_TRAINER_";
+    for (const char c : name) variable += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    const char* given = std::getenv(variable.c_str());
+    if (given == nullptr) continue;
+    const std::string text = given;
+    if (text == "True" || text == "False")
+      section[name] = text == "True";
+    else if (text == "None")
+      section[name] = nullptr;
+    else
+      section[name] = Json::accept(text) ? parse_text(text) : Json(text);
+  }
+  return section;
+}
+
+// barebones switches these off; who also asks for one of them does not mean it.
+void check_barebones(const Json& section, const std::string& path) {
+  for (const char* key : {"logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary",
+                          "num_sanity_val_steps", "fast_dev_run", "detect_anomaly", "profiler"}) {
+    const auto given = section.find(key);
+    if (given == section.end() || given->is_null() || *given == false || *given == 0) continue;
+    throw Error(Code::kFailed, "contradicts " + path + ".barebones=true")
+        .at(path + "." + key)
+        .seen(json_text(*given))
+        .next(std::string("remove ") + path + "." + key + ", or set " + path + ".barebones=false");
+  }
+}
+
 // The options as written, when nothing is wrong with them.
-TrainerOptions checked(const Json& section, const std::string& path) {
+TrainerOptions checked(const Json& written, const std::string& path) {
+  const Json section = with_environment(written);
   TrainerOptions o = parse_options<TrainerOptions>(section, path);
+  if (o.barebones) check_barebones(section, path);
   check_device(o, path);
   if (o.reload_dataloaders_every_n_epochs != 0) {
     refuse(path + ".reload_dataloaders_every_n_epochs", "not available", o.reload_dataloaders_every_n_epochs, "0");
@@ -155,8 +194,7 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("limit_train_batches", &T::limit_train_batches, "int: batches of an epoch; float: fraction of them");
   o("limit_val_batches", &T::limit_val_batches, "the same for validation");
   o("limit_test_batches", &T::limit_test_batches, "the same for test");
-  o("limit_predict_batches", &T::limit_predict_batches,
-    "of Lightning; read for its configs' sake, there is no predict loop");
+  o("limit_predict_batches", &T::limit_predict_batches, "the same for predict");
   o("overfit_batches", &T::overfit_batches,
     "train and validate on this many (or this fraction of) batches, unshuffled");
   o("fast_dev_run", &T::fast_dev_run, "true or n: n batches of each loop, nothing saved");
@@ -206,9 +244,6 @@ TrainerOptions read_trainer_options(const Json& section, const std::string& path
     o.max_epochs = 1000;
   }
   if (o.fast_dev_run.is_boolean()) o.fast_dev_run = o.fast_dev_run.get<bool>() ? 1 : 0;
-  if (o.limit_predict_batches != 1.0) {
-    log_warning("trainer", "{}.limit_predict_batches has no effect: there is no predict loop", path);
-  }
   if (const int64_t batches = o.fast_dev_run.get<int64_t>(); batches > 0) {
     o.limit_train_batches = o.limit_val_batches = o.limit_test_batches = o.limit_predict_batches = batches;
     o.max_steps = batches;

@@ -41,7 +41,13 @@ constexpr std::array kEventNames = {"setup",
                                     "on_test_end",
                                     "on_exception",
                                     "teardown",
-                                    "on_interrupt"};
+                                    "on_interrupt",
+                                    "on_predict_start",
+                                    "on_predict_epoch_start",
+                                    "on_predict_batch_start",
+                                    "on_predict_batch_end",
+                                    "on_predict_epoch_end",
+                                    "on_predict_end"};
 static_assert(kEventNames.size() == FATHOM_EVENT_COUNT);
 
 double seconds_of(Profiler::Clock::duration time) { return std::chrono::duration<double>(time).count(); }

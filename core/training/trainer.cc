@@ -143,13 +143,11 @@ FitResult Trainer::fit(const std::string& checkpoint) {
     emit(FATHOM_ON_TEARDOWN);
   } catch (const Error& error) {
     const bool interrupted = error.code() == Code::kInterrupted;
-    if (!interrupted) emit(FATHOM_ON_EXCEPTION);
-    parts_.loggers.finalize(interrupted ? "interrupted" : "failed");
+    tell_of_failure(interrupted);
     if (!interrupted) throw;
     return {"interrupted", error.message(), run_.progress.epoch, run_.progress.global_step, run_.seconds(), run_.saved};
   } catch (...) {
-    emit(FATHOM_ON_EXCEPTION);
-    parts_.loggers.finalize("failed");
+    tell_of_failure(false);
     throw;
   }
   if (safety_) safety_->remove_all();
@@ -548,17 +546,85 @@ std::map<std::string, double> Trainer::evaluate(Stage stage) {
                    test ? "trainer.limit_test_batches" : "trainer.limit_val_batches");
     emit(FATHOM_ON_TEARDOWN);
   } catch (const Error& error) {
-    const bool interrupted = error.code() == Code::kInterrupted;
-    if (!interrupted) emit(FATHOM_ON_EXCEPTION);
-    parts_.loggers.finalize(interrupted ? "interrupted" : "failed");
+    tell_of_failure(error.code() == Code::kInterrupted);
     throw;
   } catch (...) {
-    emit(FATHOM_ON_EXCEPTION);
-    parts_.loggers.finalize("failed");
+    tell_of_failure(false);
     throw;
   }
   parts_.loggers.finalize("success");
   return router_.finished_metrics();
+}
+
+int64_t Trainer::predict(const Json& options, const std::function<void(const Json& item)>& emit_item) {
+  if (parts_.predict.empty()) {
+    throw Error(Code::kFailed, "there is no data for this")
+        .at("model.predict_ds")
+        .next("give the section model.predict_ds its data");
+  }
+  predicted_ = 0;
+  const auto batches_to_do = [&](const DataLoader& loader) {
+    return limited_batches(options_.limit_predict_batches, batches_of(loader), "trainer.limit_predict_batches");
+  };
+  try {
+    emit(FATHOM_ON_SETUP);
+    const bool any = std::any_of(parts_.predict.begin(), parts_.predict.end(),
+                                 [&](const auto& loader) { return batches_to_do(*loader) > 0; });
+    if (any) {
+      const EvalMode eval(*module_);
+      const c10::InferenceMode inference(options_.inference_mode.value_or(true));
+      const at::NoGradGuard no_grad;
+      emit(FATHOM_ON_PREDICT_START);
+      emit(FATHOM_ON_PREDICT_EPOCH_START);
+      for (size_t index = 0; index < parts_.predict.size(); ++index) {
+        run_.progress.dataloader_idx = static_cast<int64_t>(index);
+        const int64_t batches = batches_to_do(*parts_.predict[index]);
+        run_.progress.eval_batches = batches == kUnknownBatches ? -1 : batches;
+        parts_.predict[index]->start_epoch(0, 0, batches);
+        predict_batches(*parts_.predict[index], options, emit_item);
+      }
+      emit(FATHOM_ON_PREDICT_EPOCH_END);
+      emit(FATHOM_ON_PREDICT_END);
+    }
+    emit(FATHOM_ON_TEARDOWN);
+  } catch (const Error& error) {
+    tell_of_failure(error.code() == Code::kInterrupted);
+    throw;
+  } catch (...) {
+    tell_of_failure(false);
+    throw;
+  }
+  parts_.loggers.finalize("success");
+  return predicted_;
+}
+
+void Trainer::predict_batches(DataLoader& loader, const Json& options,
+                              const std::function<void(const Json& item)>& emit_item) {
+  for (run_.progress.batch_idx = 0;; ++run_.progress.batch_idx) {
+    const std::optional<Values> batch = loader.next();
+    if (!batch) return;
+    if (interrupt_requested() != 0) throw Error(Code::kInterrupted, "");
+    emit(FATHOM_ON_PREDICT_BATCH_START);
+    std::vector<Json> items;
+    {
+      const Autocast autocast(options_.precision_plan.precision);
+      for (const Values& values :
+           parts_.model.predict_step(to_precision(*batch, options_.precision_plan.precision), options))
+        items.push_back(json_of(values.items()));
+    }
+    predictions_.clear();
+    if (!listeners_[FATHOM_ON_PREDICT_BATCH_END].empty()) {
+      for (const Json& item : items) predictions_.push_back(json_text(item));
+    }
+    emit(FATHOM_ON_PREDICT_BATCH_END);
+    predicted_ += static_cast<int64_t>(items.size());
+    for (const Json& item : items) emit_item(item);
+  }
+}
+
+void Trainer::tell_of_failure(bool interrupted) {
+  if (!interrupted) emit(FATHOM_ON_EXCEPTION);
+  parts_.loggers.finalize(interrupted ? "interrupted" : "failed");
 }
 
 // --- parts of a step

@@ -47,6 +47,10 @@ class Trainer {
   // One pass over the validation or test loaders; the metrics it logged. An interrupt ends it with Error(kInterrupted).
   std::map<std::string, double> evaluate(Stage stage);
 
+  // One pass over the predict loaders: `emit` gets what the model's predict step knows of each item, in their order.
+  // `options`: of that step. How many there were. An interrupt ends it with Error(kInterrupted).
+  int64_t predict(const Json& options, const std::function<void(const Json& item)>& emit);
+
   const std::map<std::string, double>& metrics() const { return router_.finished_metrics(); }
   ModelHandle& model() { return parts_.model; }
   const ModelHandle& model() const { return parts_.model; }
@@ -93,6 +97,9 @@ class Trainer {
   // `most`: of each loader's batches, whatever `limit` leaves of them.
   void run_evaluation(Stage stage, std::vector<std::unique_ptr<DataLoader>>& loaders, const Json& limit,
                       const std::string& key, int64_t most = kUnknownBatches);
+  // fit's, evaluate's and predict's way of ending by an error: callbacks and loggers are told.
+  void tell_of_failure(bool interrupted);
+  void predict_batches(DataLoader& loader, const Json& options, const std::function<void(const Json& item)>& emit);
   void end_epoch();
   bool finished();
   // max_epochs with the epoch that was added; -1 for none.
@@ -152,6 +159,8 @@ class Trainer {
   bool validates_ = false;                            // there are batches to validate on
   MetricRouter router_;
   at::Tensor last_loss_;
+  std::vector<std::string> predictions_;  // of the predict batch in hand, for callbacks
+  int64_t predicted_ = 0;
   double last_gradient_norm_ = 0;
   bool gradient_norm_known_ = false;
 };

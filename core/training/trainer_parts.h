@@ -20,7 +20,7 @@ namespace fathom::training {
 struct TrainerParts {
   ModelHandle model;
   std::unique_ptr<DataLoader> train;
-  std::vector<std::unique_ptr<DataLoader>> validation, test;
+  std::vector<std::unique_ptr<DataLoader>> validation, test, predict;
   EvalLoaderPlan validation_plan, test_plan;  // the names of several loaders' metrics
   typing::Wiring wiring;                      // of the model (model_wiring.h), for the model summary
   LoggerGroup loggers;

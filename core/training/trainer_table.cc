@@ -135,6 +135,9 @@ TrainerTable::TrainerTable(Trainer& owner) {
     });
   };
   table_.resumed_from = [](void* ctx) { return to_abi(trainer(ctx).run_.resumed_from); };
+  table_.predictions = [](void* ctx, const fathom_text_sink* item) {
+    for (const std::string& text : trainer(ctx).predictions_) write(item, text);
+  };
   add_plans(table_);
   offer_media(owner);
   table_.media = &media_;

@@ -11,6 +11,7 @@
 #include "plugins/callbacks/model_summary.h"
 #include "plugins/callbacks/nemo_model_checkpoint.h"
 #include "plugins/callbacks/on_exception_checkpoint.h"
+#include "plugins/callbacks/prediction_writer.h"
 #include "plugins/callbacks/preemption_callback.h"
 #include "plugins/callbacks/progress_bar.h"
 #include "plugins/callbacks/stochastic_weight_averaging.h"
@@ -68,6 +69,8 @@ FATHOM_PLUGIN("callbacks", "0.1.0", "Apache-2.0", "fathom", "") {
   r.add<GradientNormMonitor>("GradientNormMonitor", "logs norms of gradients before clipping, as track_grad_norm did");
   r.add<OnExceptionCheckpoint>("OnExceptionCheckpoint", "saves a checkpoint when training ends by an error or a signal",
                                lightning("on_exception_checkpoint", "OnExceptionCheckpoint"));
+  r.add<PredictionWriter>("PredictionWriter", "writes predictions into a file, one JSON object an item",
+                          lightning("prediction_writer", "BasePredictionWriter"));
   r.add<PreemptionCallback>(
       "PreemptionCallback", "saves and ends the run on a signal besides SIGTERM",
       {"nemo.utils.callbacks.PreemptionCallback", "nemo.utils.callbacks.preemption.PreemptionCallback"});

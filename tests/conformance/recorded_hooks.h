@@ -65,6 +65,12 @@ inline constexpr std::pair<Event, const char*> kHooks[] = {{Event::kSetup, "setu
                                                            {Event::kTestBatchEnd, "on_test_batch_end"},
                                                            {Event::kTestEpochEnd, "on_test_epoch_end"},
                                                            {Event::kTestEnd, "on_test_end"},
+                                                           {Event::kPredictStart, "on_predict_start"},
+                                                           {Event::kPredictEpochStart, "on_predict_epoch_start"},
+                                                           {Event::kPredictBatchStart, "on_predict_batch_start"},
+                                                           {Event::kPredictBatchEnd, "on_predict_batch_end"},
+                                                           {Event::kPredictEpochEnd, "on_predict_epoch_end"},
+                                                           {Event::kPredictEnd, "on_predict_end"},
                                                            {Event::kException, "on_exception"},
                                                            {Event::kTeardown, "teardown"}};
 

@@ -54,6 +54,12 @@ enum class Event : uint32_t {
   kException = FATHOM_ON_EXCEPTION,
   kTeardown = FATHOM_ON_TEARDOWN,
   kInterrupt = FATHOM_ON_INTERRUPT,
+  kPredictStart = FATHOM_ON_PREDICT_START,
+  kPredictEpochStart = FATHOM_ON_PREDICT_EPOCH_START,
+  kPredictBatchStart = FATHOM_ON_PREDICT_BATCH_START,
+  kPredictBatchEnd = FATHOM_ON_PREDICT_BATCH_END,
+  kPredictEpochEnd = FATHOM_ON_PREDICT_EPOCH_END,
+  kPredictEnd = FATHOM_ON_PREDICT_END,
 };
 
 // Who is called after whom at one event: watchers of a metric late, savers last.
@@ -194,6 +200,15 @@ class Trainer {
   // As if the process had got this signal: the run saves after the step in hand and ends.
   void interrupt(int signal) const { need (&fathom_trainer::interrupt)(t_->ctx, signal); }
   // ---
+  // At the end of a predict batch: what is known of each of its items, a JSON object as text.
+  std::vector<std::string> predictions() const {
+    std::vector<std::string> items;
+    const fathom_text_sink sink = {&items, [](void* ctx, fathom_str text) {
+                                     static_cast<std::vector<std::string>*>(ctx)->push_back(to_string(text));
+                                   }};
+    need (&fathom_trainer::predictions)(t_->ctx, &sink);
+    return items;
+  }
   // For the loggers that can take them, at progress().global_step; see Step in model.h.
   void log_text(std::string_view name, std::string_view text) const { media().log_text(name, text); }
   void log_histogram(std::string_view name, const FloatArray& values) const { media().log_histogram(name, values); }

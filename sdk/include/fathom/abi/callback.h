@@ -47,7 +47,13 @@ enum {
   FATHOM_ON_EXCEPTION = 27,
   FATHOM_ON_TEARDOWN = 28,
   FATHOM_ON_INTERRUPT = 29, /* the user or the scheduler asked to stop: save now */
-  FATHOM_EVENT_COUNT = 30
+  FATHOM_ON_PREDICT_START = 30,
+  FATHOM_ON_PREDICT_EPOCH_START = 31,
+  FATHOM_ON_PREDICT_BATCH_START = 32,
+  FATHOM_ON_PREDICT_BATCH_END = 33,
+  FATHOM_ON_PREDICT_EPOCH_END = 34,
+  FATHOM_ON_PREDICT_END = 35,
+  FATHOM_EVENT_COUNT = 36
 };
 
 /* Callbacks of one event run in this order, within it as configured: those that watch a monitored value after those
@@ -154,6 +160,8 @@ typedef struct fathom_trainer {
   void (*interrupt)(void* ctx, int32_t signal);
   /* --- */
   const fathom_media_log* media; /* texts, histograms, audio and images, for the loggers */
+  /* At ON_PREDICT_BATCH_END: what the model's predict step knows of each item of the batch, one write a JSON object. */
+  void (*predictions)(void* ctx, const fathom_text_sink* item);
 } fathom_trainer;
 
 typedef struct fathom_callback_v1 {
