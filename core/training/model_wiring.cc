@@ -147,8 +147,16 @@ typing::Wiring record(const ModelHandle& model, const std::vector<fathom_port>& 
 // A step that the trainer does not hear of.
 fathom_step silent_step() {
   static constexpr std::string_view kDevice = "cpu";
+  static const fathom_media_log media = {
+      sizeof(fathom_media_log),
+      nullptr,
+      [](void*, fathom_str, fathom_str) { return fathom_status{FATHOM_OK}; },
+      [](void*, fathom_str, const fathom_float_array*) { return fathom_status{FATHOM_OK}; },
+      [](void*, fathom_str, const fathom_float_array*, int64_t) { return fathom_status{FATHOM_OK}; },
+      [](void*, fathom_str, const fathom_float_array*) { return fathom_status{FATHOM_OK}; }};
   fathom_step step{};
   step.struct_size = sizeof(step);
+  step.media = &media;
   step.stage = FATHOM_STAGE_TRAIN;
   step.dataloader_count = 1;
   step.log = [](void*, fathom_str, fathom_tensor, double, uint32_t, double) { return fathom_status{FATHOM_OK}; };

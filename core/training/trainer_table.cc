@@ -145,39 +145,42 @@ TrainerTable::TrainerTable(Trainer& owner) {
 
 // A sanity check leaves no trace, here neither. What is wrong with an array is its author's error, told at once; what
 // becomes of it is the loggers' affair.
+template <typename Check, typename Log>
+fathom_status TrainerTable::log_media(void* ctx, fathom_str name, Check&& check, Log&& log) {
+  return guard([&] {
+    try {
+      check();
+    } catch (Error& error) {
+      error.locate("'" + to_string(name) + "'");
+      throw;
+    }
+    Trainer& t = trainer(ctx);
+    if (t.run_.progress.sanity_checking == 0) log(t.parts_.loggers, to_view(name), t.run_.progress.global_step);
+  });
+}
+
 void TrainerTable::offer_media(Trainer& owner) {
   media_.struct_size = sizeof(fathom_media_log);
   media_.ctx = &owner;
   media_.log_text = [](void* ctx, fathom_str name, fathom_str text) {
-    return guard([&] {
-      Trainer& t = trainer(ctx);
-      if (t.run_.progress.sanity_checking == 0)
-        t.parts_.loggers.log_text(to_view(name), to_view(text), t.run_.progress.global_step);
-    });
+    return log_media(
+        ctx, name, [] {},
+        [&](LoggerGroup& to, std::string_view as, int64_t step) { to.log_text(as, to_view(text), step); });
   };
   media_.log_histogram = [](void* ctx, fathom_str name, const fathom_float_array* values) {
-    return guard([&] {
-      Trainer& t = trainer(ctx);
-      float_array(values);
-      if (t.run_.progress.sanity_checking == 0)
-        t.parts_.loggers.log_histogram(to_view(name), *values, t.run_.progress.global_step);
-    });
+    return log_media(
+        ctx, name, [&] { float_array(values); },
+        [&](LoggerGroup& to, std::string_view as, int64_t step) { to.log_histogram(as, *values, step); });
   };
   media_.log_audio = [](void* ctx, fathom_str name, const fathom_float_array* samples, int64_t sample_rate) {
-    return guard([&] {
-      Trainer& t = trainer(ctx);
-      audio_of(float_array(samples), sample_rate);
-      if (t.run_.progress.sanity_checking == 0)
-        t.parts_.loggers.log_audio(to_view(name), *samples, sample_rate, t.run_.progress.global_step);
-    });
+    return log_media(
+        ctx, name, [&] { audio_of(float_array(samples), sample_rate); },
+        [&](LoggerGroup& to, std::string_view as, int64_t step) { to.log_audio(as, *samples, sample_rate, step); });
   };
   media_.log_image = [](void* ctx, fathom_str name, const fathom_float_array* pixels) {
-    return guard([&] {
-      Trainer& t = trainer(ctx);
-      image_of(float_array(pixels));
-      if (t.run_.progress.sanity_checking == 0)
-        t.parts_.loggers.log_image(to_view(name), *pixels, t.run_.progress.global_step);
-    });
+    return log_media(
+        ctx, name, [&] { image_of(float_array(pixels)); },
+        [&](LoggerGroup& to, std::string_view as, int64_t step) { to.log_image(as, *pixels, step); });
   };
 }
 

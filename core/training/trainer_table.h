@@ -18,6 +18,8 @@ class TrainerTable {
 
  private:
   void offer_media(Trainer& trainer);
+  template <typename Check, typename Log>
+  static fathom_status log_media(void* ctx, fathom_str name, Check&& check, Log&& log);
   fathom_trainer table_{};
   fathom_media_log media_{};
 };

@@ -1,15 +1,13 @@
 #include "plugins/loggers/tensorboard_logger.h"
 
 #include <gmock/gmock.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "plugins/loggers/event_reader.h"
 #include "tests/support/folder_test.h"
+#include "tests/support/python_check.h"
 
 namespace fathom::loggers {
 namespace {
@@ -138,35 +136,24 @@ TEST_F(TensorBoardTest, ARowCostsMicroseconds) {
   EXPECT_LT(us, 30);  // loose: other work may share the machine
 }
 
-// The real package reads the file, when there is one.
 TEST_F(TensorBoardTest, TensorBoardReadsIt) {
-  const char* python = std::getenv("FATHOM_PYTHON");
-  if (python == nullptr) GTEST_SKIP() << "FATHOM_PYTHON is not set";
-  const auto run = [&](const std::string& code) {
-    const std::string script = (folder_ / "check.py").string();
-    fs::create_directories(folder_);
-    std::ofstream(script) << code;
-    const int status =
-        std::system((std::string(python) + " " + script + " > /dev/null 2>" + (folder_ / "stderr").string()).c_str());
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  };
-  if (run("import tensorboard.backend.event_processing.event_accumulator\n") != 0)
-    GTEST_SKIP() << "no tensorboard package in " << python;
+  if (!python_has(folder_, "tensorboard.backend.event_processing.event_accumulator"))
+    GTEST_SKIP() << "no tensorboard package in " << python_program() << "; set FATHOM_PYTHON to one that has it";
   auto logger = make();
   logger->log_hyperparams({{"model", {{"lr", 0.5}}}});
   row(*logger, 3, 0.25);
   row(*logger, 1LL << 40, 0.125);
   logger->finalize("success");
-  EXPECT_EQ(
-      run("from tensorboard.backend.event_processing.event_accumulator import EventAccumulator\n"
-          "a = EventAccumulator('" +
+  const PythonResult read = run_python(
+      folder_,
+      "from tensorboard.backend.event_processing.event_accumulator import EventAccumulator\n"
+      "a = EventAccumulator('" +
           logger->path() +
           "'); a.Reload()\n"
           "assert [(e.step, e.value) for e in a.Scalars('train_loss')] == [(3, .25), (2**40, .125)]\n"
           "assert a.Tensors('hparams/text_summary')[0].tensor_proto.string_val[0] == b'    model:\\n      lr: 0.5\\n'\n"
-          "assert a.PluginTagToContent('text').keys() == {'hparams/text_summary'}\n"),
-      0)
-      << read_whole_file(folder_ / "stderr");
+          "assert a.PluginTagToContent('text').keys() == {'hparams/text_summary'}\n");
+  EXPECT_EQ(read.status, 0) << read.errors;
 }
 
 }  // namespace

@@ -184,6 +184,15 @@ TEST_F(Loggers, AFolderThatIsAFileIsToldAtTheFirstRow) {
   EXPECT_EQ(count(read_file(folder_ + "/run/metrics.jsonl"), "\n"), 44u);
 }
 
+TEST_F(Loggers, WhatIsNoImageIsTheModelsErrorNotALoggers) {
+  const Result result = train("run", {"++trainer.logger=[{name: jsonl}]", "++model.logs_no_image=true"});
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("not an image"));
+  EXPECT_THAT(result.err, HasSubstr("'flat'"));
+  EXPECT_THAT(result.err, HasSubstr("[5]"));
+  EXPECT_THAT(result.err, HasSubstr("[height, width]"));
+}
+
 TEST_F(Loggers, OneThatCannotBeMadeIsAnErrorBeforeTraining) {
   const Result result = train("run", {"++trainer.logger=[{name: mlflow, tracking_uri: 'http://tracking:5000'}]"});
   EXPECT_EQ(result.status, 69) << result.err;

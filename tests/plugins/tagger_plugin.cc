@@ -9,6 +9,15 @@ namespace {
 
 using namespace fathom;  // NOLINT
 
+class Signals final : public DatasetOf<int64_t> {
+ public:
+  int64_t size() const override { return 4; }
+  int64_t get(int64_t index, uint64_t) const override { return index; }
+  Values collate(const std::vector<const int64_t*>& items) const override {
+    return {{"signal", at::ones({static_cast<int64_t>(items.size()), 8})}};
+  }
+};
+
 class Tagger final : public Model {
  public:
   Tagger(Json config, ModelContext context)
@@ -16,14 +25,20 @@ class Tagger final : public Model {
     register_module("head", head_);
     setup_adapters(*this, config_, "encoder");
   }
-  MadeDataset make_dataset(Stage, const Json&, const std::string&) override { return nullptr; }
+  MadeDataset make_dataset(Stage, const Json&, const std::string&) override { return std::make_shared<Signals>(); }
   Ports inputs() const override { return {{"signal", {"B T", AudioSignal{16000}}}}; }
   Ports outputs() const override { return {{"logits", {"B D", LogitsType{}}}}; }
   Values forward(const Values& in) override {
     const Values encoded = encoder_({{config_.value("feeds", std::string("audio")), in["signal"]}});
     return {{"logits", head_(encoded.tensor("embedding"))}};
   }
-  at::Tensor training_step(const Values& batch, const Step&) override { return forward(batch).tensor("logits").sum(); }
+  at::Tensor training_step(const Values& batch, const Step& step) override {
+    step.log_text("note", "before the forward pass");
+    step.log_histogram("signal", batch.tensor("signal"));
+    step.log_audio("signal", batch.tensor("signal"), 16000);
+    step.log_image("signal", batch.tensor("signal"));
+    return forward(batch).tensor("logits").sum();
+  }
   void validation_step(const Values&, const Step&) override {}
   Values input_example() const override { return {{"signal", at::ones({2, 8})}}; }
 

@@ -243,5 +243,17 @@ TEST_F(TwoPlugins, TheGraphHasShapesAndParameters) {
   EXPECT_THAT(training::graph_text(model, wiring), HasSubstr("embedding  TestEmbedding (batch, dimension)  [2, 4]"));
 }
 
+TEST_F(TwoPlugins, WhatATrainingStepLogsDoesNotEndItsRecording) {
+  const ModelHandle model = tagger();
+  const DataLoader train(model.make_dataset(Stage::kTrain, Json::object(), "data"), LoaderOptions{}, 0);
+  const typing::Wiring wiring = training::record_training(model, train);
+  const Json graph = training::graph_json(model, wiring);
+  std::string shape;
+  for (const Json& one : graph["modules"]) {
+    if (one["name"] == "encoder") shape = one["outputs"][0].value("shape", "");
+  }
+  EXPECT_EQ(shape, "[2, 4]") << json_text(graph);
+}
+
 }  // namespace
 }  // namespace fathom

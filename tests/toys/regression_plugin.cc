@@ -32,16 +32,18 @@ class Line final : public Model {
  public:
   struct Options {
     double target = 0.5;
-    bool logs_media = false;
+    bool logs_media = false, logs_no_image = false;
     static void describe(OptionSet<Options>& o) {
       o("target", &Options::target, "slope to be learnt");
       o("logs_media", &Options::logs_media, "log text, a histogram, audio and an image in each step");
+      o("logs_no_image", &Options::logs_no_image, "log what cannot be an image in each step");
     }
   };
   Line(Json config, ModelContext context)
       : Model(std::move(config), std::move(context)),
         target_(config_.value("target", 0.5)),
         logs_media_(config_.value("logs_media", false)),
+        logs_no_image_(config_.value("logs_no_image", false)),
         error_(make_metric({{"_target_", "toy.MeanError"}}, "model.error")),
         line_(register_module("line", torch::nn::Linear(1, 1))) {
     add_child("error", error_);
@@ -52,6 +54,7 @@ class Line final : public Model {
     const at::Tensor loss = error_of(batch);
     step.log("train_loss", loss.detach());
     if (logs_media_) log_media(step);
+    if (logs_no_image_) step.log_image("flat", at::ones({5}));
     return loss;
   }
   void validation_step(const Values& batch, const Step&) override {
@@ -74,7 +77,7 @@ class Line final : public Model {
     return (line_(x) - target_ * x).square().mean();
   }
   double target_;
-  bool logs_media_;
+  bool logs_media_, logs_no_image_;
   MetricHandle error_;
   torch::nn::Linear line_;
 };
