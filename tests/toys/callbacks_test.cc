@@ -273,6 +273,25 @@ TEST_F(AveragedWeights, GoOnToTheBitInTheEpochOfStatistics) {
   EXPECT_EQ(parse_text(read_file(folder_ + "/whole.json")).at("epochs"), 7);
 }
 
+TEST_F(AveragedWeights, LightningGoesOnWithThem) {
+  const char* chosen = std::getenv("FATHOM_PYTHON");
+  const std::string python = chosen != nullptr && *chosen != '\0' ? chosen : "python3";
+  if (run({python, "-c", "import lightning.pytorch"}).status != 0)
+    GTEST_SKIP() << python << " has no lightning; set FATHOM_PYTHON to one that has";
+  const Json optim = {
+      {"name", "sgd"}, {"lr", 0.1}, {"momentum", 0.9}, {"sched", {{"name", "ExponentialLR"}, {"gamma", 0.9}}}};
+  write_config({{"batch_norm", true}, {"optim", optim}}, {{"max_epochs", 8}});
+  const std::string swa = "{_target_: StochasticWeightAveraging, swa_lrs: 0.05, swa_epoch_start: 0.5}";
+  train("run", {"++trainer.callbacks=[" + swa + ", {_target_: ModelCheckpoint, save_top_k: -1, filename: '{epoch}'}]"});
+  const Result result = run({python, FATHOM_SOURCE_DIR "/tests/golden/lightning_callbacks/resume.py",
+                             folder_ + "/run/checkpoints/epoch=4.ckpt"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  const Json there = parse_text(result.out.substr(result.out.rfind('{', result.out.rfind("\"weights\"") - 1)));
+  EXPECT_EQ(there.at("epoch"), 9);
+  EXPECT_EQ(there.at("global_step"), 49);
+  expect_weights(there.at("weights"), final_weights("run", "toy.nemo"));
+}
+
 TEST_F(AveragedWeights, BadOptionsAreRefused) {
   const auto swa = [](const std::string& options) {
     return std::vector<std::string>{"++trainer.callbacks=[{_target_: StochasticWeightAveraging, " + options + "}]"};
@@ -416,6 +435,20 @@ TEST_F(ToyCallbacks, WithoutALoggerThereIsNothingToWatchRatesFor) {
     expect_refusal({on, "++exp_manager.create_csv_logger=false"}, {name, "the run has no logger"});
     EXPECT_EQ(run(words("fast", {on, "++trainer.fast_dev_run=true"})).status, 0);
   }
+  // The sanity check is no part of the run, whose batches begin with one of training.
+  const std::string watch = "++trainer.callbacks=[{_target_: DeviceStatsMonitor}]";
+  train("watched", {watch, "++trainer.log_every_n_steps=1", "++trainer.num_sanity_val_steps=2",
+                    "++model.test_ds={_target_: toy.Points, items: 6, batch_size: 3}"});
+  std::vector<std::string> hooks;
+  for (const auto& row : rows_of(metrics("watched"))) {
+    for (const auto& [name, value] : row) {
+      if (name.ends_with("/process_memory_percent")) hooks.push_back(name.substr(19, name.find('/') - 19));
+    }
+  }
+  ASSERT_EQ(hooks.size(), 4u * (6 * 2 + 2 * 2) + 2 * 2);
+  EXPECT_EQ(hooks.front(), "on_train_batch_start");
+  EXPECT_EQ(std::count(hooks.begin(), hooks.end(), "on_validation_batch_end"), 4 * 2);
+  EXPECT_EQ(hooks.back(), "on_test_batch_end");
   const Result quiet = run(words("quiet", {"++trainer.callbacks=[{_target_: DeviceStatsMonitor, cpu_stats: false}]",
                                            "++trainer.log_every_n_steps=1", "++trainer.num_sanity_val_steps=2"}));
   EXPECT_EQ(quiet.status, 0) << quiet.err;

@@ -81,6 +81,7 @@ class Net final : public Model {
     return loss;
   }
   void validation_step(const Values& batch, const Step& step) override { step.log("val_loss", error_of(batch)); }
+  void test_step(const Values& batch, const Step& step) override { step.log("test_loss", error_of(batch)); }
 
  private:
   at::Tensor error_of(const Values& batch) { return (forward(batch).tensor("y") - batch.tensor("y")).square().mean(); }

@@ -99,22 +99,27 @@ def case(name, callback, options, trainer, batch_norm=False, optimizer="sgd", ga
                       "weights": {k: v.flatten().tolist() for k, v in net.state_dict().items()}}))
 
 
-swa, monitor = StochasticWeightAveraging, LearningRateMonitor
-case("swa_plain", swa, {"swa_lrs": 0.05, "swa_epoch_start": 0.5}, {"max_epochs": 8}, gamma=0.9)
-case("swa_batch_norm", swa, {"swa_lrs": 0.05, "swa_epoch_start": 0.5}, {"max_epochs": 8}, True, gamma=0.9)
-case("swa_linear_from_third", swa,
-     {"swa_lrs": 0.02, "swa_epoch_start": 3, "annealing_epochs": 2, "annealing_strategy": "linear"},
-     {"max_epochs": 6, "accumulate_grad_batches": 4}, True)
-case("swa_adam", swa, {"swa_lrs": 0.02, "swa_epoch_start": 0.75, "annealing_strategy": "linear"}, {"max_epochs": 5},
-     optimizer="adam")
-case("swa_at_once", swa, {"swa_lrs": 0.2, "swa_epoch_start": 1, "annealing_epochs": 0},
-     {"max_epochs": 4, "accumulate_grad_batches": 2}, gamma=0.9)
-case("swa_of_one_epoch", swa, {"swa_lrs": [0.01], "swa_epoch_start": 1.0}, {"max_epochs": 3}, True)
-case("swa_not_reached", swa, {"swa_lrs": 0.05, "swa_epoch_start": 2}, {"max_epochs": 8, "max_steps": 20}, True)
-case("accumulation", GradientAccumulationScheduler, {"scheduling": {"1": 4, "3": 2}}, {"max_epochs": 5}, gamma=0.9)
-case("rates_null", monitor, {"log_momentum": True, "log_weight_decay": True}, {"max_epochs": 2, "log_every_n_steps": 4}, gamma=0.9)
-case("rates_null_no_schedule", monitor, {}, {"max_epochs": 2, "log_every_n_steps": 4}, optimizer="adam")
-case("rates_step", monitor, {"logging_interval": "step", "log_momentum": True},
-     {"max_epochs": 2, "log_every_n_steps": 2, "accumulate_grad_batches": 2}, optimizer="adam", gamma=0.9)
-case("rates_epoch", monitor, {"logging_interval": "epoch"}, {"max_epochs": 3}, gamma=0.9)
-case("device_stats", DeviceStatsMonitor, {}, {"max_epochs": 2, "log_every_n_steps": 2})
+def main():
+    swa, monitor = StochasticWeightAveraging, LearningRateMonitor
+    case("swa_plain", swa, {"swa_lrs": 0.05, "swa_epoch_start": 0.5}, {"max_epochs": 8}, gamma=0.9)
+    case("swa_batch_norm", swa, {"swa_lrs": 0.05, "swa_epoch_start": 0.5}, {"max_epochs": 8}, True, gamma=0.9)
+    case("swa_linear_from_third", swa,
+         {"swa_lrs": 0.02, "swa_epoch_start": 3, "annealing_epochs": 2, "annealing_strategy": "linear"},
+         {"max_epochs": 6, "accumulate_grad_batches": 4}, True)
+    case("swa_adam", swa, {"swa_lrs": 0.02, "swa_epoch_start": 0.75, "annealing_strategy": "linear"}, {"max_epochs": 5},
+         optimizer="adam")
+    case("swa_at_once", swa, {"swa_lrs": 0.2, "swa_epoch_start": 1, "annealing_epochs": 0},
+         {"max_epochs": 4, "accumulate_grad_batches": 2}, gamma=0.9)
+    case("swa_of_one_epoch", swa, {"swa_lrs": [0.01], "swa_epoch_start": 1.0}, {"max_epochs": 3}, True)
+    case("swa_not_reached", swa, {"swa_lrs": 0.05, "swa_epoch_start": 2}, {"max_epochs": 8, "max_steps": 20}, True)
+    case("accumulation", GradientAccumulationScheduler, {"scheduling": {"1": 4, "3": 2}}, {"max_epochs": 5}, gamma=0.9)
+    case("rates_null", monitor, {"log_momentum": True, "log_weight_decay": True}, {"max_epochs": 2, "log_every_n_steps": 4}, gamma=0.9)
+    case("rates_null_no_schedule", monitor, {}, {"max_epochs": 2, "log_every_n_steps": 4}, optimizer="adam")
+    case("rates_step", monitor, {"logging_interval": "step", "log_momentum": True},
+         {"max_epochs": 2, "log_every_n_steps": 2, "accumulate_grad_batches": 2}, optimizer="adam", gamma=0.9)
+    case("rates_epoch", monitor, {"logging_interval": "epoch"}, {"max_epochs": 3}, gamma=0.9)
+    case("device_stats", DeviceStatsMonitor, {}, {"max_epochs": 2, "log_every_n_steps": 2})
+
+
+if __name__ == "__main__":
+    main()
