@@ -29,6 +29,13 @@ int64_t next_number(const fs::path& folder, const std::string& prefix) {
   return next;
 }
 
+// `name`, or where another run started in the same second name-1, name-2, …
+std::string free_name(const fs::path& folder, const std::string& name) {
+  std::string free = name;
+  for (int number = 1; fs::exists(folder / free); ++number) free = name + "-" + std::to_string(number);
+  return free;
+}
+
 // Written by every run, NeMo's too: where it is missing, there was no run, and no file is one's.
 constexpr const char* kCommandFile = "cmd-args.log";
 
@@ -346,7 +353,7 @@ RunFolder plan_run_folder(const ExpManagerOptions& o, const std::string& now) {
     else if (o.resume_if_exists)
       run.version = "";
     else if (o.use_datetime_version)
-      run.version = now;
+      run.version = free_name(base, now);
     else
       run.version = "version_" + std::to_string(next_number(base, "version_"));
     run.log_dir = run.version.empty() ? base : base / run.version;

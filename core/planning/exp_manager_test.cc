@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "core/base/file.h"
+#include "core/planning/batch_limits.h"
+#include "core/planning/trainer_options.h"
 
 namespace fathom {
 namespace {
@@ -38,7 +41,11 @@ class ExpManagerTest : public testing::Test {
 
 TEST_F(ExpManagerTest, FoldersByTimeVersionAndCount) {
   EXPECT_EQ(open_run_folder(options({{"name", "a"}}), "2026-01-02_03-04-05").log_dir, root_ + "/a/2026-01-02_03-04-05");
+  EXPECT_EQ(open_run_folder(options({{"name", "a"}}), "2026-01-02_03-04-05").log_dir,
+            root_ + "/a/2026-01-02_03-04-05-1")
+      << "started in the same second";
   EXPECT_EQ(open_run_folder(options({{"version", "957"}}), "now").log_dir, root_ + "/default/957");
+  EXPECT_EQ(open_run_folder(options({{"version", 7}, {"name", ""}}), "now").log_dir, root_ + "/default/7");
   const auto counted = options({{"name", "b"}, {"use_datetime_version", false}});
   EXPECT_EQ(open_run_folder(counted, "now").version, "version_0");
   EXPECT_EQ(open_run_folder(counted, "now").version, "version_1");
@@ -134,6 +141,43 @@ TEST_F(ExpManagerTest, AWandbRunNeedsNameAndProject) {
   }
   EXPECT_THROW(options({{"create_wandb_logger", true}}), Error);
   EXPECT_THROW(options({{"mlflow_logger_kwargs", 3}}), Error);
+}
+
+TEST(TrainerOptions, FlagsOfTheEnvironmentStandBehindThoseOfTheConfig) {
+  ::setenv("PL_TRAINER_MAX_EPOCHS", "3", 1);
+  ::setenv("PL_TRAINER_DETECT_ANOMALY", "True", 1);
+  ::setenv("PL_TRAINER_PRECISION", "bf16-mixed", 1);
+  const auto given = check_trainer_options({{"max_epochs", 5}}, "trainer");
+  EXPECT_EQ(given.max_epochs, 5);
+  EXPECT_TRUE(given.detect_anomaly);
+  EXPECT_EQ(given.precision, "bf16-mixed");
+  EXPECT_EQ(check_trainer_options(Json::object(), "trainer").max_epochs, 3);
+  ::setenv("PL_TRAINER_MAX_EPOCHS", "many", 1);
+  EXPECT_THROW(check_trainer_options(Json::object(), "trainer"), Error);
+  for (const char* name : {"MAX_EPOCHS", "DETECT_ANOMALY", "PRECISION"})
+    ::unsetenv((std::string("PL_TRAINER_") + name).c_str());
+}
+
+TEST(TrainerOptions, BarebonesContradictsWhatItSwitchesOff) {
+  EXPECT_NO_THROW(
+      check_trainer_options({{"barebones", true}, {"logger", false}, {"num_sanity_val_steps", 0}}, "trainer"));
+  for (const char* key : {"logger", "enable_progress_bar", "detect_anomaly", "fast_dev_run"}) {
+    try {
+      check_trainer_options({{"barebones", true}, {key, true}}, "trainer");
+      ADD_FAILURE() << key << " was accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.where(), std::string("trainer.") + key);
+    }
+  }
+}
+
+TEST(TrainerOptions, SpansOfTime) {
+  for (const auto& [text, seconds] : std::vector<std::pair<Json, double>>{
+           {30, 30}, {0.5, 0.5}, {"30s", 30}, {"1.5m", 90}, {"2h", 7200}, {"1d", 86400}, {"00:00:01:30", 90}})
+    EXPECT_EQ(parse_interval(text, "k"), seconds) << text;
+  for (const Json& bad :
+       {Json(0), Json(-1), Json("s"), Json("5 years"), Json("1:2"), Json(true), Json("nan"), Json("1e400s")})
+    EXPECT_THROW(parse_interval(bad, "k"), Error) << bad;
 }
 
 }  // namespace

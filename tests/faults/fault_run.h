@@ -19,7 +19,8 @@ struct Setting {
   int accumulate = 1;
   std::string val_check_interval = "1.0";
   int workers = 0;
-  bool safety = false;  // safety checkpoints all the time
+  bool safety = false;      // safety checkpoints all the time
+  bool all_places = false;  // faults at the rarer places too
   std::string name() const {
     return "accumulate=" + std::to_string(accumulate) + " val_check_interval=" + val_check_interval +
            " workers=" + std::to_string(workers) + (safety ? " ckpt_every" : "");
