@@ -95,7 +95,24 @@ CharParser::CharParser(Config config) : config_(std::move(config)) {
     ids_[label] = static_cast<int64_t>(i);  // of two equal labels the later one counts
     if (utf8::length(label) > 1) has_long_labels_ = true;
   }
-  for (int c = 0; c < 128; ++c) plain_[static_cast<size_t>(c)] = is_plain_byte(static_cast<char>(c));
+  for (size_t c = 0; c < 128; ++c) {
+    const auto found = ids_.find(std::string(1, static_cast<char>(c)));
+    ascii_ids_[c] = found == ids_.end() ? kNoId : found->second;
+    plain_[c] = is_plain_byte(static_cast<char>(c));
+  }
+  for (const auto& label : config_.labels) {
+    char32_t c = 0;
+    if (label.size() < 2 || utf8::decode(label, 0, &c) != label.size() || !is_plain_character(label)) continue;
+    if (plain_beyond_.size() <= c) plain_beyond_.resize(c + 1);
+    plain_beyond_[c] = true;
+  }
+}
+
+// Whether a label of one character beyond ASCII stays what it is when a text is normalised.
+bool CharParser::is_plain_character(const std::string& label) const {
+  if (!config_.do_normalize) return true;
+  if (config_.language == Language::kBase) return !config_.do_lowercase || lower_case(label) == label;
+  return lower_case(to_ascii(label)) == label;
 }
 
 // Whether an ASCII character becomes labels wherever it stands.
@@ -120,7 +137,18 @@ bool CharParser::is_plain_byte(char c) const {
 }
 
 bool CharParser::is_plain(std::string_view text) const {
-  return std::all_of(text.begin(), text.end(), [&](char c) { return plain_[static_cast<unsigned char>(c)]; });
+  for (size_t at = 0; at < text.size();) {
+    if (const auto byte = static_cast<unsigned char>(text[at]); byte < 128) {
+      if (!plain_[byte]) return false;
+      ++at;
+      continue;
+    }
+    char32_t c = 0;
+    const size_t length = utf8::decode(text, at, &c);
+    if (length == 0 || c >= plain_beyond_.size() || !plain_beyond_[c]) return false;
+    at += length;
+  }
+  return true;
 }
 
 std::string CharParser::normalize_base(std::string_view text) const {
@@ -159,21 +187,29 @@ std::optional<CharParser::Parsed> CharParser::parse(std::string_view text) const
   const std::optional<std::string> normal = normalize(text);
   if (!normal) return std::nullopt;
   Parsed out;
+  const auto put_id = [&](int64_t known) {
+    if (known == kNoId) ++out.unknown;
+    const int64_t id = known == kNoId ? config_.unk_id : known;
+    if (id != config_.blank_id) out.ids.push_back(id);
+  };
   const auto put = [&](const std::string& label) {
     const auto found = ids_.find(label);
-    const int64_t id = found == ids_.end() ? config_.unk_id : found->second;
-    if (found == ids_.end()) ++out.unknown;
-    if (id != config_.blank_id) out.ids.push_back(id);
+    put_id(found == ids_.end() ? kNoId : found->second);
   };
   const std::string& s = *normal;
   for (size_t start = 0; start <= s.size();) {
     const size_t end = std::min(s.find(' ', start), s.size());
     const std::string_view word = std::string_view(s).substr(start, end - start);
-    if (start > 0) put(" ");
+    if (start > 0) put_id(ascii_ids_[' ']);
     if (has_long_labels_ && utf8::length(word) > 1 && ids_.count(std::string(word)) != 0) {
       put(std::string(word));
     } else {
       for (size_t at = 0; at < word.size();) {
+        if (const auto byte = static_cast<unsigned char>(word[at]); byte < 128) {
+          put_id(ascii_ids_[byte]);
+          ++at;
+          continue;
+        }
         const size_t length = utf8::step(word, at);
         put(std::string(word.substr(at, length)));
         at += length;

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,8 +42,8 @@ class CharParser {
 
   // Nothing when the text cannot be parsed.
   std::optional<Parsed> parse(std::string_view text) const;
-  // Whether a look at its bytes tells that the text can be parsed and holds no unknown character. Most texts are so,
-  // and it costs a hundredth of parsing them; false says nothing.
+  // Whether a look at its characters tells that the text can be parsed and holds no unknown one. Most texts are so, and
+  // it costs a fraction of parsing them; false says nothing.
   bool is_plain(std::string_view text) const;
   std::optional<std::string> normalize(std::string_view text) const;
   // Labels of the ids, joined. An id that is no label (blank or padding) is skipped.
@@ -53,11 +54,15 @@ class CharParser {
   std::string normalize_base(std::string_view text) const;
   std::optional<std::string> normalize_english(std::string_view text) const;
   bool is_plain_byte(char c) const;
+  bool is_plain_character(const std::string& label) const;
 
   Config config_;
   std::unordered_map<std::string, int64_t> ids_;
   bool has_long_labels_ = false;
-  std::array<bool, 256> plain_{};  // by byte, for is_plain
+  static constexpr int64_t kNoId = std::numeric_limits<int64_t>::min();
+  std::array<int64_t, 128> ascii_ids_{};  // of ASCII characters, as in ids_; kNoId: no label
+  std::array<bool, 128> plain_{};         // ASCII characters, for is_plain
+  std::vector<bool> plain_beyond_;        // other characters, by code point
 };
 
 }  // namespace fathom::text

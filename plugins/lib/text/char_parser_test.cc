@@ -36,16 +36,19 @@ TEST(CharParser, PlainTextsHaveNoUnknownCharacters) {
   with_signs.insert(with_signs.end(), {"'", ".", "+", "$", "-", "7"});
   const std::vector<std::string> without_space(letters.begin() + 1, letters.end()),
       some = {" ", "e", "n", "o", "t", "'", "ten"};
-  const std::vector<std::string> words = {"one", "TEN", "mr.", "etc.", "note", ".",   "+",   "100%", "$5",
-                                          "$",   " ",   "  ",  "\t",   "'",    "A&B", "7",   "3rd",  "\x01",
-                                          "?",   "-",   "é",   "e",    "n",    "_",   "[x]", "7:30"};
+  std::vector<std::string> beyond = letters;
+  beyond.insert(beyond.end(), {"é", "É", "日", "ж", "\xcc\x81"});
+  const std::vector<std::string> words = {"one",  "TEN", "mr.", "etc.", "note", ".",   "+", "100%", "$5",
+                                          "$",    " ",   "  ",  "\t",   "'",    "A&B", "7", "3rd",  "\x01",
+                                          "?",    "-",   "é",   "É",    "日",   "本",  "ж", "Ж",    "e\xcc\x81",
+                                          "\xc3", "e",   "n",   "_",    "[x]",  "7:30"};
   uint64_t state = 1;
   const auto below = [&](size_t bound) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     return static_cast<size_t>(state >> 33) % bound;
   };
   int64_t plain = 0, others = 0;
-  for (const auto& labels : {letters, with_signs, without_space, some}) {
+  for (const auto& labels : {letters, with_signs, without_space, some, beyond}) {
     for (const auto language : {CharParser::Language::kBase, CharParser::Language::kEnglish}) {
       for (const bool normalize : {true, false}) {
         const CharParser one = parser(labels, language, normalize);
