@@ -7,7 +7,7 @@
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
 #include "core/runs/metric_table.h"
-#include "core/runs/run_listing.h"
+#include "core/runs/run_table.h"
 #include "host/output.h"
 #include "host/run_config.h"
 

@@ -6,7 +6,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/runs/curve_svg.h"
-#include "core/runs/run_listing.h"
+#include "core/runs/run_table.h"
 #include "host/arguments.h"
 #include "host/output.h"
 

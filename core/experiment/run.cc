@@ -57,7 +57,6 @@ void train_and_test(const RunPlan& plan, RunParts parts, RunSummary& summary) {
     summary.nemo = path;
   });
   const training::FitResult result = trainer.fit(plan.resume_from);
-  if (trainer.profiler() != nullptr) trainer.profiler()->write(plan.folder.log_dir);
   summary.status = result.status;
   summary.reason = result.reason;
   summary.epochs = result.epochs;
@@ -69,6 +68,7 @@ void train_and_test(const RunPlan& plan, RunParts parts, RunSummary& summary) {
   summary.best_path = best.value("path", std::string());
   summary.best_metric = runs::text_at(best, "metric");
   summary.best_score = best.value("score", 0.0);
+  if (trainer.profiler() != nullptr) trainer.profiler()->write(plan.folder.log_dir);
   if (summary.status == "interrupted" || !trainer.has_test_data()) return;
   if (!evaluated(trainer, Stage::kTest, summary))
     summary.reason = result.checkpoints.empty() ? "" : result.checkpoints.back();

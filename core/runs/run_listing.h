@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "fathom/error.h"
-#include "fathom/json.h"
 
 namespace fathom::runs {
 
@@ -34,11 +33,6 @@ struct RunInfo {
   std::optional<double> changed;       // when a file of the run was written last, in seconds since 1970
 };
 
-enum class RunOrder { kChanged, kStarted, kName, kState, kEpochs, kStep, kBest };
-// "changed", … ; nothing for another word.
-std::optional<RunOrder> run_order(const std::string& word);
-const std::vector<std::string>& run_order_words();
-
 struct ListOptions {
   bool set_aside = false;  // also the run_N in a run's folder, where exp_manager puts the files of earlier runs
 };
@@ -51,12 +45,5 @@ std::vector<RunInfo> find_runs(const std::string& root, const ListOptions& optio
 RunInfo read_run(const std::string& folder, const OnProblem& on_problem);
 // Whether a run has written into this very folder.
 bool is_run_folder(const std::string& folder);
-
-// Newest, largest, best first; names and states by the alphabet. Runs that lack what is sorted by come last.
-void sort_runs(std::vector<RunInfo>& runs, RunOrder order, bool reverse);
-
-Json to_json(const RunInfo& run);
-// The table for people, without a line where there are no runs.
-std::string runs_text(const std::vector<RunInfo>& runs);
 
 }  // namespace fathom::runs

@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "core/runs/run_folder.h"
 #include "core/runs/run_record.h"
+#include "core/runs/run_table.h"
 #include "tests/support/error_of.h"
 #include "tests/support/folder_test.h"
 

@@ -51,12 +51,15 @@ std::string metric_rows(const RunSummary& summary) {
     const MonitoredMetric* monitor = monitor_of(summary, name);
     if (monitor != nullptr) row[0] += " (" + monitor->mode + ")";
     if (extremes) {
-      row[2] = value_text(extremes->least);
-      row[3] = value_text(extremes->greatest);
+      // The last value may be of a step that no row was written for.
+      row[2] = value_text(last < extremes->least ? last : extremes->least);
+      row[3] = value_text(last > extremes->greatest ? last : extremes->greatest);
     }
     if (extremes && monitor != nullptr) {
       const bool max = monitor->mode == "max";
-      row[4] = (max ? row[3] : row[2]) + " at " + place_text(table, max ? extremes->greatest_row : extremes->least_row);
+      const bool at_end = max ? last > extremes->greatest : last < extremes->least;
+      row[4] = (max ? row[3] : row[2]) + " at " +
+               (at_end ? "the end" : place_text(table, max ? extremes->greatest_row : extremes->least_row));
     }
     rows.push_back(std::move(row));
   }

@@ -114,6 +114,7 @@ ProgressBar::ProgressBar(const Options& options, const Json& context, Output out
   interval_ = output_.terminal
                   ? Clock::duration(100ms)
                   : std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.plain_interval));
+  last_drawn_ = output_.now();  // also the first plain line waits for its time
   if (options_.refresh_rate == 0) return;
   on(Event::kTrainStart, &ProgressBar::start_training);
   on(Event::kTrainEpochStart, &ProgressBar::start_epoch);
