@@ -107,7 +107,7 @@ std::string config_command_help(const std::string& command, const std::string& a
          "chooses a config of a group. Quote words with brackets or blanks: 'model.optim.betas=[0.9,0.98]'.\n\n"
          "Flags (anywhere):\n" +
          config::command_line_flags_help() +
-         "  --strict-overrides             plain Hydra, without fathom's friendlier readings\n" +
+         "\n  --strict-overrides             plain Hydra, without fathom's friendlier readings\n" +
          (command == "train"
               ? "  --profile                      a table of where time went, in the log and profile.txt, "
                 "and a trace\n"
