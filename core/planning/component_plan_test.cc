@@ -48,8 +48,8 @@ TEST(ComponentPlan, ExpManagerMakesItsOwn) {
   EXPECT_THAT(made(plan.loggers), ElementsAre("csv@exp_manager", "tensorboard@exp_manager.summary_writer_kwargs"));
   EXPECT_THAT(made(plan.callbacks),
               ElementsAre("ProgressBar@trainer.enable_progress_bar", "ModelSummary@trainer.enable_model_summary",
-                          "EarlyStopping@exp_manager.early_stopping_callback_params",
-                          "TimingCallback@exp_manager.step_timing_kwargs", "EMA@exp_manager.ema",
+                          "TimingCallback@exp_manager.step_timing_kwargs",
+                          "EarlyStopping@exp_manager.early_stopping_callback_params", "EMA@exp_manager.ema",
                           "NeMoModelCheckpoint@exp_manager.checkpoint_callback_params"));
   EXPECT_EQ(section_at(plan.callbacks, "exp_manager.ema"), (Json{{"name", "EMA"}, {"decay", 0.9}}));
   const Json stopping = section_at(plan.callbacks, "exp_manager.early_stopping_callback_params");

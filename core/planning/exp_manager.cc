@@ -296,8 +296,11 @@ std::vector<std::string> find_resume_checkpoints(const ExpManagerOptions& o, con
     candidates.push_back(found.ends[0]);
   }
   // A run killed after writing its new last checkpoint and before removing the old one leaves both; NeMo gives up here.
-  if (candidates.empty() && found.lasts.size() > 1) {
-    log_warning("exp_manager", "{}: {} last checkpoints; the newest is taken: {}", folder, found.lasts.size(),
+  const auto runs_own = std::count_if(found.lasts.begin(), found.lasts.end(), [](const fs::path& last) {
+    return last.parent_path().filename() != kSafetyFolder;
+  });
+  if (candidates.empty() && runs_own > 1) {
+    log_warning("exp_manager", "{}: {} last checkpoints; the newest is taken: {}", folder, runs_own,
                 found.lasts[0].string());
   }
   candidates.insert(candidates.end(), found.lasts.begin(), found.lasts.end());

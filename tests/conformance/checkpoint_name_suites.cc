@@ -299,6 +299,8 @@ Outcome run_nemo_checkpoint(const Case& c) {
       const RunPlan plan = plan_training(request);
       chosen = scratch.recorded(plan.resume_from);
       folder = plan.folder.checkpoint_dir;
+      // The folder is made below, to be watched; the run is to take it all the same.
+      if (!plan.folder.version.empty()) request.config["exp_manager"]["version"] = plan.folder.version;
     } catch (const std::exception&) {  // the run below says the same
       folder = scratch.path();
     }

@@ -114,7 +114,8 @@ class TraceModel : public Model {
     Json event = g_trace->events.back();
     event[0] = "M.predict_step";
     event.push_back(items_of(batch));
-    g_trace->events.push_back(std::move(event));
+    g_trace->events.push_back(event);
+    g_trace->fail_if_asked("predict_step", event[1].get<int64_t>(), event[2].get<int64_t>());
     return {};
   }
 

@@ -247,7 +247,8 @@ TEST_F(Look, AProfileSaysWhereTheTimeWent) {
 }
 
 TEST_F(Look, ALongProfileStaysBounded) {
-  const Result result = run(toy("run", {"--profile", "trainer.max_epochs=2", "model.train_ds.items=16000"}));
+  const Result result =
+      run(toy("run", {"--profile", "trainer.max_epochs=2", "model.train_ds.items=16000", "model.optim.lr=0.0001"}));
   ASSERT_EQ(result.status, 0) << result.err;
   const Json trace = parse_text(read_file(folder_ + "/run/profile.json"));
   EXPECT_EQ(trace["traceEvents"].size(), 50'001u) << "with the name of the process";
@@ -322,8 +323,9 @@ std::string on_terminal(const std::vector<std::string>& words, unsigned short co
 }
 
 TEST_F(Look, ATerminalHasOneLineThatFits) {
-  const std::vector<std::string> words = toy(
-      "run", {"trainer.max_epochs=2", "model.train_ds.items=40000", "++exp_manager.create_tensorboard_logger=false"});
+  const std::vector<std::string> words =
+      toy("run", {"trainer.max_epochs=2", "model.train_ds.items=40000", "model.optim.lr=0.00001",
+                  "++exp_manager.create_tensorboard_logger=false"});
   const std::string text = on_terminal(words, 70, {"TERM=xterm", "NO_COLOR="});
   if (text.empty()) GTEST_SKIP() << "there is no pseudo-terminal here";
   EXPECT_THAT(text, HasSubstr("\x1b[1mepoch 0/1\x1b[0m ["));
