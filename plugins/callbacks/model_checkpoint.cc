@@ -279,10 +279,12 @@ std::string ModelCheckpoint::path_of(const MetricValues& values, const std::stri
 std::string ModelCheckpoint::free_path(const MetricValues& values, const std::string& name,
                                        const std::string& reusable) const {
   std::string path = path_of(values, name);
-  for (int version = 1; options_.enable_version_counter && path != reusable && exists(path); ++version)
+  for (int version = 1; options_.enable_version_counter && path != reusable && is_taken(path); ++version)
     path = path_of(values, name, version);
   return path;
 }
+
+bool ModelCheckpoint::is_taken(const std::string& path) const { return exists(path); }
 
 void ModelCheckpoint::write_now(Trainer& trainer, const std::string& path) {
   std::error_code error;

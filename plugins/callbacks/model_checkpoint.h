@@ -80,6 +80,8 @@ class ModelCheckpoint : public Callback, public Stateful {
   virtual void write(Trainer& trainer, const std::string& path);
   virtual void remove(const std::string& path);
   virtual bool may_remove(Trainer& trainer, const std::string& previous, const std::string& current) const;
+  // A file of that name is there, and another one must not take its name.
+  virtual bool is_taken(const std::string& path) const;
   virtual bool saves_on_train_epoch_end(const fathom_progress& progress) const;
 
   void start_training(Trainer& trainer);

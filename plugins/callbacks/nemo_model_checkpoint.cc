@@ -124,6 +124,27 @@ void NeMoModelCheckpoint::start_nemo_training(Trainer& trainer) {
     drop_missing(resumed);
   else if (nemo_.n_resume.value_or(!resumed.empty()) && options_.monitor && top_k_size_ > 0)
     rebuild_top_k(resumed);
+  if (!resumed.empty()) take_over(resumed);
+}
+
+// What a run that died wrote after the checkpoint that this one goes on from comes again: under the same names, and
+// the -last files go when there is a new one.
+void NeMoModelCheckpoint::take_over(const std::string& resumed) {
+  std::error_code error;  // a folder that cannot be read is told of when something is saved
+  const auto since = fs::last_write_time(resumed, error);
+  const std::string start = last_name_.substr(0, last_name_.find('{'));
+  for (fs::directory_iterator entry(dirpath_, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string path = entry->path(), name = entry->path().filename();
+    if (!name.ends_with(".ckpt") || is_twin(path) || path == resumed || path == last_model_path_) continue;
+    const auto& kept = top_k_.models();
+    if (std::any_of(kept.begin(), kept.end(), [&](const auto& model) { return model.first == path; })) continue;
+    const bool last = name.ends_with("-last.ckpt") && name.starts_with(start);
+    if (last || fs::last_write_time(path) >= since) left_.insert(path);
+  }
+}
+
+bool NeMoModelCheckpoint::is_taken(const std::string& path) const {
+  return !left_.contains(path) && ModelCheckpoint::is_taken(path);
 }
 
 // Files that were removed, or whose writing was cut short, are no longer among the best. The rest is trimmed to
@@ -211,6 +232,14 @@ void NeMoModelCheckpoint::write(Trainer& trainer, const std::string& path) {
     throw;
   }
   if (!marker.empty()) unlink_if_there(marker);
+  left_.erase(path);
+  if (path.ends_with("-last.ckpt")) {
+    for (auto left = left_.begin(); left != left_.end();) {
+      const bool last = left->ends_with("-last.ckpt");
+      if (last) remove(*left);
+      left = last ? left_.erase(left) : std::next(left);
+    }
+  }
   if (nemo_.always_save_nemo) save_nemo_beside(trainer, path);
 }
 

@@ -6,6 +6,9 @@
 // twin of each file, with the averages: x.ckpt and x-EMA.ckpt, x.nemo and x-EMA.nemo.
 #pragma once
 
+#include <set>
+#include <string>
+
 #include "plugins/callbacks/model_checkpoint.h"
 
 namespace fathom::callbacks {
@@ -41,6 +44,7 @@ class NeMoModelCheckpoint final : public ModelCheckpoint {
   void write(Trainer& trainer, const std::string& path) override;
   void remove(const std::string& path) override;
   bool may_remove(Trainer& trainer, const std::string& previous, const std::string& current) const override;
+  bool is_taken(const std::string& path) const override;
   bool saves_on_train_epoch_end(const fathom_progress& progress) const override;
 
  private:
@@ -48,6 +52,7 @@ class NeMoModelCheckpoint final : public ModelCheckpoint {
   void end_training(Trainer& trainer);
   void remove_unfinished(const std::string& keep);
   void drop_missing(const std::string& keep);
+  void take_over(const std::string& resumed);
   void rebuild_top_k(const std::string& keep);
   // The weights in hand as the .nemo, and the averages as its twin; of the checkpoint `path` where one is given.
   void save_nemo(Trainer& trainer, const std::string& path = "");
@@ -56,6 +61,7 @@ class NeMoModelCheckpoint final : public ModelCheckpoint {
 
   Options nemo_;
   std::string prefix_, best_in_nemo_;
+  std::set<std::string> left_;  // by a run that died, after the checkpoint that this one goes on from
   int64_t first_step_ = 0;
 };
 

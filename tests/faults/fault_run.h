@@ -107,7 +107,8 @@ inline void flatten(const checkpoint::PickleValue& value, const std::string& pat
 }
 
 // What a finished run comes to: weights, averages, optimizers, schedules, position and random state of its last
-// checkpoint, and the rows of its logger.
+// checkpoint, and the rows of its logger. The metrics in that checkpoint are not compared: a run that is stopped after
+// its last validation has saved later in the step than one that was not.
 struct Outcome {
   std::vector<std::string> state;
   std::string rows;
@@ -121,7 +122,7 @@ inline Outcome outcome_of(const std::string& run) {
     for (const char* key : {"epoch", "global_step", "state_dict", "optimizer_states", "lr_schedulers"})
       flatten(file.value.at(key), key, outcome.state);
     const auto& own = file.value.at("fathom");
-    for (const char* key : {"random_state", "ema", "batches_seen", "callback_metrics"})
+    for (const char* key : {"random_state", "ema", "batches_seen"})
       flatten(own.at(key), key, outcome.state);
   }
   outcome.rows = read_file(run + "/metrics.csv");
