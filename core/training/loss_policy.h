@@ -20,4 +20,18 @@ NanLoss nan_loss_policy(const std::optional<std::string>& given, bool gradients_
 // False for NaN and infinity. Reads the value; waits for its device.
 bool is_finite_loss(const at::Tensor& loss);
 
+// The loss of a batch, for who asks for it later. What lies in memory is read at once, which costs less than detaching
+// it; of another device it is read when somebody asks.
+class LossValue {
+ public:
+  void set(const at::Tensor& loss);  // undefined: there is none
+  bool is_known() const { return known_; }
+  double read() const;
+
+ private:
+  bool known_ = false;
+  double value_ = 0;
+  at::Tensor elsewhere_;
+};
+
 }  // namespace fathom::training

@@ -197,7 +197,7 @@ void Trainer::train_batch(const Values& batch) {
 
   if (manual_) {
     const at::Tensor loss = usable_loss(training_loss(batch));
-    last_loss_ = loss.defined() ? loss.detach() : at::Tensor();
+    last_loss_.set(loss);
     gradient_norm_known_ = false;
     ++run_.progress.batches_that_stepped;
     run_.optimizer_stepped = true;
@@ -209,7 +209,7 @@ void Trainer::train_batch(const Values& batch) {
   if (in_window == 0 && parts_.skip_nan_grad) remember_buffers(buffers_before_);
   if (nan_loss_ == NanLoss::kSkip) remember_buffers(buffers_before_batch_);
   const at::Tensor loss = usable_loss(training_loss(batch));
-  last_loss_ = loss.defined() ? loss.detach() : at::Tensor();
+  last_loss_.set(loss);
   gradient_norm_known_ = false;
   if (in_window == 0 && optimization_) {
     emit(FATHOM_ON_BEFORE_ZERO_GRAD);

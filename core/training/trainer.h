@@ -158,7 +158,7 @@ class Trainer {
   double max_seconds_ = 0, max_seconds_per_run_ = 0;  // 0: no limit
   bool validates_ = false;                            // there are batches to validate on
   MetricRouter router_;
-  at::Tensor last_loss_;
+  LossValue last_loss_;
   std::vector<std::string> predictions_;  // of the predict batch in hand, for callbacks
   int64_t predicted_ = 0;
   double last_gradient_norm_ = 0;

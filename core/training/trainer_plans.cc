@@ -74,7 +74,7 @@ void Trainer::renew_statistics(const Values& batch) {
   {
     const at::NoGradGuard no_grad;
     const at::Tensor loss = training_loss(batch);
-    last_loss_ = loss.defined() ? loss.detach() : at::Tensor();
+    last_loss_.set(loss);
   }
   gradient_norm_known_ = false;
   run_.optimizer_stepped = run_.progress.batch_idx + 1 == run_.training_batches;

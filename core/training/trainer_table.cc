@@ -106,8 +106,8 @@ TrainerTable::TrainerTable(Trainer& owner) {
   };
   table_.loss = [](void* ctx, double* value) {
     return guard([&] {
-      if (!trainer(ctx).last_loss_.defined()) throw Error(Code::kFailed, "there is no loss of a batch yet");
-      *value = trainer(ctx).last_loss_.item<double>();
+      if (!trainer(ctx).last_loss_.is_known()) throw Error(Code::kFailed, "there is no loss of a batch yet");
+      *value = trainer(ctx).last_loss_.read();
     });
   };
   table_.gradient_norm = [](void* ctx, double* value) {

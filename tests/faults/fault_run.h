@@ -122,8 +122,7 @@ inline Outcome outcome_of(const std::string& run) {
     for (const char* key : {"epoch", "global_step", "state_dict", "optimizer_states", "lr_schedulers"})
       flatten(file.value.at(key), key, outcome.state);
     const auto& own = file.value.at("fathom");
-    for (const char* key : {"random_state", "ema", "batches_seen"})
-      flatten(own.at(key), key, outcome.state);
+    for (const char* key : {"random_state", "ema", "batches_seen"}) flatten(own.at(key), key, outcome.state);
   }
   outcome.rows = read_file(run + "/metrics.csv");
   return outcome;

@@ -54,8 +54,8 @@ int main_impl(int runs, double seconds, unsigned seed) {
       ++statuses[status];
       const bool asked = status < 128 || status == 128 + SIGKILL || status == 128 + SIGXFSZ;
       if (!asked || (times > 4 && status != 0)) {
-        std::fprintf(stderr, "%s: %s ends with %d, which nobody asked for\n%s\n", setting.name().c_str(), told.c_str(), status,
-                     result.err.c_str());
+        std::fprintf(stderr, "%s: %s ends with %d, which nobody asked for\n%s\n", setting.name().c_str(), told.c_str(),
+                     status, result.err.c_str());
         return 1;
       }
     }
