@@ -73,7 +73,8 @@ int run_transcribe(const Words& words, const Globals& globals) {
   std::string lines;
   const bool stream = output == "-" && !json;
   double audio_seconds = 0;
-  const PredictTotals totals = engine().predict(request, [&](const Json& item) {
+  catch_interrupts();
+  const auto take = [&](const Json& item) {
     audio_seconds += item.value("duration", 0.0);
     if (stream)
       print_line(json_text(item));
@@ -81,7 +82,14 @@ int run_transcribe(const Words& words, const Globals& globals) {
       items.push_back(item);
     else
       lines += json_text(item) + "\n";
-  });
+  };
+  PredictTotals totals;
+  try {
+    totals = engine().predict(request, take);
+  } catch (const Error& error) {
+    if (error.code() != Code::kInterrupted) throw;
+    return interrupt_status(/*saved=*/false);
+  }
   const ErrorRate by_word = error_rate(totals, "wer"), by_character = error_rate(totals, "cer");
   if (json) {
     const Json document = {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <exception>
 #include <filesystem>
+#include <set>
 
 #include "core/archive/mapped_file.h"
 #include "core/base/text.h"
@@ -65,6 +66,7 @@ NemoArchive NemoArchive::open(const std::string& path) {
     out.is_compressed_ = is_gzip(file->bytes());
     out.read_tar(file, file->bytes());
   }
+  out.refuse_files_that_are_folders();
   if (out.find(kNemoConfig) == nullptr) {
     bad_archive(path, "it has no model_config.yaml", {}, "give a file that NeMo's or fathom's save_to wrote");
   }
@@ -168,6 +170,18 @@ void NemoArchive::read_tar(std::shared_ptr<const void> owner, std::string_view f
       add(std::move(name), *copy, copy);
     } else {
       add(std::move(name), view, owner);
+    }
+  }
+}
+
+// Unpacked, one would stand in the place of the other.
+void NemoArchive::refuse_files_that_are_folders() const {
+  std::set<std::string_view> names;
+  for (const Member& member : members_) names.insert(member.name);
+  for (const std::string_view name : names) {
+    for (size_t slash = name.find('/'); slash != std::string_view::npos; slash = name.find('/', slash + 1)) {
+      if (names.contains(name.substr(0, slash)))
+        bad_archive(path_, "it holds a file and a folder of one name", std::string(name.substr(0, slash)));
     }
   }
 }

@@ -51,6 +51,7 @@ class NemoArchive {
  private:
   void read_tar(std::shared_ptr<const void> owner, std::string_view file);
   void read_folder();
+  void refuse_files_that_are_folders() const;
   void add(std::string name, std::string_view bytes, std::shared_ptr<const void> owner);
 
   std::string path_;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <optional>
 
+#include "core/base/interrupt.h"
 #include "core/base/log.h"
 #include "core/data/data_loader.h"
 #include "core/models/nemo_file.h"
@@ -85,6 +86,7 @@ PredictTotals run_prediction(const PredictRequest& request, const std::function<
   const auto started = std::chrono::steady_clock::now();
   loader.start_epoch(0);
   while (const auto batch = loader.next()) {
+    if (interrupt_requested() != 0) throw Error(Code::kInterrupted, "");
     std::vector<Json> items;
     for (const Values& values : restored.model.predict_step(*batch, request.options))
       items.push_back(json_of(values.items()));

@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/config/access.h"
+#include "core/config/errors.h"
 #include "core/config/json.h"
 #include "core/config/printer.h"
 #include "core/config/yaml_loader.h"
@@ -58,6 +59,23 @@ void merge_json(Json& into, const Json& from) {
   }
 }
 
+// What is wrong with it is wrong with the file, whose author is not who runs the program.
+Json config_of(const checkpoint::NemoArchive& archive, const std::string& path) {
+  const std::string place = path + ":model_config.yaml";
+  try {
+    config::Node tree = config::load_yaml_text(archive.config_text(), place);
+    config::resolve(tree);
+    return config::to_json(tree);
+  } catch (const config::ConfigError& error) {
+    throw Error(Code::kBadData, error.message())
+        .at(error.where().empty() ? place : error.where())
+        .seen(error.seen())
+        .expected(error.expected())
+        .candidates(error.candidates())
+        .next(error.next());
+  }
+}
+
 }  // namespace
 
 std::string nemo_target(const std::string& name) {
@@ -99,9 +117,7 @@ RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool 
   restored.artifacts = std::make_shared<TemporaryFolder>();
   archive.extract_artifacts(restored.artifacts->path());
 
-  config::Node tree = config::load_yaml_text(archive.config_text(), path + ":model_config.yaml");
-  config::resolve(tree);
-  restored.config = config::to_json(tree);
+  restored.config = config_of(archive, path);
   if (restored.config.contains("model") && restored.config["model"].is_object())
     restored.config = Json(restored.config["model"]);
   if (overrides.is_object()) merge_json(restored.config, overrides);

@@ -8,6 +8,7 @@
 
 #include "core/data/data_loader.h"
 #include "core/distributed/metric_reduction.h"
+#include "core/planning/batch_limits.h"
 #include "core/planning/eval_loaders.h"
 #include "core/training/logger_group.h"
 #include "core/typing/wiring.h"
@@ -36,5 +37,8 @@ struct TrainerParts {
   std::vector<std::string> resume_otherwise;  // checkpoints to take where the one to resume from cannot be read
   std::function<void(const std::string& path)> save_nemo;  // how to write the model as a .nemo; may be set later
 };
+
+// Of an epoch; kUnknownBatches where the data does not know.
+inline int64_t batches_of(const DataLoader& loader) { return loader.size() < 0 ? kUnknownBatches : loader.size(); }
 
 }  // namespace fathom::training

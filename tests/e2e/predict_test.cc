@@ -83,5 +83,44 @@ TEST_F(Predict, WhatIsMissingIsSaid) {
   EXPECT_THAT(interval.err, HasSubstr("write_interval"));
 }
 
+TEST_F(Predict, ABadArchiveIsBadInput) {
+  const auto archive = checkpoint::NemoArchive::open(nemo_);
+  const auto rewritten = [&](const std::string& config, const std::vector<std::string>& more) {
+    std::vector<checkpoint::NemoMember> members;
+    for (const auto& member : archive.members())
+      members.push_back(checkpoint::NemoMember::of_text(
+          member.name, !config.empty() && member.name == checkpoint::kNemoConfig ? config : std::string(member.bytes)));
+    for (const auto& name : more) members.push_back(checkpoint::NemoMember::of_text(name, "x"));
+    checkpoint::write_nemo_archive(folder_ + "/bad.nemo", members);
+    return run({fathom_program(), "transcribe", folder_ + "/bad.nemo", kDigits + "/flac/0_george_0.flac"});
+  };
+  const Result tag = rewritten("evil: !!python/object/apply:os.system ['true']\n", {});
+  EXPECT_EQ(tag.status, 65) << tag.err;
+  EXPECT_THAT(tag.err, HasSubstr("model_config.yaml"));
+  const Result clash = rewritten("", {"a", "a/b"});
+  EXPECT_EQ(clash.status, 65) << clash.err;
+  EXPECT_THAT(clash.err, HasSubstr("a file and a folder of one name"));
+  EXPECT_EQ(rewritten("", {"a/b", "a-b"}).status, 0);
+}
+
+TEST_F(Predict, ASignalLeavesNothingBehind) {
+  fs::create_directories(folder_ + "/tmp");
+  const std::string clips = read_file(kDigits + "/test.json");
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += clips;
+  write_file_atomically(folder_ + "/many.json", many);
+  for (const auto& entry : fs::directory_iterator(kDigits)) {  // paths in the manifest are its folder's
+    if (entry.is_directory())
+      fs::create_directory_symlink(entry.path(), folder_ + "/" + entry.path().filename().string());
+  }
+  Process process({fathom_program(), "transcribe", nemo_, "--manifest", folder_ + "/many.json"},
+                  {"TMPDIR=" + folder_ + "/tmp"});
+  ASSERT_TRUE(process.read([](const Result& so_far) { return so_far.out.size() > 1000; }));
+  EXPECT_FALSE(fs::is_empty(folder_ + "/tmp")) << "the model is unpacked somewhere else";
+  process.kill(SIGTERM);
+  EXPECT_EQ(process.wait().status, 128 + SIGTERM);
+  EXPECT_TRUE(fs::is_empty(folder_ + "/tmp"));
+}
+
 }  // namespace
 }  // namespace fathom::e2e
