@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "plugins/callbacks/fake_trainer.h"
+#include "plugins/callbacks/trainer_view_stub.h"
 
 namespace fathom::callbacks {
 namespace {
@@ -28,7 +28,7 @@ struct Screen {
 TEST(ProgressBar, PlainLinesAtMostEveryTenSeconds) {
   Screen screen;
   ProgressBar bar({}, Json::object(), screen.output(false));
-  FakeTrainer trainer;
+  TrainerViewStub trainer;
   trainer.progress.training_batches = 100;
   trainer.bar_metrics = {{"val_loss", 0.25}};
   trainer.add(bar);
@@ -50,7 +50,7 @@ TEST(ProgressBar, ShowsSamplesTheWholeFitMemoryAndVersion) {
   Screen screen;
   screen.memory = 1'234'000'000;
   ProgressBar bar({}, {{"version", "version_3"}, {"batch_size", 16}}, screen.output(false));
-  FakeTrainer trainer;
+  TrainerViewStub trainer;
   trainer.progress.training_batches = 100;
   trainer.progress.max_epochs = 3;
   trainer.add(bar);
@@ -81,7 +81,7 @@ TEST(ProgressBar, OtherVersionsAreTheirLastFourCharacters) {
        {std::pair{"2026-01-02_03-04-05", "  v_num 4-05\n"}, {"957", "  v_num 957\n"}, {"", "lr 0.0100\n"}}) {
     Screen screen;
     ProgressBar bar({}, {{"version", version}}, screen.output(false));
-    FakeTrainer trainer;
+    TrainerViewStub trainer;
     trainer.add(bar);
     trainer.emit(Event::kTrainStart);
     screen.now += 10s;
@@ -95,7 +95,7 @@ TEST(ProgressBar, RefreshRateIsKept) {
     Screen screen;
     ProgressBar bar(parse_options<ProgressBar::Options>({{"refresh_rate", rate}, {"plain_interval", 0.0}}, "c"),
                     Json::object(), screen.output(false));
-    FakeTrainer trainer;
+    TrainerViewStub trainer;
     trainer.progress.training_batches = 10;
     trainer.add(bar);
     trainer.emit(Event::kTrainStart);
@@ -112,7 +112,7 @@ TEST(ProgressBar, RefreshRateIsKept) {
 TEST(ProgressBar, TerminalLineIsUpdatedAndFits) {
   Screen screen;
   ProgressBar bar({}, Json::object(), screen.output(true, false, 40));
-  FakeTrainer trainer;
+  TrainerViewStub trainer;
   trainer.add(bar);
   trainer.emit(Event::kTrainStart);
   trainer.emit(Event::kTrainEpochStart);
@@ -128,7 +128,7 @@ TEST(ProgressBar, TerminalLineIsUpdatedAndFits) {
 TEST(ProgressBar, AfterTheLastEpochThereIsNone) {
   Screen screen;
   ProgressBar bar({}, Json::object(), screen.output(false));
-  FakeTrainer trainer;
+  TrainerViewStub trainer;
   trainer.add(bar);
   trainer.progress.epoch = 1;  // of one
   trainer.emit(Event::kTestStart);
@@ -141,7 +141,7 @@ TEST(ProgressBar, ColourOnlyWhenAllowed) {
   for (const bool colour : {false, true}) {
     Screen screen;
     ProgressBar bar({}, Json::object(), screen.output(true, colour));
-    FakeTrainer trainer;
+    TrainerViewStub trainer;
     trainer.add(bar);
     trainer.emit(Event::kTrainStart);
     screen.now += 1s;
@@ -155,7 +155,7 @@ TEST(ProgressBar, AStepThatDoesNotDrawIsCheap) {
   auto output = screen.output(true);
   output.now = [] { return ProgressBar::Clock::now(); };
   ProgressBar bar({}, Json::object(), output);
-  FakeTrainer trainer;
+  TrainerViewStub trainer;
   trainer.add(bar);
   trainer.emit(Event::kTrainStart);
   Trainer view(&trainer.table);
