@@ -1,6 +1,10 @@
 #include "core/planning/exp_manager.h"
 
+#include <signal.h>
+#include <sys/types.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -73,6 +77,22 @@ void set_aside_earlier_files(const fs::path& log_dir, const ExpManagerOptions& o
   const fs::path target = log_dir / ("run_" + std::to_string(next_number(log_dir, "run_")));
   create_directories(target);
   for (const auto& file : files) fs::rename(file, target / file.filename());
+}
+
+// What a run that was killed was writing, NAME.tmp.PID of a process that is no more, is of no use to anybody.
+void remove_half_written(const fs::path& log_dir, const ExpManagerOptions& o) {
+  constexpr std::string_view kTemporary = ".tmp.";
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(log_dir)) {
+    const std::string name = entry.path().filename();
+    const size_t at = name.rfind(kTemporary);
+    if (at == std::string::npos || !is_of_a_run(name.substr(0, at), o)) continue;
+    char* end = nullptr;
+    const long pid = std::strtol(name.c_str() + at + kTemporary.size(), &end, 10);
+    if (*end == '\0' && pid > 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH)
+      left.push_back(entry.path());
+  }
+  for (const auto& file : left) fs::remove(file);
 }
 
 // A zip's directory stands at its end, so a file that was cut short has none. (Checkpoints have no comment after it.)
@@ -390,6 +410,7 @@ RunFolder plan_run_folder(const ExpManagerOptions& o, const std::string& now) {
 
 void make_run_folder(const ExpManagerOptions& o, const RunFolder& run) {
   create_directories(run.log_dir);
+  remove_half_written(run.log_dir, o);
   set_aside_earlier_files(run.log_dir, o, !run.resume_from.empty());
   if (o.files_to_copy) {
     for (const auto& file : *o.files_to_copy)

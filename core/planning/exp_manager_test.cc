@@ -84,6 +84,17 @@ TEST_F(ExpManagerTest, ResumeFollowsNemosSequence) {
   EXPECT_THROW(open_run_folder(options(base), "now"), Error) << "already completed";
 }
 
+TEST_F(ExpManagerTest, HalfWrittenFilesOfDeadProcessesGo) {
+  const auto o = options({{"explicit_log_dir", root_ + "/x"}});
+  const std::string dead = root_ + "/x/metrics.csv.tmp.2147483646", alive = root_ + "/x/metrics.csv.tmp.1",
+                    somebodys = root_ + "/x/notes.tmp.2147483646";
+  for (const auto& file : {dead, alive, somebodys}) touch(file);
+  open_run_folder(o, "now");
+  EXPECT_FALSE(fs::exists(dead));
+  EXPECT_TRUE(fs::exists(alive)) << "somebody is writing it";
+  EXPECT_TRUE(fs::exists(somebodys)) << "no file of a run";
+}
+
 TEST_F(ExpManagerTest, FilesOfAnEarlierRunAreSetAside) {
   const std::string folder = root_ + "/e";
   for (const char* file : {"/lightning_logs.txt", "/cmd-args.log", "/metrics.csv", "/run.json", "/profile.txt",

@@ -343,7 +343,9 @@ TEST_F(Look, ATerminalHasOneLineThatFits) {
   EXPECT_GE(updates, 4u);
   std::istringstream lines(shown);
   for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("epoch ")) EXPECT_LE(line.size(), 69u) << line;
+    if (line.starts_with("epoch ")) {
+      EXPECT_LE(line.size(), 69u) << line;
+    }
   }
   EXPECT_THAT(on_terminal(toy("plain"), 70, {"TERM=xterm", "NO_COLOR=1"}),
               AllOf(HasSubstr("epoch 0/2 ["), Not(HasSubstr("\x1b[1m"))));
