@@ -19,6 +19,8 @@ namespace fathom {
 struct MadeBatch {
   std::optional<Values> values;      // nothing past the end of an iterable dataset
   std::vector<BrokenItem> left_out;  // of it
+  int64_t items = 0;                 // in it
+  double seconds = 0;                // of audio in it; 0 where the dataset does not tell
 };
 
 // start() and take() are one thread's.

@@ -11,8 +11,8 @@
 namespace fathom {
 namespace {
 
-// Python's way to write a number of seconds: as short as it can be.
-std::string seconds_text(double seconds) { return json_text(Json(seconds)) + " s"; }
+// Python's way to write a number: as short as it can be.
+std::string length_text(double length, const char* unit) { return json_text(Json(length)) + " " + unit; }
 
 }  // namespace
 
@@ -26,26 +26,33 @@ DataLoader::DataLoader(DatasetHandle dataset, LoaderOptions options, uint64_t se
       dataset_size_(dataset_.size()),
       iterable_(dataset_.query<fathom_iterable_v1>(FATHOM_ITERABLE_EXTENSION)),
       planner_(dataset_.query<fathom_batch_plan_v1>(FATHOM_BATCH_PLAN_EXTENSION)),
+      measured_(dataset_.query<fathom_lengths_v1>(FATHOM_LENGTHS_EXTENSION)),
       left_out_(owner_) {
+  if (measured_) {
+    const fathom_text_sink names = {&units_, [](void* ctx, fathom_str unit) {
+                                      static_cast<std::vector<std::string>*>(ctx)->push_back(to_string(unit));
+                                    }};
+    measured_->units(measured_.self(), &names);
+    tells_seconds_ = !iterable_ && std::find(units_.begin(), units_.end(), "seconds") != units_.end();
+  }
+  const auto fill = options_.fill_limit();
   if (iterable_) {
     refuse_options_of_iterable();
   } else if (dataset_size_ < 0) {
     throw Error(Code::kInternal, "the dataset '" + dataset_.name() + "' has no size and is no iterable one");
   } else if (planner_) {
-    if (options_.max_seconds) {
+    if (fill) {
       throw Error(Code::kFailed, "the dataset plans its batches itself, so they are not filled to a limit")
-          .at(owner_ + ".max_seconds")
-          .seen(seconds_text(*options_.max_seconds))
-          .next("remove max_seconds");
+          .at(owner_ + "." + fill->option)
+          .seen(length_text(fill->limit, fill->unit))
+          .next(std::string("remove ") + fill->option);
     }
-  } else if (options_.max_seconds) {
-    read_lengths("max_seconds");
-    check_too_long();
-    filled_ = FilledBatches(lengths_, *options_.max_seconds);
+  } else if (fill) {
+    fill_batches(*fill);
   } else if (options_.use_bucketing) {
-    read_lengths("use_bucketing");
+    read_lengths("use_bucketing", [&](int64_t item) { return dataset_.length_hint(item); });
   }
-  if (!iterable_ && (planner_ || options_.use_bucketing || options_.max_seconds)) planned_batches_ = plan(0).size();
+  if (!iterable_ && (planner_ || options_.use_bucketing || fill)) planned_batches_ = plan(0).size();
   const std::string owner = where_.empty() ? dataset_.name() : where_ + " (" + dataset_.name() + ")";
   for (fathom_port& port : ports_) port.source = typing::intern_source(owner, to_view(port.name));
   // Items of an iterable come one after another: one thread is as many as can help.
@@ -66,15 +73,22 @@ void DataLoader::refuse_options_of_iterable() const {
   const char* const shuffle = "set it to false; the dataset may shuffle by the seed of the epoch";
   refuse(options_.shuffle, "shuffle=true", shuffle);
   refuse(options_.use_bucketing, "use_bucketing=true", shuffle);
-  refuse(options_.max_seconds.has_value(), "max_seconds", "set batch_size instead");
+  if (const auto fill = options_.fill_limit()) refuse(true, fill->option, "set batch_size instead");
   refuse(options_.on_error == ItemPolicy::kSkip, "on_error=skip",
          "set it to error: only the dataset can tell how it goes on behind an item that is broken");
 }
 
-void DataLoader::read_lengths(const char* option) {
+double DataLoader::length_of(int64_t item, std::string_view unit) const {
+  double length = -1;
+  check(measured_->length(measured_.self(), item, to_abi(unit), &length));
+  return length;
+}
+
+template <typename Length>
+void DataLoader::read_lengths(const char* option, const Length& length_of) {
   lengths_.reserve(static_cast<size_t>(dataset_size_));
   for (int64_t i = 0; i < dataset_size_; ++i) {
-    lengths_.push_back(dataset_.length_hint(i));
+    lengths_.push_back(length_of(i));
     if (lengths_.back() >= 0) continue;
     throw Error(Code::kFailed,
                 std::string(option) + " needs the length of every item beforehand, which the dataset does not know")
@@ -83,26 +97,41 @@ void DataLoader::read_lengths(const char* option) {
   }
 }
 
+void DataLoader::fill_batches(const LoaderOptions::FillLimit& fill) {
+  if (std::find(units_.begin(), units_.end(), fill.unit) == units_.end()) {
+    std::string known;
+    for (const std::string& unit : units_) known += (known.empty() ? "" : ", ") + unit;
+    throw Error(Code::kFailed, std::string("the dataset does not tell how many ") + fill.unit + " an item has")
+        .at(owner_ + "." + fill.option)
+        .seen("'" + dataset_.name() + "', which tells " + (known.empty() ? "no lengths" : known))
+        .next("set batch_size instead; a dataset tells lengths by fathom.lengths/1 (fathom/lengths.h)");
+  }
+  read_lengths(fill.option, [&](int64_t item) { return length_of(item, fill.unit); });
+  check_too_long(fill);
+  filled_ = FilledBatches(lengths_, fill.limit);
+}
+
 // Items that no batch can take: an error, or left out with a count.
-void DataLoader::check_too_long() const {
-  const double limit = *options_.max_seconds;
+void DataLoader::check_too_long(const LoaderOptions::FillLimit& fill) const {
   int64_t count = 0, first = -1;
   for (int64_t i = 0; i < dataset_size_; ++i) {
-    if (!exceeds(lengths_[static_cast<size_t>(i)], 1, limit)) continue;
+    if (!exceeds(lengths_[static_cast<size_t>(i)], 1, fill.limit)) continue;
     if (count++ == 0) first = i;
   }
   if (count == 0) return;
-  const std::string what = name_of_item(first) + " with " + seconds_text(lengths_[static_cast<size_t>(first)]);
+  const std::string what =
+      name_of_item(first) + " with " + length_text(lengths_[static_cast<size_t>(first)], fill.unit);
   if (options_.on_too_long == ItemPolicy::kSkip && count < dataset_size_) {
-    log_warning("data", "{}: {} of {} items are longer than max_seconds={} and were left out (first: {})", owner_,
-                count, dataset_size_, json_text(Json(limit)), what);
+    log_warning("data", "{}: {} of {} items are longer than {}={} and were left out (first: {})", owner_, count,
+                dataset_size_, fill.option, json_text(Json(fill.limit)), what);
     return;
   }
   throw Error(Code::kFailed, "an item is longer than a batch may be")
-      .at(owner_ + ".max_seconds")
+      .at(owner_ + "." + fill.option)
       .seen(what + (count > 1 ? ", and " + std::to_string(count - 1) + " more" : ""))
-      .expected("at most " + seconds_text(limit))
-      .next("raise max_seconds, let the dataset leave long items out (max_duration), or set on_too_long=skip");
+      .expected("at most " + length_text(fill.limit, fill.unit))
+      .next(std::string("raise ") + fill.option +
+            ", let the dataset leave long items out (max_duration), or set on_too_long=skip");
 }
 
 int64_t DataLoader::size() const {
@@ -117,7 +146,7 @@ void DataLoader::stop_shuffling() { options_.shuffle = false; }
 
 BatchList DataLoader::plan(int64_t epoch) const {
   if (planner_) return dataset_plan(epoch);
-  if (options_.max_seconds) return filled_.of_epoch(options_.shuffle, seed_, epoch);
+  if (options_.fill_limit()) return filled_.of_epoch(options_.shuffle, seed_, epoch);
   return bucketed_batches(lengths_, options_.batch_size, options_.num_buckets, options_.shuffle, options_.drop_last,
                           seed_, epoch);
 }
@@ -184,6 +213,8 @@ std::optional<Values> DataLoader::take() {
   }
   if (!made.values) next_batch_ = end_batch_;  // an iterable has ended
   left_out_.add(made.left_out);
+  items_of_batch_ = made.items;
+  seconds_of_batch_ = made.seconds;
   if (next_batch_ >= end_batch_) left_out_.finish_epoch();
   return std::move(made.values);
 }
@@ -237,8 +268,9 @@ bool DataLoader::may_be_left_out(const Error& error) const {
 
 std::optional<Values> DataLoader::first_items(int64_t count) const {
   std::vector<DatasetHandle::Sample> samples;
+  const auto fill = options_.fill_limit();
   for (int64_t i = 0; i < dataset_size_ && static_cast<int64_t>(samples.size()) < count; ++i) {
-    if (options_.max_seconds && exceeds(lengths_[static_cast<size_t>(i)], 1, *options_.max_seconds)) continue;
+    if (fill && exceeds(lengths_[static_cast<size_t>(i)], 1, fill->limit)) continue;
     try {
       samples.push_back(read_item(i, 0));
     } catch (const Error& error) {
@@ -272,7 +304,8 @@ MadeBatch DataLoader::iterated_batch() const {
                     return "items " + std::to_string(iterated_ - count) + " to " + std::to_string(iterated_ - 1) +
                            " of epoch " + std::to_string(epoch_) + " of " + owner_;
                   }),
-          {}};
+          {},
+          count};
 }
 
 MadeBatch DataLoader::make_batch(int64_t batch) const {
@@ -288,6 +321,7 @@ MadeBatch DataLoader::make_batch(int64_t batch) const {
   for (int64_t i = 0; i < end - first; ++i) {
     try {
       samples.push_back(read_item(items[i], epoch_));
+      if (tells_seconds_) made.seconds += std::max(length_of(items[i], "seconds"), 0.0);
     } catch (const Error& error) {
       if (!may_be_left_out(error)) throw error_of_item(error, name_of_item(items[i]));
       made.left_out.push_back({items[i], error});
@@ -301,6 +335,7 @@ MadeBatch DataLoader::make_batch(int64_t batch) const {
         .seen(error.message() + (error.seen().empty() ? "" : ": " + error.seen()))
         .next("mend these items or take them out; on_error=skip leaves items out of batches, not whole batches");
   }
+  made.items = static_cast<int64_t>(samples.size());
   made.values = collate(samples, name);
   return made;
 }

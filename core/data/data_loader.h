@@ -2,8 +2,8 @@
 //
 // One consumer thread. The order and the content of batches depend on (seed, epoch) only, never on the workers. Which
 // items share a batch is said by the dataset where it plans batches itself ("fathom.batch_plan/1"), by their lengths
-// with use_bucketing or max_seconds, and else by the order. The items of an iterable dataset ("fathom.iterable/1") come
-// as they come.
+// with use_bucketing, max_seconds or max_tokens, and else by the order. The items of an iterable dataset
+// ("fathom.iterable/1") come as they come.
 //
 // Errors name the item or the batch that they are about. With on_error=skip an item that cannot be read is left out of
 // its batch, which then is a smaller one; positions stay what they are, so a run goes on in mid-epoch as it would have.
@@ -21,6 +21,7 @@
 #include "core/planning/loader_options.h"
 #include "fathom/abi/batch_plan.h"
 #include "fathom/abi/iterable.h"
+#include "fathom/abi/lengths.h"
 #include "fathom/dataset.h"
 
 namespace fathom {
@@ -55,6 +56,10 @@ class DataLoader {
   void start_epoch(int64_t epoch, int64_t first_batch = 0, int64_t last_batch = -1);
   // The next batch, or nothing at the end. An item's error is thrown when its batch is due.
   std::optional<Values> next();
+  // Of the batch that next() gave last, until has_next(): its items, and the seconds of audio in them, 0 where the
+  // dataset does not tell.
+  int64_t items_of_batch() const { return items_of_batch_; }
+  double seconds_of_batch() const { return seconds_of_batch_; }
   // Of the epoch in hand, for messages: "batch 2 of epoch 0 of model.train_ds (…), items 3, 7".
   std::string name_of_batch(int64_t batch) const;
   // Whether next() will give one; for an iterable dataset that takes making it.
@@ -70,8 +75,12 @@ class DataLoader {
   // names the batch: name() is called for it.
   template <typename Name>
   Values collate(const std::vector<DatasetHandle::Sample>& samples, const Name& name) const;
-  void read_lengths(const char* option);
-  void check_too_long() const;
+  // The length of every item, by `length_of`; one that is not known is an error about `option`.
+  template <typename Length>
+  void read_lengths(const char* option, const Length& length_of);
+  void fill_batches(const LoaderOptions::FillLimit& fill);
+  void check_too_long(const LoaderOptions::FillLimit& fill) const;
+  double length_of(int64_t item, std::string_view unit) const;
   void refuse_options_of_iterable() const;
   BatchList plan(int64_t epoch) const;
   BatchList dataset_plan(int64_t epoch) const;
@@ -86,14 +95,19 @@ class DataLoader {
   int64_t dataset_size_;
   int64_t epoch_ = 0, next_batch_ = 0, end_batch_ = 0;
   int64_t planned_batches_ = -1;  // of every epoch; -1: not planned
-  std::vector<double> lengths_;   // of the items, with use_bucketing or max_seconds
-  FilledBatches filled_;          // with max_seconds
+  std::vector<double> lengths_;   // of the items, with use_bucketing, max_seconds or max_tokens
+  FilledBatches filled_;          // with max_seconds or max_tokens
   BatchList batches_;             // of the epoch, where planned
   std::vector<int64_t> order_;    // of the epoch, elsewhere
   Extension<fathom_iterable_v1> iterable_;
   Extension<fathom_batch_plan_v1> planner_;
+  Extension<fathom_lengths_v1> measured_;
+  std::vector<std::string> units_;  // of measured_
+  bool tells_seconds_ = false;
   mutable bool exhausted_ = false;  // the iterable has ended; one thread makes its batches
   mutable int64_t iterated_ = 0;    // its items so far in the epoch
+  int64_t items_of_batch_ = 0;
+  double seconds_of_batch_ = 0;
   std::optional<Values> peeked_;
   LeftOutItems left_out_;
   std::unique_ptr<BatchWorkers> workers_;  // the last: they read all of the above

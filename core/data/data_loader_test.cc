@@ -6,6 +6,7 @@
 #include <atomic>
 #include <set>
 
+#include "fathom/lengths.h"
 #include "tests/support/error_of.h"
 
 namespace fathom {
@@ -15,7 +16,7 @@ struct Number {
   int64_t index;
   uint64_t seed;
 };
-class Numbers : public DatasetOf<Number> {
+class Numbers : public DatasetOf<Number>, public HasLengths {
  public:
   explicit Numbers(int64_t size, int64_t bad = -1) : size_(size), bad_(bad) {}
   int64_t size() const override { return size_; }
@@ -24,6 +25,10 @@ class Numbers : public DatasetOf<Number> {
     return {index, seed};
   }
   double length_hint(int64_t index) const override { return 1.0 + static_cast<double>(index % 5); }
+  std::vector<std::string> length_units() const override { return {"seconds", "tokens"}; }
+  double length(int64_t index, std::string_view unit) const override {
+    return length_hint(index) * (unit == "tokens" ? 10 : 1);
+  }
   Values collate(const std::vector<const Number*>& samples) const override {
     std::vector<int64_t> rows;
     for (const auto* sample : samples) {
@@ -162,6 +167,40 @@ TEST(DataLoader, BatchesAreFilledToALimitOfSeconds) {
   }
 }
 
+TEST(DataLoader, TheUnitOfALimitIsTheDatasets) {
+  const auto by_seconds = loader(100, {.max_seconds = 20}), by_tokens = loader(100, {.max_tokens = 200});
+  EXPECT_EQ(by_seconds->size(), by_tokens->size());
+  EXPECT_NE(by_seconds->options().batching(), by_tokens->options().batching());
+  const std::string error = error_of([] { loader(10, {.max_tokens = 40}); });
+  EXPECT_NE(error.find("item 4 of dataset with 50.0 tokens"), std::string::npos) << error;
+
+  class Unmeasured final : public DatasetOf<Number> {
+   public:
+    int64_t size() const override { return 3; }
+    Number get(int64_t index, uint64_t seed) const override { return {index, seed}; }
+    double length_hint(int64_t) const override { return 1; }
+    Values collate(const std::vector<const Number*>&) const override { return {}; }
+  };
+  const std::string unknown = error_of([] {
+    DataLoader(DatasetHandle(MadeDataset(std::make_shared<Unmeasured>()).object()), {.max_seconds = 4}, 7, "model.ds");
+  });
+  EXPECT_NE(unknown.find("does not tell how many seconds an item has"), std::string::npos) << unknown;
+  EXPECT_NE(unknown.find("model.ds.max_seconds"), std::string::npos) << unknown;
+}
+
+TEST(DataLoader, CountsTheItemsAndSecondsOfABatch) {
+  for (const int64_t workers : {0, 2}) {
+    const auto data = loader(7, {.batch_size = 5, .num_workers = workers});
+    data->start_epoch(0);
+    data->next();
+    EXPECT_EQ(data->items_of_batch(), 5);
+    EXPECT_DOUBLE_EQ(data->seconds_of_batch(), 1 + 2 + 3 + 4 + 5);
+    data->next();
+    EXPECT_EQ(data->items_of_batch(), 2);
+    EXPECT_DOUBLE_EQ(data->seconds_of_batch(), 1 + 2);
+  }
+}
+
 TEST(DataLoader, ItemsLongerThanABatchAreNamedOrCounted) {
   const std::string error = error_of([] { loader(10, {.max_seconds = 4}); });
   EXPECT_NE(error.find("item 4 of dataset with 5.0 s, and 1 more"), std::string::npos) << error;
@@ -260,6 +299,8 @@ TEST(DataLoader, RefusesImpossibleOptions) {
     EXPECT_NE(error.find("max_seconds and " + key + " contradict"), std::string::npos) << error;
     EXPECT_NE(error.find("at: model.train_ds." + key), std::string::npos) << error;
   }
+  EXPECT_NE(refused({{"max_seconds", 30}, {"max_tokens", 30}}).find("one unit"), std::string::npos);
+  EXPECT_EQ(LoaderOptions::from_section(Json{{"max_tokens", 300}}, "model.train_ds").max_tokens, 300);
   const Json both = {{"max_seconds", 30.5}, {"batch_size", nullptr}, {"use_bucketing", false}, {"on_error", "skip"}};
   const auto options = LoaderOptions::from_section(both, "model.train_ds");
   EXPECT_EQ(options.max_seconds, 30.5);

@@ -15,15 +15,12 @@ training::LoggerGroup make_loggers(const RunPlan& plan) {
   return loggers;
 }
 
-std::vector<CallbackHandle> make_callbacks(const RunPlan& plan, bool has_validation, int64_t batch_size) {
+std::vector<CallbackHandle> make_callbacks(const RunPlan& plan, bool has_validation) {
   if (plan.trainer.barebones && (!plan.trainer.callbacks.empty() || plan.manager))
     log_warning("experiment", "trainer.barebones is set: no callback runs, and no checkpoint is written");
   const RunFolder& run = plan.folder;
-  const Json context = {{"run_dir", run.log_dir},
-                        {"checkpoint_dir", run.checkpoint_dir},
-                        {"name", run.name},
-                        {"version", run.version},
-                        {"batch_size", batch_size}};
+  const Json context = {
+      {"run_dir", run.log_dir}, {"checkpoint_dir", run.checkpoint_dir}, {"name", run.name}, {"version", run.version}};
   std::vector<CallbackHandle> callbacks;
   for (const auto& callback : plan_components(plan.trainer, plan.exp_manager(), has_validation).callbacks) {
     if (callback.used)

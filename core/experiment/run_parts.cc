@@ -44,6 +44,13 @@ void make_training(const RunPlan& plan, const Json& model_config, RunParts& part
   trainer.train = make_train_loader(trainer.model, model_config, plan.seed);
   trainer.validation =
       make_eval_loaders(trainer.model, Stage::kValidate, model_config, plan.seed, trainer.validation_plan);
+  trainer.remake_train = [model_config, seed = plan.seed](const ModelHandle& model) {
+    return make_train_loader(model, model_config, seed);
+  };
+  trainer.remake_validation = [model_config, seed = plan.seed](const ModelHandle& model) {
+    training::EvalLoaderPlan same;
+    return make_eval_loaders(model, Stage::kValidate, model_config, seed, same);
+  };
   trainer.test = make_eval_loaders(trainer.model, Stage::kTest, model_config, plan.seed, trainer.test_plan);
   trainer.wiring = trainer.train ? training::record_training(trainer.model, *trainer.train)
                                  : training::record_forward(trainer.model);
@@ -61,8 +68,7 @@ void make_training(const RunPlan& plan, const Json& model_config, RunParts& part
   trainer.hyper_parameters = {{"cfg", model_config}};
   trainer.limits = {{"trainer", section_of(plan.config, "trainer")},
                     {"exp_manager", section_of(plan.config, "exp_manager")}};
-  trainer.callbacks =
-      make_callbacks(plan, !trainer.validation.empty(), trainer.train ? trainer.train->options().batch_size : 0);
+  trainer.callbacks = make_callbacks(plan, !trainer.validation.empty());
   trainer.resume_otherwise = plan.folder.resume_otherwise;
   if (plan.trainer.fast_dev_run == 0 && !plan.trainer.barebones)
     trainer.safety_folder = plan.folder.checkpoint_dir + "/" + kSafetyFolder;

@@ -31,8 +31,7 @@ std::vector<std::unique_ptr<DataLoader>> make_predict_loaders(const ModelHandle&
 
 // run_listeners.cc: what the config names, and what trainer and exp_manager add to it.
 training::LoggerGroup make_loggers(const RunPlan& plan);
-// `batch_size`: items of a training batch, for who shows how many go by; 0: there is no training data.
-std::vector<CallbackHandle> make_callbacks(const RunPlan& plan, bool has_validation, int64_t batch_size);
+std::vector<CallbackHandle> make_callbacks(const RunPlan& plan, bool has_validation);
 // Those that trainer.callbacks names, for a pass that writes no run: their folder is the working one.
 std::vector<CallbackHandle> make_named_callbacks(const RunPlan& plan);
 

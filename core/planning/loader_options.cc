@@ -27,29 +27,31 @@ ItemPolicy read_policy(const Json& section, const std::string& path, const char*
 }
 
 // Batches that are filled to a limit leave nothing for these keys to say.
-void check_max_seconds(const Json& section, const std::string& path, const LoaderOptions& options) {
-  if (!options.max_seconds) {
+void check_fill_limit(const Json& section, const std::string& path, const LoaderOptions& options) {
+  const auto fill = options.fill_limit();
+  if (!fill) {
     if (!is_given(section, "on_too_long")) return;
-    throw Error(Code::kFailed, "on_too_long is about items longer than max_seconds, which is not set")
+    throw Error(Code::kFailed, "on_too_long is about items longer than max_seconds or max_tokens; neither is set")
         .at(path + ".on_too_long")
         .seen(json_text(section["on_too_long"]))
-        .next("set max_seconds, or remove on_too_long");
+        .next("set one of the two, or remove on_too_long");
   }
-  if (!(*options.max_seconds > 0) || !std::isfinite(*options.max_seconds)) {
-    throw Error(Code::kFailed, "max_seconds must be positive")
-        .at(path + ".max_seconds")
-        .seen(json_text(section["max_seconds"]))
-        .expected("seconds of a batch, its padding included");
+  const std::string option = fill->option;
+  if (!(fill->limit > 0) || !std::isfinite(fill->limit)) {
+    throw Error(Code::kFailed, option + " must be positive")
+        .at(path + "." + option)
+        .seen(json_text(section[option]))
+        .expected(std::string(fill->unit) + " of a batch, its padding included");
   }
   const auto contradicts = [&](const char* key, bool given, const char* why) {
     if (!given) return;
-    throw Error(Code::kFailed, std::string("max_seconds and ") + key + " contradict each other: " + why)
+    throw Error(Code::kFailed, option + " and " + key + " contradict each other: " + why)
         .at(path + "." + key)
-        .seen(std::string(key) + "=" + json_text(section[key]) + ", max_seconds=" + json_text(section["max_seconds"]))
+        .seen(std::string(key) + "=" + json_text(section[key]) + ", " + option + "=" + json_text(section[option]))
         .next(std::string("remove one of the two (~") + path + "." + key + ", or set it to null)");
   };
-  contradicts("batch_size", is_given(section, "batch_size"),
-              "a batch is filled to so many seconds or to so many items");
+  if (options.max_seconds) contradicts("max_tokens", options.max_tokens.has_value(), "a batch is filled in one unit");
+  contradicts("batch_size", is_given(section, "batch_size"), "a batch is filled to a limit or to so many items");
   contradicts("use_bucketing", options.use_bucketing, "batches filled to a limit are of like length already");
   contradicts("num_buckets", is_given(section, "num_buckets"), "batches filled to a limit are of like length already");
   contradicts("drop_last", options.drop_last, "no batch is the last one that lacks items");
@@ -60,12 +62,18 @@ void check_max_seconds(const Json& section, const std::string& path, const Loade
 const std::vector<std::string>& LoaderOptions::keys() {
   static const std::vector<std::string> known = {"batch_size",      "shuffle",       "drop_last",   "num_workers",
                                                  "prefetch_factor", "use_bucketing", "num_buckets", "max_seconds",
-                                                 "on_too_long",     "on_error"};
+                                                 "max_tokens",      "on_too_long",   "on_error"};
   return known;
 }
 
+std::optional<LoaderOptions::FillLimit> LoaderOptions::fill_limit() const {
+  if (max_seconds) return FillLimit{"max_seconds", "seconds", *max_seconds};
+  if (max_tokens) return FillLimit{"max_tokens", "tokens", *max_tokens};
+  return std::nullopt;
+}
+
 std::string LoaderOptions::batching() const {
-  if (max_seconds) return "max_seconds=" + json_text(Json(*max_seconds));
+  if (const auto fill = fill_limit()) return std::string(fill->option) + "=" + json_text(Json(fill->limit));
   return use_bucketing ? "num_buckets=" + std::to_string(num_buckets) : std::string();
 }
 
@@ -90,9 +98,10 @@ LoaderOptions LoaderOptions::from_section(const Json& section, const std::string
   at_least("prefetch_factor", out.prefetch_factor, 1);
   at_least("num_buckets", out.num_buckets, 1);
   if (is_given(section, "max_seconds")) out.max_seconds = read_key(section, path, "max_seconds", 0.0);
+  if (is_given(section, "max_tokens")) out.max_tokens = read_key(section, path, "max_tokens", 0.0);
   out.on_too_long = read_policy(section, path, "on_too_long");
   out.on_error = read_policy(section, path, "on_error");
-  check_max_seconds(section, path, out);
+  check_fill_limit(section, path, out);
   return out;
 }
 

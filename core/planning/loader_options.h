@@ -21,12 +21,20 @@ struct LoaderOptions {
   int64_t prefetch_factor = 2;  // batches in flight per worker
   bool use_bucketing = false;   // batches of items of like length (Lhotse's names)
   int64_t num_buckets = 30;
-  // Seconds: a batch of items of like length is filled until its padded total, longest times count, would be more. In
-  // place of batch_size, for datasets whose length_hint is in seconds.
+  // A batch of items of like length is filled until its padded total, longest times count, would be more. One of the
+  // two, in place of batch_size, for datasets that know the lengths of their items in that unit (fathom.lengths/1).
   std::optional<double> max_seconds = std::nullopt;
-  ItemPolicy on_too_long = ItemPolicy::kError;  // an item longer than max_seconds
+  std::optional<double> max_tokens = std::nullopt;
+  ItemPolicy on_too_long = ItemPolicy::kError;  // an item longer than that
   ItemPolicy on_error = ItemPolicy::kError;     // an item that cannot be read
 
+  // The one of max_seconds and max_tokens that is given.
+  struct FillLimit {
+    const char* option;
+    const char* unit;  // "seconds", "tokens"
+    double limit;
+  };
+  std::optional<FillLimit> fill_limit() const;
   // The keys it knows.
   static const std::vector<std::string>& keys();
   // How items are put into batches, where not by batch_size alone: what a run that goes on must find as it was.

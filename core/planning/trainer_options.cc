@@ -135,8 +135,9 @@ TrainerOptions checked(const Json& written, const std::string& path) {
   TrainerOptions o = parse_options<TrainerOptions>(section, path);
   if (o.barebones) check_barebones(section, path);
   check_device(o, path);
-  if (o.reload_dataloaders_every_n_epochs != 0) {
-    refuse(path + ".reload_dataloaders_every_n_epochs", "not available", o.reload_dataloaders_every_n_epochs, "0");
+  if (o.reload_dataloaders_every_n_epochs < 0) {
+    refuse(path + ".reload_dataloaders_every_n_epochs", "must not be negative", o.reload_dataloaders_every_n_epochs,
+           "0 (never) or more");
   }
   check_profiler(o, path);
   if (o.log_every_n_steps < 0)
@@ -226,7 +227,8 @@ void TrainerOptions::describe(OptionSet<TrainerOptions>& o) {
   o("benchmark", &T::benchmark, "a CUDA setting; without effect on the CPU");
   o("use_distributed_sampler", &T::use_distributed_sampler, "with one process without effect");
   o("sync_batchnorm", &T::sync_batchnorm, "with one process without effect");
-  o("reload_dataloaders_every_n_epochs", &T::reload_dataloaders_every_n_epochs, "only 0 is available");
+  o("reload_dataloaders_every_n_epochs", &T::reload_dataloaders_every_n_epochs,
+    "open the training and validation data anew every so many epochs, as their files are then; 0: never");
   o("profiler", &T::profiler, "simple: a table of where time went and a trace, in the run's folder; null: none");
   o("track_grad_norm", &T::track_grad_norm, "2, another number or inf adds a GradientNormMonitor; -1 is off");
   o("stochastic_weight_avg", &T::stochastic_weight_avg, "adds a StochasticWeightAveraging with its defaults");

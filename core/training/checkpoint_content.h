@@ -41,7 +41,7 @@ struct CheckpointContent {
   void read(const checkpoint::PickleValue& file, const std::string& path);
 
  private:
-  checkpoint::PickleValue optimizer_value(const Optimization& optimization) const;
+  checkpoint::PickleValue optimizer_value(size_t optimizer) const;
   checkpoint::PickleValue callback_states() const;
   checkpoint::PickleValue own_entry() const;
   void read_optimizers(const checkpoint::PickleValue& file, const std::string& path);

@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/base/log.h"
@@ -43,42 +44,53 @@ void CheckpointContent::read_schedules(const PickleValue& file, const std::strin
 // averages is taken for the weights, as in NeMo.
 void CheckpointContent::read_average(const PickleValue& file, const std::string& path) {
   constexpr std::string_view kEnding = ".ckpt", kTwinEnding = "-EMA.ckpt";
-  const auto wrapped = [](const PickleValue& checkpoint) -> const PickleValue* {
-    const auto& optimizers = checkpoint.at("optimizer_states").items();
-    return !optimizers.empty() && optimizers[0].find("ema") != nullptr ? &optimizers[0] : nullptr;
+  const auto holds_averages = [&](const PickleValue& checkpoint) {
+    const auto& states = checkpoint.at("optimizer_states").items();
+    return states.size() == average->optimizers() &&
+           std::all_of(states.begin(), states.end(), [](const PickleValue& s) { return s.find("ema") != nullptr; });
   };
-  const auto restore = [&](int64_t step, const std::vector<at::Tensor>& averages, const std::string& source) {
+  const auto restore = [&](size_t optimizer, int64_t step, const std::vector<at::Tensor>& averages,
+                           const std::string& source) {
     try {
-      average->restore(step, averages);
+      average->restore(optimizer, step, averages);
     } catch (Error& error) {
       error.locate(source);
       throw;
     }
   };
-  const auto restore_wrapped = [&](const PickleValue& state, const std::string& source) {
-    std::vector<at::Tensor> averages;
-    for (const PickleValue& value : state.at("ema").items()) averages.push_back(checkpoint::to_tensor(value));
-    restore(state.at("current_step").as_int(), averages, source);
+  const auto restore_wrapped = [&](const PickleValue& checkpoint, const std::string& source) {
+    const auto& states = checkpoint.at("optimizer_states").items();
+    for (size_t k = 0; k < states.size(); ++k) {
+      std::vector<at::Tensor> averages;
+      for (const PickleValue& value : states[k].at("ema").items()) averages.push_back(checkpoint::to_tensor(value));
+      restore(k, states[k].at("current_step").as_int(), averages, source);
+    }
   };
 
   const PickleValue* fathom = file.find("fathom");
   if (const PickleValue* own = fathom != nullptr ? fathom->find("ema") : nullptr) {
     std::map<std::string, at::Tensor> by_name;
     for (auto& [name, tensor] : checkpoint::state_dict_tensors(own->at("averages"))) by_name[name] = tensor;
-    std::vector<at::Tensor> averages;
-    for (const auto& [name, parameter] : optimizations[0]->parameters()) {
-      const auto found = by_name.find(name);
-      if (found == by_name.end())
-        throw Error(Code::kBadData, "the file has no average of a parameter of this model").at(path).expected(name);
-      averages.push_back(found->second);
+    const PickleValue* steps = own->find("current_steps");  // one number in files of before there could be several
+    for (size_t k = 0; k < average->optimizers(); ++k) {
+      std::vector<at::Tensor> averages;
+      for (const auto& [name, parameter] : optimizations[k]->parameters()) {
+        const auto found = by_name.find(name);
+        if (found == by_name.end())
+          throw Error(Code::kBadData, "the file has no average of a parameter of this model").at(path).expected(name);
+        averages.push_back(found->second);
+      }
+      if (steps != nullptr && k >= steps->items().size())
+        throw Error(Code::kBadData, "the averages are of fewer optimizers").at(path).seen(std::to_string(k));
+      restore(k, steps != nullptr ? steps->items()[k].as_int() : own->at("current_step").as_int(), averages, path);
     }
-    return restore(own->at("current_step").as_int(), averages, path);
+    return;
   }
   if (path.ends_with(kTwinEnding)) {
     log_info("restore", "{}: averaged weights; they are the weights now, and a new average starts from them", path);
     return average->restart();
   }
-  if (const PickleValue* state = wrapped(file)) return restore_wrapped(*state, path);
+  if (holds_averages(file)) return restore_wrapped(file, path);
   const std::string twin =
       path.ends_with(kEnding) ? path.substr(0, path.size() - kEnding.size()) + std::string(kTwinEnding) : "";
   if (twin.empty() || !std::filesystem::exists(twin)) {
@@ -88,10 +100,12 @@ void CheckpointContent::read_average(const PickleValue& file, const std::string&
         .next("set exp_manager.ema.enable=false, or start a new run from the weights with init_from_ptl_ckpt");
   }
   const PickleValue averaged = checkpoint::load_torch_file(twin);
-  const PickleValue* state = wrapped(averaged);
-  if (state == nullptr)
-    throw Error(Code::kBadData, "holds no averaged weights").at(twin).expected("optimizer_states[0]['ema']");
-  restore_wrapped(*state, twin);
+  if (!holds_averages(averaged)) {
+    throw Error(Code::kBadData, "holds no averaged weights")
+        .at(twin)
+        .expected("'ema' in each of " + std::to_string(average->optimizers()) + " optimizer_states");
+  }
+  restore_wrapped(averaged, twin);
   read_optimizers(averaged, twin);
 }
 

@@ -29,15 +29,15 @@ void check_state_keys(const std::vector<CallbackHandle>& callbacks) {
 }
 
 // The optimizer's state as it is; in a file of averages as NeMo's EMA wraps it.
-PickleValue CheckpointContent::optimizer_value(const Optimization& optimization) const {
-  PickleValue state = optimization.optimizer_state();
+PickleValue CheckpointContent::optimizer_value(size_t optimizer) const {
+  PickleValue state = optimizations[optimizer]->optimizer_state();
   if (average == nullptr || !average->is_swapped()) return state;
   PickleValue averages = PickleValue::list();
-  for (const at::Tensor& one : average->averages())
+  for (const at::Tensor& one : average->averages(optimizer))
     averages.mutable_items().push_back(checkpoint::from_tensor(one.detach()));
   return PickleValue::dict({{"opt", state},
                             {"ema", averages},
-                            {"current_step", average->current_step()},
+                            {"current_step", average->current_step(optimizer)},
                             {"decay", average->decay()},
                             {"every_n_steps", average->every_n_steps()}});
 }
@@ -80,10 +80,14 @@ PickleValue CheckpointContent::own_entry() const {
   // The averages are in this file as well as in its twin, so that whenever a run dies between the two it can go on.
   if (average != nullptr && !average->is_swapped()) {
     NamedTensors averages;
-    for (size_t i = 0; i < average->averages().size(); ++i)
-      averages.emplace_back(optimizations[0]->parameters()[i].first, average->averages()[i]);
-    dict.set("ema", PickleValue::dict({{"current_step", average->current_step()},
-                                       {"averages", checkpoint::state_dict_value(averages)}}));
+    PickleValue steps = PickleValue::list();
+    for (size_t k = 0; k < average->optimizers(); ++k) {
+      for (size_t i = 0; i < average->averages(k).size(); ++i)
+        averages.emplace_back(optimizations[k]->parameters()[i].first, average->averages(k)[i]);
+      steps.mutable_items().push_back(average->current_step(k));
+    }
+    dict.set("ema",
+             PickleValue::dict({{"current_steps", steps}, {"averages", checkpoint::state_dict_value(averages)}}));
   }
   // In the middle of an accumulation window the gradients so far are state too; and whether a model that optimizes by
   // hand is in one, only it knows.
@@ -109,9 +113,9 @@ PickleValue CheckpointContent::write(bool weights_only) const {
   if (!weights_only) {
     dict.set("callbacks", callback_states());
     PickleValue optimizers = PickleValue::list(), schedules = PickleValue::list();
-    for (const auto& optimization : optimizations) {
-      optimizers.mutable_items().push_back(optimizer_value(*optimization));
-      if (const PickleValue schedule = optimization->scheduler_state(); !schedule.is_none())
+    for (size_t i = 0; i < optimizations.size(); ++i) {
+      optimizers.mutable_items().push_back(optimizer_value(i));
+      if (const PickleValue schedule = optimizations[i]->scheduler_state(); !schedule.is_none())
         schedules.mutable_items().push_back(schedule);
     }
     dict.set("optimizer_states", optimizers);

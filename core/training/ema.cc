@@ -2,11 +2,14 @@
 
 #include <ATen/ATen.h>
 
+#include <set>
+
 #include "fathom/error.h"
 
 namespace fathom::training {
 
-ExponentialMovingAverage::ExponentialMovingAverage(double decay, int64_t every_n_steps, const NamedTensors& parameters)
+ExponentialMovingAverage::ExponentialMovingAverage(double decay, int64_t every_n_steps,
+                                                   const std::vector<NamedTensors>& parameters)
     : decay_(decay), every_n_steps_(every_n_steps) {
   if (!(decay >= 0 && decay <= 1)) {
     throw Error(Code::kFailed, "the average's decay is not between 0 and 1")
@@ -20,52 +23,70 @@ ExponentialMovingAverage::ExponentialMovingAverage(double decay, int64_t every_n
         .seen(std::to_string(every_n_steps))
         .expected("1 or more");
   }
-  for (const auto& [name, parameter] : parameters) {
-    parameters_.push_back(parameter);
-    averages_.push_back(parameter.detach().clone());
+  std::set<const void*> seen;
+  for (const NamedTensors& of_optimizer : parameters) {
+    Part part;
+    for (const auto& [name, parameter] : of_optimizer) {
+      if (!seen.insert(parameter.unsafeGetTensorImpl()).second) {
+        throw Error(Code::kFailed, "an average is not kept of a parameter that two optimizers step")
+            .seen(name)
+            .next("set exp_manager.ema.enable=false");
+      }
+      part.parameters.push_back(parameter);
+      part.averages.push_back(parameter.detach().clone());
+    }
+    parts_.push_back(std::move(part));
   }
 }
 
-void ExponentialMovingAverage::after_step() {
-  const int64_t step = current_step_++;
+void ExponentialMovingAverage::after_step(size_t optimizer) {
+  Part& part = parts_.at(optimizer);
+  const int64_t step = part.current_step++;
   if (step % every_n_steps_ != 0) return;
   const at::NoGradGuard no_grad;
-  for (size_t i = 0; i < parameters_.size(); ++i) averages_[i].mul_(decay_).add_(parameters_[i].detach(), 1 - decay_);
+  for (size_t i = 0; i < part.parameters.size(); ++i)
+    part.averages[i].mul_(decay_).add_(part.parameters[i].detach(), 1 - decay_);
 }
 
 void ExponentialMovingAverage::swap() {
   const at::NoGradGuard no_grad;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    const at::Tensor kept = parameters_[i].clone();
-    parameters_[i].copy_(averages_[i]);
-    averages_[i].copy_(kept);
+  for (Part& part : parts_) {
+    for (size_t i = 0; i < part.parameters.size(); ++i) {
+      const at::Tensor kept = part.parameters[i].clone();
+      part.parameters[i].copy_(part.averages[i]);
+      part.averages[i].copy_(kept);
+    }
   }
   swapped_ = !swapped_;
 }
 
-void ExponentialMovingAverage::restore(int64_t current_step, const std::vector<at::Tensor>& averages) {
+void ExponentialMovingAverage::restore(size_t optimizer, int64_t current_step,
+                                       const std::vector<at::Tensor>& averages) {
   use(false);
-  if (averages.size() != averages_.size()) {
+  Part& part = parts_.at(optimizer);
+  if (averages.size() != part.averages.size()) {
     throw Error(Code::kBadData, "the averaged weights are of another model")
         .seen(std::to_string(averages.size()) + " tensors")
-        .expected(std::to_string(averages_.size()));
+        .expected(std::to_string(part.averages.size()));
   }
   for (size_t i = 0; i < averages.size(); ++i) {
-    if (averages[i].sizes() == averages_[i].sizes()) continue;
+    if (averages[i].sizes() == part.averages[i].sizes()) continue;
     throw Error(Code::kBadData, "averaged weight " + std::to_string(i) + " has another shape")
         .seen(c10::str(averages[i].sizes()))
-        .expected(c10::str(averages_[i].sizes()));
+        .expected(c10::str(part.averages[i].sizes()));
   }
   const at::NoGradGuard no_grad;
-  for (size_t i = 0; i < averages.size(); ++i) averages_[i].copy_(averages[i]);
-  current_step_ = current_step;
+  for (size_t i = 0; i < averages.size(); ++i) part.averages[i].copy_(averages[i]);
+  part.current_step = current_step;
 }
 
 void ExponentialMovingAverage::restart() {
   use(false);
   const at::NoGradGuard no_grad;
-  for (size_t i = 0; i < parameters_.size(); ++i) averages_[i].copy_(parameters_[i]);
-  current_step_ = 0;
+  for (Part& part : parts_) {
+    for (size_t i = 0; i < part.parameters.size(); ++i) part.averages[i].copy_(part.parameters[i]);
+    part.current_step = 0;
+  }
 }
 
 }  // namespace fathom::training

@@ -86,6 +86,7 @@ FitResult Trainer::fit(const std::string& checkpoint) {
     make_optimizers();
     emit(FATHOM_ON_FIT_START);
     if (!checkpoint.empty()) load_checkpoint(checkpoint);
+    loaders_of_epoch_ = run_.progress.epoch;
     sanity_check();
     // As in Lightning, who is to train nothing does not start; but a resumed run may still have an end to write.
     const bool trains = !checkpoint.empty() || !finished();
@@ -128,7 +129,10 @@ FitResult Trainer::fit(const std::string& checkpoint) {
 void Trainer::run_epoch() {
   const bool resumed = run_.phase != RunState::Phase::kNextBatch || run_.progress.batch_idx > 0;
   router_.begin_training_start();
-  if (!resumed) emit(FATHOM_ON_TRAIN_EPOCH_START);
+  if (!resumed) {
+    reload_loaders();
+    emit(FATHOM_ON_TRAIN_EPOCH_START);
+  }
   enter_epoch(resumed);
   if (run_.phase == RunState::Phase::kAfterBatch) after_batch();
   if (run_.phase == RunState::Phase::kAfterValidation) {
@@ -143,6 +147,8 @@ void Trainer::run_epoch() {
     const std::optional<Values> batch =
         profiled(profiler_.get(), "train_dataloader_next", [&] { return parts_.train->next(); });
     if (!batch) break;
+    run_.progress.items_trained += parts_.train->items_of_batch();
+    run_.progress.seconds_trained += parts_.train->seconds_of_batch();
     // Data that does not know its length tells only now that this batch is the epoch's last.
     if (!profiled(profiler_.get(), "train_dataloader_peek", [&] { return parts_.train->has_next(); }))
       run_.training_batches = run_.progress.batch_idx + 1;
@@ -258,14 +264,12 @@ bool Trainer::gradients_usable(Optimization& optimization) {
 }
 
 void Trainer::keep_average(double decay, int64_t every_n_steps) {
-  if (manual_) {
-    throw Error(Code::kFailed, "an average of weights is not kept of a model that optimizes by hand")
-        .next("set exp_manager.ema.enable=false");
-  }
-  if (!optimization_)
+  if (optimizations_.empty())
     throw Error(Code::kFailed, "an average of weights needs an optimizer that changes them").next("set model.optim");
   if (average_) throw Error(Code::kFailed, "two callbacks keep an average of the weights").next("remove one of them");
-  average_ = std::make_unique<ExponentialMovingAverage>(decay, every_n_steps, optimization_->parameters());
+  std::vector<NamedTensors> parameters;
+  for (const auto& optimization : optimizations_) parameters.push_back(optimization->parameters());
+  average_ = std::make_unique<ExponentialMovingAverage>(decay, every_n_steps, parameters);
 }
 
 // Validation when due, then on to the next batch. A checkpoint written meanwhile resumes after the part that was done.

@@ -83,6 +83,9 @@ class Trainer {
   void renew_statistics(const Values& batch);
   bool renews_statistics() const { return statistics_ && statistics_->active(); }
   void prepare_fit();
+  // How many batches an epoch has, and when validation is due.
+  void plan_batches();
+  void reload_loaders();
   void sanity_check();
   void run_epoch();
   void train_batch(const Values& batch);
@@ -148,6 +151,7 @@ class Trainer {
 
   RunState run_;
   ValidationPlan validation_plan_;
+  int64_t loaders_of_epoch_ = 0;  // since when they are the ones in use
   Buffers buffers_before_;        // of the accumulation window, with skip_nan_grad
   Buffers buffers_before_batch_;  // with nan_loss=skip
   NanLoss nan_loss_ = NanLoss::kStop;

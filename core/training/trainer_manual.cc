@@ -38,6 +38,7 @@ struct ManualSteps {
       const bool usable = t.gradients_usable(optimization);
       t.emit(FATHOM_ON_BEFORE_OPTIMIZER_STEP);
       if (usable) optimization.update_parameters();
+      if (usable && t.average_) t.average_->after_step(index);
       ++t.run_.progress.global_step;
     });
   }

@@ -22,6 +22,9 @@ struct TrainerParts {
   ModelHandle model;
   std::unique_ptr<DataLoader> train;
   std::vector<std::unique_ptr<DataLoader>> validation, test, predict;
+  // Both anew, from the data as they are then; for trainer.reload_dataloaders_every_n_epochs.
+  std::function<std::unique_ptr<DataLoader>(const ModelHandle&)> remake_train;
+  std::function<std::vector<std::unique_ptr<DataLoader>>(const ModelHandle&)> remake_validation;
   EvalLoaderPlan validation_plan, test_plan;  // the names of several loaders' metrics
   typing::Wiring wiring;                      // of the model (model_wiring.h), for the model summary
   LoggerGroup loggers;

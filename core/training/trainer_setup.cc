@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/anomaly_mode.h>
 
 #include "core/base/log.h"
+#include "core/training/model_wiring.h"
 #include "core/training/trainer.h"
 #include "fathom/abi/manual_optimization.h"
 
@@ -13,6 +14,16 @@ void Trainer::prepare_fit() {
     throw Error(Code::kFailed, "there is no training data")
         .at("model.train_ds")
         .next("give the section model.train_ds its data");
+  plan_batches();
+
+  if (options_.deterministic.is_boolean() && options_.deterministic.get<bool>())
+    at::globalContext().setDeterministicAlgorithms(true, false);
+  if (options_.deterministic == "warn") at::globalContext().setDeterministicAlgorithms(true, true);
+  torch::autograd::AnomalyMode::set_enabled(options_.detect_anomaly);
+  at::manual_seed(static_cast<uint64_t>(parts_.seed));
+}
+
+void Trainer::plan_batches() {
   run_.training_batches =
       limited_batches(options_.limit_train_batches, batches_of(*parts_.train), "trainer.limit_train_batches");
   if (!options_.overfit_batches.is_number() || options_.overfit_batches.get<double>() != 0) {
@@ -28,6 +39,7 @@ void Trainer::prepare_fit() {
   }
   run_.batches_per_epoch = run_.training_batches;
   run_.progress.training_batches = run_.training_batches == kUnknownBatches ? -1 : run_.training_batches;
+  validates_ = false;
   for (const auto& loader : parts_.validation) {  // refuses now, not after an epoch
     const int64_t batches =
         limited_batches(options_.limit_val_batches, batches_of(*loader), "trainer.limit_val_batches");
@@ -39,12 +51,23 @@ void Trainer::prepare_fit() {
   }
   run_.progress.has_validation = validates_;
   run_.progress.val_check_at_epoch_end = !validates_ || validation_plan_.at_epoch_end;
+}
 
-  if (options_.deterministic.is_boolean() && options_.deterministic.get<bool>())
-    at::globalContext().setDeterministicAlgorithms(true, false);
-  if (options_.deterministic == "warn") at::globalContext().setDeterministicAlgorithms(true, true);
-  torch::autograd::AnomalyMode::set_enabled(options_.detect_anomaly);
-  at::manual_seed(static_cast<uint64_t>(parts_.seed));
+// The epoch that begins has loaders of its own, over the data as they are now. A schedule keeps the steps that were
+// planned at the start, as in Lightning.
+void Trainer::reload_loaders() {
+  const int64_t every = options_.reload_dataloaders_every_n_epochs;
+  if (every == 0 || run_.progress.epoch - loaders_of_epoch_ < every) return;
+  loaders_of_epoch_ = run_.progress.epoch;
+  parts_.train = parts_.remake_train(parts_.model);
+  if (!parts_.train)
+    throw Error(Code::kFailed, "the training data is there no more")
+        .at("model.train_ds")
+        .seen("epoch " + std::to_string(run_.progress.epoch));
+  parts_.validation = parts_.remake_validation(parts_.model);
+  check_batch_ports(parts_.wiring, *parts_.train, parts_.train->where());
+  for (const auto& loader : parts_.validation) check_batch_ports(parts_.wiring, *loader, loader->where());
+  plan_batches();
 }
 
 void Trainer::make_optimizers() {

@@ -111,6 +111,7 @@ ModelCheckpoint::ModelCheckpoint(const CheckpointOptions& options, const Json& c
   on(Event::kValidationEnd, &ModelCheckpoint::end_validation);
   on(Event::kFitEnd, &ModelCheckpoint::end_fit);
   on(Event::kInterrupt, &ModelCheckpoint::interrupt);
+  if (options_.save_on_exception) on(Event::kException, &ModelCheckpoint::save_after_error);
 }
 
 // --- when
@@ -175,6 +176,21 @@ void ModelCheckpoint::interrupt(Trainer& trainer) {
   save_last(trainer, candidates(trainer), /*may_link=*/false);
   counts_saves_ = true;
   last_global_step_saved_ = saved;
+}
+
+// Lightning's (2.5.3): a file by the usual name, which no rule of best checkpoints removes, and the last one. What goes
+// wrong here is told, not thrown: the error that ended the run is the one to be seen.
+void ModelCheckpoint::save_after_error(Trainer& trainer) {
+  if (skips(trainer.progress())) return;
+  const MetricValues values = candidates(trainer);
+  const std::string path = free_path(values, options_.filename.value_or(""), "");
+  try {
+    write_now(trainer, path);
+    if (keeps_last_) save_last(trainer, values, /*may_link=*/true);
+    log_info("an error ended the training; saved " + path);
+  } catch (const std::exception& error) {
+    log(LogLevel::kError, class_name_, path + " could not be saved: " + error.what());
+  }
 }
 
 // --- what

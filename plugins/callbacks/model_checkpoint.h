@@ -23,6 +23,7 @@ struct CheckpointOptions {
   bool verbose = false;
   Json save_last = nullptr;  // bool, null or "link"
   std::optional<int64_t> save_top_k;
+  bool save_on_exception = false;
   bool save_weights_only = false;
   std::string mode = "min";
   bool auto_insert_metric_name = true;
@@ -42,6 +43,8 @@ void describe_checkpoint(OptionSet<O>& o) {
   o("save_last", FATHOM_MEMBER(save_last),
     "also keep the newest: true, false, or \"link\" to the file saved just before");
   o("save_top_k", FATHOM_MEMBER(save_top_k), "how many are kept; -1 all, 0 none");
+  o("save_on_exception", FATHOM_MEMBER(save_on_exception),
+    "also save when an error ends the training, under the name that a checkpoint has at that step");
   o("save_weights_only", FATHOM_MEMBER(save_weights_only),
     "leave out optimizer, schedule and loop: training cannot be resumed");
   o("mode", FATHOM_MEMBER(mode), "min or max: which values of the metric are better");
@@ -108,6 +111,7 @@ class ModelCheckpoint : public Callback, public Stateful {
   void end_validation(Trainer& trainer);
   void end_fit(Trainer& trainer);
   void interrupt(Trainer& trainer);
+  void save_after_error(Trainer& trainer);
 
   void save(Trainer& trainer, bool with_top_k);
   void save_top_k(Trainer& trainer, const MetricValues& values);

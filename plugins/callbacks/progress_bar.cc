@@ -104,8 +104,6 @@ ProgressBar::ProgressBar(const Options& options, const Json& context, Output out
     : options_(options), output_(std::move(output)) {
   if (const auto version = context.find("version"); version != context.end() && version->is_string())
     v_num_ = v_num_of(version->get<std::string>());
-  if (const auto size = context.find("batch_size"); size != context.end() && size->is_number_integer())
-    batch_size_ = size->get<int64_t>();
   if (options_.refresh_rate < 0)
     throw Error(Code::kFailed, "is negative")
         .at("refresh_rate")
@@ -135,7 +133,10 @@ void ProgressBar::start_training(Trainer& trainer) {
 
 void ProgressBar::start_epoch(Trainer& trainer) {
   stage_started_ = output_.now();
-  first_batch_ = trainer.progress().batch_idx;
+  const fathom_progress p = trainer.progress();
+  first_batch_ = p.batch_idx;
+  items_before_ = p.items_trained;
+  audio_before_ = p.seconds_trained;
   evaluation_time_ = {};
 }
 
@@ -236,8 +237,12 @@ void ProgressBar::draw(Trainer& trainer, const char* stage, int64_t done, int64_
   std::snprintf(speed, sizeof speed, rate >= 1 || rate == 0 ? "  %.1f it/s" : "  %.2f s/it",
                 rate >= 1 || rate == 0 ? rate : 1 / rate);
   tail += speed;
-  if (training && batch_size_ > 0 && rate > 0) {
-    std::snprintf(speed, sizeof speed, "  %.4g samples/s", rate * static_cast<double>(batch_size_));
+  if (const int64_t items = p.items_trained - items_before_; training && items > 0 && seconds > 0) {
+    std::snprintf(speed, sizeof speed, "  %.4g samples/s", static_cast<double>(items) / seconds);
+    tail += speed;
+  }
+  if (const double audio = p.seconds_trained - audio_before_; training && audio > 0 && seconds > 0) {
+    std::snprintf(speed, sizeof speed, "  %.4g s audio/s", audio / seconds);
     tail += speed;
   }
   if (total >= 0) tail += "  ETA " + clock_text(rate > 0 ? static_cast<double>(total - done) / rate : NAN);

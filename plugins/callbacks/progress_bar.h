@@ -34,7 +34,7 @@ class ProgressBar final : public Callback {
     std::function<int64_t()> memory = [] { return int64_t{0}; };  // bytes; 0: not known
   };
 
-  // `context`: the host's, of which it shows `version` and counts samples by `batch_size`, where they are known.
+  // `context`: the host's, of which it shows `version`, where it is known.
   ProgressBar(const Options& options, const Json& context);
   ProgressBar(const Options& options, const Json& context, Output output);
 
@@ -59,9 +59,10 @@ class ProgressBar final : public Callback {
   Output output_;
   Clock::duration interval_;
   std::string v_num_;
-  int64_t batch_size_ = 0;  // 0: not known
   Clock::time_point last_drawn_, stage_started_, training_started_;
   int64_t first_batch_ = 0;   // of this epoch, where this process started in it
+  int64_t items_before_ = 0;  // trained by this process before this epoch, and their seconds of audio
+  double audio_before_ = 0;
   int64_t batches_done_ = 0;  // by this process
   int64_t steps_before_ = 0;  // of the runs that it goes on from
   int64_t eval_done_ = 0;

@@ -49,23 +49,27 @@ TEST(ProgressBar, PlainLinesAtMostEveryTenSeconds) {
 TEST(ProgressBar, ShowsSamplesTheWholeFitMemoryAndVersion) {
   Screen screen;
   screen.memory = 1'234'000'000;
-  ProgressBar bar({}, {{"version", "version_3"}, {"batch_size", 16}}, screen.output(false));
+  ProgressBar bar({}, {{"version", "version_3"}}, screen.output(false));
   TrainerViewStub trainer;
   trainer.progress.training_batches = 100;
   trainer.progress.max_epochs = 3;
+  trainer.progress.items_trained = 1000;  // of epochs before
+  trainer.progress.seconds_trained = 500;
   trainer.add(bar);
   trainer.emit(Event::kTrainStart);
   trainer.emit(Event::kTrainEpochStart);
   const auto train = [&](int64_t batch) {
     trainer.progress.batch_idx = batch;
     trainer.progress.global_step = batch + 1;
+    trainer.progress.items_trained += 16;
+    trainer.progress.seconds_trained += 2.5;
     screen.now += 1s;
     trainer.emit(Event::kTrainBatchEnd);
   };
   for (int64_t i = 0; i < 10; ++i) train(i);
   EXPECT_EQ(screen.text,
-            "epoch 0/2 10/100  step 10  1.0 it/s  16 samples/s  ETA 01:30  fit 04:50  loss 0.5000  lr 0.0100  "
-            "mem 1.23 GB  v_num 3\n");
+            "epoch 0/2 10/100  step 10  1.0 it/s  16 samples/s  2.5 s audio/s  ETA 01:30  fit 04:50  loss 0.5000  "
+            "lr 0.0100  mem 1.23 GB  v_num 3\n");
   // A limit of steps that comes first, and a validation, which takes its time but no batch.
   trainer.progress.max_steps = 40;
   trainer.emit(Event::kValidationStart);
@@ -73,7 +77,8 @@ TEST(ProgressBar, ShowsSamplesTheWholeFitMemoryAndVersion) {
   trainer.emit(Event::kValidationEnd);
   screen.text.clear();
   train(10);
-  EXPECT_THAT(screen.text, HasSubstr("1.0 it/s  16 samples/s  ETA 01:29  fit 01:22"));  // 29 of 31 / 11 s
+  EXPECT_THAT(screen.text,
+              HasSubstr("1.0 it/s  16 samples/s  2.5 s audio/s  ETA 01:29  fit 01:22"));  // 29 of 31 / 11 s
 }
 
 TEST(ProgressBar, OtherVersionsAreTheirLastFourCharacters) {

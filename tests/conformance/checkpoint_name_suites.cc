@@ -366,7 +366,7 @@ Managed manage(const RunRequest& request, const Scratch& scratch) {
     // The metrics.csv that every run has is ours.
     if (logger != "csv") managed.loggers.push_back(logger == "tensorboard" ? "TensorBoardLogger" : logger);
   }
-  for (const auto& callback : make_callbacks(plan, true, 1)) managed.callbacks.push_back(callback.name());
+  for (const auto& callback : make_callbacks(plan, true)) managed.callbacks.push_back(callback.name());
   // A timer of NeMo's; the trainer itself looks at the time here.
   if (plan.trainer.max_time_per_run) managed.callbacks.push_back("StatelessTimer");
   return managed;

@@ -285,7 +285,8 @@ Outcome run_ema(const Case& c) {
   }
   OptimizerHandle optimizer = make_optimizer({{"name", b.at("optimizer")}, {"lr", b.at("lr").get<double>()}}, "optim");
   optimizer.add_group(named, Json::object());
-  training::ExponentialMovingAverage average(b.at("decay").get<double>(), b.at("every_n_steps").get<int64_t>(), named);
+  training::ExponentialMovingAverage average(b.at("decay").get<double>(), b.at("every_n_steps").get<int64_t>(),
+                                             {named});
   std::vector<at::Tensor> before;
   for (size_t step = 0; step < b.at("grads").size(); ++step) {
     for (size_t t = 0; t < parameters.size(); ++t) {
@@ -297,7 +298,7 @@ Outcome run_ema(const Case& c) {
       for (const at::Tensor& p : parameters) gradients.push_back(p.grad());
       optimizer.step(gradients);
     }
-    before = copies(average.averages());
+    before = copies(average.averages(0));
     average.after_step();
     if (const auto error = differs(parameters, b.at("params")[step]); !error.empty())
       return fail(fmt::format("step {}: parameters: {}", step, error));
@@ -305,7 +306,7 @@ Outcome run_ema(const Case& c) {
     // before, in the middle of or after it. What counts is recorded after the thread has ended: inside_swap.
     for (size_t t = 0; t < parameters.size(); ++t) {
       const json one = json::array({b.at("ema")[step][t]});
-      const std::string after = differs({average.averages()[t]}, one);
+      const std::string after = differs({average.averages(0)[t]}, one);
       if (!after.empty() && !differs({before[t]}, one).empty() && !differs({before[t] * average.decay()}, one).empty())
         return fail(fmt::format("step {}: average {}: {}", step, t, after));
     }
@@ -314,7 +315,7 @@ Outcome run_ema(const Case& c) {
   if (const auto error = differs(parameters, b.at("inside_swap")); !error.empty()) return fail("swapped: " + error);
   average.swap();
   if (const auto error = differs(parameters, b.at("after_swap")); !error.empty()) return fail("swapped back: " + error);
-  if (average.current_step() != b.at("current_step").get<int64_t>()) return fail("another step count");
+  if (average.current_step(0) != b.at("current_step").get<int64_t>()) return fail("another step count");
   return pass();
 }
 

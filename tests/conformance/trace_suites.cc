@@ -220,15 +220,21 @@ training::TrainerParts parts_of(const Json& model) {
   const char* name = model.contains("manual") ? "conformance.ManualTraceModel" : "conformance.TraceModel";
   parts.model = ModelHandle(create_object(1u << FATHOM_KIND_MODEL, {{"_target_", name}}, "model"));
   const int64_t batch = model.value("batch", int64_t{1});
-  parts.train = loader_of(
-      parts.model, {{"items", model.value("n_train", int64_t{4}) * batch}, {"unsized", model.value("unsized", false)}},
-      batch);
+  const Json items = {{"items", model.value("n_train", int64_t{4}) * batch},
+                      {"unsized", model.value("unsized", false)}};
+  parts.remake_train = [=](const ModelHandle& made) { return loader_of(made, items, batch); };
+  parts.train = parts.remake_train(parts.model);
   const std::vector<int64_t> counts = model.value("n_val", std::vector<int64_t>{2});
   if (!model.value("no_val", false)) {
     for (auto* loaders : {&parts.validation, &parts.test, &parts.predict}) {
       for (const int64_t count : counts) loaders->push_back(loader_of(parts.model, {{"items", count}}, 1));
     }
   }
+  parts.remake_validation = [=](const ModelHandle& made) {
+    std::vector<std::unique_ptr<DataLoader>> loaders;
+    for (const int64_t count : counts) loaders.push_back(loader_of(made, {{"items", count}}, 1));
+    return loaders;
+  };
   if (model.value("optimizers", 1) != 0) parts.optim = {{"name", "sgd"}, {"lr", 0.1}};
   for (const char* callback : {"conformance.TraceCallback", "conformance.TraceSaver"})
     parts.callbacks.emplace_back(create_object(1u << FATHOM_KIND_CALLBACK, {{"_target_", callback}}, "callback"));

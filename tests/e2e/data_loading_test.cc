@@ -65,6 +65,12 @@ TEST_F(DataLoading, BatchesFilledToSecondsAreAsManyInEveryEpochAndTheScheduleKno
   EXPECT_GT(last, 0) << rows;
   EXPECT_LT(last, 0.001) << "of 0.02 at the start\n" << rows;
 
+  auto by_tokens = filled("tokens", clips,
+                          {"trainer.max_epochs=1", "model.train_ds.max_seconds=null", "+model.train_ds.max_tokens=60"});
+  ASSERT_EQ(run(by_tokens).status, 0);
+  EXPECT_GT(steps_of("tokens"), 8) << "160 words of three to five letters, 60 letters a batch";
+  EXPECT_LT(steps_of("tokens"), 20);
+
   auto half = filled("half", clips, {"trainer.max_epochs=2", "++trainer.limit_train_batches=5"});
   ASSERT_EQ(run(half).status, 0);
   EXPECT_EQ(steps_of("half"), 10);

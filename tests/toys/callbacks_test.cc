@@ -328,6 +328,18 @@ TEST_F(AveragedWeights, TheOldFlagAsksForThem) {
 
 using Endings = ToyCallbacks;
 
+// Whose data grow by a batch each time that they are opened: 6 batches at first.
+TEST_F(ToyCallbacks, DataAreOpenedAnewEverySoManyEpochs) {
+  const Json growing = {{"_target_", "toy.Points"}, {"items", 24}, {"growth", 4}, {"batch_size", 4}};
+  for (const auto& [every, steps] : {std::pair{0, 4 * 6}, {1, 6 + 7 + 8 + 9}, {2, 6 + 6 + 7 + 7}, {3, 6 + 6 + 6 + 7}}) {
+    write_config({{"train_ds", growing}}, {{"reload_dataloaders_every_n_epochs", every}, {"val_check_interval", 0.5}});
+    const std::string name = "every" + std::to_string(every);
+    EXPECT_EQ(train(name).at("global_step"), steps) << name;
+    EXPECT_EQ(column(metrics(name), "val_loss").size(), 2u * 4) << name;
+  }
+  expect_refusal({"++trainer.reload_dataloaders_every_n_epochs=-1"}, {"must not be negative"});
+}
+
 TEST_F(Endings, AnErrorLeavesACheckpointThatARunGoesOnFromToTheBit) {
   write_config({{"dropout", 0.3}}, Json::object());
   expect_same_after_an_error("global_step: 9");
@@ -339,6 +351,39 @@ TEST_F(Endings, AnErrorLeavesACheckpointThatARunGoesOnFromToTheBit) {
   EXPECT_THAT(later.err, HasSubstr("trainer.max_epochs"));
   EXPECT_TRUE(read_file(saved("cut")) == before);
   expect_refusal({"++trainer.callbacks=[{_target_: OnExceptionCheckpoint, filename: ''}]"}, {"filename"});
+}
+
+TEST_F(Endings, ACheckpointCallbackSavesAfterAnErrorWhereItIsAskedTo) {
+  write_config({{"dropout", 0.3}}, Json::object());
+  const auto with = [](const std::string& fail, const std::string& saves) {
+    return std::vector<std::string>{
+        "++exp_manager.checkpoint_callback_params={every_n_train_steps: 100, every_n_epochs: null, save_top_k: 1, "
+        "save_last: false, save_on_exception: " +
+            saves + "}",
+        "++trainer.callbacks=[{_target_: toy.FailAt, global_step: " + fail + "}]"};
+  };
+  const auto checkpoints = [&](const std::string& name) {
+    std::vector<std::string> files;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(folder_ + "/" + name + "/checkpoints", none)) {
+      if (entry.path().extension() == ".ckpt") files.push_back(entry.path());
+    }
+    return files;
+  };
+  train("whole", with("-1", "true"));
+  EXPECT_TRUE(checkpoints("whole").empty());
+  EXPECT_EQ(run(words("unsaved", with("9", "false"))).status, 1);
+  EXPECT_TRUE(checkpoints("unsaved").empty());
+  const Result failed = run(words("cut", with("9", "true")));
+  EXPECT_EQ(failed.status, 1);
+  EXPECT_THAT(failed.err, HasSubstr("asked to fail"));
+  const auto files = checkpoints("cut");
+  ASSERT_EQ(files.size(), 1u) << failed.err;
+  EXPECT_THAT(files[0], HasSubstr("epoch=1"));
+  auto going_on = with("-1", "true");
+  going_on.push_back("+ckpt_path='" + files[0] + "'");
+  train("resumed", going_on);
+  expect_same_bits("whole", "resumed");
 }
 
 TEST_F(Endings, AnErrorInAValidationLeavesTheSame) {

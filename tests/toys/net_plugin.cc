@@ -18,13 +18,17 @@ using namespace fathom;  // NOLINT
 class Points final : public DatasetOf<int64_t> {
  public:
   struct Options {
-    int64_t items = 22, offset = 0;
+    int64_t items = 22, offset = 0, growth = 0;
     static void describe(OptionSet<Options>& o) {
       o("items", &Options::items, "how many");
       o("offset", &Options::offset, "of the first");
+      o("growth", &Options::growth, "items more each time that such points are made, as of a file that grows");
     }
   };
-  explicit Points(const Options& o) : items_(o.items), offset_(o.offset) {}
+  explicit Points(const Options& o) : items_(o.items), offset_(o.offset) {
+    static int64_t made = 0;
+    if (o.growth > 0) items_ += o.growth * made++;
+  }
   int64_t size() const override { return items_; }
   int64_t get(int64_t index, uint64_t) const override { return index; }
   Values collate(const std::vector<const int64_t*>& items) const override {

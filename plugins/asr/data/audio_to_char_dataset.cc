@@ -134,6 +134,14 @@ std::vector<int64_t> AudioToCharDataset::tokens_of(const audio::ManifestEntry& e
   return tokens;
 }
 
+std::vector<std::string> AudioToCharDataset::length_units() const {
+  return parser_ ? std::vector<std::string>{"seconds", "tokens"} : std::vector<std::string>{"seconds"};
+}
+
+double AudioToCharDataset::length(int64_t index, std::string_view unit) const {
+  return unit == "tokens" ? static_cast<double>(tokens_of(clips_.entry(index)).size()) : clips_.duration(index);
+}
+
 Ports AudioToCharDataset::outputs() const {
   Ports ports = {{"audio_signal", {"B T", AudioSignal{options_.sample_rate}}}, {"a_sig_length", {"B", LengthsType{}}}};
   if (!parser_) {

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "fathom/dataset.h"
+#include "fathom/lengths.h"
 #include "plugins/lib/audio/audio_segment.h"
 #include "plugins/lib/audio/manifest.h"
 #include "plugins/lib/audio/perturb.h"
@@ -25,7 +26,7 @@ struct SpeechSample {
 // opened, and counted in the log; characters outside the labels are dropped and counted. Text becomes ids when an item
 // is asked for: what stays in memory is the manifest's index. Audio that cannot be read is an error naming the
 // manifest's file and line.
-class AudioToCharDataset final : public DatasetOf<SpeechSample> {
+class AudioToCharDataset final : public DatasetOf<SpeechSample>, public HasLengths {
  public:
   struct Options {
     Json manifest_filepath;
@@ -55,6 +56,9 @@ class AudioToCharDataset final : public DatasetOf<SpeechSample> {
 
   int64_t size() const override { return clips_.size(); }
   double length_hint(int64_t index) const override { return clips_.duration(index); }
+  // "seconds", and "tokens" of the transcript, for which the item's line is read.
+  std::vector<std::string> length_units() const override;
+  double length(int64_t index, std::string_view unit) const override;
   Ports outputs() const override;
   SpeechSample get(int64_t index, uint64_t seed) const override;
   Values collate(const std::vector<const SpeechSample*>& samples) const override;

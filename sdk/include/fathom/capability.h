@@ -27,6 +27,7 @@ class FineTunable;         // fine_tuning.h
 class ManualOptimization;  // manual_optimization.h
 class Iterable;            // iterable.h
 class BatchPlanner;        // batch_plan.h
+class HasLengths;          // lengths.h
 
 // Specialised beside each interface: `id`, and `table<Get>()`, whose functions reach the interface by Get::get(self).
 template <typename Interface>
@@ -37,7 +38,7 @@ namespace capability_detail {
 template <typename... Interfaces>
 struct List {};
 using Known = List<Stateful, HasProperties, AdapterHost, AccessMixin, Recurrent, Streaming, HasVocabulary, FineTunable,
-                   ManualOptimization, Iterable, BatchPlanner>;
+                   ManualOptimization, Iterable, BatchPlanner, HasLengths>;
 
 // From self to the interface, by way of the class T that has it. Storage says how a kind keeps its objects (kind.h).
 template <typename Interface, typename T, typename Storage>

@@ -28,7 +28,8 @@ class Dataset {
   virtual ~Dataset() = default;
   // -1: not known, of an iterable one (iterable.h).
   virtual int64_t size() const = 0;
-  // Seconds or tokens of an item without loading it; negative = unknown. For bucketing and reports.
+  // How long an item is, without loading it, in a unit that is the same for all; negative = unknown. For bucketing
+  // (use_bucketing). Batches by seconds or tokens take a dataset that names its unit (lengths.h).
   virtual double length_hint(int64_t /*index*/) const { return -1; }
   virtual Ports outputs() const { return {}; }
 

@@ -78,6 +78,8 @@ typedef struct fathom_progress {
   int32_t has_validation, val_check_at_epoch_end; /* validation runs once, at the end of each epoch */
   int64_t resumed_global_step;                    /* 0 unless resumed */
   int32_t val_check_counts_batches;               /* val_check_interval is an int: 1, not 1.0 */
+  int64_t items_trained;                          /* items of this process's training batches, since it began */
+  double seconds_trained; /* of audio in them; 0 where the dataset does not tell (fathom.lengths/1) */
 } fathom_progress;
 
 typedef struct fathom_metric_sink {

@@ -1,6 +1,6 @@
 /* Kind `dataset`: indexed items and how to batch them. Samples are opaque to the host: only the dataset reads them.
  * Capabilities: fathom.iterable/1 (items that only come one after another), fathom.batch_plan/1 (batches of its own
- * choice), fathom.state/1.
+ * choice), fathom.lengths/1 (how long an item is, in seconds or tokens), fathom.state/1.
  */
 #ifndef FATHOM_ABI_DATASET_H_
 #define FATHOM_ABI_DATASET_H_
@@ -22,7 +22,7 @@ typedef struct fathom_dataset_v1 {
   void (*free_sample)(void* self, void* sample);
   /* Batches samples in the given order. Called from many threads at once. */
   fathom_status (*collate)(void* self, void* const* samples, size_t count, const fathom_sink* batch);
-  /* Seconds of audio or number of tokens, for bucketing; negative = unknown. Must not load the item. */
+  /* How long the item is, in any one unit, for bucketing; negative = unknown. Must not load the item. */
   fathom_status (*length_hint)(void* self, int64_t index, double* length);
   fathom_status (*ports)(void* self, fathom_ports* outputs);
 } fathom_dataset_v1;
