@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "plugins/asr/data/data_section.h"
 
 namespace fathom::asr {
@@ -43,6 +45,8 @@ void SpeechModelOptions::describe(OptionSet<SpeechModelOptions>& o) {
   o("encoder", &Options::encoder, "from features to encoded frames");
   o("spec_augment", &Options::spec_augment, "masks of features in training; null: none");
   o("labels", &Options::labels, "the characters; also decoder.vocabulary");
+  o("tokenizer", &Options::tokenizer,
+    "of a model of subwords: {dir, type: bpe or wpe}; to change it when fine-tuning: update_tokenizer: true");
   o("sample_rate", &Options::sample_rate, "of the audio, where the preprocessor does not say", "Hz");
   o("use_cer", &Options::use_cer, "error rates count characters, not words");
   o("log_prediction", &Options::log_prediction, "log a reference and what was heard, once a batch");
@@ -66,6 +70,7 @@ SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
   log_prediction_ = config_.value("log_prediction", false);
   sample_rate_ = config_["preprocessor"].value("sample_rate", config_.value("sample_rate", int64_t{16000}));
   if (this->context().restoring) choose_front_end(config_);
+  read_tokenizer();
   complete_labels();
   const Json relabelled = config_.value("char_labels", Json(nullptr));
   if (!this->context().restoring && relabelled.is_object() && relabelled.value("update_labels", Json()) == true)
@@ -85,6 +90,15 @@ void SpeechModel::make_spec_augment() {
   add_child("spec_augmentation", spec_augmentation_);
 }
 
+int64_t SpeechModel::encoder_width() const {
+  const Json properties = encoder_.properties();
+  if (properties.is_object() && properties.contains("feat_out")) return properties["feat_out"].get<int64_t>();
+  throw Error(Code::kFailed, "this encoder does not say how wide its output is")
+      .at(path_of("encoder"))
+      .seen(encoder_.name())
+      .next("give decoder.feat_in");
+}
+
 void SpeechModel::log_info(const std::string& text) const { fathom::log(LogLevel::kInfo, kind_.name, text); }
 void SpeechModel::log_warning(const std::string& text) const { fathom::log(LogLevel::kWarning, kind_.name, text); }
 
@@ -94,6 +108,73 @@ std::string SpeechModel::path_of(const char* section) const {
 }
 
 // --- labels ----------------------------------------------------------------------------------------------------------
+
+void SpeechModel::read_tokenizer() {
+  const bool given = config_.contains("tokenizer") && config_["tokenizer"].is_object();
+  Json section = given ? config_["tokenizer"] : Json(nullptr);
+  const bool asks = given && section.contains("update_tokenizer");  // a config of fine-tuning, above that of the file
+  const bool updates = asks && section["update_tokenizer"] == Json(true);
+  if (asks && !section["update_tokenizer"].is_boolean() && !section["update_tokenizer"].is_null()) {
+    throw Error(Code::kFailed, "update_tokenizer must be true or false")
+        .at(path_of("tokenizer") + ".update_tokenizer")
+        .seen(json_text(section["update_tokenizer"]));
+  }
+  if (!kind_.subwords) {
+    const bool names_one = given && section.contains("dir") && !section["dir"].is_null();
+    if (updates || (names_one && !asks && !context().restoring)) {
+      throw Error(Code::kFailed, std::string(kind_.name) + " reads characters, and has no tokenizer")
+          .at(path_of("tokenizer"))
+          .seen(json_text(section))
+          .next("use the class of models on subwords (EncDecCTCModelBPE), or labels in place of the tokenizer");
+    }
+    return;
+  }
+  if (!given) {
+    throw Error(Code::kFailed, "the model's config has no section 'tokenizer'")
+        .at(path_of("tokenizer"))
+        .expected("{dir: FOLDER, type: bpe or wpe}");
+  }
+  if (asks && context().restoring) {
+    // The file's own are its artifacts; folder and type are those to change to.
+    if (updates) {
+      next_tokenizer_ = Json::object();
+      for (const char* key : {"dir", "type"})
+        next_tokenizer_[key] = section.contains(key) ? section[key] : Json(nullptr);
+    }
+    const bool has_model = section.contains("model_path") && section["model_path"].is_string();
+    section["type"] = has_model ? "bpe" : "wpe";
+    section.erase("dir");
+  } else if (updates) {
+    log_warning(path_of("tokenizer") +
+                ".update_tokenizer is for fine-tuning: init_from_nemo_model, and no class in the section");
+  }
+  section.erase("update_tokenizer");
+  tokenizer_ = ModelTokenizer::read(section, path_of("tokenizer"), context().restoring ? context().restore_dir : "");
+  config_["tokenizer"] = tokenizer_.section();
+  const auto tokens = tokenizer_.tokenizer()->vocabulary();
+  Json& labelled = config_[kind_.labelled];
+  const auto size = static_cast<int64_t>(tokens.size());
+  const bool has_count = labelled.contains("num_classes") && labelled["num_classes"].is_number_integer();
+  if (has_count && labelled["num_classes"].get<int64_t>() > 0 && labelled["num_classes"].get<int64_t>() != size) {
+    throw Error(context().restoring ? Code::kBadData : Code::kFailed,
+                "the tokenizer has another number of tokens than " + std::string(kind_.labelled) + ".num_classes")
+        .at(path_of(kind_.labelled) + ".num_classes")
+        .seen(json_text(labelled["num_classes"]) + ", and a tokenizer of " + std::to_string(size))
+        .next("set num_classes to -1, or use the tokenizer that the weights were trained with");
+  }
+  labelled["vocabulary"] = tokens;
+}
+
+text::Vocabulary SpeechModel::vocabulary() const {
+  if (tokenizer_) return text::Vocabulary(tokenizer_.tokenizer());
+  return {labels_, text::Vocabulary::Kind::kCharacters};
+}
+
+std::vector<std::pair<std::string, std::string>> SpeechModel::artifacts() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [key, path] : tokenizer_.files()) out.emplace_back("tokenizer." + key, path);
+  return out;
+}
 
 // labels and the labelled section's vocabulary and num_classes stand for each other where one is left out.
 void SpeechModel::complete_labels() {
@@ -146,18 +227,62 @@ void SpeechModel::set_labels(const std::vector<std::string>& labels) {
   Json& section = config_[kind_.labelled];
   section["vocabulary"] = labels;
   section["num_classes"] = static_cast<int64_t>(labels.size());
+  if (tokenizer_) return;
   if (config_.contains("labels")) config_["labels"] = labels;
   for (const char* data : {"train_ds", "validation_ds", "test_ds"}) {
     if (config_.contains(data) && config_[data].is_object()) config_[data]["labels"] = labels;
   }
 }
 
+void SpeechModel::relabel(const std::vector<std::string>& labels, bool /*keep_weights*/) {
+  throw Error(Code::kUnavailable, std::string("the vocabulary of ") + kind_.name + " cannot be changed")
+      .seen(std::to_string(labels.size()) + " labels");
+}
+
+void SpeechModel::change_vocabulary(const std::vector<std::string>& vocabulary) {
+  if (tokenizer_) {
+    throw Error(Code::kUnavailable, "this model's labels are its tokenizer's")
+        .seen(std::to_string(vocabulary.size()) + " labels")
+        .next("give it another tokenizer: tokenizer.update_tokenizer");
+  }
+  if (!are_new_labels(vocabulary)) return;
+  relabel(vocabulary, false);
+  log_info("changed the vocabulary: " + std::to_string(vocabulary.size()) + " labels");
+}
+
+void SpeechModel::replace_tokenizer(const Json& section) {
+  if (!tokenizer_) return HasVocabulary::replace_tokenizer(section);
+  adopt_tokenizer(ModelTokenizer::read(section, path_of("tokenizer")), false);
+}
+
+void SpeechModel::adopt_tokenizer(ModelTokenizer tokenizer, bool keep_weights) {
+  const auto tokens = tokenizer.tokenizer()->vocabulary();
+  ModelTokenizer old = std::exchange(tokenizer_, std::move(tokenizer));
+  try {
+    relabel(tokens, keep_weights && tokens.size() == labels_.size());
+  } catch (...) {
+    tokenizer_ = std::move(old);
+    throw;
+  }
+  config_["tokenizer"] = tokenizer_.section();
+  log_info("changed the tokenizer: " + std::to_string(tokens.size()) + " tokens");
+}
+
 void SpeechModel::start_fine_tuning(const std::string& config_path) {
   const Json section = config_.value("char_labels", Json(nullptr));
   config_.erase("char_labels");
-  if (section.is_null()) return;
   const std::string path = config_path + ".char_labels";
-  const auto options = parse_options<CharLabelsOptions>(section, path);
+  const auto options = section.is_null() ? CharLabelsOptions{} : parse_options<CharLabelsOptions>(section, path);
+  if (!next_tokenizer_.is_null()) {
+    if (options.update_labels) {
+      throw Error(Code::kFailed, "other labels and another tokenizer are asked for at once")
+          .at(path + ".update_labels")
+          .expected("one of char_labels.update_labels and tokenizer.update_tokenizer");
+    }
+    auto next = ModelTokenizer::read(std::exchange(next_tokenizer_, nullptr), config_path + ".tokenizer");
+    adopt_tokenizer(std::move(next), /*keep_weights=*/true);
+    return;
+  }
   if (!options.update_labels) return;
   if (!options.labels) {
     throw Error(Code::kFailed, "there are no labels to change to")
@@ -265,13 +390,23 @@ void SpeechModel::reset_evaluation() {
 
 // --- data ------------------------------------------------------------------------------------------------------------
 
-AudioToCharDataset::Options SpeechModel::dataset_options(const Json& section, const std::string& config_path) const {
-  Json own = dataset_keys(section, option_names<AudioToCharDataset::Options>(), config_path);
+template <typename Dataset>
+typename Dataset::Options SpeechModel::dataset_options(const Json& section, const std::string& config_path) const {
+  constexpr bool kOfCharacters = std::is_same_v<Dataset, AudioToCharDataset>;
+  Json own = dataset_keys(section, option_names<typename Dataset::Options>(), config_path);
   if (!own.contains("sample_rate") || own["sample_rate"].is_null()) own["sample_rate"] = sample_rate_;
-  if (!own.contains("labels") || own["labels"].is_null()) own["labels"] = labels_;
-  auto options = parse_options<AudioToCharDataset::Options>(own, config_path);
-  if (options.labels != labels_) {
-    log_warning(config_path + ".labels differ from the model's labels: transcripts and predictions will not match");
+  if constexpr (kOfCharacters) {
+    if (!own.contains("labels") || own["labels"].is_null()) own["labels"] = labels_;
+  }
+  auto options = parse_options<typename Dataset::Options>(own, config_path);
+  if constexpr (kOfCharacters) {
+    if (options.labels != labels_)
+      log_warning(config_path + ".labels differ from the model's labels: transcripts and predictions will not match");
+  } else if (!options.tokenizer.is_null()) {
+    throw Error(Code::kFailed, "the transcripts' tokenizer is the model's")
+        .at(config_path + ".tokenizer")
+        .seen(json_text(options.tokenizer))
+        .next("leave it out");
   }
   if (options.sample_rate != sample_rate_) {
     throw Error(Code::kFailed, "the data's sample rate is not the front-end's")
@@ -282,25 +417,34 @@ AudioToCharDataset::Options SpeechModel::dataset_options(const Json& section, co
   return options;
 }
 
+MadeDataset SpeechModel::make_predict_dataset(const Json& section, const std::string& config_path) const {
+  audio::Manifest clips = predict_clips(section, config_path);
+  Json own = section;
+  if (own.erase("paths") > 0) own["manifest_filepath"] = "";
+  if (tokenizer_) {
+    return AudioToBPEDataset::for_inference(dataset_options<AudioToBPEDataset>(own, config_path),
+                                            tokenizer_.tokenizer(), std::move(clips));
+  }
+  return AudioToCharDataset::for_inference(dataset_options<AudioToCharDataset>(own, config_path), std::move(clips));
+}
+
 MadeDataset SpeechModel::make_dataset(Stage stage, const Json& section, const std::string& config_path) {
   if (section.is_null() || section.empty()) return nullptr;
-  if (stage == Stage::kPredict) {
-    audio::Manifest clips = predict_clips(section, config_path);
-    Json own = section;
-    if (own.erase("paths") > 0) own["manifest_filepath"] = "";
-    return AudioToCharDataset::for_inference(dataset_options(own, config_path), std::move(clips));
-  }
+  if (stage == Stage::kPredict) return make_predict_dataset(section, config_path);
   if (!section.contains("manifest_filepath") || section["manifest_filepath"].is_null()) {
     log_warning(config_path + " has no manifest_filepath: no data for it");
     return nullptr;
   }
   try {
-    auto dataset = std::make_shared<AudioToCharDataset>(dataset_options(section, config_path));
-    if (dataset->size() == 0) {
+    const auto checked = [&](auto dataset) -> MadeDataset {
+      if (dataset->size() > 0) return dataset;
       throw Error(Code::kBadData, "no clip is left: min_duration, max_duration or the text parser dropped them all")
           .at(config_path);
-    }
-    return dataset;
+    };
+    if (!tokenizer_)
+      return checked(std::make_shared<AudioToCharDataset>(dataset_options<AudioToCharDataset>(section, config_path)));
+    return checked(std::make_shared<AudioToBPEDataset>(dataset_options<AudioToBPEDataset>(section, config_path),
+                                                       tokenizer_.tokenizer()));
   } catch (Error& error) {
     error.locate(config_path);
     throw;
@@ -322,8 +466,9 @@ std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& o
     encoded = encode_features(features["processed_signal"], features["processed_length"]);
   }
   const auto hypotheses = decode(encoded, timestamps);
-  const double seconds_per_frame =
-      frame_stride(config_["preprocessor"], sample_rate_) * encoder_.properties().value("subsampling_factor", 1.0);
+  const Json properties = encoder_.properties();
+  const double subsampling = properties.is_object() ? properties.value("subsampling_factor", 1.0) : 1.0;
+  const double seconds_per_frame = frame_stride(config_["preprocessor"], sample_rate_) * subsampling;
   const Value* entries = batch.find("entries");
   std::vector<Values> out;
   for (size_t i = 0; i < hypotheses.size(); ++i) {

@@ -1,0 +1,145 @@
+#include "plugins/lib/text/unicode.h"
+
+#include <algorithm>
+#include <map>
+
+#include "fathom/utf8.h"
+#include "plugins/lib/text/unicode_tables.h"
+
+namespace fathom::text {
+namespace {
+
+namespace tables = unicode_tables;
+
+// The entry of a sorted table that holds `c`, or null.
+template <typename Entry>
+const Entry* entry_of(const Entry* table, size_t count, char32_t c) {
+  const Entry* found =
+      std::upper_bound(table, table + count, c, [](char32_t value, const Entry& e) { return value < e.first; });
+  if (found == table || (found - 1)->last < c) return nullptr;
+  return found - 1;
+}
+
+// Hangul syllables are composed by rule (The Unicode Standard, 3.12).
+constexpr char32_t kFirstSyllable = 0xac00, kFirstLead = 0x1100, kFirstVowel = 0x1161, kFirstTail = 0x11a7;
+constexpr char32_t kLeads = 19, kVowels = 21, kTails = 28, kSyllables = kLeads * kVowels * kTails;
+
+uint8_t combining_class(char32_t c) {
+  if (c < 0x300) return 0;
+  const auto* entry = entry_of(tables::kClasses, tables::kClassesCount, c);
+  return entry == nullptr ? 0 : entry->value;
+}
+
+void decompose(char32_t c, CodePoints& out) {
+  if (c < 0xc0) return out.push_back(c);
+  if (c >= kFirstSyllable && c < kFirstSyllable + kSyllables) {
+    const char32_t index = c - kFirstSyllable;
+    out.push_back(kFirstLead + index / (kVowels * kTails));
+    out.push_back(kFirstVowel + index % (kVowels * kTails) / kTails);
+    if (index % kTails != 0) out.push_back(kFirstTail + index % kTails);
+    return;
+  }
+  const auto* end = tables::kDecompositions + tables::kDecompositionsCount;
+  const auto* found = std::lower_bound(tables::kDecompositions, end, c,
+                                       [](const auto& e, char32_t value) { return e.character < value; });
+  if (found == end || found->character != c) return out.push_back(c);
+  decompose(found->first, out);  // a few steps at most: the table has no loops
+  if (found->second != 0) decompose(found->second, out);
+}
+
+// What two characters make together, or 0.
+char32_t composed(char32_t a, char32_t b) {
+  if (a >= kFirstLead && a < kFirstLead + kLeads && b >= kFirstVowel && b < kFirstVowel + kVowels)
+    return kFirstSyllable + ((a - kFirstLead) * kVowels + (b - kFirstVowel)) * kTails;
+  if (a >= kFirstSyllable && a < kFirstSyllable + kSyllables && (a - kFirstSyllable) % kTails == 0 && b > kFirstTail &&
+      b < kFirstTail + kTails) {
+    return a + (b - kFirstTail);
+  }
+  static const std::map<std::pair<char32_t, char32_t>, char32_t> pairs = [] {
+    std::map<std::pair<char32_t, char32_t>, char32_t> made;
+    for (size_t i = 0; i < tables::kDecompositionsCount; ++i) {
+      const auto& d = tables::kDecompositions[i];
+      if (d.second != 0 && entry_of(tables::kNotComposed, tables::kNotComposedCount, d.character) == nullptr)
+        made[{d.first, d.second}] = d.character;
+    }
+    return made;
+  }();
+  const auto found = pairs.find({a, b});
+  return found == pairs.end() ? 0 : found->second;
+}
+
+bool is_plain(const CodePoints& text) {
+  return std::all_of(text.begin(), text.end(), [](char32_t c) { return c < 0xc0; });
+}
+
+}  // namespace
+
+bool is_any_punctuation(char32_t c) { return entry_of(tables::kPunctuation, tables::kPunctuationCount, c) != nullptr; }
+bool is_control(char32_t c) { return entry_of(tables::kControl, tables::kControlCount, c) != nullptr; }
+bool is_space_separator(char32_t c) { return entry_of(tables::kSpaces, tables::kSpacesCount, c) != nullptr; }
+bool is_nonspacing_mark(char32_t c) { return entry_of(tables::kMarks, tables::kMarksCount, c) != nullptr; }
+
+CodePoints to_nfd(const CodePoints& text) {
+  if (is_plain(text)) return text;
+  CodePoints out;
+  for (const char32_t c : text) decompose(c, out);
+  // Marks behind one character stand in the order of their classes.
+  for (size_t start = 0; start < out.size();) {
+    if (combining_class(out[start]) == 0) {
+      ++start;
+      continue;
+    }
+    size_t end = start;
+    while (end < out.size() && combining_class(out[end]) != 0) ++end;
+    std::stable_sort(out.begin() + static_cast<std::ptrdiff_t>(start), out.begin() + static_cast<std::ptrdiff_t>(end),
+                     [](char32_t a, char32_t b) { return combining_class(a) < combining_class(b); });
+    start = end;
+  }
+  return out;
+}
+
+CodePoints to_nfc(const CodePoints& text) {
+  if (is_plain(text)) return text;
+  CodePoints out;
+  constexpr size_t kNone = SIZE_MAX;
+  size_t starter = kNone;
+  int last_class = 0;  // of what stands between the starter and the next character
+  for (const char32_t c : to_nfd(text)) {
+    const int its_class = combining_class(c);
+    const bool adjacent = starter != kNone && starter + 1 == out.size();
+    const bool blocked = !adjacent && last_class >= its_class;
+    if (starter != kNone && !blocked) {
+      if (const char32_t both = composed(out[starter], c); both != 0) {
+        out[starter] = both;
+        continue;
+      }
+    }
+    if (its_class == 0) starter = out.size();
+    last_class = its_class;
+    out.push_back(c);
+  }
+  return out;
+}
+
+CodePoints to_lower(const CodePoints& text) {
+  CodePoints out;
+  out.reserve(text.size());
+  for (const char32_t c : text) {
+    if (c == 0x130) {  // the dotted capital I is the only one that becomes two
+      out.insert(out.end(), {U'i', 0x307});
+      continue;
+    }
+    const auto* shift = entry_of(tables::kLower, tables::kLowerCount, c);
+    const bool is_capital = shift != nullptr && (c - shift->first) % shift->step == 0;
+    out.push_back(is_capital ? static_cast<char32_t>(static_cast<int64_t>(c) + shift->distance) : c);
+  }
+  return out;
+}
+
+std::string to_utf8(const CodePoints& text) {
+  std::string out;
+  for (const char32_t c : text) utf8::append(out, c);
+  return out;
+}
+
+}  // namespace fathom::text
