@@ -26,7 +26,8 @@ EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context, Kind kind)
   // The width that the encoder gives, where the config leaves it out.
   Json& decoder = config_["decoder"];
   const bool has_width = decoder.contains("feat_in") && !decoder["feat_in"].is_null() && decoder["feat_in"] != 0;
-  if (!has_width) decoder["feat_in"] = encoder_width();
+  const Json facts = has_width ? Json(nullptr) : encoder_properties();
+  if (facts.is_object() && facts.contains("feat_out")) decoder["feat_in"] = facts["feat_out"];
 
   decoder_ = make_child("decoder", kDefaultDecoder);
   make_spec_augment();

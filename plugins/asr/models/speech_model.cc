@@ -90,15 +90,6 @@ void SpeechModel::make_spec_augment() {
   add_child("spec_augmentation", spec_augmentation_);
 }
 
-int64_t SpeechModel::encoder_width() const {
-  const Json properties = encoder_.properties();
-  if (properties.is_object() && properties.contains("feat_out")) return properties["feat_out"].get<int64_t>();
-  throw Error(Code::kFailed, "this encoder does not say how wide its output is")
-      .at(path_of("encoder"))
-      .seen(encoder_.name())
-      .next("give decoder.feat_in");
-}
-
 void SpeechModel::log_info(const std::string& text) const { fathom::log(LogLevel::kInfo, kind_.name, text); }
 void SpeechModel::log_warning(const std::string& text) const { fathom::log(LogLevel::kWarning, kind_.name, text); }
 

@@ -1,0 +1,44 @@
+// Which keys each query of a self-attention may see, for a padded batch and limited contexts.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "plugins/lib/nn/length_mask.h"
+
+namespace fathom::nn {
+
+// How far a frame sees. Sizes in frames; -1: without end.
+struct AttentionContext {
+  enum class Style {
+    kRegular,  // `left` frames back and `right` frames ahead of each frame
+    // Frames in chunks of right + 1: a frame sees its own chunk and left / (right + 1) chunks before it. right == -1:
+    // only the left side is limited, frame by frame.
+    kChunked,
+    // Frames in chunks of `chunk`: a frame sees its own chunk, `left` frames before it and `right` frames after it.
+    // All three -1: everything.
+    kChunkedWithRight,
+  };
+  Style style = Style::kRegular;
+  int64_t left = -1, right = -1, chunk = -1;
+
+  // True when every frame sees every other.
+  bool is_full() const;
+};
+
+// (length, length) bool, [query][key], true where the key is visible. Undefined for a full context.
+at::Tensor visible_keys(const AttentionContext& context, int64_t length, const at::TensorOptions& options);
+
+// What an attention layer needs to know. Undefined tensors say that nothing is hidden.
+struct AttentionMask {
+  at::Tensor hidden;  // (B or 1, Q, K) bool: the key does not count for the query
+  at::Tensor blind;   // (B, Q) bool: queries that see no key at all, such as those of padding; their output is 0
+};
+
+// visible: as visible_keys gives, or undefined. `valid` (B, length) bool: what is no padding, or undefined: all is.
+// Padding neither sees nor is seen. first_query: the queries are positions first_query to length - 1, the keys all
+// positions (what lies before first_query is a cache).
+AttentionMask make_attention_mask(const at::Tensor& visible, const at::Tensor& valid, int64_t first_query = 0);
+
+}  // namespace fathom::nn
