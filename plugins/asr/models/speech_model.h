@@ -110,10 +110,11 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   void log_warning(const std::string& text) const;
   std::string path_of(const char* section) const;  // "model.decoder"
   const std::vector<std::string>& labels() const { return labels_; }
-  text::Vocabulary vocabulary() const;
+  const text::Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
   void read_tokenizer();
+  text::Vocabulary make_vocabulary() const;
   void complete_labels();
   bool are_new_labels(const std::vector<std::string>& labels) const;
   void adopt_tokenizer(ModelTokenizer tokenizer, bool keep_weights);
@@ -127,7 +128,8 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
 
   const Kind kind_;
   std::vector<std::string> labels_;
-  ModelTokenizer tokenizer_;       // of a model of subwords
+  ModelTokenizer tokenizer_;  // of a model of subwords
+  text::Vocabulary vocabulary_;
   Json next_tokenizer_ = nullptr;  // {dir, type} to change to when fine-tuning starts
   int64_t sample_rate_ = 16000;    // Hz
   bool log_prediction_ = false;

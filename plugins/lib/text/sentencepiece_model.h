@@ -26,7 +26,7 @@ struct SentencePieceModel {
   };
 
   static constexpr size_t kMaxFileBytes = size_t{64} << 20;
-  static constexpr size_t kMaxPieces = 4'000'000;
+  static constexpr size_t kMaxPieces = 1'000'000;
   static constexpr size_t kMaxPieceBytes = 1024;
 
   std::vector<Piece> pieces;  // none is empty, no text twice, exactly one of type kUnknown

@@ -18,7 +18,7 @@ class WordPieceTokenizer final : public SubwordTokenizer {
     bool do_lower_case = false;  // also strips accents, as BERT's uncased models
     std::string unk = "[UNK]", sep = "[SEP]", pad = "[PAD]", cls = "[CLS]", mask = "[MASK]";
   };
-  static constexpr size_t kMaxFileBytes = size_t{64} << 20, kMaxTokens = 4'000'000;
+  static constexpr size_t kMaxFileBytes = size_t{64} << 20, kMaxTokens = 1'000'000;
   static constexpr size_t kMaxWordCharacters = 100;  // a longer word is unknown
 
   // Special tokens that the vocabulary lacks get the ids behind its last, as in transformers. Errors: kNoInput for a
