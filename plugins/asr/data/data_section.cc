@@ -11,9 +11,9 @@ namespace {
 
 // Keys of a data section that belong to the loader, or that say nothing about maps of clips.
 constexpr std::array kLoaderKeys = {
-    "batch_size",         "shuffle",     "num_workers", "pin_memory", "drop_last", "prefetch_factor",
-    "persistent_workers", "name",        "_target_",    "cls",        "ds_item",   "use_bucketing",
-    "num_buckets",        "max_seconds", "on_too_long", "on_error"};
+    "batch_size",         "shuffle",     "num_workers", "pin_memory",  "drop_last", "prefetch_factor",
+    "persistent_workers", "name",        "_target_",    "cls",         "ds_item",   "use_bucketing",
+    "num_buckets",        "max_seconds", "max_tokens",  "on_too_long", "on_error"};
 // NeMo's ways of feeding data that are not here: accepted where they are switched off.
 constexpr std::array kOffKeys = {"is_tarred",
                                  "tarred_audio_filepaths",
