@@ -8,6 +8,7 @@
 #include "plugins/asr/metrics/wer_metric.h"
 #include "plugins/asr/models/ctc_model.h"
 #include "plugins/asr/modules/audio_preprocessor.h"
+#include "plugins/asr/modules/conformer_encoder.h"
 #include "plugins/asr/modules/conv_asr_decoder.h"
 #include "plugins/asr/modules/conv_asr_encoder.h"
 #include "plugins/asr/modules/mfcc_preprocessor.h"
@@ -25,6 +26,8 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                                  module_names("AudioToMFCCPreprocessor", "audio_preprocessing"));
   r.add<SpectrogramAugmentation>("asr.SpectrogramAugmentation", "masks bands of frequency and time, and rectangles",
                                  module_names("SpectrogramAugmentation", "audio_preprocessing"));
+  r.add<ConformerEncoder>("asr.ConformerEncoder", "Conformer and FastConformer encoder",
+                          module_names("ConformerEncoder", "conformer_encoder"));
   r.add<ConvASREncoder>("asr.ConvASREncoder", "Jasper, QuartzNet and Citrinet encoder",
                         module_names("ConvASREncoder", "conv_asr"));
   r.add<ConvASRDecoder>("asr.ConvASRDecoder", "1x1 convolution and log-softmax per frame",
