@@ -71,10 +71,12 @@ CtcDecoding::CtcDecoding(const CtcDecodingConfig& config, text::Vocabulary vocab
         .next("use beam_batch, which needs none, or greedy_batch");
   }
   expect_one_of(config.strategy, {"greedy", "greedy_batch", "beam_batch"}, "strategy");
-  if (config.beam.beam_size < 1) {
-    throw Error(Code::kFailed, "a beam search needs beam_size of at least 1")
+  constexpr int64_t kWidestBeam = 1 << 16;
+  if (config.beam.beam_size < 1 || config.beam.beam_size > kWidestBeam) {
+    throw Error(Code::kFailed, "a beam search needs another beam_size")
         .at("beam.beam_size")
-        .seen(std::to_string(config.beam.beam_size));
+        .seen(std::to_string(config.beam.beam_size))
+        .expected("1 to " + std::to_string(kWidestBeam));
   }
   expect_one_of(config.ctc_timestamp_type, {"all", "char", "word", "segment"}, "ctc_timestamp_type");
   config.confidence_cfg.check();

@@ -121,6 +121,24 @@ TEST(CtcDecoding, BeamSearchDoesNotDependOnPadding) {
   EXPECT_EQ(decoding.decode(short_one, length(20))[0].text, alone[0].text);
 }
 
+// Every other letter is as likely as the next one: which of them comes second is NeMo's choice, recorded from it.
+TEST(CtcDecoding, TiesInABeamFallAsInNemo) {
+  std::vector<std::string> labels = {" "};
+  for (char c = 'a'; c <= 'z'; ++c) labels.emplace_back(1, c);
+  labels.emplace_back("'");
+  CtcDecodingConfig config;
+  config.strategy = "beam_batch";
+  config.beam.beam_size = 2;
+  config.beam.return_best_hypothesis = false;
+  at::Tensor logits = at::zeros({1, 6, 29});
+  const std::vector<int64_t> path = {19, 15, 0, 27, 5, 13};
+  for (int64_t t = 0; t < 6; ++t) logits[0][t][path[t]] = 9.0;
+  const auto got = characters(labels, config).decode_nbest(at::log_softmax(logits, -1), length(6))[0];
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(got[0].text, "so'em");
+  EXPECT_EQ(got[1].text, "so rem");
+}
+
 TEST(CtcDecoding, RefusesWhatItCannotDo) {
   CtcDecodingConfig config;
   config.strategy = "flashlight";
