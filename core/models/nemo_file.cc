@@ -14,6 +14,7 @@
 #include "core/config/errors.h"
 #include "core/config/json.h"
 #include "core/config/printer.h"
+#include "core/config/upgrade.h"
 #include "core/config/yaml_loader.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
@@ -65,6 +66,7 @@ Json config_of(const checkpoint::NemoArchive& archive, const std::string& path) 
   try {
     config::Node tree = config::load_yaml_text(archive.config_text(), place);
     config::resolve(tree);
+    config::upgrade_component_config(tree, "");  // cls and params, before a model fills in keys beside them
     return config::to_json(tree);
   } catch (const config::ConfigError& error) {
     throw Error(Code::kBadData, error.message())

@@ -211,6 +211,7 @@ Outcome run_module(const Case& c, bool old) {
   set_mode(*torch_module, c);
   Findings findings;
   findings.add(load_strictly(*torch_module, record.below("state.")));
+  if (c.body.contains("seed")) at::manual_seed(c.body["seed"].get<uint64_t>());
   const Forward run = run_forward(module, record);
 
   at::Tensor loss;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 
 namespace fathom::asr {
 namespace {
@@ -19,9 +18,6 @@ std::string hours(double seconds) {
 }
 
 audio::AudioLoadOptions load_options(const AudioToTextDataset::Options& o) {
-  if (o.sample_rate <= 0) {
-    throw Error(Code::kFailed, "sample_rate must be positive").at("sample_rate").seen(std::to_string(o.sample_rate));
-  }
   audio::AudioLoadOptions load;
   load.target_sr = o.sample_rate;
   load.trim = o.trim_silence;
@@ -48,7 +44,7 @@ void AudioToTextDataset::Options::describe(OptionSet<Options>& o) {
 }
 
 AudioToTextDataset::AudioToTextDataset(const Options& options, const Marks& marks)
-    : options_(options), marks_(marks), load_(load_options(options)), augmentor_(options.augmentor, "augmentor") {}
+    : options_(options), marks_(marks), loader_(load_options(options), options.augmentor) {}
 
 void AudioToTextDataset::take_clips(audio::Manifest clips) {
   inference_ = true;
@@ -120,29 +116,9 @@ Ports AudioToTextDataset::outputs() const {
 
 SpeechSample AudioToTextDataset::get(int64_t index, uint64_t seed) const {
   audio::ManifestEntry entry = clips_.entry(index);
-  audio::AudioLoadOptions load = load_;
-  load.offset = entry.offset;
-  load.duration = entry.duration;
-  audio::AudioSegment audio = audio::load_audio(entry.audio_file, load, entry.where());
-  if (audio.channels != 1) {
-    throw Error(Code::kBadData, "audio has several channels and none was chosen")
-        .at(entry.where())
-        .seen(std::to_string(audio.channels) + " channels in " + entry.audio_file)
-        .next("set channel_selector to a number or to 'average'");
-  }
-  if (!augmentor_.empty()) {
-    audio::Rng rng(seed);
-    augmentor_.apply(audio, rng);
-  }
-  if (audio.samples.empty()) {
-    throw Error(Code::kBadData, "audio is silent throughout: trimming leaves nothing")
-        .at(entry.where())
-        .seen(entry.audio_file);
-  }
   SpeechSample sample;
   sample.id = index;
-  sample.audio = at::empty({audio.frames()}, at::kFloat);
-  std::memcpy(sample.audio.data_ptr<float>(), audio.samples.data(), audio.samples.size() * sizeof(float));
+  sample.audio = loader_.load(entry, seed);
   if (inference_)
     sample.entry = std::move(entry);
   else
@@ -152,20 +128,18 @@ SpeechSample AudioToTextDataset::get(int64_t index, uint64_t seed) const {
 
 Values AudioToTextDataset::collate(const std::vector<const SpeechSample*>& samples) const {
   const auto count = static_cast<int64_t>(samples.size());
-  int64_t longest = 0, most_tokens = 0;
+  int64_t most_tokens = 0;
+  std::vector<at::Tensor> clips;
   for (const auto* sample : samples) {
-    longest = std::max(longest, sample->audio.size(0));
+    clips.push_back(sample->audio);
     most_tokens = std::max(most_tokens, static_cast<int64_t>(sample->tokens.size()));
   }
-  at::Tensor audio = at::zeros({count, longest}, at::kFloat), lengths = at::empty({count}, at::kLong);
+  const auto [audio, lengths] = pad_clips(clips, ClipPadding::kZeros);
   at::Tensor tokens = at::full({count, most_tokens}, marks_.pad, at::kLong),
              token_lengths = at::empty({count}, at::kLong);
   at::Tensor ids = at::empty({count}, at::kLong);
   for (int64_t i = 0; i < count; ++i) {
     const SpeechSample& sample = *samples[i];
-    std::memcpy(audio.data_ptr<float>() + i * longest, sample.audio.data_ptr<float>(),
-                sample.audio.size(0) * sizeof(float));
-    lengths.data_ptr<int64_t>()[i] = sample.audio.size(0);
     std::copy(sample.tokens.begin(), sample.tokens.end(), tokens.data_ptr<int64_t>() + i * most_tokens);
     token_lengths.data_ptr<int64_t>()[i] = static_cast<int64_t>(sample.tokens.size());
     ids.data_ptr<int64_t>()[i] = sample.id;

@@ -5,9 +5,8 @@
 
 #include "fathom/dataset.h"
 #include "fathom/lengths.h"
-#include "plugins/lib/audio/audio_segment.h"
+#include "plugins/asr/data/clip_loader.h"
 #include "plugins/lib/audio/manifest.h"
-#include "plugins/lib/audio/perturb.h"
 
 namespace fathom::asr {
 
@@ -73,8 +72,7 @@ class AudioToTextDataset : public DatasetOf<SpeechSample>, public HasLengths {
 
   Options options_;
   Marks marks_;
-  audio::AudioLoadOptions load_;
-  audio::AudioAugmentor augmentor_;
+  ClipLoader loader_;
   audio::Manifest clips_;
   bool inference_ = false;
 };

@@ -307,7 +307,8 @@ Values ConformerEncoder::forward(const Values& in) {
     } else if (!layer_in.lengths->covers(total)) {
       valid = layer_in.lengths->valid(total).squeeze(1);
     }
-    layer_in.mask = nn::make_attention_mask(nn::visible_keys(context, total, x.options()), valid, cache_frames);
+    layer_in.mask =
+        nn::make_attention_mask(nn::visible_keys(context, total, x.options()), valid, x.options(), cache_frames);
   };
   layer_in.positions = positions_of(frames.x.size(1) + cache_frames);
   if (o.xscaling) frames.x = frames.x * std::sqrt(static_cast<double>(o.d_model));

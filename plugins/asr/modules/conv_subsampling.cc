@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "fathom/error.h"
 #include "plugins/lib/nn/activation.h"
 
@@ -19,10 +21,25 @@ constexpr int64_t kSubsamplingKernel = 3, kSubsamplingStride = 2;
       .expected("striding, dw_striding, stacking, stacking_norm or null");
 }
 
-// (B, T) of a mask against x (B, C, T, F).
-at::Tensor cleared(const at::Tensor& x, nn::LengthMask& lengths) {
-  if (lengths.covers(x.size(2))) return x;
-  return at::where(lengths.valid(x.size(2)).unsqueeze(-1), x, at::zeros({}, x.options()));
+// x (B, C, T, F) with what lies beyond each item's length set to 0. `own`: x may be changed in place.
+at::Tensor cleared(at::Tensor x, nn::LengthMask& lengths, bool own) {
+  const int64_t frames = x.size(2);
+  if (lengths.covers(frames)) return x;
+  const int64_t* ends = lengths.host_lengths();
+  if (!own || x.requires_grad() || ends == nullptr)
+    return at::where(lengths.valid(frames).unsqueeze(-1), x, at::zeros({}, x.options()));
+  for (int64_t i = 0; i < x.size(0); ++i) {
+    if (ends[i] < frames) x[i].slice(1, std::max<int64_t>(ends[i], 0)).zero_();
+  }
+  return x;
+}
+
+// The first convolution, of one channel, as a product of patches and filters: on a CPU five times as fast. Its output
+// has the channels innermost, which suits the next ones. x (B, T, F), padded.
+at::Tensor convolve_first(const torch::nn::Conv2dImpl& conv, const at::Tensor& x) {
+  const at::Tensor patches =
+      x.unfold(1, kSubsamplingKernel, kSubsamplingStride).unfold(2, kSubsamplingKernel, kSubsamplingStride);
+  return at::linear(patches.flatten(3), conv.weight.flatten(1), conv.bias).permute({0, 3, 1, 2});
 }
 
 }  // namespace
@@ -86,20 +103,23 @@ int64_t ConvSubsampling::output_length(int64_t length) const {
 }
 
 at::Tensor ConvSubsampling::convolve(at::Tensor x, nn::LengthMaskPtr lengths, at::Tensor& out_lengths) {
+  const int64_t before = options_.causal ? 2 : 1;
   x = x.unsqueeze(1);  // (B, 1, T, F)
-  for (Stage& stage : stages_) {
-    if (options_.mask_inside) x = cleared(x, *lengths);
-    if (options_.causal) x = at::constant_pad_nd(x, {2, 1, 2, 1});
-    x = stage.strided(x);
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    Stage& stage = stages_[i];
+    if (options_.mask_inside) x = cleared(x, *lengths, /*own=*/i > 0);
+    const bool product = i == 0 && x.is_cpu();
+    if (options_.causal || product) x = at::constant_pad_nd(x, {before, 1, before, 1});
+    x = product ? convolve_first(*stage.strided, x.squeeze(1)) : stage.strided(x);
     const int64_t change = (options_.causal ? 3 : 2) - kSubsamplingKernel;
     lengths = std::make_shared<nn::LengthMask>(at::div(lengths->lengths() + change, kSubsamplingStride, "floor") + 1);
     if (stage.pointwise) {
-      if (options_.mask_inside) x = cleared(x, *lengths);
+      if (options_.mask_inside) x = cleared(x, *lengths, true);
       x = stage.pointwise(x);
     }
     x = at::relu_(x);
   }
-  if (options_.mask_inside) x = cleared(x, *lengths);
+  if (options_.mask_inside) x = cleared(x, *lengths, true);
   out_lengths = lengths->lengths();
   return out_(x.transpose(1, 2).flatten(2));
 }

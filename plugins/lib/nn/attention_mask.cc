@@ -39,17 +39,17 @@ at::Tensor visible_keys(const AttentionContext& c, int64_t length, const at::Ten
   return seen;
 }
 
-AttentionMask make_attention_mask(const at::Tensor& visible, const at::Tensor& valid, int64_t first_query) {
+AttentionMask make_attention_mask(const at::Tensor& visible, const at::Tensor& valid, const at::TensorOptions& options,
+                                  int64_t first_query) {
   AttentionMask mask;
   at::Tensor seen;
   if (visible.defined()) seen = visible.slice(0, first_query).unsqueeze(0);
   if (valid.defined()) {
-    const at::Tensor queries = valid.slice(1, first_query);
-    const at::Tensor pairs = queries.unsqueeze(2).logical_and(valid.unsqueeze(1));
-    seen = seen.defined() ? seen.logical_and(pairs) : pairs;
-    mask.blind = queries.logical_not();
+    const at::Tensor keys = valid.unsqueeze(1);
+    seen = seen.defined() ? seen.logical_and(keys) : keys;
+    mask.blind = valid.slice(1, first_query).logical_not();
   }
-  if (seen.defined()) mask.hidden = seen.logical_not();
+  if (seen.defined()) mask.scores = at::zeros(seen.sizes(), options).masked_fill_(seen.logical_not(), kHiddenScore);
   return mask;
 }
 

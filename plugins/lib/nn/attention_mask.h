@@ -30,15 +30,19 @@ struct AttentionContext {
 // (length, length) bool, [query][key], true where the key is visible. Undefined for a full context.
 at::Tensor visible_keys(const AttentionContext& context, int64_t length, const at::TensorOptions& options);
 
+// What is added to a hidden key's score: its weight is exactly 0 in every dtype, and no sum becomes NaN.
+constexpr double kHiddenScore = -10000.0;
+
 // What an attention layer needs to know. Undefined tensors say that nothing is hidden.
 struct AttentionMask {
-  at::Tensor hidden;  // (B or 1, Q, K) bool: the key does not count for the query
-  at::Tensor blind;   // (B, Q) bool: queries that see no key at all, such as those of padding; their output is 0
+  at::Tensor scores;  // (B or 1, Q or 1, K): 0, or kHiddenScore where the key does not count for the query
+  at::Tensor blind;   // (B, Q) bool: queries of padding, whose output is 0 whatever the scores
 };
 
 // visible: as visible_keys gives, or undefined. `valid` (B, length) bool: what is no padding, or undefined: all is.
 // Padding neither sees nor is seen. first_query: the queries are positions first_query to length - 1, the keys all
-// positions (what lies before first_query is a cache).
-AttentionMask make_attention_mask(const at::Tensor& visible, const at::Tensor& valid, int64_t first_query = 0);
+// positions (what lies before first_query is a cache). options: dtype and device of the scores.
+AttentionMask make_attention_mask(const at::Tensor& visible, const at::Tensor& valid, const at::TensorOptions& options,
+                                  int64_t first_query = 0);
 
 }  // namespace fathom::nn

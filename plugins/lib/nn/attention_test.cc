@@ -37,16 +37,17 @@ TEST(AttentionMask, Contexts) {
 }
 
 TEST(AttentionMask, PaddingNeitherSeesNorIsSeen) {
-  EXPECT_FALSE(make_attention_mask({}, {}).hidden.defined());
+  EXPECT_FALSE(make_attention_mask({}, {}, at::kFloat).scores.defined());
   const at::Tensor valid = LengthMask(at::tensor({3, 2}, at::kLong)).valid(3).squeeze(1);
-  const AttentionMask mask = make_attention_mask({}, valid);
-  EXPECT_FALSE(mask.hidden[0].any().item<bool>());
-  EXPECT_EQ(mask.hidden[1].logical_not().sum().item<int64_t>(), 4);
+  const AttentionMask mask = make_attention_mask({}, valid, at::kFloat);
+  EXPECT_EQ(mask.scores.sizes(), (at::IntArrayRef{2, 1, 3}));
+  EXPECT_TRUE(at::equal(mask.scores.flatten(), at::tensor({0, 0, 0, 0, 0, -10000}).to(at::kFloat)));
   EXPECT_TRUE(at::equal(mask.blind, valid.logical_not()));
   // Two cached frames, of which the item filled one.
-  const AttentionMask streamed = make_attention_mask(visible_keys({Style::kRegular, 1, 0}, 4, at::kCPU),
-                                                     at::tensor({0, 1, 1, 1}).ne(0).unsqueeze(0), 2);
-  EXPECT_TRUE(at::equal(streamed.hidden.to(at::kLong), at::tensor({1, 0, 0, 1, 1, 1, 0, 0}).view({1, 2, 4})));
+  const at::Tensor back_one = visible_keys({Style::kRegular, 1, 0}, 4, at::kCPU);
+  const AttentionMask streamed =
+      make_attention_mask(back_one, at::tensor({0, 1, 1, 1}).ne(0).unsqueeze(0), at::kFloat, 2);
+  EXPECT_TRUE(at::equal(streamed.scores.ne(0).to(at::kLong), at::tensor({1, 0, 0, 1, 1, 1, 0, 0}).view({1, 2, 4})));
 }
 
 TEST(PositionalEncoding, Values) {
@@ -143,7 +144,7 @@ TEST(MultiHeadAttention, RelativePositionsAreTheFormula) {
     attention.to(at::kDouble);
     randomize(attention);
     const at::Tensor full = attention.forward(x, x, positions, {});
-    const at::Tensor masked = attention.forward(x, x, positions, make_attention_mask(visible, valid));
+    const at::Tensor masked = attention.forward(x, x, positions, make_attention_mask(visible, valid, at::kDouble));
     for (int64_t item = 0; item < 2; ++item) {
       const auto all = [](int64_t, int64_t) { return true; };
       EXPECT_TRUE(at::allclose(full[item], written_out(attention, x[item], 3, all), 1e-10, 1e-10)) << sdpa;
@@ -172,7 +173,8 @@ TEST(MultiHeadAttention, AWindowIsABand) {
     const at::Tensor x = at::randn({2, 11, 8}, at::kDouble).requires_grad_();
     const at::Tensor twin = x.detach().clone().requires_grad_();
     const at::Tensor valid = LengthMask(at::tensor({11, 6}, at::kLong)).valid(11).squeeze(1);
-    const AttentionMask mask = make_attention_mask(visible_keys({Style::kRegular, left, right}, 11, at::kCPU), valid);
+    const AttentionMask mask =
+        make_attention_mask(visible_keys({Style::kRegular, left, right}, 11, at::kCPU), valid, at::kDouble);
     const at::Tensor expected = full.forward(twin, twin, sinusoids(10, -1, 21, 8).to(at::kDouble).unsqueeze(0), mask);
     const at::Tensor got =
         local.forward(x, sinusoids(left, -1, left + right + 1, 8).to(at::kDouble).unsqueeze(0), valid);

@@ -54,25 +54,21 @@ at::Tensor MultiHeadAttention::join_heads(const at::Tensor& x) const {
 at::Tensor MultiHeadAttention::attend(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
                                       const at::Tensor& added, const AttentionMask& mask) {
   const int64_t heads = queries.size(0), batch = queries.size(1), q = queries.size(2), k = keys.size(2);
+  at::Tensor sum = added;  // what the products of queries and keys are added to
+  if (mask.scores.defined()) sum = sum.defined() ? sum + mask.scores : mask.scores.expand({heads, batch, q, k});
   at::Tensor out;
   if (options_.sdpa) {
-    std::optional<at::Tensor> bias;
-    if (added.defined()) bias = added;
-    if (mask.hidden.defined()) {
-      bias = (bias ? *bias : at::zeros({}, queries.options())).masked_fill(mask.hidden, kHiddenScore);
-    }
+    const auto bias = sum.defined() ? std::optional(sum) : std::nullopt;
     out = at::scaled_dot_product_attention(queries, keys, values, bias, dropout_now(), false, /*scale=*/1.0);
   } else {
     const auto flat = [&](const at::Tensor& x) { return x.reshape({heads * batch, x.size(2), x.size(3)}); };
-    const at::Tensor transposed = flat(keys).transpose(1, 2);
-    at::Tensor scores =
-        added.defined() ? at::baddbmm(flat(added), flat(queries), transposed) : at::bmm(flat(queries), transposed);
-    if (mask.hidden.defined()) {
-      const at::Tensor by_item = scores.view({heads, batch, q, k});
-      scores = (scores.requires_grad() ? by_item.masked_fill(mask.hidden, kHiddenScore)
-                                       : by_item.masked_fill_(mask.hidden, kHiddenScore))
-                   .view({heads * batch, q, k});
-    }
+    const at::Tensor left = flat(queries), right = flat(keys).transpose(1, 2);
+    const bool fresh = added.defined() && mask.scores.defined() && !sum.requires_grad() && !left.requires_grad() &&
+                       !right.requires_grad() && sum.scalar_type() == left.scalar_type() &&
+                       left.scalar_type() == right.scalar_type();
+    at::Tensor scores = fresh           ? flat(sum).baddbmm_(left, right)
+                        : sum.defined() ? at::baddbmm(flat(sum), left, right)
+                                        : at::bmm(left, right);
     at::Tensor weights = at::softmax(scores, -1);
     if (dropout_now() > 0) weights = at::dropout(weights, dropout_now(), true);
     out = at::bmm(weights, flat(values)).view({heads, batch, q, values.size(3)});

@@ -31,8 +31,6 @@ class MultiHeadAttention : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& query, const at::Tensor& source, const AttentionMask& mask);
 
  protected:
-  // What a hidden key's score becomes: its weight is exactly 0 in every dtype, and no sum becomes NaN.
-  static constexpr double kHiddenScore = -10000.0;
   // (B, T, D) -> (H, B, T, D / H), a view. Heads come first so that what all items share (positions) needs no copy.
   at::Tensor split_heads(const at::Tensor& x) const;
   at::Tensor join_heads(const at::Tensor& x) const;

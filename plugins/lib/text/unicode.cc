@@ -1,21 +1,32 @@
 #include "plugins/lib/text/unicode.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <map>
 
 #include "fathom/utf8.h"
-#include "plugins/lib/text/unicode_tables.h"
 
 namespace fathom::text {
 namespace {
 
-namespace tables = unicode_tables;
+struct CategoryRange {
+  uint32_t first, last;
+};
+struct ClassRange {
+  uint32_t first, last;
+  uint8_t value;
+};
+struct Decomposition {
+  uint32_t character, first, second;  // second 0: a single one
+};
+#include "plugins/lib/text/normalization_tables.inc"
 
 // The entry of a sorted table that holds `c`, or null.
-template <typename Entry>
-const Entry* entry_of(const Entry* table, size_t count, char32_t c) {
+template <typename Entry, size_t kCount>
+const Entry* entry_of(const Entry (&table)[kCount], char32_t c) {
   const Entry* found =
-      std::upper_bound(table, table + count, c, [](char32_t value, const Entry& e) { return value < e.first; });
+      std::upper_bound(table, table + kCount, c, [](char32_t value, const Entry& e) { return value < e.first; });
   if (found == table || (found - 1)->last < c) return nullptr;
   return found - 1;
 }
@@ -26,7 +37,7 @@ constexpr char32_t kLeads = 19, kVowels = 21, kTails = 28, kSyllables = kLeads *
 
 uint8_t combining_class(char32_t c) {
   if (c < 0x300) return 0;
-  const auto* entry = entry_of(tables::kClasses, tables::kClassesCount, c);
+  const auto* entry = entry_of(kClasses, c);
   return entry == nullptr ? 0 : entry->value;
 }
 
@@ -39,8 +50,8 @@ void decompose(char32_t c, CodePoints& out) {
     if (index % kTails != 0) out.push_back(kFirstTail + index % kTails);
     return;
   }
-  const auto* end = tables::kDecompositions + tables::kDecompositionsCount;
-  const auto* found = std::lower_bound(tables::kDecompositions, end, c,
+  const auto* end = std::end(kDecompositions);
+  const auto* found = std::lower_bound(std::begin(kDecompositions), end, c,
                                        [](const auto& e, char32_t value) { return e.character < value; });
   if (found == end || found->character != c) return out.push_back(c);
   decompose(found->first, out);  // a few steps at most: the table has no loops
@@ -57,10 +68,8 @@ char32_t composed(char32_t a, char32_t b) {
   }
   static const std::map<std::pair<char32_t, char32_t>, char32_t> pairs = [] {
     std::map<std::pair<char32_t, char32_t>, char32_t> made;
-    for (size_t i = 0; i < tables::kDecompositionsCount; ++i) {
-      const auto& d = tables::kDecompositions[i];
-      if (d.second != 0 && entry_of(tables::kNotComposed, tables::kNotComposedCount, d.character) == nullptr)
-        made[{d.first, d.second}] = d.character;
+    for (const auto& d : kDecompositions) {
+      if (d.second != 0 && entry_of(kNotComposed, d.character) == nullptr) made[{d.first, d.second}] = d.character;
     }
     return made;
   }();
@@ -74,10 +83,9 @@ bool is_plain(const CodePoints& text) {
 
 }  // namespace
 
-bool is_any_punctuation(char32_t c) { return entry_of(tables::kPunctuation, tables::kPunctuationCount, c) != nullptr; }
-bool is_control(char32_t c) { return entry_of(tables::kControl, tables::kControlCount, c) != nullptr; }
-bool is_space_separator(char32_t c) { return entry_of(tables::kSpaces, tables::kSpacesCount, c) != nullptr; }
-bool is_nonspacing_mark(char32_t c) { return entry_of(tables::kMarks, tables::kMarksCount, c) != nullptr; }
+bool is_control(char32_t c) { return entry_of(kControl, c) != nullptr; }
+bool is_space_separator(char32_t c) { return entry_of(kSpaces, c) != nullptr; }
+bool is_nonspacing_mark(char32_t c) { return entry_of(kMarks, c) != nullptr; }
 
 CodePoints to_nfd(const CodePoints& text) {
   if (is_plain(text)) return text;
@@ -117,21 +125,6 @@ CodePoints to_nfc(const CodePoints& text) {
     if (its_class == 0) starter = out.size();
     last_class = its_class;
     out.push_back(c);
-  }
-  return out;
-}
-
-CodePoints to_lower(const CodePoints& text) {
-  CodePoints out;
-  out.reserve(text.size());
-  for (const char32_t c : text) {
-    if (c == 0x130) {  // the dotted capital I is the only one that becomes two
-      out.insert(out.end(), {U'i', 0x307});
-      continue;
-    }
-    const auto* shift = entry_of(tables::kLower, tables::kLowerCount, c);
-    const bool is_capital = shift != nullptr && (c - shift->first) % shift->step == 0;
-    out.push_back(is_capital ? static_cast<char32_t>(static_cast<int64_t>(c) + shift->distance) : c);
   }
   return out;
 }

@@ -8,6 +8,7 @@
 
 #include "fathom/error.h"
 #include "fathom/utf8.h"
+#include "plugins/lib/text/latin_text.h"
 #include "plugins/lib/text/words.h"
 
 namespace fathom::text {
@@ -34,7 +35,7 @@ bool is_ideograph(char32_t c) {
 // BERT's: all of ASCII that is no letter and no digit, and category P.
 bool cuts_word(char32_t c) {
   return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126) ||
-         is_any_punctuation(c);
+         is_punctuation(c);
 }
 
 // What is no text goes, white space becomes a blank, each ideograph stands alone.
@@ -109,7 +110,7 @@ bool WordPieceTokenizer::is_special(std::string_view token) const {
 void WordPieceTokenizer::split_part(std::string_view part, std::vector<std::string>& words) const {
   CodePoints text = clean(part);
   // Accents are stripped from the decomposed form; else the composed one counts.
-  text = config_.do_lower_case ? to_nfd(to_lower(to_nfc(text))) : to_nfc(text);
+  text = config_.do_lower_case ? to_nfd(code_points(lower_case(to_utf8(to_nfc(text))))) : to_nfc(text);
   CodePoints word;
   const auto close = [&] {
     if (!word.empty()) words.push_back(to_utf8(word));
