@@ -32,8 +32,9 @@ const Entry* entry_of(const Entry (&table)[kCount], char32_t c) {
 }
 
 // Hangul syllables are composed by rule (The Unicode Standard, 3.12).
-constexpr char32_t kFirstSyllable = 0xac00, kFirstLead = 0x1100, kFirstVowel = 0x1161, kFirstTail = 0x11a7;
-constexpr char32_t kLeads = 19, kVowels = 21, kTails = 28, kSyllables = kLeads * kVowels * kTails;
+constexpr char32_t kFirstHangul = 0xac00, kFirstLead = 0x1100, kFirstVowel = 0x1161, kFirstTail = 0x11a7;
+constexpr char32_t kLeadCount = 19, kVowelCount = 21, kTailCount = 28,
+                   kHangulCount = kLeadCount * kVowelCount * kTailCount;
 
 uint8_t combining_class(char32_t c) {
   if (c < 0x300) return 0;
@@ -43,11 +44,11 @@ uint8_t combining_class(char32_t c) {
 
 void decompose(char32_t c, CodePoints& out) {
   if (c < 0xc0) return out.push_back(c);
-  if (c >= kFirstSyllable && c < kFirstSyllable + kSyllables) {
-    const char32_t index = c - kFirstSyllable;
-    out.push_back(kFirstLead + index / (kVowels * kTails));
-    out.push_back(kFirstVowel + index % (kVowels * kTails) / kTails);
-    if (index % kTails != 0) out.push_back(kFirstTail + index % kTails);
+  if (c >= kFirstHangul && c < kFirstHangul + kHangulCount) {
+    const char32_t index = c - kFirstHangul;
+    out.push_back(kFirstLead + index / (kVowelCount * kTailCount));
+    out.push_back(kFirstVowel + index % (kVowelCount * kTailCount) / kTailCount);
+    if (index % kTailCount != 0) out.push_back(kFirstTail + index % kTailCount);
     return;
   }
   const auto* end = std::end(kDecompositions);
@@ -60,10 +61,10 @@ void decompose(char32_t c, CodePoints& out) {
 
 // What two characters make together, or 0.
 char32_t composed(char32_t a, char32_t b) {
-  if (a >= kFirstLead && a < kFirstLead + kLeads && b >= kFirstVowel && b < kFirstVowel + kVowels)
-    return kFirstSyllable + ((a - kFirstLead) * kVowels + (b - kFirstVowel)) * kTails;
-  if (a >= kFirstSyllable && a < kFirstSyllable + kSyllables && (a - kFirstSyllable) % kTails == 0 && b > kFirstTail &&
-      b < kFirstTail + kTails) {
+  if (a >= kFirstLead && a < kFirstLead + kLeadCount && b >= kFirstVowel && b < kFirstVowel + kVowelCount)
+    return kFirstHangul + ((a - kFirstLead) * kVowelCount + (b - kFirstVowel)) * kTailCount;
+  if (a >= kFirstHangul && a < kFirstHangul + kHangulCount && (a - kFirstHangul) % kTailCount == 0 && b > kFirstTail &&
+      b < kFirstTail + kTailCount) {
     return a + (b - kFirstTail);
   }
   static const std::map<std::pair<char32_t, char32_t>, char32_t> pairs = [] {
