@@ -16,6 +16,7 @@
 #include "core/config/errors.h"
 #include "core/config/json.h"
 #include "core/config/printer.h"
+#include "core/config/upgrade.h"
 #include "core/config/yaml_loader.h"
 #include "core/models/allocation_limit.h"
 #include "core/plugins/kind.h"
@@ -82,6 +83,7 @@ Json config_of(const checkpoint::NemoArchive& archive, const std::string& path) 
     options.max_alias_nodes = 100'000;  // a stranger's: less than a run's own config may have
     config::Node tree = config::load_yaml_text(archive.config_text(), place, options);
     config::resolve(tree);
+    config::upgrade_component_config(tree, "");  // cls and params, before a model fills in keys beside them
     return config::to_json(tree);
   } catch (const config::ConfigError& error) {
     throw of_file(error, place);
