@@ -1,4 +1,5 @@
-// Cache-aware streaming step by step, as NeMo's example program ran it: encoded frames and caches.
+// Encoders of models that NeMo saved: what they give for recorded features, and cache-aware streaming step by step as
+// NeMo's example program ran it.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -23,13 +24,14 @@ at::Tensor tensor_of(const Tensors& all, const std::string& name) {
   return (found.real.empty() ? at::tensor(found.integer) : at::tensor(found.real)).view(found.shape);
 }
 
-// The encoder of a .nemo, whatever its model.
-std::shared_ptr<ConformerEncoder> restored_encoder(const std::string& path) {
+// The encoder of a .nemo, whatever its model. `masked`: the file is of a NeMo that masks inside the subsampling.
+std::shared_ptr<ConformerEncoder> restored_encoder(const std::string& path, bool masked = true) {
   const auto archive = checkpoint::NemoArchive::open(path);
   config::Node tree = config::load_yaml_text(archive.config_text(), path);
   config::resolve(tree);
   Json section = config::to_json(tree)["encoder"];
   section.erase("_target_");
+  section["subsampling_conv_masking"] = masked;
   auto encoder = std::make_shared<ConformerEncoder>(parse_options<ConformerEncoder::Options>(section, "encoder"));
   const auto state =
       checkpoint::state_dict_tensors(checkpoint::load_torch_bytes(archive.at(checkpoint::kNemoWeights).bytes, path));
@@ -37,9 +39,16 @@ std::shared_ptr<ConformerEncoder> restored_encoder(const std::string& path) {
   std::map<std::string, at::Tensor> own;
   for (const auto& item : encoder->named_parameters()) own["encoder." + item.key()] = item.value();
   for (const auto& item : encoder->named_buffers()) own["encoder." + item.key()] = item.value();
+  size_t known = 0;
   for (const auto& [name, tensor] : state) {
-    if (const auto it = own.find(name); it != own.end()) it->second.copy_(tensor);
+    if (!name.starts_with("encoder.")) continue;
+    const auto it = own.find(name);
+    EXPECT_TRUE(it != own.end()) << path << " " << name;
+    if (it == own.end()) continue;
+    it->second.copy_(tensor);
+    ++known;
   }
+  EXPECT_EQ(known, own.size()) << path;
   encoder->eval();
   return encoder;
 }
@@ -96,7 +105,27 @@ void run_steps(ConformerEncoder& encoder, const Json& recorded, const Tensors& a
   }
 }
 
-TEST(ConformerStream, StepsAndCachesAreNemos) {
+TEST(ConformerRecorded, EncodedFramesAreNemos) {
+  const std::string folder = test_data::shared_path("golden/nemo_models/");
+  NEEDS_RECORDING(folder + "models/conformer_ctc_char/meta.json");
+  const at::NoGradGuard no_grad;
+  for (const std::string name :
+       {"models/conformer_ctc_char", "models/conformer_ctc_bpe", "models/conformer_ctc_wpe_bpe",
+        "models/conformer_rnnt_bpe", "models/conformer_tdt_bpe", "models/fastconformer_hybrid_bpe",
+        "models/fastconformer_streaming_ctc_bpe", "models_old/conformer_ctc_bpe"}) {
+    const Tensors all = test_data::read_tensors(folder + name + "/io.safetensors");
+    const std::string file = folder + name + "/" + std::filesystem::path(name).filename().string() + ".nemo";
+    const auto encoder = restored_encoder(file, /*masked=*/!name.starts_with("models_old"));
+    for (const std::string clip : {"clip0.", "clip1.", "batch."}) {
+      const Values out = encoder->forward(
+          {{"audio_signal", tensor_of(all, clip + "features")}, {"length", tensor_of(all, clip + "features_len")}});
+      expect_close(out.tensor("outputs"), tensor_of(all, clip + "encoded"), name + " " + clip + "encoded");
+      expect_close(out.tensor("encoded_lengths"), tensor_of(all, clip + "encoded_len"), name + " " + clip + "length");
+    }
+  }
+}
+
+TEST(ConformerRecorded, StepsAndCachesOfStreamsAreNemos) {
   const std::string folder = test_data::shared_path("golden/nemo_models/");
   NEEDS_RECORDING(folder + "streaming/cache_regular_ctc/meta.json");
   const at::NoGradGuard no_grad;
