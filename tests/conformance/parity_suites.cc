@@ -212,7 +212,7 @@ Outcome run_parity(const Case& given) {
   Json config = Json::parse(json_text(given.body["config"]));
   for (const char* key : {"train_ds", "validation_ds"}) {
     const std::string name = config[key]["manifest_filepath"];
-    const fs::path own = fs::path(given.folder) / name;  // newer recordings have manifests of their own
+    const fs::path own = fs::path(given.folder) / name;  // newer recordings bring their manifests
     config[key]["manifest_filepath"] = (fs::exists(own) ? own : data / name).string();
   }
   Json section = config;
