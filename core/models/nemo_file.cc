@@ -14,7 +14,9 @@
 #include "core/config/errors.h"
 #include "core/config/json.h"
 #include "core/config/printer.h"
+#include "core/config/upgrade.h"
 #include "core/config/yaml_loader.h"
+#include "core/model_files/model_class.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
 #include "core/plugins/target_check.h"
@@ -25,9 +27,6 @@ namespace fathom {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The version of NeMo whose conventions (front-end, layout) a file of ours follows.
-constexpr const char* kNemoVersion = "3.0.0";
 
 // NeMo gives each artifact a random prefix, so that two of one name stay apart.
 std::string artifact_name(const std::string& path) {
@@ -59,13 +58,17 @@ void merge_json(Json& into, const Json& from) {
   }
 }
 
-// What is wrong with it is wrong with the file, whose author is not who runs the program.
-Json config_of(const checkpoint::NemoArchive& archive, const std::string& path) {
-  const std::string place = path + ":model_config.yaml";
+// The model's section, resolved. What is wrong with it is wrong with the file, whose author is not who runs the
+// program.
+Json section_of_text(const std::string& text, const std::string& place) {
   try {
-    config::Node tree = config::load_yaml_text(archive.config_text(), place);
+    config::Node tree = config::load_yaml_text(text, place);
     config::resolve(tree);
-    return config::to_json(tree);
+    // NeMo's archives may wrap it; an experiment's config does.
+    const config::Node* wrapped = tree.is_map() ? tree.find("model") : nullptr;
+    config::Node section = wrapped != nullptr && wrapped->is_map() ? *wrapped : tree;
+    for (const auto& note : config::upgrade_model_config(section, "model")) log_info("restore", "{}", note);
+    return config::to_json(section);
   } catch (const config::ConfigError& error) {
     throw Error(Code::kBadData, error.message())
         .at(error.where().empty() ? place : error.where())
@@ -76,21 +79,17 @@ Json config_of(const checkpoint::NemoArchive& archive, const std::string& path) 
   }
 }
 
-}  // namespace
-
-std::string nemo_target(const std::string& name) {
-  const auto found = plugins::registry().find(plugins::kind_bit(FATHOM_KIND_MODEL), name);
-  for (const auto& alias : found.component->aliases) {
-    if (alias.starts_with("nemo.collections.")) return alias;
-  }
-  return name;
+Json section_of_archive(const checkpoint::NemoArchive& archive, const std::string& path) {
+  return section_of_text(archive.config_text(), path + ":model_config.yaml");
 }
+
+}  // namespace
 
 void save_nemo(const ModelHandle& model, const std::string& path) {
   Json config = model.config();
   config.erase("_target_");
-  config["target"] = nemo_target(model.name());
-  config["nemo_version"] = kNemoVersion;
+  config["target"] = model_files::nemo_target(model.name());
+  config["nemo_version"] = model_files::kNemoVersion;
 
   std::vector<checkpoint::NemoMember> artifacts;
   for (const auto& [key, file] : model.artifacts()) {
@@ -112,22 +111,37 @@ void save_nemo(const ModelHandle& model, const std::string& path) {
 }
 
 RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool strict) {
+  RestoreOptions options;
+  options.overrides = overrides;
+  options.strict = strict;
+  return restore_nemo(path, options);
+}
+
+Json read_nemo_config(const std::string& path) { return section_of_archive(checkpoint::NemoArchive::open(path), path); }
+
+RestoredModel restore_nemo(const std::string& path, const RestoreOptions& options) {
+  if (options.map_location != "cpu") {
+    throw Error(Code::kUnavailable, "models are restored on the CPU alone")
+        .at("map_location")
+        .seen(options.map_location)
+        .expected("cpu");
+  }
   const auto archive = checkpoint::NemoArchive::open(path);
   RestoredModel restored;
   restored.artifacts = std::make_shared<TemporaryFolder>();
   archive.extract_artifacts(restored.artifacts->path());
 
-  restored.config = config_of(archive, path);
-  if (restored.config.contains("model") && restored.config["model"].is_object())
-    restored.config = Json(restored.config["model"]);
-  if (overrides.is_object()) merge_json(restored.config, overrides);
+  restored.config = options.override_config_path.empty()
+                        ? section_of_archive(archive, path)
+                        : section_of_text(read_file(options.override_config_path), options.override_config_path);
+  if (options.overrides.is_object()) merge_json(restored.config, options.overrides);
 
   const char* key = restored.config.contains("target")     ? "target"
                     : restored.config.contains("_target_") ? "_target_"
                                                            : nullptr;
   if (key == nullptr || !restored.config[key].is_string()) {
-    throw Error(Code::kBadData, "model_config.yaml does not name the model's class")
-        .at(path)
+    throw Error(Code::kBadData, "the config does not name the model's class")
+        .at(options.override_config_path.empty() ? path : options.override_config_path)
         .expected("a key `target`");
   }
   Json section = restored.config;
@@ -138,7 +152,8 @@ RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool 
 
   const auto& weights = archive.at(checkpoint::kNemoWeights);
   const auto state = checkpoint::load_torch_bytes(weights.bytes, path + ":" + std::string(checkpoint::kNemoWeights));
-  training::load_state_dict(*restored.model.torch_module(), checkpoint::state_dict_tensors(state), strict, path);
+  training::load_state_dict(*restored.model.torch_module(), checkpoint::state_dict_tensors(state), options.strict,
+                            path);
   restored.model.torch_module()->eval();
   return restored;
 }

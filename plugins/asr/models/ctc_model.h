@@ -16,6 +16,8 @@ class EncDecCTCModel final : public SpeechModel {
     static void describe(OptionSet<Options>& o);
   };
 
+  static std::vector<PretrainedModelInfo> list_available_models();
+
   EncDecCTCModel(Json config, ModelContext context);
 
   Ports outputs() const override;
