@@ -65,7 +65,8 @@ int run_inspect(const Words& words, const Globals&) {
   print_line("parameters   " + std::to_string(found.parameters));
   print_line("artifacts    " + std::to_string(found.artifacts.size()));
   for (const auto& model : found.models) print_line(fmt::format("model        {}: {}", model.key, model.target));
-  for (const auto& [key, value] : found.metadata) print_line(fmt::format("metadata     {}: {}", key, json_text(Json(value))));
+  for (const auto& [key, value] : found.metadata)
+    print_line(fmt::format("metadata     {}: {}", key, json_text(Json(value))));
   return 0;
 }
 

@@ -26,6 +26,20 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+fs::path nemo_cache() {
+  const std::string own = environment("NEMO_CACHE_DIR");
+  if (!own.empty()) return own;
+  const std::string home = environment("HOME");
+  return fs::path(home.empty() ? "." : home) / ".cache/torch/NeMo";
+}
+
+// "stt_en_quartznet15x5": what may be part of a path.
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && name.size() <= 200 && name.front() != '.' && name.front() != '-' &&
+         std::all_of(name.begin(), name.end(),
+                     [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.'; });
+}
+
 PretrainedModel parse_model(const Json& json, const std::string& plugin, const std::string& model_class) {
   const auto text = [&](const char* key, bool needed) -> std::string {
     const auto found = json.is_object() ? json.find(key) : json.end();
@@ -44,26 +58,17 @@ PretrainedModel parse_model(const Json& json, const std::string& plugin, const s
                       text("sha256", false),
                       model_class,
                       plugin};
+  if (!is_plain_name(out.name)) {
+    throw Error(Code::kBadData, "a plugin's pretrained model has a name that cannot be one of a file")
+        .at(plugin + ": " + model_class)
+        .seen(out.name);
+  }
   if (const auto aliases = json.find("aliases"); aliases != json.end() && aliases->is_array()) {
     for (const auto& alias : *aliases) {
       if (alias.is_string()) out.aliases.push_back(alias.get<std::string>());
     }
   }
   return out;
-}
-
-fs::path nemo_cache() {
-  const std::string own = environment("NEMO_CACHE_DIR");
-  if (!own.empty()) return own;
-  const std::string home = environment("HOME");
-  return fs::path(home.empty() ? "." : home) / ".cache/torch/NeMo";
-}
-
-// "stt_en_quartznet15x5": what may be part of a path.
-bool is_plain_name(std::string_view name) {
-  return !name.empty() && name.size() <= 200 && name.front() != '.' && name.front() != '-' &&
-         std::all_of(name.begin(), name.end(),
-                     [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.'; });
 }
 
 // A name as the user may mean a file by it.

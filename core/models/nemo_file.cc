@@ -131,9 +131,12 @@ RestoredModel restore_nemo(const std::string& path, const RestoreOptions& option
   restored.artifacts = std::make_shared<TemporaryFolder>();
   archive.extract_artifacts(restored.artifacts->path());
 
-  restored.config = options.override_config_path.empty()
-                        ? section_of_archive(archive, path)
-                        : section_of_text(read_file(options.override_config_path), options.override_config_path);
+  if (options.override_config.is_object())
+    restored.config = options.override_config;
+  else if (!options.override_config_path.empty())
+    restored.config = section_of_text(read_file(options.override_config_path), options.override_config_path);
+  else
+    restored.config = section_of_archive(archive, path);
   if (options.overrides.is_object()) merge_json(restored.config, options.overrides);
 
   const char* key = restored.config.contains("target")     ? "target"

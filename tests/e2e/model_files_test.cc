@@ -187,9 +187,10 @@ TEST_F(ModelFiles, RestoredAsTheUserSays) {
   write_file_atomically(at("same.yaml"), config);
   const Result same = validate({"model_path=" + base(), "override_config_path=" + at("same.yaml")});
   EXPECT_EQ(parse_text(packed.out)["metrics"], parse_text(same.out)["metrics"]) << same.err;
-  const size_t repeat = config.find("repeat: 1");
+  const std::string once = "\n    repeat: 1\n";  // of the encoder's first block
+  const size_t repeat = config.find(once);
   ASSERT_NE(repeat, std::string::npos) << config;
-  config.replace(repeat, 9, "repeat: 2");
+  config.replace(repeat, once.size(), "\n    repeat: 2\n");
   write_file_atomically(at("more.yaml"), config);
   const std::vector<std::string> more = {"model_path=" + base(), "override_config_path=" + at("more.yaml")};
   const Result strict = validate(more);
