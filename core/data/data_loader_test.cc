@@ -203,7 +203,7 @@ TEST(DataLoader, CountsTheItemsAndSecondsOfABatch) {
 
 TEST(DataLoader, ItemsLongerThanABatchAreNamedOrCounted) {
   const std::string error = error_of([] { loader(10, {.max_seconds = 4}); });
-  EXPECT_NE(error.find("item 4 of dataset with 5.0 s, and 1 more"), std::string::npos) << error;
+  EXPECT_NE(error.find("item 4 of dataset with 5.0 seconds, and 1 more"), std::string::npos) << error;
   EXPECT_NE(error.find("on_too_long=skip"), std::string::npos) << error;
   testing::internal::CaptureStderr();
   const auto kept = loader(10, {.max_seconds = 4, .on_too_long = ItemPolicy::kSkip});

@@ -2,14 +2,20 @@
 #include "fathom/plugin.h"
 
 #include "plugins/asr/data/audio_to_char_dataset.h"
+#include "plugins/asr/data/audio_to_label_dataset.h"
 #include "plugins/asr/data/char_tokenizer_component.h"
+#include "plugins/asr/losses/cross_entropy_loss.h"
 #include "plugins/asr/losses/ctc_loss.h"
 #include "plugins/asr/metrics/average_loss.h"
+#include "plugins/asr/metrics/classification_accuracy.h"
 #include "plugins/asr/metrics/wer_metric.h"
+#include "plugins/asr/models/classification_model.h"
 #include "plugins/asr/models/ctc_model.h"
 #include "plugins/asr/modules/audio_preprocessor.h"
+#include "plugins/asr/modules/conformer_encoder.h"
 #include "plugins/asr/modules/conv_asr_decoder.h"
 #include "plugins/asr/modules/conv_asr_encoder.h"
+#include "plugins/asr/modules/crop_or_pad.h"
 #include "plugins/asr/modules/mfcc_preprocessor.h"
 #include "plugins/asr/modules/spec_augment.h"
 
@@ -25,6 +31,11 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                                  module_names("AudioToMFCCPreprocessor", "audio_preprocessing"));
   r.add<SpectrogramAugmentation>("asr.SpectrogramAugmentation", "masks bands of frequency and time, and rectangles",
                                  module_names("SpectrogramAugmentation", "audio_preprocessing"));
+  r.add<ConformerEncoder>("asr.ConformerEncoder", "Conformer and FastConformer encoder",
+                          module_names("ConformerEncoder", "conformer_encoder"));
+  r.add<CropOrPadSpectrogramAugmentation>("asr.CropOrPadSpectrogramAugmentation",
+                                          "cuts or pads spectrograms to a length",
+                                          module_names("CropOrPadSpectrogramAugmentation", "audio_preprocessing"));
   r.add<ConvASREncoder>("asr.ConvASREncoder", "Jasper, QuartzNet and Citrinet encoder",
                         module_names("ConvASREncoder", "conv_asr"));
   r.add<ConvASRDecoder>("asr.ConvASRDecoder", "1x1 convolution and log-softmax per frame",
@@ -35,6 +46,20 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                  {"nemo.collections.asr.losses.CTCLoss", "nemo.collections.asr.losses.ctc.CTCLoss"});
   r.add<AudioToCharDataset>("asr.AudioToCharDataset", "clips of a manifest with transcripts as character ids",
                             {"nemo.collections.asr.data.audio_to_text.AudioToCharDataset"});
+  r.add<CrossEntropyLoss>("asr.CrossEntropyLoss", "cross entropy of logits and classes",
+                          {"nemo.collections.common.losses.CrossEntropyLoss",
+                           "nemo.collections.common.losses.cross_entropy.CrossEntropyLoss"});
+  r.add<AudioToSpeechLabelDataset>("asr.AudioToSpeechLabelDataset",
+                                   "clips with a class each; shorter ones are repeated",
+                                   {"nemo.collections.asr.data.audio_to_label.AudioToSpeechLabelDataset"});
+  r.add<AudioToClassificationLabelDataset>(
+      "asr.AudioToClassificationLabelDataset", "clips with a class each; zeros behind shorter ones",
+      {"nemo.collections.asr.data.audio_to_label.AudioToClassificationLabelDataset"});
+  r.add<TopKClassificationAccuracy>(
+      "asr.TopKClassificationAccuracy", "share of items whose class is among the k likeliest",
+      {"nemo.collections.common.metrics.TopKClassificationAccuracy",
+       "nemo.collections.common.metrics.classification_accuracy.TopKClassificationAccuracy"});
+  r.add<MacroAccuracy>("asr.MacroAccuracy", "mean over classes of the share that was told", {});
   r.add<WerMetric>("asr.WER", "word or character error rate",
                    {"nemo.collections.asr.metrics.WER", "nemo.collections.asr.metrics.wer.WER"});
   r.add<AverageLoss>("asr.GlobalAverageLossMetric", "mean of losses over the batches of an evaluation",
@@ -45,4 +70,7 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
   r.add<EncDecCTCModel>(
       "asr.EncDecCTCModel", "character speech recognition with CTC (Jasper, QuartzNet)",
       {"nemo.collections.asr.models.EncDecCTCModel", "nemo.collections.asr.models.ctc_models.EncDecCTCModel"});
+  r.add<EncDecClassificationModel>("asr.EncDecClassificationModel", "one class a clip (MatchboxNet, MarbleNet)",
+                                   {"nemo.collections.asr.models.EncDecClassificationModel",
+                                    "nemo.collections.asr.models.classification_models.EncDecClassificationModel"});
 }

@@ -34,17 +34,20 @@ class Batches final : public DatasetOf<at::Tensor> {
 class Toy final : public Model {
  public:
   Toy(Json config, ModelContext context)
-      : Model(std::move(config), std::move(context)), linear_(register_module("linear", torch::nn::Linear(8, 8))) {}
+      : Model(std::move(config), std::move(context)),
+        logs_(config_.value("log", false)),
+        linear_(register_module("linear", torch::nn::Linear(8, 8))) {}
   Values forward(const Values& in) override { return {{"y", linear_->forward(in.tensor("x"))}}; }
   MadeDataset make_dataset(Stage, const Json&, const std::string&) override { return std::make_shared<Batches>(); }
   at::Tensor training_step(const Values& batch, const Step& step) override {
     const at::Tensor loss = linear_->forward(batch.tensor("x")).pow(2).mean();
-    if (config_.value("log", false)) step.log("train_loss", loss, FATHOM_METRIC_PROG_BAR);
+    if (logs_) step.log("train_loss", loss, FATHOM_METRIC_PROG_BAR);
     return loss;
   }
   void validation_step(const Values&, const Step&) override {}
 
  private:
+  bool logs_;
   torch::nn::Linear linear_;
 };
 

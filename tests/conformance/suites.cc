@@ -39,6 +39,7 @@ std::vector<Suite> all_suites() {
 #endif
 #ifdef FATHOM_SUITES_ASR
   add_asr_suites(suites);
+  add_classification_suites(suites);
 #endif
   return suites;
 }

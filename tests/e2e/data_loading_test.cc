@@ -111,8 +111,9 @@ TEST_F(DataLoading, RefusesWhatContradictsItself) {
   const std::string whole = "model.train_ds.max_seconds=";
   expect(run(words("run", {"+" + whole + "6"})), 1,
          {"max_seconds and batch_size contradict", "model.train_ds.batch_size"});
-  expect(run(filled("run", clips, {"++" + whole + "0.4"})), 1,
-         {"an item is longer than a batch may be", "item 0 of model.train_ds with 0.74475 s", "on_too_long=skip"});
+  expect(
+      run(filled("run", clips, {"++" + whole + "0.4"})), 1,
+      {"an item is longer than a batch may be", "item 0 of model.train_ds with 0.74475 seconds", "on_too_long=skip"});
   expect(run(filled("run", clips, {"+model.train_ds.on_error=ignore"})), 1,
          {"model.train_ds.on_error", "error or skip"});
   EXPECT_FALSE(fs::exists(folder_ + "/run")) << "nothing is written before all this is known";

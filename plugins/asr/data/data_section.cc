@@ -11,9 +11,9 @@ namespace {
 
 // Keys of a data section that belong to the loader, or that say nothing about maps of clips.
 constexpr std::array kLoaderKeys = {
-    "batch_size",         "shuffle",     "num_workers", "pin_memory", "drop_last", "prefetch_factor",
-    "persistent_workers", "name",        "_target_",    "cls",        "ds_item",   "use_bucketing",
-    "num_buckets",        "max_seconds", "on_too_long", "on_error"};
+    "batch_size",         "shuffle",     "num_workers", "pin_memory",  "drop_last", "prefetch_factor",
+    "persistent_workers", "name",        "_target_",    "cls",         "ds_item",   "use_bucketing",
+    "num_buckets",        "max_seconds", "max_tokens",  "on_too_long", "on_error"};
 // NeMo's ways of feeding data that are not here: accepted where they are switched off.
 constexpr std::array kOffKeys = {"is_tarred",
                                  "tarred_audio_filepaths",
@@ -34,7 +34,13 @@ constexpr std::array kOffKeys = {"is_tarred",
                                  "load_audio",
                                  "max_number",
                                  "vocab",
-                                 "defer_setup"};
+                                 "defer_setup",
+                                 "vad_stream",
+                                 "window_length_in_sec",
+                                 "shift_length_in_sec",
+                                 "normalize_audio",
+                                 "is_audio_pair",
+                                 "is_regression_task"};
 
 bool is_off(const std::string& key, const Json& value, const Json& section) {
   if (value.is_null() || value == Json(false)) return true;
@@ -46,6 +52,7 @@ bool is_off(const std::string& key, const Json& value, const Json& section) {
   };
   if (key == "shuffle_n" || key == "tarred_shard_strategy" || key == "shard_manifests") return off("is_tarred");
   if (key.starts_with("bucketing_")) return off("is_tarred");
+  if (key == "window_length_in_sec" || key == "shift_length_in_sec") return off("vad_stream");
   if (key.starts_with("concat_")) return off("is_concat");
   return key == "use_start_end_token" && value == Json(false);
 }

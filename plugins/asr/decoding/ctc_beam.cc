@@ -1,7 +1,10 @@
 #include "plugins/asr/decoding/ctc_beam.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <memory>
+#include <utility>
 
 namespace fathom::asr {
 namespace {
@@ -33,61 +36,77 @@ bool equal(Sequence a, Sequence b) {
   return true;
 }
 
-struct State {
-  double score = 0;
+// A place in the beam; one without a hypothesis has the score -infinity.
+struct Slot {
+  float score = -std::numeric_limits<float>::infinity();
   Sequence sequence;
   int64_t last = -1;  // class of the last frame
+  bool is_active() const { return score != -std::numeric_limits<float>::infinity(); }
 };
-struct Candidate {
-  double score;
-  int64_t state, label;
-};
+
+using Candidate = std::pair<float, int64_t>;  // score; place of the slot * classes + label
+bool is_better(const Candidate& a, const Candidate& b) {
+  return (std::isnan(a.first) && !std::isnan(b.first)) || a.first > b.first;
+}
+
+// The best `count`, in order. Which of equal ones stay, and how they stand, is what torch.topk gives on a CPU.
+void keep_best(std::vector<Candidate>& candidates, int64_t count) {
+  const auto begin = candidates.begin();
+  if (count * 64 <= static_cast<int64_t>(candidates.size())) {
+    std::partial_sort(begin, begin + count, candidates.end(), is_better);
+  } else {
+    std::nth_element(begin, begin + count - 1, candidates.end(), is_better);
+    std::sort(begin, begin + count - 1, is_better);
+  }
+  candidates.resize(static_cast<size_t>(count));
+}
 
 }  // namespace
 
 std::vector<CtcBeam> ctc_beam_search(const float* log_probs, int64_t frames, int64_t classes, int64_t length,
                                      const CtcBeamOptions& options, bool padding_counts) {
   const int64_t blank = classes - 1, end = padding_counts ? frames : std::min(frames, length);
-  std::vector<State> states = {State{}};
+  const auto beta = static_cast<float>(options.beam_beta), threshold = static_cast<float>(options.beam_threshold);
+  std::vector<Slot> slots(static_cast<size_t>(options.beam_size));
+  slots[0].score = 0;
   std::vector<Candidate> candidates;
   for (int64_t t = 0; t < end; ++t) {
     const float* row = log_probs + t * classes;
     candidates.clear();
-    for (size_t s = 0; s < states.size(); ++s) {
+    for (const Slot& slot : slots) {
       for (int64_t label = 0; label < classes; ++label) {
-        const double bonus = label == blank || label == states[s].last ? 0 : options.beam_beta;
-        candidates.push_back({states[s].score + row[label] + bonus, static_cast<int64_t>(s), label});
+        const float score = row[label] + slot.score;
+        const bool earns = label != blank && label != slot.last;
+        candidates.emplace_back(earns ? score + beta : score, static_cast<int64_t>(candidates.size()));
       }
     }
-    const auto kept = std::min<size_t>(candidates.size(), static_cast<size_t>(options.beam_size));
-    std::partial_sort(
-        candidates.begin(), candidates.begin() + kept, candidates.end(), [](const Candidate& a, const Candidate& b) {
-          return a.score != b.score ? a.score > b.score : a.state != b.state ? a.state < b.state : a.label < b.label;
-        });
-    std::vector<State> next;
-    for (size_t k = 0; k < kept; ++k) {
-      const Candidate& candidate = candidates[k];
-      if (k > 0 && candidate.score <= candidates[0].score - options.beam_threshold) break;
-      const State& from = states[candidate.state];
-      State to{candidate.score, from.sequence, from.last};
-      if (t < length) {
-        if (candidate.label != blank && candidate.label != from.last)
-          to.sequence = extend(from.sequence, candidate.label, t);
-        to.last = candidate.label;
+    keep_best(candidates, options.beam_size);
+    const float least = candidates[0].first - threshold;
+    std::vector<Slot> next;
+    for (const auto& [score, place] : candidates) {
+      const Slot& from = slots[static_cast<size_t>(place / classes)];
+      const int64_t label = place % classes;
+      Slot to{score <= least ? Slot{}.score : score, from.sequence, from.last};
+      if (to.is_active() && t < length) {
+        if (label != blank && label != from.last) to.sequence = extend(from.sequence, label, t);
+        to.last = label;
       }
-      const auto same = std::find_if(next.begin(), next.end(), [&](const State& s) {
-        return s.last == to.last && equal(s.sequence, to.sequence);
-      });
-      if (same == next.end()) next.push_back(std::move(to));  // the first one of equals has the best score
+      // Of equal ones the first has the best score.
+      const auto is_same = [&](const Slot& s) {
+        return s.is_active() && s.last == to.last && equal(s.sequence, to.sequence);
+      };
+      if (std::any_of(next.begin(), next.end(), is_same)) to.score = Slot{}.score;
+      next.push_back(std::move(to));
     }
-    states = std::move(next);
+    slots = std::move(next);
   }
-  std::stable_sort(states.begin(), states.end(), [](const State& a, const State& b) { return a.score > b.score; });
+  std::stable_sort(slots.begin(), slots.end(), [](const Slot& a, const Slot& b) { return a.score > b.score; });
   std::vector<CtcBeam> out;
-  for (const State& state : states) {
+  for (const Slot& slot : slots) {
+    if (!slot.is_active()) break;
     CtcBeam beam;
-    beam.score = state.score;
-    for (Sequence node = state.sequence; node; node = node->previous) {
+    beam.score = slot.score;
+    for (Sequence node = slot.sequence; node; node = node->previous) {
       beam.tokens.push_back(node->token);
       beam.frames.push_back(node->frame);
     }

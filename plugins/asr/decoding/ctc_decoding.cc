@@ -53,7 +53,8 @@ void CtcDecodingConfig::describe(OptionSet<CtcDecodingConfig>& o) {
   o("compute_timestamps", &CtcDecodingConfig::compute_timestamps, "find where characters, words and segments lie");
   o("word_seperator", &CtcDecodingConfig::word_seperator, "character between words");
   o("segment_seperators", &CtcDecodingConfig::segment_seperators, "marks that end a segment");
-  o("segment_gap_threshold", &CtcDecodingConfig::segment_gap_threshold, "a pause this long begins a segment", "frames");
+  o("segment_gap_threshold", &CtcDecodingConfig::segment_gap_threshold,
+    "a pause this long begins a segment; 0 and null: pauses do not count", "frames");
   o("ctc_timestamp_type", &CtcDecodingConfig::ctc_timestamp_type, "char, word, segment or all");
   o("confidence_cfg", &CtcDecodingConfig::confidence_cfg, "which confidences to keep");
   o("beam", &CtcDecodingConfig::beam, "options of beam_batch");
@@ -70,10 +71,12 @@ CtcDecoding::CtcDecoding(const CtcDecodingConfig& config, text::Vocabulary vocab
         .next("use beam_batch, which needs none, or greedy_batch");
   }
   expect_one_of(config.strategy, {"greedy", "greedy_batch", "beam_batch"}, "strategy");
-  if (config.beam.beam_size < 1) {
-    throw Error(Code::kFailed, "a beam search needs beam_size of at least 1")
+  constexpr int64_t kWidestBeam = 1 << 16;
+  if (config.beam.beam_size < 1 || config.beam.beam_size > kWidestBeam) {
+    throw Error(Code::kFailed, "a beam search needs another beam_size")
         .at("beam.beam_size")
-        .seen(std::to_string(config.beam.beam_size));
+        .seen(std::to_string(config.beam.beam_size))
+        .expected("1 to " + std::to_string(kWidestBeam));
   }
   expect_one_of(config.ctc_timestamp_type, {"all", "char", "word", "segment"}, "ctc_timestamp_type");
   config.confidence_cfg.check();
@@ -173,11 +176,11 @@ void CtcDecoding::add_timestamps(Hypothesis& hypothesis) const {
   }
   // Punctuation is often found long after its word, behind the pause: it takes no time of its own.
   for (size_t i = 1; i < tokens.size(); ++i) {
-    if (vocabulary_.is_punctuation_token(tokens[i].id)) offsets[i].start = offsets[i].end = offsets[i - 1].end;
+    if (vocabulary_.begins_with_punctuation(tokens[i].id)) offsets[i].end = offsets[i].start;
   }
-  add_offsets(
-      hypothesis, ids_of(tokens), std::move(offsets), vocabulary_,
-      {config_.ctc_timestamp_type, config_.word_seperator, config_.segment_seperators, config_.segment_gap_threshold});
+  add_offsets(hypothesis, ids_of(tokens), std::move(offsets), vocabulary_,
+              {config_.ctc_timestamp_type, config_.word_seperator, config_.segment_seperators,
+               config_.segment_gap_threshold.value_or(0)});
 }
 
 void CtcDecoding::add_confidence(Hypothesis& hypothesis, const float* log_probs) const {
@@ -198,7 +201,7 @@ void CtcDecoding::add_confidence(Hypothesis& hypothesis, const float* log_probs)
   if (config.preserve_word_confidence) {
     for (const auto& word : words_of(ids_of(tokens), vocabulary_, config_.word_seperator)) {
       std::vector<double> values;
-      for (const size_t i : word) values.push_back(per_token[i]);
+      for (const size_t i : word.tokens) values.push_back(per_token[i]);
       hypothesis.word_confidence.push_back(aggregate(config.aggregation, values));
     }
   }

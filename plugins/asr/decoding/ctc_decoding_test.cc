@@ -59,6 +59,50 @@ TEST(CtcDecoding, SplitsSegmentsAtMarksAndPauses) {
   EXPECT_EQ(characters({" ", "a", "b", "."}, config).decode(peaked(path, 5), length(10), true)[0].segments.size(), 2u);
 }
 
+std::string spans(const std::vector<Offset>& offsets) {
+  std::string out;
+  for (const auto& offset : offsets)
+    out += offset.text + " " + std::to_string(offset.start) + "-" + std::to_string(offset.end) + "|";
+  return out;
+}
+
+// Recorded from NeMo 3.0.0.
+TEST(CtcDecoding, PunctuationHasItsOwnStartAndJoinsTheWordBefore) {
+  const auto marks =
+      characters({" ", "a", "b", "!", ","}).decode(peaked({1, 5, 3, 5, 5, 4, 5, 2}, 6), length(8), true)[0];
+  EXPECT_EQ(spans(marks.chars), "a 0-0|! 0-0|, 2-2|b 5-7|");
+  EXPECT_EQ(spans(marks.words), "a!,b 0-7|");
+  const auto joined = characters({" ", "a", "b", "."}).decode(peaked({1, 4, 0, 3, 2}, 5), length(5), true)[0];
+  EXPECT_EQ(joined.text, "a.b");
+  EXPECT_EQ(spans(joined.words), "a.b 0-4|");
+}
+
+TEST(CtcDecoding, TheFirstWordBeginsWithTheFirstToken) {
+  const auto got = characters({" ", "a", "b"}).decode(peaked({3, 0, 3, 3, 1, 0, 2, 0}, 4), length(8), true)[0];
+  EXPECT_EQ(got.text, " a b ");
+  EXPECT_EQ(spans(got.words), "a 0-4|b 5-6|");
+  CtcDecodingConfig bars;
+  bars.word_seperator = "|";
+  const auto other = characters({"|", "a", "."}, bars).decode(peaked({1, 0, 2, 1, 0, 1}, 4), length(6), true)[0];
+  EXPECT_EQ(spans(other.words), "a. 0-1|a 2-3|a 4-5|") << "a mark behind a separator joins the word that is complete";
+}
+
+TEST(CtcDecoding, PausesReplaceMostMarks) {
+  CtcDecodingConfig config;
+  config.segment_gap_threshold = 0;
+  const std::vector<int64_t> path = {1, 0, 2, 0, 1, 0, 2};
+  EXPECT_EQ(spans(characters({" ", "a", "b"}, config).decode(peaked(path, 4), length(7), true)[0].segments),
+            "a b a b 0-6|");
+  config.segment_gap_threshold = 1;
+  EXPECT_EQ(characters({" ", "a", "b"}, config).decode(peaked(path, 4), length(7), true)[0].segments.size(), 4u);
+  // "b." ends no segment that it did not begin.
+  config.segment_gap_threshold = 50;
+  const std::vector<int64_t> marked = {1, 0, 2, 3, 0, 1};
+  EXPECT_EQ(characters({" ", "a", "b", "."}, config).decode(peaked(marked, 5), length(6), true)[0].segments.size(), 1u);
+  config.segment_gap_threshold.reset();
+  EXPECT_EQ(characters({" ", "a", "b", "."}, config).decode(peaked(marked, 5), length(6), true)[0].segments.size(), 2u);
+}
+
 TEST(CtcDecoding, BeamSearchDoesNotDependOnPadding) {
   CtcDecodingConfig config;
   config.strategy = "beam_batch";
@@ -75,6 +119,24 @@ TEST(CtcDecoding, BeamSearchDoesNotDependOnPadding) {
     EXPECT_EQ(alone[i].score, batched[i].score);
   }
   EXPECT_EQ(decoding.decode(short_one, length(20))[0].text, alone[0].text);
+}
+
+// Every other letter is as likely as the next one: which of them comes second is NeMo's choice, recorded from it.
+TEST(CtcDecoding, TiesInABeamFallAsInNemo) {
+  std::vector<std::string> labels = {" "};
+  for (char c = 'a'; c <= 'z'; ++c) labels.emplace_back(1, c);
+  labels.emplace_back("'");
+  CtcDecodingConfig config;
+  config.strategy = "beam_batch";
+  config.beam.beam_size = 2;
+  config.beam.return_best_hypothesis = false;
+  at::Tensor logits = at::zeros({1, 6, 29});
+  const std::vector<int64_t> path = {19, 15, 0, 27, 5, 13};
+  for (int64_t t = 0; t < 6; ++t) logits[0][t][path[t]] = 9.0;
+  const auto got = characters(labels, config).decode_nbest(at::log_softmax(logits, -1), length(6))[0];
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(got[0].text, "so'em");
+  EXPECT_EQ(got[1].text, "so rem");
 }
 
 TEST(CtcDecoding, RefusesWhatItCannotDo) {

@@ -4,35 +4,48 @@
 
 #include <algorithm>
 
+#include "fathom/utf8.h"
+
 namespace fathom::asr {
 namespace {
 
+// NeMo's segments. Once pauses count, a mark ends a segment of one word only.
 std::vector<Offset> segments_of(const std::vector<Offset>& words, const TimestampOptions& options) {
   std::vector<Offset> segments;
-  std::vector<std::string> texts;
-  size_t first = 0;
+  std::string text;
+  size_t first = 0, count = 0;  // words of the open segment
   const auto close = [&](size_t last) {
-    std::string text;
-    for (const auto& word : texts) text += (text.empty() ? "" : " ") + word;
     segments.push_back({text, words[first].start, words[last].end});
-    texts.clear();
+    text.clear();
+    count = 0;
+  };
+  const auto add = [&](size_t i) {
+    if (count == 0)
+      first = i;
+    else
+      text += ' ';
+    text += words[i].text;
+    ++count;
+  };
+  const auto is_mark = [&](std::string_view mark) {
+    return std::find(options.segment_separators.begin(), options.segment_separators.end(), mark) !=
+           options.segment_separators.end();
   };
   const auto ends_segment = [&](const std::string& word) {
-    return std::any_of(options.segment_separators.begin(), options.segment_separators.end(),
-                       [&](const std::string& mark) { return !mark.empty() && word.ends_with(mark); });
+    size_t last = word.empty() ? 0 : word.size() - 1;
+    while (last > 0 && utf8::is_continuation(word[last])) --last;
+    return !word.empty() && (is_mark(word) || is_mark(std::string_view(word).substr(last)));
   };
   for (size_t i = 0; i < words.size(); ++i) {
-    if (options.segment_gap && !texts.empty() && words[i].start - words[i - 1].end >= *options.segment_gap) {
-      close(i - 1);
-      first = i;
+    if (options.segment_gap != 0 && count > 0) {
+      if (words[i].start - words[i - 1].end >= options.segment_gap) close(i - 1);
+      add(i);
+      continue;
     }
-    texts.push_back(words[i].text);
-    if (ends_segment(words[i].text)) {
-      close(i);
-      first = i + 1;
-    }
+    add(i);
+    if (ends_segment(words[i].text)) close(i);
   }
-  if (!texts.empty()) close(words.size() - 1);
+  if (count > 0) close(words.size() - 1);
   return segments;
 }
 
@@ -50,20 +63,53 @@ void append_offsets(Json& out, const char* key, const std::vector<Offset>& offse
 
 }  // namespace
 
-std::vector<std::vector<size_t>> words_of(const std::vector<int64_t>& tokens, const text::Vocabulary& vocabulary,
-                                          const std::string& word_separator) {
-  std::vector<std::vector<size_t>> words;
-  bool open = false;
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    if (vocabulary.kind() == text::Vocabulary::Kind::kCharacters && vocabulary.token(tokens[i]) == word_separator) {
-      open = false;
+std::vector<Word> words_of(const std::vector<int64_t>& tokens, const text::Vocabulary& vocabulary,
+                           const std::string& word_separator) {
+  const size_t count = tokens.size();
+  const bool blanks = word_separator == " ", pieces = vocabulary.kind() == text::Vocabulary::Kind::kSentencePiece;
+  std::vector<std::string> texts;
+  for (const int64_t token : tokens) texts.push_back(vocabulary.token_text(token));
+  const auto is_mark = [&](size_t i) { return i < count && vocabulary.is_punctuation_mark(tokens[i]); };
+  // The next token that is no separator; `count` behind the last one.
+  std::vector<size_t> next(count, count);
+  for (size_t i = count; i-- > 1;) next[i - 1] = texts[i].empty() || texts[i] == word_separator ? next[i] : i;
+  // A blank before a mark parts no words: the mark belongs to the word before it.
+  const auto parts = [&](size_t i) { return texts[i] == word_separator && !(blanks && is_mark(next[i])); };
+
+  std::vector<Word> words;
+  std::vector<size_t> built;
+  size_t first = 0;
+  const auto close = [&](size_t last) {
+    if (built.empty()) return;
+    std::vector<int64_t> ids;
+    for (const size_t i : built) ids.push_back(tokens[i]);
+    // NeMo gives the first word the time from the first token on.
+    words.push_back({built, vocabulary.decode(ids), words.empty() ? 0 : first, last});
+    built.clear();
+  };
+  for (size_t i = 0; i < count; ++i) {
+    const bool mark = is_mark(i) && texts[i] != word_separator;
+    const bool starts = (pieces && blanks && vocabulary.starts_word(tokens[i])) || parts(i);
+    if (starts && !mark) {
+      if (i > 0) close(i - 1);
+      if (texts[i] == word_separator) continue;
+      first = i;
+    } else if (mark && built.empty() && !words.empty()) {
+      Word& word = words.back();
+      if (word.text.ends_with(' ')) word.text.pop_back();
+      word.text += texts[i];
+      word.tokens.push_back(i);
+      word.last = i;
       continue;
+    } else if (mark && !built.empty()) {
+      const std::string& before = vocabulary.token(tokens[built.back()]);
+      if (before == " " || before == "_" || before == "\u2581") built.pop_back();
+    } else if (built.empty()) {
+      first = i;
     }
-    const bool begins = vocabulary.starts_word(tokens[i]) && !vocabulary.is_punctuation_token(tokens[i]);
-    if (!open || begins) words.emplace_back();
-    words.back().push_back(i);
-    open = true;
+    built.push_back(i);
   }
+  if (count > 0) close(count - 1);
   return words;
 }
 
@@ -71,12 +117,8 @@ void add_offsets(Hypothesis& hypothesis, const std::vector<int64_t>& tokens, std
                  const text::Vocabulary& vocabulary, const TimestampOptions& options) {
   hypothesis.has_timestamps = true;
   std::vector<Offset> words;
-  for (const auto& word : words_of(tokens, vocabulary, options.word_separator)) {
-    std::vector<int64_t> ids;
-    for (const size_t i : word) ids.push_back(tokens[i]);
-    std::string text = vocabulary.decode(ids);
-    if (!text.empty()) words.push_back({std::move(text), offsets[word.front()].start, offsets[word.back()].end});
-  }
+  for (const Word& word : words_of(tokens, vocabulary, options.word_separator))
+    words.push_back({word.text, offsets[word.first].start, offsets[word.last].end});
   const auto wants = [&](const char* type) { return options.type == "all" || options.type == type; };
   if (wants("segment")) hypothesis.segments = segments_of(words, options);
   if (wants("word")) hypothesis.words = std::move(words);

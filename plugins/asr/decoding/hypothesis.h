@@ -24,16 +24,22 @@ struct Hypothesis {
   std::vector<double> frame_confidence, token_confidence, word_confidence;
 };
 
-// Index ranges of the tokens of each word. kCharacters: between tokens that are `word_separator`. kSentencePiece: from
-// one word's first piece to the next one's; punctuation belongs to the word before it.
-std::vector<std::vector<size_t>> words_of(const std::vector<int64_t>& tokens, const text::Vocabulary& vocabulary,
-                                          const std::string& word_separator);
+// A word of a sequence of tokens: which of them it is made of, and those whose frames it begins and ends with.
+struct Word {
+  std::vector<size_t> tokens;
+  std::string text;
+  size_t first = 0, last = 0;
+};
+// kCharacters: between tokens that are `word_separator`. kSentencePiece: from one word's first piece to the next one's.
+// A punctuation mark belongs to the word before it, even behind a blank; the first word begins with the first token.
+std::vector<Word> words_of(const std::vector<int64_t>& tokens, const text::Vocabulary& vocabulary,
+                           const std::string& word_separator);
 
 struct TimestampOptions {
   std::string type = "all";  // char, word, segment or all
   std::string word_separator = " ";
-  std::vector<std::string> segment_separators = {".", "!", "?"};  // a word that ends with one ends a segment
-  std::optional<int64_t> segment_gap;                             // frames; a pause this long begins a segment
+  std::vector<std::string> segment_separators = {".", "!", "?"};  // a word that is or ends with one ends a segment
+  int64_t segment_gap = 0;  // frames; a pause this long begins a segment, and then few marks do; 0: pauses do not count
 };
 // Fills hypothesis.chars, words and segments from the tokens and the frames of each.
 void add_offsets(Hypothesis& hypothesis, const std::vector<int64_t>& tokens, std::vector<Offset> offsets,

@@ -79,7 +79,7 @@ std::pair<std::vector<double>, double> word_error_rate_per_utt(const std::vector
     WerCounter one(use_cer);
     one.add_counts(pair.edits.errors(), pair.units);
     all.add_counts(pair.edits.errors(), pair.units);
-    rates.push_back(one.rate());
+    rates.push_back(pair.units == 0 && pair.edits.errors() == 0 ? 0 : one.rate());
   }
   return {std::move(rates), all.rate()};
 }

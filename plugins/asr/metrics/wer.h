@@ -24,7 +24,7 @@ double word_error_rate(const std::vector<std::string>& hypotheses, const std::ve
                        bool use_cer = false);
 WerDetail word_error_rate_detail(const std::vector<std::string>& hypotheses, const std::vector<std::string>& references,
                                  bool use_cer = false);
-// The rate of each pair, and of all together.
+// The rate of each pair, and of all together. Of a pair without any text it is 0, of one without a reference infinite.
 std::pair<std::vector<double>, double> word_error_rate_per_utt(const std::vector<std::string>& hypotheses,
                                                                const std::vector<std::string>& references,
                                                                bool use_cer = false);

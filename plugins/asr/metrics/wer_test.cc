@@ -35,6 +35,15 @@ TEST(Wer, SaysOfWhichKindTheEditsAre) {
 
 TEST(Wer, CountsCodePointsNotBytes) { EXPECT_DOUBLE_EQ(word_error_rate({"日本語"}, {"日本 語"}, true), 0.25); }
 
+TEST(Wer, OfAPairWithoutTextIsNothing) {
+  const auto [rates, all] = word_error_rate_per_utt({"", "abc", "a b"}, {"", "", "a b"});
+  EXPECT_EQ(rates[0], 0);
+  EXPECT_TRUE(std::isinf(rates[1]));
+  EXPECT_EQ(rates[2], 0);
+  EXPECT_DOUBLE_EQ(all, 0.5);
+  EXPECT_TRUE(std::isinf(word_error_rate_per_utt({""}, {""}).second));
+}
+
 TEST(Wer, CounterSumsBatches) {
   WerCounter counter;
   counter.add("one two", "one three");

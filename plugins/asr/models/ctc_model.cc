@@ -39,12 +39,11 @@ std::vector<PretrainedModelInfo> EncDecCTCModel::list_available_models() {
 
 EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context)
     : SpeechModel(std::move(config), std::move(context), {"asr.EncDecCTCModel", {"decoder"}, "decoder"}) {
-  // The width that Jasper's last block gives, where the config leaves it out.
+  // The width that the encoder gives, where the config leaves it out.
   Json& decoder = config_["decoder"];
-  const Json& encoder = config_["encoder"];
   const bool has_width = decoder.contains("feat_in") && !decoder["feat_in"].is_null() && decoder["feat_in"] != 0;
-  if (!has_width && encoder.contains("jasper") && encoder["jasper"].is_array() && !encoder["jasper"].empty())
-    decoder["feat_in"] = encoder["jasper"].back().value("filters", int64_t{0});
+  const Json facts = has_width ? Json(nullptr) : encoder_properties();
+  if (facts.is_object() && facts.contains("feat_out")) decoder["feat_in"] = facts["feat_out"];
 
   decoder_ = make_child("decoder", kDefaultDecoder);
   make_spec_augment();

@@ -2,9 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
+#include "core/archive/nemo_archive.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/models/nemo_file.h"
 #include "core/plugins/host_table.h"
@@ -210,6 +212,40 @@ TEST_F(CtcModelTest, DataSectionsAreChecked) {
   EXPECT_NE(error_of(plain).find("no clip is left"), std::string::npos);
   EXPECT_EQ(model->make_dataset(Stage::kTrain, {{"manifest_filepath", nullptr}}, "model.train_ds").get(), nullptr);
   EXPECT_THROW(model->make_dataset(Stage::kPredict, Json{{"batch_size", 1}}, "transcribe"), Error);
+}
+
+// cls and params of before Hydra, with keys that the model fills in: they go where the others stand.
+TEST_F(CtcModelTest, RestoresOldSpellings) {
+  const std::string path = ::testing::TempDir() + "/old_spelling." + std::to_string(::getpid()) + ".nemo";
+  const ModelHandle model(create_object(
+      1u << FATHOM_KIND_MODEL,
+      [] {
+        Json config = small_config();
+        config["_target_"] = "asr.EncDecCTCModel";
+        return config;
+      }(),
+      "model"));
+  save_nemo(model, path);
+  const auto archive = checkpoint::NemoArchive::open(path);
+  const std::string weights(archive.at(checkpoint::kNemoWeights).bytes);
+  Json config = small_config();
+  config["target"] = "nemo.collections.asr.models.EncDecCTCModel";
+  for (const char* key : {"decoder", "encoder", "preprocessor"}) {
+    Json params = config[key];
+    const Json name = params["_target_"];
+    params.erase("_target_");
+    config[key] = {{"cls", name}, {"params", params}};
+  }
+  config["spec_augment"] = {{"cls", "nemo.collections.asr.modules.SpectrogramAugmentation"},
+                            {"params", {{"rng", nullptr}}}};
+  checkpoint::write_nemo_archive(
+      path, {checkpoint::NemoMember::of_text(std::string(checkpoint::kNemoConfig), json_text(config)),
+             checkpoint::NemoMember::of_text(std::string(checkpoint::kNemoWeights), weights)});
+  const auto restored = restore_nemo(path);
+  EXPECT_EQ(restored.model.config()["decoder"]["num_classes"], 16);
+  EXPECT_EQ(restored.model.config()["decoder"]["feat_in"], 32);
+  EXPECT_FALSE(restored.model.config()["decoder"].contains("params"));
+  std::filesystem::remove(path);
 }
 
 // --- a model that NeMo trained

@@ -24,10 +24,16 @@ std::string class_of(const Json& section) {
 }  // namespace
 
 void choose_front_end(Json& model_config) {
-  Json& section = model_config["preprocessor"];
-  if (section.contains("front_end") || !model_config.contains("nemo_version")) return;
+  if (!model_config.contains("nemo_version")) return;
   const Json& version = model_config["nemo_version"];
-  if (version.is_string() && is_before_2_5(version.get<std::string>())) section["front_end"] = "nemo1";
+  if (!version.is_string() || !is_before_2_5(version.get<std::string>())) return;
+  Json& section = model_config["preprocessor"];
+  if (!section.contains("front_end")) section["front_end"] = "nemo1";
+  // The same release began to mask inside the subsampling.
+  if (model_config.contains("encoder") && class_of(model_config["encoder"]) == "ConformerEncoder" &&
+      !model_config["encoder"].contains("subsampling_conv_masking")) {
+    model_config["encoder"]["subsampling_conv_masking"] = false;
+  }
 }
 
 double frame_stride(const Json& section, int64_t sample_rate) {

@@ -90,6 +90,9 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   // The labels of the model and of every section of its config that names them.
   void set_labels(const std::vector<std::string>& labels);
 
+  // Facts of the encoder, such as feat_out; null where it gives none.
+  Json encoder_properties() const { return encoder_.properties(); }
+
   void log_info(const std::string& text) const;
   void log_warning(const std::string& text) const;
   std::string path_of(const char* section) const;  // "model.decoder"

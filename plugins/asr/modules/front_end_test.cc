@@ -164,6 +164,9 @@ TEST(SpecAugment, TimeWidthIsAShareOrFrames) {
   EXPECT_THROW(SpectrogramAugmentation{options}, Error);
   options.time_width = 70;
   EXPECT_NO_THROW(SpectrogramAugmentation{options});
+  options.rng = 7;
+  EXPECT_THROW(SpectrogramAugmentation{options}, Error);
+  EXPECT_NO_THROW(parse_options<SpectrogramAugmentation::Options>({{"rng", nullptr}}, "spec_augment"));
 }
 
 TEST(CtcLossModule, ReductionsAgreeWithEachOther) {

@@ -37,12 +37,19 @@ void SpectrogramAugmentation::Options::describe(OptionSet<Options>& o) {
   o("rect_time", &Options::rect_time, "largest width of a rectangle", "frames");
   o("rect_freq", &Options::rect_freq, "largest height of a rectangle", "bands");
   o("mask_value", &Options::mask_value, "what frequency and time masks write");
+  o("rng", &Options::rng, "NeMo's own generator; only null: draws come from torch's");
   o("use_vectorized_spec_augment", &Options::use_vectorized_spec_augment,
     "NeMo's choice of implementation; here there is one");
   o("use_numba_spec_augment", &Options::use_numba_spec_augment, "NeMo's choice of implementation; here there is one");
 }
 
 SpectrogramAugmentation::SpectrogramAugmentation(const Options& options) : options_(options) {
+  if (!options.rng.is_null()) {
+    throw Error(Code::kUnavailable, "a generator cannot be given in a config")
+        .at("rng")
+        .seen(json_text(options.rng))
+        .expected("null: masks come from torch's generator, by the run's seed");
+  }
   const Json& width = options.time_width;
   if (width.is_number_integer()) {
     time_width_ = width.get<int64_t>();

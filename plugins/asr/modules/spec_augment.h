@@ -17,6 +17,7 @@ class SpectrogramAugmentation final : public NeuralModule {
     Json time_width = 10;  // frames (int), or a share of the item's length (float in [0, 1])
     int64_t rect_masks = 0, rect_time = 5, rect_freq = 20;
     double mask_value = 0;
+    Json rng;
     bool use_vectorized_spec_augment = true, use_numba_spec_augment = false;
     static void describe(OptionSet<Options>& o);
   };

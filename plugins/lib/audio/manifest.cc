@@ -178,7 +178,8 @@ void Manifest::add_file(const std::string& path, const ManifestFilter& filter) {
     ManifestEntry entry;
     if (!line || (line->duration < 0 && filter.needs_duration)) {
       entry = parse_manifest_line(text, path, number, filter.needs_duration);
-      line = ManifestLine{entry.duration, entry.text, {}, 0};
+      line = ManifestLine{entry.duration, entry.text, {}, 0, {}};
+      if (entry.label) line->label = *entry.label;
     }
     line->file = path;
     line->line = number;

@@ -51,6 +51,17 @@ class LineReader {
     if (value.get(out) != simdjson::SUCCESS) wrong(key, value, "a text");
     return std::string(out);
   }
+  // Of the first of the keys that is there. One that is no text is for whoever needs a label to refuse.
+  std::optional<std::string> label() const {
+    dom::element value;
+    for (const char* key : {"command", "target", "label"}) {
+      if (object_[key].get(value) != simdjson::SUCCESS) continue;
+      std::string_view out;
+      if (value.get(out) != simdjson::SUCCESS) return std::nullopt;
+      return std::string(out);
+    }
+    return std::nullopt;
+  }
   std::optional<double> number(const char* key) const {
     dom::element value;
     if (object_[key].get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
@@ -111,6 +122,7 @@ ManifestEntry read_entry(const dom::object& object, const std::string& file, int
     entry.text = std::move(*normalized);
     entry.has_text = true;
   }
+  entry.label = read.label();
   entry.speaker = read.text("speaker").value_or("");
   entry.lang = read.text("lang").value_or("");
   if (auto rate = read.number("orig_sample_rate")) entry.orig_sample_rate = static_cast<int64_t>(*rate);

@@ -1,8 +1,9 @@
 // One line of a manifest. Uses no torch; thread-safe (no state).
 //
 // Keys (NeMo's): audio_filepath (or audio_filename), duration in seconds, text | text_filepath | normalized_text (""
-// when none is there), offset in seconds, speaker, lang, orig_sample_rate. Others are ignored. A relative path is
-// looked up in the manifest's folder first, then in the working directory.
+// when none is there), command | target | label (of a classification), offset in seconds, speaker, lang,
+// orig_sample_rate. Others are ignored. A relative path is looked up in the manifest's folder first, then in the
+// working directory.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@ struct ManifestEntry {
   double offset = 0;     // seconds
   std::string text;
   bool has_text = false;
+  std::optional<std::string> label;  // none as well where it is no text
   std::string speaker, lang;
   std::optional<int64_t> orig_sample_rate;
   std::string named_as;  // audio_filepath as the manifest has it
@@ -26,18 +28,19 @@ struct ManifestEntry {
   std::string where() const { return manifest.empty() ? audio_file : manifest + ":" + std::to_string(line); }
 };
 
-// What a filter looks at. Borrows text and file.
+// What a filter looks at. Borrows text, file and label.
 struct ManifestLine {
   double duration = -1;  // seconds; negative: unknown
   std::string_view text;
   std::string_view file;
-  int64_t line = 0;  // from 1
+  int64_t line = 0;                       // from 1
+  std::optional<std::string_view> label;  // none as well where it is no text
   std::string where() const { return std::string(file) + ":" + std::to_string(line); }
 };
 
-// Duration and text of a line of the plain shape that programs write: one flat object whose texts have no escapes and
-// whose numbers no exponent. Nothing for any other line, good or bad, and for one that names no audio: only the parser
-// can judge those. What it does return is what the parser gives, to the bit, at a tenth of the cost.
+// Duration, text and label of a line of the plain shape that programs write: one flat object whose texts have no
+// escapes and whose numbers no exponent. Nothing for any other line, good or bad, and for one that names no audio: only
+// the parser can judge those. What it does return is what the parser gives, to the bit, at a tenth of the cost.
 std::optional<ManifestLine> scan_manifest_line(std::string_view line);
 
 // The line in full, which must hold no line break. The file at text_filepath is read; audio_file stays as it is named.

@@ -32,6 +32,7 @@ bool scan_agrees(const std::string& line) {
   if (!entry) return true;
   EXPECT_EQ(std::bit_cast<uint64_t>(scanned->duration), std::bit_cast<uint64_t>(entry->duration)) << line;
   EXPECT_EQ(scanned->text, entry->text) << line;
+  EXPECT_EQ(scanned->label, entry->label) << line;
   return true;
 }
 
@@ -49,8 +50,18 @@ TEST(ManifestLine, PlainLinesAreScanned) {
         R"( { "audio_filename" : "a.wav" , "duration" : 0.10 , "normalized_text" : "n" } )",
         R"({"text": "t", "audio_filepath": "a", "text_filepath": "unread.txt", "duration": 14.084999999999999})",
         R"({"audio_filepath": "ä.wav", "duration": 0, "text": "für 日本", "snr": -3.25, "ok": true, "none": null})",
+        R"({"label": "l", "audio_filepath": "a", "command": "go", "target": "t"})",
         R"({"audio_filepath": "a", "normalized_text": "n", "text": "t", "offset": 3, "speaker": "s", "lang": "en"})"})
     EXPECT_TRUE(scan_agrees(line)) << line;
+}
+
+TEST(ManifestLine, KnowsTheKeysOfALabel) {
+  const auto label = [](const std::string& rest) { return parsed(R"({"audio_filepath": "a")" + rest + "}")->label; };
+  EXPECT_EQ(label(R"(, "label": "l", "target": "t", "command": "c")"), "c");
+  EXPECT_EQ(label(R"(, "label": "l", "target": "t")"), "t");
+  EXPECT_EQ(label(R"(, "label": "l")"), "l");
+  EXPECT_EQ(label(R"(, "text": "x")"), std::nullopt);
+  EXPECT_EQ(label(R"(, "label": "l", "command": 1)"), std::nullopt) << "the first key counts";
 }
 
 // Whatever is out of the ordinary is the parser's, whether it takes it or not.
@@ -94,8 +105,8 @@ TEST(ManifestLine, TheScanAgreesWithTheParserOnRandomLines) {
     return out;
   };
   const std::vector<std::string> keys = {
-      "audio_filepath", "audio_filename", "duration",         "offset",        "text",  "normalized_text",
-      "speaker",        "lang",           "orig_sample_rate", "text_filepath", "other", "dur\\u0061tion"};
+      "audio_filepath",   "audio_filename", "duration", "offset",         "text",  "normalized_text", "speaker", "lang",
+      "orig_sample_rate", "text_filepath",  "other",    "dur\\u0061tion", "label", "command",         "target"};
   const std::vector<std::string> words = {"one", " ", "zwölf", "日本語", "'", "a longer word", "\x7f", "/"},
                                  escapes = {"\\n", "\\u00e9", "\\\"", "\\ud800", "\\", "\t"};
   const std::vector<std::string> odd = {"null", "true", "false", "[]", "{}",  "[1, \"a\"]",

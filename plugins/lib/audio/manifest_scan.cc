@@ -29,11 +29,14 @@ enum Key : unsigned {
   kSpeaker,
   kLang,
   kOrigSampleRate,
+  kCommand,  // these three in the order in which one of them is the label
+  kTarget,
+  kLabel,
   kOther
 };
 constexpr std::array<std::string_view, kOther> kKeys = {
-    "audio_filepath", "audio_filename",  "duration", "offset", "text",
-    "text_filepath",  "normalized_text", "speaker",  "lang",   "orig_sample_rate"};
+    "audio_filepath", "audio_filename", "duration",         "offset",  "text",   "text_filepath", "normalized_text",
+    "speaker",        "lang",           "orig_sample_rate", "command", "target", "label"};
 constexpr bool is_number_key(unsigned key) { return key == kDuration || key == kOffset || key == kOrigSampleRate; }
 
 unsigned key_of(std::string_view name) {
@@ -68,6 +71,10 @@ class Scanner {
         ++at_;
         if (!text_after_quote(text) || is_number_key(key)) return false;
         if (key == kText || (key == kNormalizedText && (seen_ >> kText & 1) == 0)) out.text = text;
+        if (key >= kCommand && key <= kLabel && key < label_key_) {
+          out.label = text;
+          label_key_ = key;
+        }
         if ((key == kAudioFilepath || key == kAudioFilename) && text.empty()) return false;
       } else if (*at_ == '-' || (*at_ >= '0' && *at_ <= '9')) {
         double value = 0;
@@ -165,7 +172,7 @@ class Scanner {
 
   const char* at_;
   const char* end_;
-  unsigned seen_ = 0;
+  unsigned seen_ = 0, label_key_ = kOther;
   uint64_t bytes_ = 0;  // all of them, or-ed
 };
 

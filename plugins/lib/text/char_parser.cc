@@ -7,6 +7,7 @@
 #include "fathom/utf8.h"
 #include "plugins/lib/text/english_numbers.h"
 #include "plugins/lib/text/latin_text.h"
+#include "plugins/lib/text/romanization.h"
 
 namespace fathom::text {
 namespace {
@@ -15,54 +16,57 @@ struct Replacement {
   std::string_view from, to;
 };
 
-// Followed by a full stop, at a word's start. What English text normalisers for speech commonly spell out.
+// What NeMo expands by default, in its order: each of them everywhere before the next one.
 constexpr std::array kAbbreviations = {
-    Replacement{"ms", "miss"},         Replacement{"mrs", "misess"},       Replacement{"mr", "mister"},
-    Replacement{"messrs", "messeurs"}, Replacement{"dr", "doctor"},        Replacement{"drs", "doctors"},
-    Replacement{"st", "saint"},        Replacement{"co", "company"},       Replacement{"jr", "junior"},
-    Replacement{"sr", "senior"},       Replacement{"rev", "reverend"},     Replacement{"hon", "honorable"},
-    Replacement{"sgt", "sergeant"},    Replacement{"capt", "captain"},     Replacement{"maj", "major"},
-    Replacement{"col", "colonel"},     Replacement{"lt", "lieutenant"},    Replacement{"gen", "general"},
-    Replacement{"prof", "professor"},  Replacement{"lb", "pounds"},        Replacement{"rep", "representative"},
-    Replacement{"ave", "avenue"},      Replacement{"etc", "et cetera"},    Replacement{"jan", "january"},
-    Replacement{"feb", "february"},    Replacement{"mar", "march"},        Replacement{"apr", "april"},
-    Replacement{"jun", "june"},        Replacement{"jul", "july"},         Replacement{"aug", "august"},
-    Replacement{"sep", "september"},   Replacement{"oct", "october"},      Replacement{"nov", "november"},
-    Replacement{"dec", "december"},    Replacement{"ltd", "limited"},      Replacement{"fig", "figure"},
-    Replacement{"figs", "figures"},    Replacement{"gent", "gentlemen"},   Replacement{"ft", "fort"},
-    Replacement{"esq", "esquire"},     Replacement{"prep", "preperation"}, Replacement{"bros", "brothers"},
-    Replacement{"ind", "independent"}, Replacement{"mme", "madame"},       Replacement{"pro", "professional"},
-    Replacement{"vs", "versus"},       Replacement{"inc", "include"}};
+    Replacement{"ms.", "miss"},         Replacement{"mrs.", "misess"},    Replacement{"mr.", "mister"},
+    Replacement{"messrs.", "messeurs"}, Replacement{"dr.", "doctor"},     Replacement{"drs.", "doctors"},
+    Replacement{"st.", "saint"},        Replacement{"co.", "company"},    Replacement{"jr.", "junior"},
+    Replacement{"sr.", "senior"},       Replacement{"rev.", "reverend"},  Replacement{"hon.", "honorable"},
+    Replacement{"sgt.", "sergeant"},    Replacement{"capt.", "captain"},  Replacement{"maj.", "major"},
+    Replacement{"col.", "colonel"},     Replacement{"lt.", "lieutenant"}, Replacement{"gen.", "general"},
+    Replacement{"prof.", "professor"},  Replacement{"lb.", "pounds"},     Replacement{"rep.", "representative"},
+    Replacement{"ave.", "avenue"},      Replacement{"etc.", "et cetera"}, Replacement{"jan.", "january"},
+    Replacement{"feb.", "february"},    Replacement{"mar.", "march"},     Replacement{"apr.", "april"},
+    Replacement{"jun.", "june"},        Replacement{"jul.", "july"},      Replacement{"aug.", "august"},
+    Replacement{"sep.", "september"},   Replacement{"oct.", "october"},   Replacement{"nov.", "november"},
+    Replacement{"dec.", "december"}};
 
+// Of words in lower case; bytes beyond ASCII are left only of damaged text.
 bool is_word_byte(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (static_cast<unsigned char>(c) & 0x80) != 0;
 }
-bool is_ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool is_ascii_punctuation(char c) {
-  return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+bool is_ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f); }
+constexpr std::string_view kAsciiPunctuation = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";  // in Python's order
+bool is_spelled_out(char c) { return c == '+' || c == '&' || c == '%'; }
+
+// The punctuation that becomes a blank: none that is spelled out, and none that is a label. A label of several marks
+// keeps them where they stand side by side in Python's order, as in NeMo.
+std::string blank_punctuation(const std::vector<std::string>& labels) {
+  std::string marks(kAsciiPunctuation);
+  std::erase_if(marks, is_spelled_out);
+  for (const auto& label : labels) {
+    if (label.empty()) continue;
+    for (size_t at = 0; (at = marks.find(label, at)) != std::string::npos;) marks.erase(at, label.size());
+  }
+  return marks;
 }
 
-std::string expand_abbreviations(const std::string& text) {
-  std::string out;
-  for (size_t at = 0; at < text.size();) {
-    if (!is_word_byte(text[at])) {
-      out += text[at++];
-      continue;
+std::string expand_abbreviations(std::string text) {
+  if (text.find('.') == std::string::npos) return text;
+  for (const auto& [from, to] : kAbbreviations) {
+    std::string out;
+    size_t done = 0;
+    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos;) {
+      if (at > 0 && is_word_byte(text[at - 1])) {
+        ++at;
+        continue;
+      }
+      out.append(text, done, at - done) += to;
+      at = done = at + from.size();
     }
-    size_t end = at;
-    while (end < text.size() && is_word_byte(text[end])) ++end;
-    const std::string_view word = std::string_view(text).substr(at, end - at);
-    const auto known =
-        std::find_if(kAbbreviations.begin(), kAbbreviations.end(), [&](const auto& a) { return a.from == word; });
-    if (known != kAbbreviations.end() && end < text.size() && text[end] == '.') {
-      out += known->to;
-      ++end;
-    } else {
-      out += word;
-    }
-    at = end;
+    if (done > 0) text = out.append(text, done);
   }
-  return out;
+  return text;
 }
 
 std::string join_white_space(const std::string& text) {
@@ -95,6 +99,7 @@ CharParser::CharParser(Config config) : config_(std::move(config)) {
     ids_[label] = static_cast<int64_t>(i);  // of two equal labels the later one counts
     if (utf8::length(label) > 1) has_long_labels_ = true;
   }
+  for (const char c : blank_punctuation(config_.labels)) becomes_blank_[static_cast<size_t>(c)] = true;
   for (size_t c = 0; c < 128; ++c) {
     const auto found = ids_.find(std::string(1, static_cast<char>(c)));
     ascii_ids_[c] = found == ids_.end() ? kNoId : found->second;
@@ -127,13 +132,13 @@ bool CharParser::is_plain_byte(char c) const {
   if (c >= '0' && c <= '9') return false;
   if (is_ascii_space(c)) return is_label(' ');
   // These may be spelled out, a full stop with the abbreviation before it.
-  if (c == '.' || c == '+' || c == '&' || c == '%') {
+  if (c == '.' || is_spelled_out(c)) {
     for (char letter = 'a'; letter <= 'z'; ++letter) {
       if (!is_label(letter)) return false;
     }
     return is_label(' ');
   }
-  return is_label(c) || (is_ascii_punctuation(c) && is_label(' '));
+  return becomes_blank_[static_cast<size_t>(c)] ? is_label(' ') : is_label(c);
 }
 
 bool CharParser::is_plain(std::string_view text) const {
@@ -160,16 +165,15 @@ std::optional<std::string> CharParser::normalize_english(std::string_view text) 
   const std::string ascii = lower_case(to_ascii(text));
   const std::optional<std::string> spelled = spell_out_numbers(join_white_space(ascii));
   if (!spelled) return std::nullopt;
-  const std::string expanded = expand_abbreviations(*spelled);
   std::string out;
-  for (const char c : expanded) {
+  for (const char c : expand_abbreviations(*spelled)) {
     if (c == '+')
       out += " plus ";
     else if (c == '&')
       out += " and ";
     else if (c == '%')
       out += " percent ";
-    else if (is_ascii_punctuation(c) && ids_.count(std::string(1, c)) == 0)
+    else if (static_cast<unsigned char>(c) < 128 && becomes_blank_[static_cast<size_t>(c)])
       out += ' ';
     else
       out += c;

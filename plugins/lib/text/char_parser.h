@@ -2,10 +2,10 @@
 // construction.
 //
 // base: strip, lower-case; words that are themselves a label of several characters become that label, every other
-// character is looked up on its own. en: first transliterates Latin letters to ASCII, lower-cases, spells out numbers
-// (english_numbers.h), expands abbreviations ("mr." -> "mister"), replaces + & % by words and other punctuation that is
-// no label by a space, and joins white space. A text with a number that cannot be spelled out (more than 36 digits)
-// cannot be parsed by "en", as in NeMo, which drops such an item.
+// character is looked up on its own. en: first writes every script in ASCII letters (romanization.h), lower-cases,
+// spells out numbers (english_numbers.h), expands abbreviations ("mr." -> "mister"), replaces + & % by words and other
+// punctuation that is no label by a space, and joins white space. A text with a number that cannot be spelled out (more
+// than 36 digits) cannot be parsed by "en", as in NeMo, which drops such an item.
 #pragma once
 
 #include <array>
@@ -60,9 +60,10 @@ class CharParser {
   std::unordered_map<std::string, int64_t> ids_;
   bool has_long_labels_ = false;
   static constexpr int64_t kNoId = std::numeric_limits<int64_t>::min();
-  std::array<int64_t, 128> ascii_ids_{};  // of ASCII characters, as in ids_; kNoId: no label
-  std::array<bool, 128> plain_{};         // ASCII characters, for is_plain
-  std::vector<bool> plain_beyond_;        // other characters, by code point
+  std::array<int64_t, 128> ascii_ids_{};   // of ASCII characters, as in ids_; kNoId: no label
+  std::array<bool, 128> plain_{};          // ASCII characters, for is_plain
+  std::array<bool, 128> becomes_blank_{};  // ASCII punctuation, for "en"
+  std::vector<bool> plain_beyond_;         // other characters, by code point
 };
 
 }  // namespace fathom::text

@@ -1,8 +1,5 @@
-// Unicode helpers of the character parsers: lower case and transliteration of Latin script to ASCII.
-// Uses no torch; no state.
-//
-// Covered: Latin-1, Latin Extended-A, Greek and Cyrillic case, typographic punctuation. Letters of other scripts are
-// kept as they are by to_ascii (NeMo would romanise them).
+// Unicode as the parsers and decoders need it: lower case, white space, punctuation. Uses no torch; no state,
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +8,11 @@
 
 namespace fathom::text {
 
+// Python's str.lower(): every script, a final sigma told from others, "İ" as "i̇". Bytes that are no UTF-8 stay.
 std::string lower_case(std::string_view text);
-std::string to_ascii(std::string_view text);
+// Without white space (Unicode's) at both ends: Python's str.strip().
 std::string_view strip_white_space(std::string_view text);
-// Unicode category P: ASCII's, Latin-1's, General Punctuation's and CJK's.
+// Unicode category P.
 bool is_punctuation(char32_t c);
 
 }  // namespace fathom::text

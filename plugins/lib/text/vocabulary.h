@@ -22,17 +22,20 @@ class Vocabulary {
   // Text of a sequence without blanks. kCharacters: the tokens joined. kSentencePiece: pieces joined, U+2581 is a blank
   // (none at the start), <unk> is " ⁇ ".
   std::string decode(const std::vector<int64_t>& ids) const;
-  // decode, then no white space before . , and ? where the vocabulary holds punctuation.
+  // decode, then without the white space right before each punctuation mark of the vocabulary: one character, not all.
   std::string decode_text(const std::vector<int64_t>& ids) const;
   std::string token_text(int64_t id) const { return decode({id}); }
   // Whether a word begins at this token. kCharacters: never (words lie between delimiters).
   bool starts_word(int64_t id) const;
-  bool is_punctuation_token(int64_t id) const;
+  // Whether the token's text begins with a punctuation mark of the vocabulary, and whether it is one.
+  bool begins_with_punctuation(int64_t id) const;
+  bool is_punctuation_mark(int64_t id) const;
 
  private:
   std::vector<std::string> tokens_;
   Kind kind_ = Kind::kCharacters;
-  std::set<char32_t> punctuation_;  // of category P anywhere in the tokens
+  // Of category P, in any token that is text: none of "[PAD]", "<unk>", "##ing" and pieces with a word mark.
+  std::set<char32_t> punctuation_;
 };
 
 }  // namespace fathom::text

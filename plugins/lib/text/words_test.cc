@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "plugins/lib/text/edit_distance.h"
+#include "plugins/lib/text/vocabulary.h"
 
 namespace fathom::text {
 namespace {
@@ -16,6 +17,17 @@ TEST(Words, SplitsAtUnicodesWhiteSpace) {
 TEST(Words, CountsCodePointsOfDamagedTextToo) {
   EXPECT_EQ(code_points("日本").size(), 2u);
   EXPECT_EQ(code_points("a\xff\xc3").size(), 3u) << "counted, not dropped";
+}
+
+TEST(Vocabulary, RemovesOneBlankBeforeEachMarkItKnows) {
+  const auto text = [](std::vector<std::string> tokens, std::vector<int64_t> ids) {
+    return Vocabulary(std::move(tokens), Vocabulary::Kind::kCharacters).decode_text(ids);
+  };
+  EXPECT_EQ(text({" ", "o", "'", "m"}, {1, 0, 2, 3}), "o'm") << "any mark, not only those that end a sentence";
+  EXPECT_EQ(text({" ", "a", "."}, {1, 0, 0, 2, 0, 2}), "a ..") << "one blank, not all of them";
+  EXPECT_EQ(text({" ", "a", "\u3002", "\u3000"}, {1, 3, 2}), "a\u3002");
+  EXPECT_EQ(text({" ", "a", "<.>"}, {1, 0, 2}), "a <.>") << "a special token is no punctuation";
+  EXPECT_EQ(text({" ", "a", "+"}, {1, 0, 2}), "a +");
 }
 
 TEST(EditDistance, CountsAndNamesEdits) {
