@@ -64,16 +64,11 @@ Json section_of_text(const std::string& text, const std::string& place) {
   try {
     config::Node tree = config::load_yaml_text(text, place);
     config::resolve(tree);
-<<<<<<< HEAD
     // NeMo's archives may wrap it; an experiment's config does.
     const config::Node* wrapped = tree.is_map() ? tree.find("model") : nullptr;
     config::Node section = wrapped != nullptr && wrapped->is_map() ? *wrapped : tree;
     for (const auto& note : config::upgrade_model_config(section, "model")) log_info("restore", "{}", note);
     return config::to_json(section);
-=======
-    config::upgrade_component_config(tree, "");  // cls and params, before a model fills in keys beside them
-    return config::to_json(tree);
->>>>>>> main
   } catch (const config::ConfigError& error) {
     throw Error(Code::kBadData, error.message())
         .at(error.where().empty() ? place : error.where())
