@@ -22,7 +22,8 @@ int run_convert(const Words& words, const Globals&) {
       "fathom convert");
   app.add_option("input", input, "a .nemo (file or folder), .ckpt, .pt or .safetensors; told apart by content")
       ->required();
-  app.add_option("output", output, "the file to write; its suffix says the format")->required();
+  app.add_option("output", output, "the file to write; its suffix says the format (FOLDER/: an unpacked .nemo)")
+      ->required();
   auto* config =
       app.add_option("--config", options.config,
                      "YAML with the model's config, for a .nemo of weights that have none; files it names as "

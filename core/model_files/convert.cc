@@ -104,13 +104,25 @@ void write_safetensors(const std::string& path, const Content& content) {
   checkpoint::write_safetensors(path, file);
 }
 
+// NeMo's save_to(pack_nemo_file=False): the members as files of a folder.
+void write_folder(const std::string& path, const std::vector<NemoMember>& members) {
+  for (const NemoMember& member : members) {
+    const fs::path file = fs::path(path) / member.name;
+    create_directories(file.parent_path().string());
+    write_file_atomically(file.string(), [&](FileWriter& writer) { member.produce(writer); });
+  }
+}
+
 void write_nemo(const std::string& path, const Content& content) {
   const checkpoint::PickleFileWriter weights(state_value(content.state, content.metadata), "model_weights");
   std::vector<NemoMember> members = {
       NemoMember::of_text(std::string(checkpoint::kNemoConfig), config::to_yaml(*content.config)),
       {std::string(checkpoint::kNemoWeights), weights.size(), [&](FileWriter& writer) { weights.write(writer); }}};
   members.insert(members.end(), content.artifacts.begin(), content.artifacts.end());
-  checkpoint::write_nemo_archive(path, members);
+  if (path.ends_with('/'))
+    write_folder(path, members);
+  else
+    checkpoint::write_nemo_archive(path, members);
 }
 
 struct Format {
@@ -127,6 +139,7 @@ Format format_of(const std::string& path) {
       {".pth",
        {[](const auto& at, const Content& c) { write_pickle(at, state_value(c.state, c.metadata), "archive"); }}},
       {".safetensors", {write_safetensors}}};
+  if (path.ends_with('/')) return {write_nemo, true};
   const std::string suffix = fs::path(path).extension();
   if (const auto found = kFormats.find(suffix); found != kFormats.end()) return found->second;
   std::vector<std::string> known;
@@ -134,7 +147,7 @@ Format format_of(const std::string& path) {
   throw Error(Code::kUsage, "the output's suffix names no format")
       .at(path)
       .seen(suffix)
-      .expected(join(known, ", "))
+      .expected(join(known, ", ") + ", or FOLDER/ for an unpacked .nemo")
       .candidates(nearest_names(suffix, known));
 }
 

@@ -2,6 +2,7 @@
 // its file in one step; equal input gives equal bytes. Neither torch nor the model's plugin is needed.
 //
 //   .nemo          NeMo's archive: the input's own config and artifacts, those of `like`, or those of `config`
+//   FOLDER/        the same unpacked (save_to with pack_nemo_file=False); here each file is replaced by itself
 //   .ckpt          a checkpoint of Lightning with weights only, the config as hyper_parameters.cfg
 //   .pt, .pth      the state_dict alone, as model_weights.ckpt of an archive
 //   .safetensors   the weights, the config in the metadata

@@ -167,6 +167,55 @@ TEST_F(ConvertTest, RefusalsNameTheWay) {
   expect_error(Code::kCantCreate, "nowhere", [&] { convert_model_file(at("m.nemo"), at("nowhere/y.pt")); });
 }
 
+TEST_F(ConvertTest, AnUnpackedArchive) {
+  convert_model_file(at("m.nemo"), at("folder/"));
+  EXPECT_EQ(read_file(at("folder/11_vocab.txt")), "a\n");
+  EXPECT_EQ(checkpoint::inspect_file(at("folder")).format, "nemo-folder");
+  convert_model_file(at("m.nemo"), at("packed.nemo"));
+  EXPECT_EQ(differences("packed.nemo", "folder")["equal"], true);
+  convert_model_file(at("folder"), at("again.nemo"));
+  EXPECT_EQ(read_file(at("again.nemo")).size(), read_file(at("packed.nemo")).size());
+  expect_error(Code::kCantCreate, "folder", [&] { convert_model_file(at("m.nemo"), at("folder/")); });
+}
+
+// What torch.load(weights_only=True) allows of a pickle, without torch.
+TEST_F(ConvertTest, AnUnpicklerThatAllowsNoMoreThanTorchsReadsIt) {
+  if (!python_has(folder_, "zipfile")) GTEST_SKIP() << "no " << python_program();
+  for (const char* name : {"x.ckpt", "x.pt"}) convert_model_file(at("m.nemo"), at(name));
+  split_by_module(at("m.nemo"), at("parts"));
+  const PythonResult result = run_python(folder_, "folder = '" + folder_.string() + R"('
+import collections, io, os, pickle, struct, zipfile
+class Storage:
+    def __init__(self, name): self.name = name
+def rebuild(storage, offset, size, stride, requires_grad, hooks):
+    assert not requires_grad and not hooks
+    return storage, offset, tuple(size), tuple(stride)
+allowed = {('collections', 'OrderedDict'): collections.OrderedDict,
+           ('torch._utils', '_rebuild_tensor_v2'): rebuild, ('torch', 'FloatStorage'): Storage('FloatStorage')}
+def load(name):
+    archive = zipfile.ZipFile(os.path.join(folder, name))
+    assert archive.testzip() is None
+    root = archive.namelist()[0].split('/')[0]
+    class Reader(pickle.Unpickler):
+        def find_class(self, module, name): return allowed[module, name]
+        def persistent_load(self, id):
+            kind, storage, key, place, count = id
+            assert (kind, storage.name, place) == ('storage', 'FloatStorage', 'cpu'), id
+            data = archive.read(f'{root}/data/{key}')
+            assert len(data) == 4 * count
+            return struct.unpack(f'<{count}f', data)
+    return Reader(io.BytesIO(archive.read(root + '/data.pkl'))).load()
+checkpoint, state = load('x.ckpt'), load('x.pt')
+assert checkpoint['pytorch-lightning_version'] and checkpoint['epoch'] == 0
+assert checkpoint['hyper_parameters']['cfg']['child']['target'] == 'a.Child'
+for given in (state, checkpoint['state_dict']):
+    assert type(given) is collections.OrderedDict and list(given) == ['proj.weight', 'proj.bias', 'child.w.weight']
+    assert given['proj.weight'] == ((1, 2, 3, 4), 0, (2, 2), (2, 1)), given['proj.weight']
+assert load('parts/proj.ckpt')['bias'] == ((5, 6), 0, (2,), (1,))
+)");
+  EXPECT_EQ(result.status, 0) << result.errors;
+}
+
 TEST_F(ConvertTest, TorchReadsWhatIsWritten) {
   if (!python_has(folder_, "torch")) GTEST_SKIP() << python_program() << " has no torch; set FATHOM_PYTHON";
   for (const char* name : {"x.ckpt", "x.pt"}) convert_model_file(at("m.nemo"), at(name));

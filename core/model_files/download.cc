@@ -329,23 +329,38 @@ RemoteFile ask_for_file(const std::string& url, const std::string& token, Transf
   return out;
 }
 
-std::string published_checksum(const std::string& url, Transfer& transfer) {
-  constexpr size_t kLongest = 4096;
+std::optional<std::string> read_remote_text(const std::string& url, const std::string& token, size_t limit,
+                                            Transfer& transfer) {
   TransferRequest ask;
   ask.url = url;
+  ask.token = token;
   std::string text;
   const TransferReply reply = transfer.perform(
       ask, [](const TransferReply& r) { return r.status == 200; },
-      [&](std::string_view bytes) { text.append(bytes.substr(0, kLongest - std::min(kLongest, text.size()))); },
+      [&](std::string_view bytes) {
+        if (text.size() + bytes.size() > limit)
+          throw Error(Code::kBadData, "the server's answer is too long")
+              .at(url)
+              .expected(std::to_string(limit) + " bytes");
+        text += bytes;
+      },
       nothing_stops);
+  check_interrupt(url);
   if (!reply.failure.empty()) {
-    throw Error(Code::kIo, "the mirror cannot be asked for a checksum")
+    throw Error(Code::kIo, "the server cannot be asked")
         .at(url)
         .seen(reply.failure)
-        .next("look whether this machine is online, and at FATHOM_MODEL_MIRROR");
+        .next("look whether this machine is online, and at FATHOM_MODEL_MIRROR and HF_ENDPOINT");
   }
-  if (reply.status != 200) return "";
-  const std::string word = text.substr(0, text.find_first_of(" \t\r\n"));
+  if (reply.status == 404 || reply.status == 410) return std::nullopt;
+  if (reply.status != 200) refuse(url, reply);
+  return text;
+}
+
+std::string published_checksum(const std::string& url, Transfer& transfer) {
+  const auto text = read_remote_text(url, "", 4096, transfer);
+  if (!text) return "";
+  const std::string word = text->substr(0, text->find_first_of(" \t\r\n"));
   if (!is_sha256(word))
     throw Error(Code::kBadData, "the published checksum is none").at(url).seen(word.substr(0, 80)).expected("SHA-256");
   return lower(word);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "core/model_files/transfer.h"
@@ -33,6 +34,10 @@ struct RemoteFile {
 };
 // What the server says of a file; Errors as download().
 RemoteFile ask_for_file(const std::string& url, const std::string& token, Transfer& transfer = network());
+
+// A text of `limit` bytes at most; nothing where the server has no such file. Errors as download().
+std::optional<std::string> read_remote_text(const std::string& url, const std::string& token, size_t limit,
+                                            Transfer& transfer = network());
 
 // The checksum in a file of sha256sum's form; "" where there is no such file.
 std::string published_checksum(const std::string& url, Transfer& transfer = network());

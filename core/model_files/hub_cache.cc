@@ -10,6 +10,7 @@
 #include "core/model_files/download.h"
 #include "core/model_files/pretrained.h"
 #include "fathom/error.h"
+#include "fathom/json.h"
 
 namespace fathom::model_files {
 namespace {
@@ -65,6 +66,62 @@ void check_allowed(const HubRepository& repository) {
   }
 }
 
+// What a download from the hub needs to know.
+struct HubPlace {
+  const HubRepository& repository;
+  const FetchOptions& options;
+  std::string endpoint, token;
+  fs::path folder;  // of the repository in the cache
+
+  // One file into blobs/, linked into its snapshot; the link's path.
+  std::string fetch(const std::string& file) const {
+    DownloadRequest request;
+    request.url = endpoint + "/" + repository.id + "/resolve/" + repository.revision + "/" + file;
+    request.token = token;
+    request.progress = options.progress;
+    request.retry_seconds = options.retry_seconds;
+    // The hub tells a file's commit and its checksum before it sends one elsewhere for the bytes.
+    const RemoteFile remote = ask_for_file(request.url, request.token);
+    const std::string commit = is_hub_word(remote.commit) ? remote.commit : repository.revision;
+    const fs::path place = folder / "snapshots" / commit / file;
+    request.sha256 = remote.sha256;
+    if (!is_hub_word(remote.etag)) {  // a mirror that is no hub
+      request.path = place;
+      download(request);
+    } else {
+      request.path = folder / "blobs" / remote.etag;
+      if (!file_exists(request.path)) download(request);
+      create_directories(place.parent_path().string());
+      std::error_code error;
+      fs::create_symlink(fs::path("../../blobs") / remote.etag, place, error);
+      if (error && error != std::errc::file_exists)
+        throw Error(Code::kCantCreate, "cannot link the model into its snapshot: " + error.message())
+            .at(place.string());
+    }
+    if (commit != repository.revision) {
+      create_directories((folder / "refs").string());
+      write_file_atomically((folder / "refs" / repository.revision).string(), commit);
+    }
+    return place;
+  }
+
+  // The names of the files at the repository's top; empty where the server does not tell.
+  std::vector<std::string> files() const {
+    constexpr size_t kLongest = 4 << 20, kMost = 1000;
+    const std::string url = endpoint + "/api/models/" + repository.id + "/revision/" + repository.revision;
+    std::vector<std::string> names;
+    const auto text = read_remote_text(url, token, kLongest);
+    const Json answer = text ? Json::parse(*text, nullptr, /*allow_exceptions=*/false) : Json();
+    if (!answer.is_object() || !answer.contains("siblings") || !answer["siblings"].is_array()) return names;
+    for (const Json& file : answer["siblings"]) {
+      const bool named = file.is_object() && file.contains("rfilename") && file["rfilename"].is_string();
+      if (named && names.size() < kMost && is_hub_word(file["rfilename"].get<std::string>()))
+        names.push_back(file["rfilename"].get<std::string>());
+    }
+    return names;
+  }
+};
+
 }  // namespace
 
 std::optional<HubRepository> parse_hub_name(std::string_view text) {
@@ -107,38 +164,31 @@ std::string find_in_hub_cache(const HubRepository& repository, std::vector<std::
 
 std::string fetch_from_hub(const HubRepository& repository, const FetchOptions& options) {
   check_allowed(repository);
-  std::string endpoint = setting("HF_ENDPOINT");
-  if (endpoint.empty()) endpoint = "https://huggingface.co";
-  while (endpoint.ends_with('/')) endpoint.pop_back();
-  const std::string file = repository.name() + ".nemo";
-  DownloadRequest request;
-  request.url = endpoint + "/" + repository.id + "/resolve/" + repository.revision + "/" + file;
-  request.token = setting("HF_TOKEN");
-  request.progress = options.progress;
-  request.retry_seconds = options.retry_seconds;
-  // The hub tells a file's commit and its checksum before it sends one elsewhere for the bytes.
-  const RemoteFile remote = ask_for_file(request.url, request.token);
-  const fs::path folder = folder_of(repository);
-  const std::string commit = is_hub_word(remote.commit) ? remote.commit : repository.revision;
-  const fs::path place = folder / "snapshots" / commit / file;
-  request.sha256 = remote.sha256;
-  if (!is_hub_word(remote.etag)) {  // a mirror that is no hub
-    request.path = place;
-    download(request);
-  } else {
-    request.path = folder / "blobs" / remote.etag;
-    if (!file_exists(request.path)) download(request);
-    create_directories(place.parent_path().string());
-    std::error_code error;
-    fs::create_symlink(fs::path("../../blobs") / remote.etag, place, error);
-    if (error && error != std::errc::file_exists)
-      throw Error(Code::kCantCreate, "cannot link the model into its snapshot: " + error.message()).at(place.string());
+  HubPlace hub{repository, options, setting("HF_ENDPOINT"), setting("HF_TOKEN"), folder_of(repository)};
+  if (hub.endpoint.empty()) hub.endpoint = "https://huggingface.co";
+  while (hub.endpoint.ends_with('/')) hub.endpoint.pop_back();
+  try {
+    return hub.fetch(repository.name() + ".nemo");
+  } catch (const Error& error) {
+    if (error.code() != Code::kNoInput) throw;
+    // Under another name, or not packed.
+    const std::vector<std::string> files = hub.files();
+    std::vector<std::string> archives;
+    for (const auto& file : files) {
+      if (file.ends_with(".nemo")) archives.push_back(file);
+    }
+    if (archives.size() == 1) return hub.fetch(archives.front());
+    if (!archives.empty() || std::find(files.begin(), files.end(), "model_config.yaml") == files.end()) {
+      if (archives.empty()) throw;
+      throw Error(Code::kNoInput, "the repository holds several models, and none has its name")
+          .at(repository.id)
+          .seen(join(archives, ", "))
+          .expected(repository.name() + ".nemo");
+    }
+    std::string place;
+    for (const auto& file : files) place = hub.fetch(file);
+    return fs::path(place).parent_path();
   }
-  if (commit != repository.revision) {
-    create_directories((folder / "refs").string());
-    write_file_atomically((folder / "refs" / repository.revision).string(), commit);
-  }
-  return place;
 }
 
 }  // namespace fathom::model_files

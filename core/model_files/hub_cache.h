@@ -28,7 +28,8 @@ std::optional<HubRepository> parse_hub_name(std::string_view text);
 // none. Error(kBadData) where several .nemo files leave it open which one is meant.
 std::string find_in_hub_cache(const HubRepository& repository, std::vector<std::string>* places);
 
-// Downloads NAME.nemo into that cache and gives its path. Errors as fetch_model().
+// Downloads NAME.nemo into that cache, else the repository's only .nemo, else all files at the top of one that is an
+// unpacked archive; gives its path. Errors as fetch_model().
 std::string fetch_from_hub(const HubRepository& repository, const FetchOptions& options);
 
 }  // namespace fathom::model_files

@@ -129,6 +129,39 @@ TEST_F(PretrainedTest, FetchedFromTheHubIntoItsCache) {
   EXPECT_THAT(error_of([] { fetch_model("me/other"); }), HasSubstr("HF_HUB_OFFLINE=1"));
 }
 
+TEST_F(PretrainedTest, ModelsOfOtherNamesAndUnpackedOnes) {
+  const std::string bytes = archive();
+  HttpServer server;
+  ::setenv("HF_ENDPOINT", server.url().c_str(), 1);
+  server.put(
+      "/api/models/me/one/revision/main",
+      {.content =
+           R"({"siblings": [{"rfilename": "README.md"}, {"rfilename": "x.nemo"}, {"rfilename": "../y.nemo"}]})"});
+  server.put("/me/one/resolve/main/x.nemo", {.content = bytes});
+  EXPECT_EQ(fetch_model("me/one"), at("hf/hub/models--me--one/snapshots/main/x.nemo"));
+
+  const auto packed = checkpoint::NemoArchive::open(at("m.nemo"));
+  std::string names;
+  for (const auto& member : packed.members()) {
+    names += R"({"rfilename": ")" + member.name + R"("}, )";
+    server.put("/me/open/resolve/main/" + member.name,
+               {.content = std::string(member.bytes),
+                .headers = {{"X-Repo-Commit", "c0"}, {"ETag", "\"" + member.name + "\""}}});
+  }
+  server.put("/api/models/me/open/revision/main",
+             {.content = "{\"siblings\": [" + names + "{\"rfilename\": \".gitattributes\"}]}"});
+  const std::string folder = fetch_model("me/open");
+  EXPECT_EQ(folder, at("hf/hub/models--me--open/snapshots/c0"));
+  EXPECT_EQ(read_stored_model(folder).state.size(), 1u);
+  EXPECT_EQ(model_file("me/open"), folder);
+
+  server.put("/api/models/me/two/revision/main",
+             {.content = R"({"siblings": [{"rfilename": "x.nemo"}, {"rfilename": "y.nemo"}]})"});
+  EXPECT_THAT(error_of([] { fetch_model("me/two"); }), HasSubstr("x.nemo, y.nemo"));
+  server.put("/api/models/me/odd/revision/main", {.content = "[1, 2"});
+  EXPECT_THAT(error_of([] { fetch_model("me/odd"); }), HasSubstr("404"));
+}
+
 TEST_F(PretrainedTest, AllowedByTheEnvironment) {
   const std::string bytes = archive();
   HttpServer server;
