@@ -1,5 +1,6 @@
 #include "core/checkpoint/json_pickle.h"
 
+#include "core/base/json_object.h"
 #include "fathom/options.h"
 
 namespace fathom::training {
@@ -44,11 +45,10 @@ Json pickle_to_json(const PickleValue& given) {
       return list;
     }
     case PickleValue::Kind::kDict: {
-      Json object = Json::object();
-      for (const auto& [key, item] : value.as_dict()) {
-        object[key.is_string() ? key.as_string() : json_text(pickle_to_json(key))] = pickle_to_json(item);
-      }
-      return object;
+      JsonObject object;
+      for (const auto& [key, item] : value.as_dict())
+        object.set(key.is_string() ? key.as_string() : json_text(pickle_to_json(key)), pickle_to_json(item));
+      return object.take();
     }
     default: return std::string(value.kind_name());
   }

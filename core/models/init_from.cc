@@ -31,11 +31,11 @@ checkpoint::NamedTensors read_nemo(const std::string& path) {
   const auto archive = checkpoint::NemoArchive::open(path);
   const auto& weights = archive.at(checkpoint::kNemoWeights);
   return checkpoint::state_dict_tensors(
-      checkpoint::load_torch_bytes(weights.bytes, path + ":" + std::string(checkpoint::kNemoWeights)));
+      checkpoint::map_torch_bytes(weights.bytes, weights.owner, path + ":" + std::string(checkpoint::kNemoWeights)));
 }
 
 checkpoint::NamedTensors read_checkpoint(const std::string& path) {
-  const checkpoint::PickleValue file = checkpoint::load_torch_file(path);
+  const checkpoint::PickleValue file = checkpoint::map_torch_file(path);
   const checkpoint::PickleValue* state = file.find("state_dict");
   if (state == nullptr) {
     throw Error(Code::kBadData, "the file has no state_dict").at(path).expected("a checkpoint of a training run");

@@ -21,7 +21,9 @@ struct RestoredModel {
 void save_nemo(const ModelHandle& model, const std::string& path);
 
 // Error(kNoInput) when there is no such file, kBadData when it is no .nemo or its weights do not fit, kUnavailable when
-// no plugin has the model's class. `overrides` is merged into the config before the model is built.
+// no plugin has the model's class. `overrides` is merged into the config before the model is built. A config that asks
+// for far more than the weights are (three times their bytes, and 64 MB for tables and filters; 1 GB where `overrides`
+// changes the model) is kBadData too, whatever option asks for it.
 RestoredModel restore_nemo(const std::string& path, const Json& overrides = nullptr, bool strict = true);
 
 // The class path that NeMo knows the component by, else its name.

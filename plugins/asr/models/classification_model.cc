@@ -81,7 +81,11 @@ EncDecClassificationModel::EncDecClassificationModel(Json config, ModelContext c
         .expected("false");
   }
   sample_rate_ = config_["preprocessor"].value("sample_rate", config_.value("sample_rate", int64_t{16000}));
-  if (this->context().restoring) choose_front_end(config_);
+  // Cepstra have had one convention all along.
+  const Json front_end = config_["preprocessor"].value("_target_", Json(kMfccPreprocessor));
+  if (this->context().restoring && front_end.is_string() &&
+      front_end.get_ref<const std::string&>().ends_with("AudioToMelSpectrogramPreprocessor"))
+    choose_front_end(config_);
   complete_classes();
   const Json relabelled = config_.value("char_labels", Json(nullptr));
   if (!this->context().restoring && relabelled.is_object() && relabelled.value("update_labels", Json()) == true)

@@ -19,7 +19,10 @@ void EncDecCTCModel::Options::describe(OptionSet<Options>& o) {
 }
 
 EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context)
-    : SpeechModel(std::move(config), std::move(context), {"asr.EncDecCTCModel", {"decoder"}, "decoder"}) {
+    : EncDecCTCModel(std::move(config), std::move(context), {"asr.EncDecCTCModel", {"decoder"}, "decoder"}) {}
+
+EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context, Kind kind)
+    : SpeechModel(std::move(config), std::move(context), std::move(kind)) {
   // The width that the encoder gives, where the config leaves it out.
   Json& decoder = config_["decoder"];
   const bool has_width = decoder.contains("feat_in") && !decoder["feat_in"].is_null() && decoder["feat_in"] != 0;
@@ -48,18 +51,18 @@ CtcDecoding EncDecCTCModel::make_decoding() const {
   return CtcDecoding(parse_options<CtcDecodingConfig>(section, path_of("decoding")), vocabulary());
 }
 
-void EncDecCTCModel::change_vocabulary(const std::vector<std::string>& vocabulary) {
-  if (!are_new_labels(vocabulary)) return;
+void EncDecCTCModel::relabel(const std::vector<std::string>& labels, bool keep_weights) {
   const ModuleHandle decoder =
-      make_relabelled(decoder_, with_target(config_["decoder"], kDefaultDecoder), "decoder", vocabulary);
+      keep_weights ? decoder_
+                   : make_relabelled(decoder_, with_target(config_["decoder"], kDefaultDecoder), "decoder", labels);
   // Nothing has changed so far, and nothing below fails but for memory.
-  set_labels(vocabulary);
+  set_labels(labels);
+  decoding_ = make_decoding();
+  if (keep_weights) return;
   decoder_ = decoder;
   replace_child("decoder", decoder_);
   loss_ = make_loss();
   replace_child("loss", loss_);
-  decoding_ = make_decoding();
-  log_info("changed the vocabulary: " + std::to_string(vocabulary.size()) + " labels");
 }
 
 Ports EncDecCTCModel::outputs() const {
