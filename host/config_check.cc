@@ -17,6 +17,7 @@
 #include "core/planning/data_section.h"
 #include "core/planning/schedule_plan.h"
 #include "core/plugins/kind.h"
+#include "core/plugins/option_check.h"
 #include "core/plugins/registry.h"
 
 namespace fathom::cli {
@@ -43,8 +44,9 @@ class Checker {
           bool needs_values)
       : job_(job), resolved_(resolved), resolvers_(resolvers), needs_values_(needs_values) {}
 
-  void component(uint32_t kinds, const Json& given, const std::string& key) {
-    for (auto& error : plugins::registry().validate_section(kinds, given, key, locate())) add(std::move(error));
+  void component(uint32_t kinds, const Json& given, const std::string& key,
+                 plugins::Gaps gaps = plugins::Gaps::kRefused) {
+    for (auto& error : plugins::registry().validate_section(kinds, given, key, locate(), gaps)) add(std::move(error));
   }
   // Those that a run would make, and those whose section is there for nothing.
   void components(uint32_t kinds, const std::vector<PlannedComponent>& planned) {
@@ -103,8 +105,8 @@ class Checker {
         children(child, path);
         continue;
       }
-      if (key == "model.adapters") given.erase("enabled");  // read by the module that takes the adapter
-      component(kAnyModule, given, path);
+      if (key == "model.adapters") given.erase("enabled");              // read by the module that takes the adapter
+      component(kAnyModule, given, path, plugins::Gaps::kFilledLater);  // by the model, when it makes its modules
     }
   }
   // train_ds and its like, where they name a dataset's class: its keys and the loader's, told apart.

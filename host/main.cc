@@ -1,4 +1,6 @@
+#include <atomic>
 #include <cstdlib>
+#include <new>
 
 #include "core/base/log.h"
 #include "core/base/text.h"
@@ -117,8 +119,25 @@ int run(Words words) {
 }  // namespace
 }  // namespace fathom::cli
 
+namespace {
+
+// When memory ends, what failed is let go of and told; both take some. Given back at the first failure.
+std::atomic<char*> reserve{nullptr};
+constexpr size_t kReserve = 8 << 20;
+
+void keep_reserve() {
+  reserve = new char[kReserve];
+  std::set_new_handler([] {
+    delete[] reserve.exchange(nullptr);
+    throw std::bad_alloc();
+  });
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   try {
+    keep_reserve();
     return fathom::cli::run({argv + 1, argv + argc});
   } catch (const std::exception& error) {
     return fathom::cli::report_exception(error);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <system_error>
 
 #include "core/base/log.h"
@@ -78,6 +79,10 @@ int report_exception(const std::exception& error) {
     const Error own(denied ? Code::kCantCreate : Code::kIo, error.what());
     print_error(own);
     return static_cast<int>(own.code());
+  }
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    print_error(Error(Code::kFailed, "out of memory").next("give the program more, or less to do at once"));
+    return FATHOM_FAILED;
   }
   print_error(
       Error(Code::kInternal, error.what()).next("this is a defect of fathom: please report it with the command line"));

@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <map>
+#include <new>
 #include <set>
 #include <string_view>
 
@@ -12,6 +14,7 @@
 #include "core/archive/pickle_file.h"
 #include "core/archive/safetensors.h"
 #include "core/archive/zip_reader.h"
+#include "core/base/json_object.h"
 #include "core/config/json.h"
 #include "core/config/yaml_loader.h"
 #include "fathom/error.h"
@@ -20,6 +23,8 @@ namespace fathom::checkpoint {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr size_t kStrangersAliases = 100'000;  // values that YAML's aliases may make; as Json they take 300 bytes each
 
 // Buffers by the names that PyTorch's and NeMo's modules register them under: normalisation, position tables,
 // front-ends, FastPitch's pitch statistics, class weights of losses, spectral normalisation (weight_u and weight_v
@@ -37,6 +42,11 @@ bool is_buffer(const std::string& key, const std::set<std::string>& keys) {
   return keys.contains(key.substr(0, key.size() - 1) + "orig");
 }
 
+// Views may count the same bytes again and again: up to the largest number.
+void add(int64_t& sum, int64_t count) {
+  if (__builtin_add_overflow(sum, count, &sum)) sum = std::numeric_limits<int64_t>::max();
+}
+
 struct NamedTensor {
   std::string name;
   const PickleTensor* tensor;
@@ -48,21 +58,26 @@ void add_tensors(Inspection& out, const std::vector<NamedTensor>& tensors) {
   std::set<std::pair<const void*, int64_t>> seen;
   for (const auto& [name, tensor] : tensors) {
     out.tensors.push_back({name, tensor->sizes, tensor->dtype});
+    out.tensor_bytes += static_cast<uint64_t>(tensor->numel()) * info_of(tensor->dtype).size;
     if (!info_of(tensor->dtype).floating || is_buffer(name, names)) continue;
     // Tied weights are one parameter under two names.
     if (tensor->numel() > 0 && !seen.emplace(tensor->storage.get(), tensor->offset).second) continue;
-    out.parameters += tensor->numel();
-    if (!tensor->is_parameter || tensor->requires_grad) out.trainable_parameters += tensor->numel();
+    add(out.parameters, tensor->numel());
+    if (!tensor->is_parameter || tensor->requires_grad) add(out.trainable_parameters, tensor->numel());
   }
 }
 
+constexpr size_t kMostBytesOfNames = 64 << 20;  // a long key above many tensors stands in each of their names
+
 // Tensors below dicts, and below lists by their index (an adapters file holds a state per module).
-void collect(const PickleValue& state, const std::string& prefix, std::vector<NamedTensor>& out) {
+void collect(const PickleValue& state, const std::string& prefix, std::vector<NamedTensor>& out, size_t& spent) {
   const auto visit = [&](const std::string& name, const PickleValue& value) {
+    spent += name.size();
+    if (spent > kMostBytesOfNames) throw Error(Code::kBadData, "the names of the checkpoint's tensors are too long");
     if (value.is_tensor())
       out.push_back({name, &value.as_tensor()});
     else
-      collect(value, name + ".", out);
+      collect(value, name + ".", out, spent);
   };
   const PickleValue& plain = state.plain();
   if (plain.is_dict()) {
@@ -75,7 +90,8 @@ void collect(const PickleValue& state, const std::string& prefix, std::vector<Na
 
 void add_tensors(Inspection& out, const PickleValue& state) {
   std::vector<NamedTensor> tensors;
-  collect(state, "", tensors);
+  size_t spent = 0;
+  collect(state, "", tensors, spent);
   add_tensors(out, tensors);
 }
 
@@ -83,6 +99,17 @@ std::string text_at(const Json& config, const char* key) {
   if (!config.is_object()) return {};
   const auto it = config.find(key);
   return it != config.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+constexpr size_t kMostModels = 1000, kDeepestModel = 32;
+
+// NeMo's constructor gives every model's section a target and a nemo_version.
+void find_models(const Json& section, const std::string& key, size_t depth, std::vector<InspectedModel>& models) {
+  if (!section.is_object() || depth > kDeepestModel || models.size() >= kMostModels) return;
+  if (!key.empty() && !text_at(section, "target").empty() && section.contains("nemo_version"))
+    models.push_back({key, text_at(section, "target"), text_at(section, "nemo_version")});
+  for (const auto& [name, value] : section.items())
+    find_models(value, key.empty() ? name : key + "." + name, depth + 1, models);
 }
 
 void describe_config(Inspection& out) {
@@ -95,6 +122,7 @@ void describe_config(Inspection& out) {
   }
   out.nemo_version = text_at(*section, "nemo_version");
   out.target = text_at(*section, "target");
+  find_models(*section, "", 0, out.models);
 }
 
 void find_artifact_keys(const Json& config, const std::string& key, std::map<std::string, std::string>& keys) {
@@ -119,9 +147,7 @@ Inspection inspect_nemo(const std::string& path) {
   for (const auto& member : archive.members()) {
     if (member.name == kNemoConfig) continue;
     if (member.name == kNemoWeights) {
-      PickleFileOptions options;
-      options.verify = false;  // only the shapes are looked at
-      const PickleFile file = read_pickle_bytes(member.bytes, member.owner, path + ":" + member.name, options);
+      const PickleFile file = read_pickle_bytes(member.bytes, member.owner, path + ":" + member.name);
       add_tensors(out, file.value);
       continue;
     }
@@ -133,7 +159,6 @@ Inspection inspect_nemo(const std::string& path) {
 
 Inspection inspect_pickle(const std::string& path) {
   PickleFileOptions options;
-  options.verify = false;
   options.unknown_globals = PickleOptions::UnknownGlobals::kAsObjects;
   const PickleFile file = read_pickle_file(path, options);
   Inspection out;
@@ -165,6 +190,13 @@ Inspection inspect_safetensors(const std::string& path) {
   std::vector<NamedTensor> tensors;
   for (const auto& [name, tensor] : file.tensors) tensors.push_back({name, &tensor});
   add_tensors(out, tensors);
+  out.metadata = file.metadata;
+  if (const auto config = out.metadata.find(kConfigInSafetensors); config != out.metadata.end()) {
+    out.config_text = config->second;
+    out.config = config_to_json(out.config_text, path + ":" + kConfigInSafetensors);
+    describe_config(out);
+    out.metadata.erase(config);
+  }
   return out;
 }
 
@@ -176,20 +208,36 @@ std::string hex(std::string_view bytes) {
 
 }  // namespace
 
-Inspection inspect_file(const std::string& path) {
+FileKind kind_of_file(const std::string& path) {
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return inspect_nemo(path);
+  if (std::filesystem::is_directory(path, error)) return FileKind::kNemo;
   const auto file = MappedFile::open(path);
   const std::string_view bytes = file->bytes();
-  if (ZipReader::looks_like_zip(bytes) || bytes.starts_with("\x80")) return inspect_pickle(path);
-  // A safetensors header: its length, then a JSON object.
-  if (bytes.size() > 9 && bytes[8] == '{' && bytes[6] == 0 && bytes[7] == 0) return inspect_safetensors(path);
-  return inspect_nemo(path);
+  // A safetensors header: its length, then a JSON object. First, as the length may begin like another format.
+  if (bytes.size() > 9 && bytes[8] == '{' && bytes[6] == 0 && bytes[7] == 0) return FileKind::kSafetensors;
+  if (ZipReader::looks_like_zip(bytes) || bytes.starts_with("\x80")) return FileKind::kPickle;
+  return FileKind::kNemo;
+}
+
+Inspection inspect_file(const std::string& path) try {
+  const FileKind kind = kind_of_file(path);
+  Inspection out = kind == FileKind::kPickle        ? inspect_pickle(path)
+                   : kind == FileKind::kSafetensors ? inspect_safetensors(path)
+                                                    : inspect_nemo(path);
+  std::error_code error;  // of a folder there is no size, but its members'
+  const uintmax_t bytes = std::filesystem::file_size(path, error);
+  if (!error) out.file_bytes = bytes;
+  return out;
+} catch (const std::bad_alloc&) {
+  throw Error(Code::kBadData, "reading the file takes more memory than there is")
+      .at(path)
+      .next("the file is damaged or made to do harm; if it is neither, give the program more memory");
 }
 
 Json config_to_json(const std::string& text, const std::string& source) {
   config::LoadOptions options;
   options.check_interpolations = false;  // shown as they stand
+  options.max_alias_nodes = kStrangersAliases;
   try {
     return config::to_json(config::load_yaml_text(text, source, options));
   } catch (const Error& error) {
@@ -224,10 +272,10 @@ Json to_json(const PickleValue& wrapped) {
       return out;
     }
     case Kind::kDict: {
-      Json out = Json::object();
+      JsonObject out;
       for (const auto& [key, item] : value.as_dict())
-        out[key.is_string() ? key.as_string() : json_text(to_json(key))] = to_json(item);
-      return out;
+        out.set(key.is_string() ? key.as_string() : json_text(to_json(key)), to_json(item));
+      return out.take();
     }
     case Kind::kTensor: return {{"tensor", info_of(value.as_tensor().dtype).name}, {"shape", value.as_tensor().sizes}};
     case Kind::kObject: return {{"object", value.as_object().full_name()}};
@@ -252,6 +300,13 @@ Json to_json(const Inspection& inspection) {
     out["artifacts"].push_back({{"key", artifact.key}, {"member", artifact.member}, {"bytes", artifact.bytes}});
   }
   out["config"] = inspection.config;
+  out["models"] = Json::array();
+  for (const auto& model : inspection.models) {
+    out["models"].push_back({{"key", model.key}, {"target", model.target}, {"nemo_version", model.nemo_version}});
+  }
+  out["file_bytes"] = inspection.file_bytes;
+  out["tensor_bytes"] = inspection.tensor_bytes;
+  if (!inspection.metadata.empty()) out["metadata"] = inspection.metadata;
   if (inspection.epoch) out["epoch"] = *inspection.epoch;
   if (inspection.global_step) out["global_step"] = *inspection.global_step;
   if (!inspection.lightning_version.empty()) out["pytorch_lightning_version"] = inspection.lightning_version;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #include "core/base/file.h"
@@ -39,6 +40,14 @@ std::shared_ptr<const MappedFile> MappedFile::of_bytes(std::string bytes) {
   file->owned_ = std::move(bytes);
   file->bytes_ = file->owned_;
   return file;
+}
+
+void MappedFile::release(std::string_view part) const {
+  if (mapping_ == nullptr) return;
+  static const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(part.data() + part.size()) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

@@ -21,6 +21,9 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   std::string_view bytes() const { return bytes_; }
+  // Takes no more memory for the whole pages of `part`, which lies in bytes(): they come from the file again when they
+  // are needed. What was written to them is lost. Nothing where the file is not mapped.
+  void release(std::string_view part) const;
 
  private:
   MappedFile() = default;

@@ -5,8 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <exception>
 #include <filesystem>
+#include <fstream>
+#include <optional>
 #include <set>
 
 #include "core/archive/mapped_file.h"
@@ -73,7 +77,7 @@ NemoArchive NemoArchive::open(const std::string& path) {
   return out;
 }
 
-void NemoArchive::add(std::string name, std::string_view bytes, std::shared_ptr<const void> owner) {
+void NemoArchive::add(std::string name, std::string_view bytes, std::shared_ptr<const MappedFile> owner) {
   if (find(name) != nullptr) bad_archive(path_, "two members have one name", name);
   if (members_.size() >= kMaxMembers) bad_archive(path_, "it has too many members");
   members_.push_back({std::move(name), bytes, std::move(owner)});
@@ -82,9 +86,17 @@ void NemoArchive::add(std::string name, std::string_view bytes, std::shared_ptr<
 void NemoArchive::read_folder() {
   std::vector<std::string> names;
   const fs::path root(path_);
+  // The hub's cache keeps a snapshot's files as links into the repository's own blobs/.
+  std::error_code ignored;
+  const fs::path blobs = fs::weakly_canonical(root, ignored).parent_path().parent_path() / "blobs";
+  const auto is_blob = [&](const fs::path& link) {
+    std::error_code error;
+    const fs::path target = fs::canonical(link, error);
+    return !error && target.parent_path() == blobs;
+  };
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
     // As when unpacking: a link could lead anywhere.
-    if (entry.is_symlink())
+    if (entry.is_symlink() && !is_blob(entry.path()))
       bad_archive(path_, "it holds a link", entry.path().string(), "replace the link by the file");
     if (entry.is_regular_file()) names.push_back(entry.path().lexically_relative(root).generic_string());
     if (names.size() > kMaxMembers) bad_archive(path_, "it has too many members");
@@ -96,7 +108,7 @@ void NemoArchive::read_folder() {
   }
 }
 
-void NemoArchive::read_tar(std::shared_ptr<const void> owner, std::string_view file) {
+void NemoArchive::read_tar(std::shared_ptr<const MappedFile> owner, std::string_view file) {
   if (file.empty()) bad_archive(path_, "the file is empty");
   const Reader reader(archive_read_new(), archive_read_free);
   archive_read_support_format_tar(reader.get());
@@ -142,7 +154,7 @@ void NemoArchive::read_tar(std::shared_ptr<const void> owner, std::string_view f
 
     // Blocks of a plain tar point into the mapped file: members then need no copy.
     std::string_view view;
-    std::shared_ptr<std::string> copy;
+    std::optional<std::string> copy;
     uint64_t got = 0;
     while (true) {
       const void* block = nullptr;
@@ -162,12 +174,13 @@ void NemoArchive::read_tar(std::shared_ptr<const void> owner, std::string_view f
         view = {view.empty() ? from : view.data(), view.size() + block_size};
         continue;
       }
-      if (!copy) copy = std::make_shared<std::string>(view);
+      if (!copy) copy.emplace(view);
       copy->append(from, block_size);
     }
     if (got != size) bad_archive(path_, "a member is cut short", full_name);
     if (copy) {
-      add(std::move(name), *copy, copy);
+      const auto unpacked = MappedFile::of_bytes(*std::move(copy));
+      add(std::move(name), unpacked->bytes(), unpacked);
     } else {
       add(std::move(name), view, owner);
     }
@@ -206,7 +219,11 @@ std::string NemoArchive::extract(std::string_view name, const std::string& folde
   const Member& member = at(name);
   const fs::path target = fs::path(folder) / member.name;
   create_directories(target.parent_path().string());
-  write_file_atomically(target.string(), member.bytes);
+  // Not in one step: thousands of small files need not each be on the disk before the next is begun.
+  std::ofstream out(target, std::ios::binary | std::ios::trunc);
+  out.write(member.bytes.data(), static_cast<std::streamsize>(member.bytes.size()));
+  out.close();
+  if (!out) throw Error(Code::kIo, std::string("cannot unpack a member: ") + std::strerror(errno)).at(target.string());
   return target.string();
 }
 

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/archive/mapped_file.h"
 #include "core/base/file.h"
 
 namespace fathom::checkpoint {
@@ -24,9 +25,9 @@ inline constexpr uint64_t kMaxUnpackRatio = 200;
 class NemoArchive {
  public:
   struct Member {
-    std::string name;                   // without a leading "./"
-    std::string_view bytes;             // in memory that `owner` keeps
-    std::shared_ptr<const void> owner;  // the mapped file, or the unpacked content
+    std::string name;                         // without a leading "./"
+    std::string_view bytes;                   // in memory that `owner` keeps
+    std::shared_ptr<const MappedFile> owner;  // the mapped file, or the unpacked content
   };
 
   // Error(kNoInput) when there is nothing at `path`. A plain tar and a folder are mapped, not read.
@@ -49,10 +50,10 @@ class NemoArchive {
   void extract_artifacts(const std::string& folder) const;
 
  private:
-  void read_tar(std::shared_ptr<const void> owner, std::string_view file);
+  void read_tar(std::shared_ptr<const MappedFile> owner, std::string_view file);
   void read_folder();
   void refuse_files_that_are_folders() const;
-  void add(std::string name, std::string_view bytes, std::shared_ptr<const void> owner);
+  void add(std::string name, std::string_view bytes, std::shared_ptr<const MappedFile> owner);
 
   std::string path_;
   bool is_folder_ = false, is_compressed_ = false;

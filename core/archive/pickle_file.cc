@@ -39,6 +39,7 @@ void swap_bytes(PickleStorage& storage) {
   }
   storage.bytes = *swapped;
   storage.owner = std::move(swapped);
+  storage.mapped = nullptr;
 }
 
 std::string small_record(const ZipReader& zip, const std::string& name) {
@@ -47,7 +48,7 @@ std::string small_record(const ZipReader& zip, const std::string& name) {
   return std::string(trim(zip.read(*member).bytes));
 }
 
-PickleFile read_zip(std::string_view bytes, const std::shared_ptr<const void>& owner, const std::string& source,
+PickleFile read_zip(std::string_view bytes, const std::shared_ptr<const MappedFile>& owner, const std::string& source,
                     const PickleFileOptions& options) {
   const ZipReader zip(bytes, source);
   PickleFile file;
@@ -110,6 +111,10 @@ PickleFile read_zip(std::string_view bytes, const std::shared_ptr<const void>& o
     ZipContent data = zip.read(*member, options.verify);
     storage->bytes = data.bytes;
     storage->owner = data.owner ? std::shared_ptr<const void>(data.owner) : owner;
+    if (!data.owner && owner != nullptr) {
+      storage->mapped = owner;
+      if (options.verify) owner->release(data.bytes);  // it was read whole
+    }
     if (byteorder == "big") swap_bytes(*storage);
   }
   file.value = std::move(read.value);
@@ -119,8 +124,8 @@ PickleFile read_zip(std::string_view bytes, const std::shared_ptr<const void>& o
 
 // magic number, protocol version, {"little_endian": …}, the value, [storage keys]: five pickles; then for each storage
 // its number of elements (int64) and its bytes.
-PickleFile read_legacy(std::string_view bytes, const std::shared_ptr<const void>& owner, const std::string& source,
-                       const PickleFileOptions& options) {
+PickleFile read_legacy(std::string_view bytes, const std::shared_ptr<const MappedFile>& owner,
+                       const std::string& source, const PickleFileOptions& options) {
   size_t at = 0;
   auto next = [&] {
     PickleReadResult read = read_pickle(bytes.substr(at), {source, options.unknown_globals});
@@ -160,6 +165,7 @@ PickleFile read_legacy(std::string_view bytes, const std::shared_ptr<const void>
     if (bytes.size() - at < storage.size) fail(source, "it ends in the middle of a storage", storage.key);
     storage.bytes = bytes.substr(at, storage.size);
     storage.owner = owner;
+    storage.mapped = owner;
     at += storage.size;
     missing.erase(it);
   }
@@ -186,7 +192,7 @@ PickleFile read_pickle_file(const std::string& path, const PickleFileOptions& op
   return read_pickle_bytes(file->bytes(), file, path, options);
 }
 
-PickleFile read_pickle_bytes(std::string_view bytes, std::shared_ptr<const void> owner, const std::string& source,
+PickleFile read_pickle_bytes(std::string_view bytes, std::shared_ptr<const MappedFile> owner, const std::string& source,
                              const PickleFileOptions& options) {
   if (ZipReader::looks_like_zip(bytes)) return read_zip(bytes, owner, source, options);
   if (!bytes.empty() && bytes[0] == '\x80') return read_legacy(bytes, owner, source, options);

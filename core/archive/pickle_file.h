@@ -29,8 +29,8 @@ struct PickleFile {
 };
 
 PickleFile read_pickle_file(const std::string& path, const PickleFileOptions& options = {});
-// `bytes` lies in memory that `owner` keeps alive; `source` names it in errors.
-PickleFile read_pickle_bytes(std::string_view bytes, std::shared_ptr<const void> owner, const std::string& source,
+// `bytes` lies in memory that `owner` keeps alive (null: the caller does); `source` names it in errors.
+PickleFile read_pickle_bytes(std::string_view bytes, std::shared_ptr<const MappedFile> owner, const std::string& source,
                              const PickleFileOptions& options = {});
 
 // A file to be written: everything is laid out by the constructor, so that size() is known before the first byte.

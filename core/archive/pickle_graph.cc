@@ -12,9 +12,10 @@
 namespace fathom::checkpoint {
 namespace {
 
-// A pickle names shared parts again and again; written out in full they may be this many values. Checkpoints of large
-// models have some hundred thousand.
-constexpr uint64_t kMaxExpandedValues = 20'000'000;
+// A pickle names shared parts again and again; written out in full they may be this many values, sixteen bytes of text
+// counting as one. Checkpoints of large models have some hundred thousand, in pickles of as many bytes.
+constexpr uint64_t kMaxExpandedValues = 20'000'000, kAlwaysExpanded = 100'000, kExpandedPerByte = 4;
+constexpr uint64_t kTextPerValue = 16;
 
 template <typename F>
 void each_child(const PickleValue& value, const F& visit) {
@@ -46,13 +47,21 @@ bool is_container(const PickleValue& value) {
          kind == PickleValue::Kind::kDict || (kind == PickleValue::Kind::kObject && !value.as_object().is_class);
 }
 
+uint64_t weight_of(const PickleValue& value) {
+  const PickleValue::Kind kind = value.kind();
+  const bool is_text =
+      kind == PickleValue::Kind::kString || kind == PickleValue::Kind::kBytes || kind == PickleValue::Kind::kBigInt;
+  return 1 + (is_text ? value.as_string().size() / kTextPerValue : 0);
+}
+
 [[noreturn]] void fail(const char* what, std::string seen = {}) {
   throw Error(Code::kBadData, what).seen(std::move(seen));
 }
 
 }  // namespace
 
-std::unordered_set<const void*> check_pickle_graph(const PickleValue& root) {
+std::unordered_set<const void*> check_pickle_graph(const PickleValue& root, uint64_t pickle_bytes) {
+  const uint64_t limit = std::min(kMaxExpandedValues, kAlwaysExpanded + kExpandedPerByte * pickle_bytes);
   // Without recursion: the value may be nested deeper than the stack is.
   struct Frame {
     PickleList children;
@@ -75,7 +84,7 @@ std::unordered_set<const void*> check_pickle_graph(const PickleValue& root) {
       if (is_container(child)) {
         frame.children.push_back(child);
       } else {
-        ++frame.count;
+        frame.count += weight_of(child);
       }
     });
     known[frame.identity] = {};
@@ -85,7 +94,7 @@ std::unordered_set<const void*> check_pickle_graph(const PickleValue& root) {
   while (!frames.empty()) {
     Frame& frame = frames.back();
     if (frame.depth > kMaxPickleDepth || frames.size() > kMaxPickleDepth) fail("values are nested too deeply");
-    if (frame.count > kMaxExpandedValues) fail("values refer to each other so often that they cannot be written out");
+    if (frame.count > limit) fail("values refer to each other so often that they cannot be written out");
     if (frame.next == frame.children.size()) {
       const Known result{false, frame.depth, frame.count};
       known[frame.identity] = result;

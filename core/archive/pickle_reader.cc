@@ -21,6 +21,9 @@ namespace {
 
 constexpr size_t kMaxIntegerBytes = 1024;
 constexpr size_t kMaxRank = 64;
+// Bytes that values made from other values, and keys of dicts, may take beyond what they were read from: an opcode of a
+// few bytes names a long text, or a long list, again and again.
+constexpr uint64_t kCopiesAllowed = 64 << 20, kCopiesPerByte = 16;
 
 }  // namespace
 
@@ -38,11 +41,16 @@ class PickleReader {
   }
 
   PickleReadResult read() {
-    while (!done_) step();
+    try {
+      while (!done_) step();
+    } catch (const Error& error) {  // of a value, which does not know where it stands
+      if (error.where().empty()) fail(error.message(), error.seen());
+      throw;
+    }
     PickleReadResult result;
     result.value = pop();
     try {
-      reachable_ = check_pickle_graph(result.value);
+      reachable_ = check_pickle_graph(result.value, at_);
     } catch (const Error& error) {
       fail(error.message());
     }
@@ -81,6 +89,19 @@ class PickleReader {
     const std::string_view part = bytes_.substr(at_, end - at_);
     at_ = end + 1;
     return part;
+  }
+
+  void spend(uint64_t bytes) {
+    copied_ += bytes;
+    if (copied_ > kCopiesAllowed + kCopiesPerByte * bytes_.size()) fail("it copies its values again and again");
+  }
+  void spend(const PickleList& items) { spend(items.size() * sizeof(PickleValue)); }
+  // A dict compares its keys by their text.
+  void spend_key(const PickleValue& key) {
+    if (key.is_string() || key.kind() == Kind::kBytes) return spend(key.as_string().size());
+    if (key.kind() != Kind::kTuple) return;
+    spend(key.items());
+    for (const auto& item : key.items()) spend_key(item);
   }
 
   // --- stack and memo ---
@@ -329,7 +350,10 @@ class PickleReader {
       fail("the pickle sets a key of something that is no dict", std::string(target.kind_name()));
     }
     try {
-      for (size_t i = 0; i < items.size(); i += 2) dict->set(items[i], items[i + 1]);
+      for (size_t i = 0; i < items.size(); i += 2) {
+        spend_key(items[i]);
+        dict->set(items[i], items[i + 1]);
+      }
     } catch (const Error& error) {
       fail(error.message(), error.seen());
     }
@@ -400,6 +424,7 @@ class PickleReader {
         PickleList items;
         if (!args.empty()) {
           if (!args[0].is_sequence()) fail("a list is made of something that is no list");
+          spend(args[0].items());
           items = args[0].items();
         }
         return track(meaning.role == GlobalRole::kSize ? PickleValue::tuple(std::move(items))
@@ -435,6 +460,7 @@ class PickleReader {
       }
       case GlobalRole::kCodecsEncode: {
         if (!argument(arguments, 0).is_string()) fail("bytes are made of something that is no text");
+        spend(args[0].as_string().size());
         return PickleValue::bytes(latin1(args[0].as_string()));
       }
       case GlobalRole::kGetItem: {  // typing.List[int]
@@ -473,8 +499,10 @@ class PickleReader {
     const PickleValue& content = args[from];
     PickleList items;
     if (content.is_dict()) {
+      spend(content.as_dict().size() * 2 * sizeof(PickleValue));
       for (const auto& [key, value] : content.as_dict()) items.insert(items.end(), {key, value});
     } else if (content.kind() == Kind::kList) {  // pairs
+      spend(content.items());
       for (const auto& pair : content.items()) {
         if (!pair.is_sequence() || pair.items().size() != 2) fail("a dict is made of something that is no pair");
         items.insert(items.end(), pair.items().begin(), pair.items().end());
@@ -488,6 +516,7 @@ class PickleReader {
 
   PickleValue object_of(const PickleValue& cls, const PickleValue& arguments) {
     PickleObject object;
+    spend(cls.as_object().module.size() + cls.as_object().name.size());
     object.module = cls.as_object().module;
     object.name = cls.as_object().name;
     if (arguments.kind() == Kind::kTuple && !arguments.items().empty()) object.arguments = arguments;
@@ -495,6 +524,7 @@ class PickleReader {
       std::string path;
       for (const auto& part : object.arguments.items()) {
         if (!part.is_string()) fail("a path is made of something that is no text");
+        spend(part.as_string().size());
         if (!path.empty() && path.back() != '/') path += '/';
         path += part.as_string();
       }
@@ -513,6 +543,7 @@ class PickleReader {
       if (!args.empty()) {
         if (!args[0].is_sequence() && args[0].kind() != Kind::kSet)
           fail("a collection is made of something that is none");
+        spend(args[0].items());
         items = args[0].items();
       }
       if (name == "list") return track(PickleValue::list(std::move(items)));
@@ -522,7 +553,10 @@ class PickleReader {
     if (name == "bytes" || name == "bytearray") {
       if (args.empty()) return PickleValue::bytes({});
       if (args[0].kind() == Kind::kBytes) return args[0];
-      if (args[0].is_string()) return PickleValue::bytes(latin1(args[0].as_string()));
+      if (args[0].is_string()) {
+        spend(args[0].as_string().size());
+        return PickleValue::bytes(latin1(args[0].as_string()));
+      }
       fail("bytes are made of something that is neither bytes nor text");
     }
     if (name == "complex" || name == "slice") {
@@ -593,10 +627,15 @@ class PickleReader {
   PickleValue without_nodes(const PickleValue& content) {
     if (content.is_dict()) {
       PickleValue out = track(PickleValue::dict());
-      for (const auto& [key, value] : content.as_dict()) out.mutable_dict().set(key, value.plain());
+      spend(content.as_dict().size() * 2 * sizeof(PickleValue));
+      for (const auto& [key, value] : content.as_dict()) {
+        spend_key(key);
+        out.mutable_dict().set(key, value.plain());
+      }
       return out;
     }
     if (content.is_sequence()) {
+      spend(content.items());
       PickleValue out = track(PickleValue::list());
       for (const auto& value : content.items()) out.mutable_items().push_back(value.plain());
       return out;
@@ -668,6 +707,7 @@ class PickleReader {
     tensor.offset = arguments.items()[1].as_int();
     tensor.sizes = integers(argument(arguments, 2));
     tensor.strides = integers(argument(arguments, 3));
+    spend((tensor.sizes.size() + tensor.strides.size()) * sizeof(int64_t));
     try {
       check_tensor_bounds(tensor);
     } catch (const Error& error) {
@@ -685,6 +725,7 @@ class PickleReader {
   PickleList memo_;
   std::vector<bool> memo_set_;
   size_t memo_count_ = 0;  // as MEMOIZE numbers
+  uint64_t copied_ = 0;    // bytes: see kCopiesAllowed
   PickleList arena_;       // every container made
   std::unordered_set<const void*> reachable_;
   std::unordered_map<std::string, PickleValue> globals_;

@@ -11,7 +11,7 @@ namespace fathom::checkpoint {
 namespace {
 
 constexpr size_t kIndexFrom = 8;
-constexpr size_t kMaxKeyText = 1 << 20;
+constexpr size_t kMaxKeyText = 1 << 16;
 
 [[noreturn]] void wrong_kind(const PickleValue& value, std::string_view expected) {
   throw Error(Code::kBadData, "a value of the checkpoint has an unexpected type")
@@ -203,7 +203,11 @@ PickleTensor& PickleValue::mutable_tensor() { return const_cast<PickleTensor&>(s
 
 const PickleValue& PickleValue::plain() const {
   const PickleValue* value = this;
-  while (value->kind() == Kind::kObject && value->as_object().content) value = &*value->as_object().content;
+  // While it is being read, an object may still hold itself.
+  for (size_t depth = 0; value->kind() == Kind::kObject && value->as_object().content; ++depth) {
+    if (depth > kMaxPickleDepth) throw Error(Code::kBadData, "an object of the checkpoint contains itself");
+    value = &*value->as_object().content;
+  }
   return *value;
 }
 

@@ -23,6 +23,7 @@
 
 namespace fathom::checkpoint {
 
+class MappedFile;
 class PickleValue;
 class PickleDict;
 struct PickleObject;
@@ -33,13 +34,15 @@ inline constexpr size_t kMaxPickleDepth = 200;
 // Memory that tensors look into. Two tensors share memory when they hold the same PickleStorage, or two whose bytes
 // start at the same address.
 struct PickleStorage {
-  std::string key;                          // its name in the file ("0"); ignored when writing
-  TensorDtype dtype = TensorDtype::kUInt8;  // the class it was stored under; kUInt8 for an untyped one
-  std::string location = "cpu";             // the device it was saved from, for information only
-  uint64_t size = 0;                        // bytes, as the pickle says
-  std::string_view bytes;                   // little endian; empty until a container filled it in
-  std::shared_ptr<const void> owner;        // keeps `bytes` alive
-  std::shared_ptr<void> torch_storage;      // the c10::Storage over `bytes`, once torch_file.h made one
+  std::string key;                           // its name in the file ("0"); ignored when writing
+  TensorDtype dtype = TensorDtype::kUInt8;   // the class it was stored under; kUInt8 for an untyped one
+  std::string location = "cpu";              // the device it was saved from, for information only
+  uint64_t size = 0;                         // bytes, as the pickle says
+  std::string_view bytes;                    // little endian; empty until a container filled it in
+  std::shared_ptr<const void> owner;         // keeps `bytes` alive
+  std::shared_ptr<const MappedFile> mapped;  // where `bytes` are a part of this file as it is
+  // What torch_file.h made over `bytes`: the c10::Storage, or a weak pointer to it where they are mapped.
+  std::shared_ptr<void> torch_storage;
 };
 
 struct PickleTensor {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <unordered_set>
 
 #include "core/archive/mapped_file.h"
 #include "core/base/text.h"
@@ -30,26 +31,44 @@ uint64_t unsigned_number(const nlohmann::json& value, const std::string& path, c
   return value.get<uint64_t>();
 }
 
-// JSON objects may repeat a key and a parser keeps the last: here a repeated tensor name is an error.
-nlohmann::ordered_json parse_header(std::string_view text, const std::string& path) {
-  std::vector<std::vector<std::string>> keys;
-  std::string repeated;
-  auto watch = [&](int depth, nlohmann::ordered_json::parse_event_t event, nlohmann::ordered_json& parsed) {
-    using Event = nlohmann::ordered_json::parse_event_t;
-    if (event == Event::key && depth == 1) {
-      keys.resize(1);
-      keys[0].push_back(parsed.get<std::string>());
-    }
-    return depth < 8;
-  };
-  nlohmann::ordered_json header = nlohmann::ordered_json::parse(text, watch, /*allow_exceptions=*/false);
-  if (header.is_discarded() || !header.is_object()) fail(path, "its header is no JSON object");
-  if (!keys.empty()) {
-    std::sort(keys[0].begin(), keys[0].end());
-    const auto twice = std::adjacent_find(keys[0].begin(), keys[0].end());
-    if (twice != keys[0].end()) fail(path, "two tensors have one name", *twice);
+// Sees a header pass by before it is parsed: how deep it is nested, and a name that stands twice, of which a parser
+// would keep the last. (A parser that asks a function for each value looks through all values again and again.)
+class HeaderCheck final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return ++depth_ <= kDeepest; }
+  bool end_object() override { return depth_-- > 0; }
+  bool start_array(std::size_t) override { return ++depth_ <= kDeepest; }
+  bool end_array() override { return depth_-- > 0; }
+  bool key(string_t& name) override {
+    if (depth_ != 1 || names_.insert(name).second) return true;
+    repeated = name;
+    return false;
   }
-  return header;
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
+
+  std::string repeated;
+
+ private:
+  static constexpr int kDeepest = 8;
+  int depth_ = 0;
+  std::unordered_set<std::string> names_;
+};
+
+// Not as ordered_json, which looks through all its keys for each new one; the order is that of the data.
+nlohmann::json parse_header(std::string_view text, const std::string& path) {
+  HeaderCheck check;
+  if (!text.starts_with('{') || !nlohmann::json::sax_parse(text, &check)) {
+    if (!check.repeated.empty()) fail(path, "two tensors have one name", check.repeated);
+    fail(path, "its header is no JSON object");
+  }
+  return nlohmann::json::parse(text);
 }
 
 }  // namespace
@@ -119,6 +138,7 @@ SafetensorsFile read_safetensors(const std::string& path) {
     tensor.storage->bytes = data.substr(begin, end - begin);
     tensor.storage->size = end - begin;
     tensor.storage->owner = mapped;
+    tensor.storage->mapped = mapped;
     spans.emplace_back(begin, end);
     out.tensors.emplace_back(name, std::move(tensor));
   }

@@ -70,7 +70,48 @@ TEST_F(Safetensors, TensorsAndMetadataComeBack) {
   EXPECT_EQ(copy.find("c"), nullptr);
 }
 
+TEST_F(Safetensors, EveryDtypeOfTheFormat) {
+  SafetensorsFile file;
+  for (const char* name : {"BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0", "U16", "I16", "F16", "BF16", "U32",
+                           "I32", "F32", "U64", "I64", "F64", "C64"}) {
+    const TensorDtypeInfo* info = find_safetensors_dtype(name);
+    ASSERT_NE(info, nullptr) << name;
+    auto bytes = std::make_shared<std::string>(size_t{3} * info->size, name[0]);
+    PickleTensor tensor;
+    tensor.dtype = info->dtype;
+    tensor.sizes = {3};
+    tensor.strides = {1};
+    tensor.storage = std::make_shared<PickleStorage>();
+    tensor.storage->size = bytes->size();
+    tensor.storage->bytes = *bytes;
+    tensor.storage->owner = bytes;
+    file.tensors.emplace_back(name, tensor);
+  }
+  write_safetensors(path_, file);
+  const SafetensorsFile copy = read_safetensors(path_);
+  ASSERT_EQ(copy.tensors.size(), file.tensors.size());
+  for (const auto& [name, tensor] : file.tensors) {
+    EXPECT_EQ(copy.find(name)->dtype, tensor.dtype) << name;
+    EXPECT_EQ(copy.find(name)->storage->bytes, tensor.storage->bytes) << name;
+  }
+  PickleTensor& first = file.tensors[0].second;
+  first.dtype = TensorDtype::kComplex128;
+  EXPECT_THROW(write_safetensors(path_, file), Error) << "the format has no such type";
+}
+
+// A header of many tensors takes the time of its tensors, not their square.
+TEST_F(Safetensors, ManyTensors) {
+  std::string header = "{";
+  for (int i = 0; i < 50'000; ++i)
+    header += "\"tensor" + std::to_string(i) + R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},)";
+  header.back() = '}';
+  EXPECT_THAT(refusal(header, ""), HasSubstr("nothing"));
+  EXPECT_EQ(read_safetensors(path_).tensors.size(), 50'000u);
+}
+
 TEST_F(Safetensors, DamageIsRefused) {
+  EXPECT_THAT(refusal(" {}", ""), HasSubstr("JSON"));
+
   EXPECT_THAT(refusal("{", ""), HasSubstr("JSON"));
   EXPECT_THAT(refusal("[]", ""), HasSubstr("JSON"));
   EXPECT_THAT(refusal(R"({"a":{"dtype":"F32","shape":[1]}})", "1234"), HasSubstr("incomplete"));

@@ -26,6 +26,7 @@ constexpr std::array kDtypes = {
     TensorDtypeInfo{TensorDtype::kFloat8E5M2, "float8_e5m2", "", "F8_E5M2", 1, 1, true},
     TensorDtypeInfo{TensorDtype::kFloat8E4M3FNUZ, "float8_e4m3fnuz", "", "", 1, 1, true},
     TensorDtypeInfo{TensorDtype::kFloat8E5M2FNUZ, "float8_e5m2fnuz", "", "", 1, 1, true},
+    TensorDtypeInfo{TensorDtype::kFloat8E8M0FNU, "float8_e8m0fnu", "", "F8_E8M0", 1, 1, true},
 };
 
 const TensorDtypeInfo* find_by(std::string_view TensorDtypeInfo::*field, std::string_view name) {

@@ -28,6 +28,7 @@ enum class TensorDtype : uint8_t {
   kFloat8E5M2,
   kFloat8E4M3FNUZ,
   kFloat8E5M2FNUZ,
+  kFloat8E8M0FNU,
 };
 
 struct TensorDtypeInfo {

@@ -5,9 +5,12 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/Storage.h>
 
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <unordered_map>
 
+#include "core/archive/mapped_file.h"
 #include "core/archive/safetensors.h"
 #include "fathom/error.h"
 
@@ -40,6 +43,7 @@ constexpr DtypePair kDtypes[] = {
     {TensorDtype::kFloat8E5M2, at::kFloat8_e5m2},
     {TensorDtype::kFloat8E4M3FNUZ, at::kFloat8_e4m3fnuz},
     {TensorDtype::kFloat8E5M2FNUZ, at::kFloat8_e5m2fnuz},
+    {TensorDtype::kFloat8E8M0FNU, at::kFloat8_e8m0fnu},
 };
 
 at::ScalarType torch_dtype(TensorDtype dtype) {
@@ -49,15 +53,56 @@ at::ScalarType torch_dtype(TensorDtype dtype) {
   throw Error(Code::kInternal, "an element type without a counterpart in ATen").seen(std::string(info_of(dtype).name));
 }
 
+constexpr uintptr_t kAlignment = 16;  // of the largest element
+
+// What keeps the file while tensors look into it.
+struct MappedStorage {
+  std::shared_ptr<const MappedFile> file;
+  std::string_view bytes;
+};
+
+// The storage over the file's own bytes: one, as long as any tensor uses it.
+c10::Storage mapped_storage(PickleStorage& storage) {
+  using Weak = c10::weak_intrusive_ptr<c10::StorageImpl>;
+  if (storage.torch_storage) {
+    if (auto known = static_cast<Weak*>(storage.torch_storage.get())->lock()) return c10::Storage(std::move(known));
+  }
+  auto* const data = const_cast<char*>(storage.bytes.data());  // the mapping is private
+  auto* const held = new MappedStorage{storage.mapped, storage.bytes};
+  c10::DataPtr pointer(
+      data, held,
+      [](void* context) {
+        const std::unique_ptr<MappedStorage> mapped(static_cast<MappedStorage*>(context));
+        mapped->file->release(mapped->bytes);
+      },
+      c10::kCPU);
+  c10::Storage made(c10::Storage::use_byte_size_t(), storage.size, std::move(pointer), nullptr, /*resizable=*/false);
+  storage.torch_storage = std::make_shared<Weak>(made.getWeakStorageImpl());
+  return made;
+}
+
 // Copies the storage's bytes into memory of torch's own allocator.
 void adopt(PickleStorage& storage) {
   auto data = c10::GetCPUAllocator()->allocate(storage.size);
-  if (storage.size != 0) std::memcpy(data.get(), storage.bytes.data(), storage.size);
+  const void* const source = storage.bytes.data();
+  if (storage.size != 0) std::memcpy(data.get(), source, storage.size);
   auto held = std::make_shared<c10::Storage>(c10::Storage::use_byte_size_t(), storage.size, std::move(data),
                                              c10::GetCPUAllocator(), /*resizable=*/true);
   storage.bytes = {static_cast<const char*>(held->data()), storage.size};
+  if (storage.mapped) storage.mapped->release({static_cast<const char*>(source), storage.size});
+  storage.mapped = nullptr;
   storage.owner = held;
   storage.torch_storage = std::move(held);
+}
+
+c10::Storage torch_storage(PickleStorage& storage) {
+  const bool is_aligned = reinterpret_cast<uintptr_t>(storage.bytes.data()) % kAlignment == 0;
+  if (storage.mapped && storage.size > 0 && is_aligned) return mapped_storage(storage);
+  if (!storage.torch_storage || storage.mapped) {
+    if (storage.bytes.size() != storage.size) throw Error(Code::kInternal, "a tensor's storage is not loaded");
+    adopt(storage);
+  }
+  return *static_cast<const c10::Storage*>(storage.torch_storage.get());
 }
 
 PickleValue with_tensors(PickleFile file) {
@@ -75,15 +120,19 @@ PickleValue load_torch_bytes(std::string_view bytes, const std::string& source, 
   return with_tensors(read_pickle_bytes(bytes, nullptr, source, options));
 }
 
+PickleValue map_torch_file(const std::string& path, const PickleFileOptions& options) {
+  return read_pickle_file(path, options).value;
+}
+
+PickleValue map_torch_bytes(std::string_view bytes, std::shared_ptr<const MappedFile> owner, const std::string& source,
+                            const PickleFileOptions& options) {
+  return read_pickle_bytes(bytes, std::move(owner), source, options).value;
+}
+
 at::Tensor to_tensor(const PickleValue& value) { return to_tensor(value.as_tensor()); }
 
 at::Tensor to_tensor(const PickleTensor& tensor) {
-  PickleStorage& storage = *tensor.storage;
-  if (!storage.torch_storage) {
-    if (storage.bytes.size() != storage.size) throw Error(Code::kInternal, "a tensor's storage is not loaded");
-    adopt(storage);
-  }
-  const auto& held = *static_cast<const c10::Storage*>(storage.torch_storage.get());
+  const c10::Storage held = torch_storage(*tensor.storage);
   at::NoGradGuard no_grad;
   at::Tensor out = at::empty({0}, at::TensorOptions().dtype(torch_dtype(tensor.dtype)));
   out.set_(held, tensor.offset, tensor.sizes, tensor.strides);
@@ -191,7 +240,11 @@ NamedTensors state_dict_tensors(const PickleValue& state_dict) {
 
 NamedTensors load_safetensors(const std::string& path) {
   NamedTensors out;
-  for (const auto& [name, tensor] : read_safetensors(path).tensors) out.emplace_back(name, to_tensor(tensor));
+  const SafetensorsFile file = read_safetensors(path);
+  for (const auto& [name, tensor] : file.tensors) {
+    adopt(*tensor.storage);
+    out.emplace_back(name, to_tensor(tensor));
+  }
   return out;
 }
 

@@ -32,8 +32,14 @@ PickleValue load_torch_file(const std::string& path, const PickleFileOptions& op
 // The same from memory, which may go away afterwards. `source` names it in errors.
 PickleValue load_torch_bytes(std::string_view bytes, const std::string& source, const PickleFileOptions& options = {});
 
-// A tensor over the value's storage: no copy once the storage lies in torch's memory. Error(kBadData) when the value is
-// no tensor, or of an element type this libtorch does not have.
+// The same without a copy, for what is copied elsewhere at once: tensors look into the mapped file, and take memory
+// only while they live. Whoever cuts the file short meanwhile ends the process: keep none of them.
+PickleValue map_torch_file(const std::string& path, const PickleFileOptions& options = {});
+PickleValue map_torch_bytes(std::string_view bytes, std::shared_ptr<const MappedFile> owner, const std::string& source,
+                            const PickleFileOptions& options = {});
+
+// A tensor over the value's storage: no copy once the storage lies in torch's memory, or in a mapped file.
+// Error(kBadData) when the value is no tensor, or of an element type this libtorch does not have.
 at::Tensor to_tensor(const PickleValue& value);
 at::Tensor to_tensor(const PickleTensor& tensor);
 

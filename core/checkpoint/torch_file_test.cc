@@ -96,6 +96,35 @@ TEST_F(TorchFile, LoadedTensorsDoNotDependOnTheFile) {
   EXPECT_EQ(loaded.sum().item<float>(), 1000);
 }
 
+// Mapped tensors look into the file, together and one by one, and are the same whenever they are asked for.
+TEST_F(TorchFile, MappedTensorsAreThoseOfTheFile) {
+  const NamedTensors tensors = tensors_of_all_types();
+  const at::Tensor large = at::rand({300, 1000});
+  PickleValue value = PickleValue::dict({{"large", from_tensor(large)}, {"row", from_tensor(large[7])}});
+  value.mutable_dict().set("state", state_dict_value(tensors));
+  save_torch_file(path_, value);
+  const PickleValue mapped = map_torch_file(path_);
+  for (int times = 0; times < 2; ++times) {
+    const NamedTensors copy = state_dict_tensors(mapped.at("state"));
+    for (size_t i = 0; i < copy.size(); ++i) EXPECT_TRUE(same_bits(copy[i].second, tensors[i].second)) << copy[i].first;
+    EXPECT_TRUE(at::equal(to_tensor(mapped.at("large")), large));
+    const at::Tensor whole = to_tensor(mapped.at("large")), row = to_tensor(mapped.at("row"));
+    EXPECT_EQ(whole.const_data_ptr<float>() + 7000, row.const_data_ptr<float>()) << "one memory, as long as both live";
+  }
+  {
+    const at::Tensor whole = to_tensor(mapped.at("large"));
+    whole.fill_(1);
+    EXPECT_EQ(to_tensor(mapped.at("row"))[0].item<float>(), 1);
+  }
+  EXPECT_TRUE(at::equal(to_tensor(load_torch_file(path_).at("large")), large)) << "the file is not written to";
+  PickleValue owned = map_torch_file(path_);
+  own_tensors(owned);
+  fs::remove(path_);
+  EXPECT_TRUE(at::equal(to_tensor(owned.at("large")), large));
+  EXPECT_TRUE(at::equal(to_tensor(mapped.at("row")).narrow(0, 0, 0), at::empty({0})))
+      << "a file that is gone stays mapped";
+}
+
 TEST_F(TorchFile, EqualValuesGiveEqualFiles) {
   const NamedTensors tensors = tensors_of_all_types();
   save_torch_file(path_, state_dict_value(tensors));

@@ -14,7 +14,9 @@ namespace {
 
 // Enough for any real config; far from exhausting the stack.
 constexpr size_t kDeepestChain = 200;
-constexpr size_t kDeepestCopy = 250;  // a resolver may make containers that ask for themselves without an end
+constexpr size_t kDeepestCopy = 250;     // a resolver may make containers that ask for themselves without an end
+constexpr size_t kMostValues = 300'000;  // followed or copied in one read
+constexpr size_t kMostBytes = 16 << 20;  // of the texts put together in one read
 
 std::string type_name(const Node& node) {
   if (node.is_map()) return "DictConfig";
@@ -48,6 +50,25 @@ const Place* Evaluation::add(Place place) {
   if (!more_) more_ = std::make_unique<std::deque<Place>>();
   more_->push_back(place);
   return &more_->back();
+}
+
+void Evaluation::spend(size_t values, size_t bytes, const Place* place) {
+  spent_values_ += values;
+  spent_bytes_ += bytes;
+  if (spent_values_ <= kMostValues && spent_bytes_ <= kMostBytes) return;
+  throw ConfigError("InterpolationResolutionError",
+                    "interpolations expand to more than " + (spent_values_ > kMostValues
+                                                                 ? std::to_string(kMostValues) + " values"
+                                                                 : std::to_string(kMostBytes) + " bytes of text"),
+                    place->full_key())
+      .with_where(place->node->origin())
+      .with_next("values that name others several times double with every line: write them out");
+}
+
+void Evaluation::spend(const Node& node, const Place* place) {
+  spend(1, node.is_string() ? std::get<std::string>(node.value()).size() : 0, place);
+  for (const auto& item : node.items()) spend(item, place);
+  for (const auto& [key, value] : node.entries()) spend(value, place);
 }
 
 const Place* Evaluation::temporary(const Place* at, Node value) {
@@ -132,6 +153,7 @@ const Place* Evaluation::dereference(const Place* place) {
     throw ConfigError("InterpolationResolutionError", "Recursive interpolation detected", place->full_key())
         .with_where(place->node->origin());
   }
+  spend(1, 0, place);
   active_.push_back(place->node);
   const Place* result = nullptr;
   try {
@@ -175,7 +197,9 @@ const Place* Evaluation::evaluate_text(const std::vector<TextPart>& parts, const
 std::string Evaluation::join_parts(const std::vector<TextPart>& parts, const Place* place) {
   std::string joined;
   for (const auto& part : parts) {
-    joined += part.interpolation ? python_str(*evaluate(*part.interpolation, place)->node) : part.text;
+    const std::string piece = part.interpolation ? python_str(*evaluate(*part.interpolation, place)->node) : part.text;
+    spend(0, piece.size(), place);
+    joined += piece;
   }
   return joined;
 }
@@ -287,9 +311,14 @@ const Place* Evaluation::call_resolver(const std::string& name, const Interpolat
   }
   std::vector<Node> arguments;
   arguments.reserve(interpolation.arguments.size());
-  for (const auto& argument : interpolation.arguments) arguments.push_back(evaluate(argument, place));
+  for (const auto& argument : interpolation.arguments) {
+    arguments.push_back(evaluate(argument, place));
+    spend(arguments.back(), place);
+  }
   try {
-    return temporary(place, (*function)(arguments, ResolverContext(*this, place)));
+    Node made = (*function)(arguments, ResolverContext(*this, place));
+    spend(made, place);
+    return temporary(place, std::move(made));
   } catch (const ConfigError& problem) {
     const bool from_interpolation =
         problem.kind().rfind("Interpolation", 0) == 0 || problem.kind() == "UnsupportedInterpolationType";
@@ -339,6 +368,7 @@ Node Evaluation::resolved_copy(const Place* place, const CopyOptions& options) {
     }
   }
   const Node& node = *target->node;
+  spend(1, node.is_string() ? std::get<std::string>(node.value()).size() : 0, place);
   Node copy;
   struct Copying {
     Copying(std::vector<const Node*>& stack, const Node* node) : stack(stack) { stack.push_back(node); }

@@ -71,6 +71,10 @@ class Evaluation {
 
  private:
   const Place* add(Place place);
+  // Counts what this read has made so far, and throws beyond what any config needs: values that name each other twice
+  // double with every line.
+  void spend(size_t values, size_t bytes, const Place* place);
+  void spend(const Node& node, const Place* place);  // all of it
   const Place* evaluate_text(const std::vector<TextPart>& parts, const Place* place);
   const Place* evaluate(const Interpolation& interpolation, const Place* place);
   std::string join_parts(const std::vector<TextPart>& parts, const Place* place);
@@ -87,6 +91,7 @@ class Evaluation {
   std::list<Node> values_;
   std::vector<const Node*> copying_;  // containers being copied, for the same reason
   std::vector<const Node*> active_;   // interpolations being followed, to find cycles
+  size_t spent_values_ = 0, spent_bytes_ = 0;
 };
 
 }  // namespace fathom::config

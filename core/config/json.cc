@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/base/json_object.h"
 #include "core/config/errors.h"
 #include "core/config/printer.h"
 
@@ -15,9 +16,9 @@ nlohmann::ordered_json to_json(const Node& node) {
     return list;
   }
   if (node.is_map()) {
-    Json map = Json::object();
-    for (const auto& [key, value] : node.entries()) map[key.text()] = to_json(value);
-    return map;
+    JsonObject map;
+    for (const auto& [key, value] : node.entries()) map.set(key.text(), to_json(value));
+    return map.take();
   }
   return std::visit(
       [](const auto& v) -> Json {

@@ -213,11 +213,10 @@ Node multiply(const Arguments& arguments, const ResolverContext&) {
     throw ConfigError("TypeError",
                       "unsupported operand type(s) for *: '" + type_name(x) + "' and '" + type_name(y) + "'");
   }
-  if (count->integer > 0 &&
-      static_cast<uint64_t>(count->integer) >
-          10'000'000 / std::max<size_t>(1, sequence.is_string() ? std::get<std::string>(sequence.value()).size()
-                                                                : sequence.size())) {
-    throw ConfigError("OverflowError", "the result of `multiply` would be longer than 10 million");
+  const size_t length = sequence.is_string() ? std::get<std::string>(sequence.value()).size() : sequence.size();
+  const uint64_t most = sequence.is_string() ? 10'000'000 : 1'000'000;
+  if (count->integer > 0 && static_cast<uint64_t>(count->integer) > most / std::max<size_t>(1, length)) {
+    throw ConfigError("OverflowError", "the result of `multiply` would be longer than " + std::to_string(most));
   }
   Node list = Node::list();
   std::string text;

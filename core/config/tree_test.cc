@@ -2,8 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <functional>
+#include <tuple>
 
 #include "core/base/file.h"
 #include "core/config/access.h"
@@ -207,6 +210,35 @@ TEST(AccessTest, TextsCannotHoldWhatTheyStandIn) {
         << text;
   }
   EXPECT_EQ(get(load("d: {x: 1}\nv: 'q ${d}'\n"), "v").value(), Scalar(std::string("q {'x': 1}")));
+}
+
+// Each value names the one before several times: written out they would double, line by line.
+TEST(AccessTest, InterpolationsThatDoubleEnd) {
+  for (const auto& [first, open, close] : {std::tuple{"aaaaaaaaaaaaaaaa", "\"", "\""}, std::tuple{"[a]", "[", "]"}}) {
+    std::string text = std::string("s0: ") + first + "\n";
+    for (int i = 1; i < 40; ++i) {
+      const std::string known = "${s" + std::to_string(i - 1) + "}", comma = *open == '[' ? "\", \"" : "";
+      const std::string quote = *open == '[' ? "\"" : "";
+      text +=
+          "s" + std::to_string(i) + ": " + open + quote + known + comma + known + comma + known + quote + close + "\n";
+    }
+    const Node tree = load_yaml_text(text, "double.yaml");
+    const auto started = std::chrono::steady_clock::now();
+    for (const auto& read :
+         {std::function<void()>([&] { get_resolved(tree, {Key("s39")}); }), std::function<void()>([&] {
+            Node copy = tree;
+            resolve(copy);
+          }),
+          std::function<void()>([&] { to_container(tree); })}) {
+      const std::string error = error_of(read).what();
+      EXPECT_NE(error.find("interpolations expand to more than"), std::string::npos) << error;
+      EXPECT_NE(error.find("double.yaml:"), std::string::npos) << error;
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(30));
+    EXPECT_EQ(get_resolved(tree, {Key("s1")}).is_list(), *open == '[') << "short ones are as before";
+  }
+  const ConfigError longer = error_of([] { get(load_yaml_text("a: \"${multiply:[1],2000000}\"", "m.yaml"), "a"); });
+  EXPECT_THAT(longer.what(), ::testing::HasSubstr("longer than"));
 }
 
 TEST(AccessTest, IndicesOfLists) {

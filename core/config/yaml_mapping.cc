@@ -1,5 +1,7 @@
 #include "core/config/yaml_mapping.h"
 
+#include <cmath>
+#include <optional>
 #include <utility>
 
 #include "core/config/errors.h"
@@ -9,11 +11,21 @@ namespace {
 
 // Numbers and booleans that Python takes for one key share a place, which stays the first one's.
 Node* find_python_key(Node& map, const Key& key) {
-  if (std::holds_alternative<std::string>(key.value)) return map.find(key);
-  for (auto& entry : map.mutable_entries()) {
-    if (same_python_key(entry.first, key)) return &entry.second;
+  if (Node* const place = map.find(key)) return place;
+  std::optional<double> number;
+  if (const auto* flag = std::get_if<bool>(&key.value)) number = *flag ? 1.0 : 0.0;
+  if (const auto* integer = std::get_if<int64_t>(&key.value)) number = static_cast<double>(*integer);
+  if (const auto* real = std::get_if<double>(&key.value)) number = *real;
+  if (!number) return nullptr;
+  if (*number == 0 || *number == 1) {
+    if (Node* const place = map.find(Key(Scalar(*number == 1)))) return place;
   }
-  return nullptr;
+  for (const double same : {*number, *number == 0 ? -*number : *number}) {
+    if (Node* const place = map.find(Key(Scalar(same)))) return place;
+  }
+  constexpr double kBeyond = 9223372036854775808.0;  // 2^63
+  if (!(*number >= -kBeyond && *number < kBeyond) || *number != std::floor(*number)) return nullptr;
+  return map.find(Key(Scalar(static_cast<int64_t>(*number))));
 }
 
 void set_python_key(Node& map, const Key& key, Node value) {

@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <new>
 #include <random>
 
 #include "core/archive/nemo_archive.h"
@@ -16,6 +18,8 @@
 #include "core/config/printer.h"
 #include "core/config/upgrade.h"
 #include "core/config/yaml_loader.h"
+#include "core/model_files/model_class.h"
+#include "core/models/allocation_limit.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
 #include "core/plugins/target_check.h"
@@ -26,9 +30,6 @@ namespace fathom {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The version of NeMo whose conventions (front-end, layout) a file of ours follows.
-constexpr const char* kNemoVersion = "3.0.0";
 
 // NeMo gives each artifact a random prefix, so that two of one name stay apart.
 std::string artifact_name(const std::string& path) {
@@ -60,39 +61,156 @@ void merge_json(Json& into, const Json& from) {
   }
 }
 
-// What is wrong with it is wrong with the file, whose author is not who runs the program.
-Json config_of(const checkpoint::NemoArchive& archive, const std::string& path) {
-  const std::string place = path + ":model_config.yaml";
+// The same error as one of the file: who runs the program has not written it.
+Error of_file(const Error& error, const std::string& place) {
+  const std::string& where = error.where();
+  return Error(Code::kBadData, error.message())
+      .at(where.starts_with(place) ? where
+          : where.empty()          ? place
+                                   : place + ": " + where)
+      .seen(error.seen())
+      .expected(error.expected())
+      .candidates(error.candidates())
+      .next(error.next());
+}
+
+// The model's section, resolved.
+Json section_of_text(const std::string& text, const std::string& place) {
   try {
-    config::Node tree = config::load_yaml_text(archive.config_text(), place);
+    config::LoadOptions options;
+    options.max_alias_nodes = 100'000;  // a stranger's: less than a run's own config may have
+    config::Node tree = config::load_yaml_text(text, place, options);
     config::resolve(tree);
-    config::upgrade_component_config(tree, "");  // cls and params, before a model fills in keys beside them
-    return config::to_json(tree);
+    // NeMo's archives may wrap it; an experiment's config does.
+    const config::Node* wrapped = tree.is_map() ? tree.find("model") : nullptr;
+    config::Node section = wrapped != nullptr && wrapped->is_map() ? *wrapped : tree;
+    for (const auto& note : config::upgrade_model_config(section, "model")) log_info("restore", "{}", note);
+    return config::to_json(section);
   } catch (const config::ConfigError& error) {
-    throw Error(Code::kBadData, error.message())
-        .at(error.where().empty() ? place : error.where())
-        .seen(error.seen())
-        .expected(error.expected())
-        .candidates(error.candidates())
-        .next(error.next());
+    throw of_file(error, place);
   }
+}
+
+// --- how large a model may be ---------------------------------------------------------------------------------------
+
+// What modules make beside their weights: tables of positions, filters of the front end, the draws of an
+// initialisation.
+constexpr uint64_t kBesideWeights = 64 << 20, kBesideWeightsAndChanges = uint64_t{1} << 30;
+constexpr uint64_t kTimesTheWeights = 3, kPerTensor = 2 * AllocationLimit::kLeastCharge;
+constexpr uint64_t kBytesOfFloat = 4;  // weights in half precision go into a model in full
+
+bool is_of_the_run(const std::string& key) {
+  return key.ends_with("_ds") || key == "optim" || key == "optim_param_groups" || key == "sched";
+}
+
+// Whether what is merged into a file's config may make another model of it, not only train it otherwise.
+bool changes_model(const Json& overrides) {
+  if (!overrides.is_object()) return false;
+  for (const auto& [key, value] : overrides.items()) {
+    if (!is_of_the_run(key)) return true;
+  }
+  return false;
+}
+
+// Bytes that the tensors of a model with these weights may take.
+uint64_t allowed_bytes(const checkpoint::NamedTensors& weights, uint64_t file_bytes, bool changed) {
+  uint64_t bytes = 0;
+  for (const auto& [name, tensor] : weights) {
+    const auto count = static_cast<uint64_t>(tensor.numel());
+    const uint64_t item = std::max<uint64_t>(kBytesOfFloat, tensor.element_size());
+    bytes += std::min(count, file_bytes) * item;
+    bytes = std::min(bytes, kBytesOfFloat * file_bytes);  // views may repeat the same bytes without an end
+  }
+  return kTimesTheWeights * bytes + kPerTensor * weights.size() + (changed ? kBesideWeightsAndChanges : kBesideWeights);
+}
+
+void find_numbers(const Json& value, const std::string& key, std::vector<std::pair<int64_t, std::string>>& out) {
+  if (value.is_number_integer()) out.emplace_back(value.get<int64_t>(), key);
+  if (value.is_array()) {
+    for (size_t i = 0; i < value.size(); ++i) find_numbers(value[i], key + "[" + std::to_string(i) + "]", out);
+  } else if (value.is_object()) {
+    for (const auto& [name, item] : value.items()) {
+      if (!key.empty() || !is_of_the_run(name)) find_numbers(item, key.empty() ? name : key + "." + name, out);
+    }
+  }
+}
+
+// The largest whole numbers of the section at `where` ("encoder.jasper[0]"), or of all: one of them asks for too much.
+std::string largest_numbers(const Json& config, const std::string& where) {
+  std::vector<std::pair<int64_t, std::string>> numbers, here;
+  find_numbers(config, "", numbers);
+  for (const auto& number : numbers) {
+    if (!where.empty() && number.second.starts_with(where)) here.push_back(number);
+  }
+  if (here.empty()) here = std::move(numbers);
+  std::sort(here.rbegin(), here.rend());
+  std::string text;
+  for (size_t i = 0; i < std::min<size_t>(here.size(), 3); ++i)
+    text += (i == 0 ? "" : ", ") + here[i].second + ": " + std::to_string(here[i].first);
+  return text;
+}
+
+// Before anything is read: a class that no plugin here has.
+void check_class(const std::string& name, const std::string& place) {
+  constexpr uint32_t kModels = 1u << FATHOM_KIND_MODEL;
+  if (plugins::registry().contains(kModels, name)) return;
+  try {
+    plugins::registry().find(kModels, name, place);
+  } catch (const Error& error) {
+    std::string known;
+    for (const auto& plugin : plugins::registry().plugins()) {
+      for (const auto& one : plugin.info.provides) {
+        if (one.kind == FATHOM_KIND_MODEL)
+          known += (known.empty() ? "" : ", ") + one.name + " (" + plugin.info.name + ")";
+      }
+    }
+    if (error.code() == Code::kFailed) {
+      throw Error(Code::kUnavailable, error.message())
+          .at(place)
+          .seen(name)
+          .expected(known.empty() ? "a plugin that gives it" : "one of " + known)
+          .candidates(error.candidates())
+          .next("install the plugin that has this class, or give its folder with --plugin-dir; " + error.next());
+    }
+    throw;
+  }
+}
+
+ModelHandle make_model(const Json& section, const Json& context, const checkpoint::NamedTensors& weights,
+                       uint64_t file_bytes, bool changed, const std::string& path) {
+  const std::string place = path + ":" + std::string(checkpoint::kNemoConfig);
+  const AllocationLimit limit(allowed_bytes(weights, file_bytes, changed));
+  try {
+    return ModelHandle(create_object(1u << FATHOM_KIND_MODEL, section, "", context));
+  } catch (const Error& error) {
+    if (!limit.was_reached()) {
+      if (changed || error.code() != Code::kFailed) throw;
+      throw of_file(error, place);
+    }
+    int64_t count = 0;
+    for (const auto& [name, tensor] : weights) count += tensor.numel();
+    throw Error(Code::kBadData, "the config asks for a model that is far larger than the weights beside it")
+        .at(place + (error.where().empty() ? "" : ": " + error.where()))
+        .seen(largest_numbers(section, error.where()))
+        .expected("a model of about " + std::to_string(count) + " weights in " + std::to_string(weights.size()) +
+                  " tensors, as in " + std::string(checkpoint::kNemoWeights))
+        .next(changed ? "give the whole model in the config, with model._target_, and take the weights with "
+                        "init_from_nemo_model"
+                      : "the file is damaged, or made to do harm: take another copy of it");
+  }
+}
+
+Json section_of_archive(const checkpoint::NemoArchive& archive, const std::string& path) {
+  return section_of_text(archive.config_text(), path + ":model_config.yaml");
 }
 
 }  // namespace
 
-std::string nemo_target(const std::string& name) {
-  const auto found = plugins::registry().find(plugins::kind_bit(FATHOM_KIND_MODEL), name);
-  for (const auto& alias : found.component->aliases) {
-    if (alias.starts_with("nemo.collections.")) return alias;
-  }
-  return name;
-}
-
 void save_nemo(const ModelHandle& model, const std::string& path) {
   Json config = model.config();
   config.erase("_target_");
-  config["target"] = nemo_target(model.name());
-  config["nemo_version"] = kNemoVersion;
+  config["target"] = model_files::nemo_target(model.name());
+  config["nemo_version"] = model_files::kNemoVersion;
 
   std::vector<checkpoint::NemoMember> artifacts;
   for (const auto& [key, file] : model.artifacts()) {
@@ -114,35 +232,60 @@ void save_nemo(const ModelHandle& model, const std::string& path) {
 }
 
 RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool strict) {
+  RestoreOptions options;
+  options.overrides = overrides;
+  options.strict = strict;
+  return restore_nemo(path, options);
+}
+
+Json read_nemo_config(const std::string& path) { return section_of_archive(checkpoint::NemoArchive::open(path), path); }
+
+RestoredModel restore_nemo(const std::string& path, const RestoreOptions& options) try {
+  if (options.map_location != "cpu") {
+    throw Error(Code::kUnavailable, "models are restored on the CPU alone")
+        .at("map_location")
+        .seen(options.map_location)
+        .expected("cpu");
+  }
   const auto archive = checkpoint::NemoArchive::open(path);
   RestoredModel restored;
   restored.artifacts = std::make_shared<TemporaryFolder>();
   archive.extract_artifacts(restored.artifacts->path());
 
-  restored.config = config_of(archive, path);
-  if (restored.config.contains("model") && restored.config["model"].is_object())
-    restored.config = Json(restored.config["model"]);
-  if (overrides.is_object()) merge_json(restored.config, overrides);
+  if (options.override_config.is_object())
+    restored.config = options.override_config;
+  else if (!options.override_config_path.empty())
+    restored.config = section_of_text(read_file(options.override_config_path), options.override_config_path);
+  else
+    restored.config = section_of_archive(archive, path);
+  if (options.overrides.is_object()) merge_json(restored.config, options.overrides);
 
   const char* key = restored.config.contains("target")     ? "target"
                     : restored.config.contains("_target_") ? "_target_"
                                                            : nullptr;
   if (key == nullptr || !restored.config[key].is_string()) {
-    throw Error(Code::kBadData, "model_config.yaml does not name the model's class")
-        .at(path)
+    throw Error(Code::kBadData, "the config does not name the model's class")
+        .at(options.override_config_path.empty() ? path : options.override_config_path)
         .expected("a key `target`");
   }
   Json section = restored.config;
   section["_target_"] = restored.config[key];
   const Json context = {{"restoring", true}, {"restore_dir", restored.artifacts->path()}};
   plugins::check_targets(section);
-  restored.model = ModelHandle(create_object(1u << FATHOM_KIND_MODEL, section, "", context));
-
-  const auto& weights = archive.at(checkpoint::kNemoWeights);
-  const auto state = checkpoint::load_torch_bytes(weights.bytes, path + ":" + std::string(checkpoint::kNemoWeights));
-  training::load_state_dict(*restored.model.torch_module(), checkpoint::state_dict_tensors(state), strict, path);
+  check_class(section["_target_"], path + ":" + std::string(checkpoint::kNemoConfig));
+  const auto& file = archive.at(checkpoint::kNemoWeights);
+  checkpoint::NamedTensors weights = checkpoint::state_dict_tensors(
+      checkpoint::map_torch_bytes(file.bytes, file.owner, path + ":" + std::string(checkpoint::kNemoWeights)));
+  const bool changed =
+      options.override_config.is_object() || !options.override_config_path.empty() || changes_model(options.overrides);
+  restored.model = make_model(section, context, weights, file.bytes.size(), changed, path);
+  training::load_state_dict(*restored.model.torch_module(), std::move(weights), options.strict, path);
   restored.model.torch_module()->eval();
   return restored;
+} catch (const std::bad_alloc&) {
+  throw Error(Code::kBadData, "restoring the model takes more memory than there is")
+      .at(path)
+      .next("the file is damaged or made to do harm; if it is neither, give the program more memory");
 }
 
 }  // namespace fathom

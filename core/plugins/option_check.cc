@@ -7,7 +7,7 @@ namespace {
 
 class Checker {
  public:
-  Checker(const std::string& owner, const Locate& locate) : owner_(owner), locate_(locate) {}
+  Checker(const std::string& owner, const Locate& locate, Gaps gaps) : owner_(owner), locate_(locate), gaps_(gaps) {}
 
   void object(const Json& schema, const Json& options, const std::string& path) {
     const Json& declared = schema.contains("options") ? schema["options"] : kNone;
@@ -26,7 +26,7 @@ class Checker {
     }
     for (const auto& option : declared) {
       const std::string name = option["name"];
-      if (option.value("required", false) && !options.contains(name)) {
+      if (option.value("required", false) && !options.contains(name) && gaps_ == Gaps::kRefused) {
         problems_.push_back(Error(Code::kFailed, "option '" + name + "' of " + owner_ + " is missing")
                                 .at(place(path))
                                 .expected(expected(option))
@@ -71,6 +71,7 @@ class Checker {
               .next("give " + full_key + " a value"));
       return;
     }
+    if (value.is_null() && gaps_ == Gaps::kFilledLater) return;
     typed(option, option.value("type", "any"), value, full_key);
   }
 
@@ -118,6 +119,7 @@ class Checker {
 
   const std::string& owner_;
   const Locate& locate_;
+  const Gaps gaps_;
   std::vector<Error> problems_;
 };
 
@@ -126,8 +128,8 @@ const Json Checker::kNone = Json::array();
 }  // namespace
 
 std::vector<Error> check_options(const std::string& owner, const Json& schema, const Json& options,
-                                 const std::string& path, const Locate& locate) {
-  Checker checker(owner, locate);
+                                 const std::string& path, const Locate& locate, Gaps gaps) {
+  Checker checker(owner, locate, gaps);
   checker.object(schema, options, path);
   return checker.take();
 }

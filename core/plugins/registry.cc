@@ -387,7 +387,7 @@ fathom_object PluginRegistry::create(uint32_t kinds, const Json& section, const 
 }
 
 std::vector<Error> PluginRegistry::validate_section(uint32_t kinds, const Json& section, const std::string& config_path,
-                                                    const Locate& locate) {
+                                                    const Locate& locate, Gaps gaps) {
   const auto place = [&](const std::string& key) {
     const std::string written = locate ? locate(key) : std::string();
     return written.empty() ? key : written;
@@ -404,7 +404,8 @@ std::vector<Error> PluginRegistry::validate_section(uint32_t kinds, const Json& 
                                                       key.substr(config_path.size()))
                          : key);
     };
-    return check_options(found.component->name, found.component->schema, selection.options, config_path, place_of);
+    return check_options(found.component->name, found.component->schema, selection.options, config_path, place_of,
+                         gaps);
   } catch (Error& error) {
     return {std::move(error)};
   }

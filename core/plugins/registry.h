@@ -75,10 +75,10 @@ class PluginRegistry {
                        const Json& context = Json::object());
 
   // All that is wrong with a section, without loading or making anything; empty when create() would get as far as the
-  // component's own code. `locate` gives the place of a full key, so
-  // that each error can name a file and line.
+  // component's own code, or with Gaps::kFilledLater once what is not given has been filled in. `locate` gives the
+  // place of a full key, so that each error can name a file and line.
   std::vector<Error> validate_section(uint32_t kinds, const Json& section, const std::string& config_path,
-                                      const Locate& locate = {});
+                                      const Locate& locate = {}, Gaps gaps = Gaps::kRefused);
 
   // Calls the plugins' shutdown functions, last loaded first, each once. Also runs at exit.
   void shutdown();

@@ -119,6 +119,14 @@ TEST_F(RegistryTest, AllProblemsAreReportedWithPlaces) {
                   .empty());
 }
 
+TEST_F(RegistryTest, WhatAnotherFillsMayBeLeftOut) {
+  const Json section = {{"name", "testopt"}, {"rate", nullptr}, {"inner", {{"deep", nullptr}}}, {"note", 3}};
+  EXPECT_GE(registry_.validate_section(kOptimizer, section, "o").size(), 3u);
+  const auto problems = registry_.validate_section(kOptimizer, section, "o", {}, Gaps::kFilledLater);
+  ASSERT_EQ(problems.size(), 1u) << "what is there is checked all the same";
+  EXPECT_EQ(problems[0].where(), "o.note");
+}
+
 TEST_F(RegistryTest, PlacesInsideParams) {
   const Json section = {{"cls", "test.Module"}, {"params", {{"featurs", 1}, {"rate", "x"}}}};
   std::vector<std::string> places;

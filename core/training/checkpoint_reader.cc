@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/archive/json_pickle.h"
 #include "core/base/log.h"
-#include "core/checkpoint/json_pickle.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/training/checkpoint_content.h"
 #include "fathom/capability.h"
@@ -99,7 +99,7 @@ void CheckpointContent::read_average(const PickleValue& file, const std::string&
         .expected(twin.empty() ? "a checkpoint of a run with an average" : twin)
         .next("set exp_manager.ema.enable=false, or start a new run from the weights with init_from_ptl_ckpt");
   }
-  const PickleValue averaged = checkpoint::load_torch_file(twin);
+  const PickleValue averaged = checkpoint::map_torch_file(twin);
   if (!holds_averages(averaged)) {
     throw Error(Code::kBadData, "holds no averaged weights")
         .at(twin)

@@ -35,11 +35,12 @@ void add_state(const torch::nn::Module& module, const std::string& prefix, Named
   for (const auto& child : module.named_children()) add_state(*child.value(), prefix + child.key() + ".", out);
 }
 
-std::string some_of(const std::vector<std::string>& names) {
-  constexpr size_t kShown = 8;
-  std::vector<std::string> shown(names.begin(), names.begin() + static_cast<int64_t>(std::min(kShown, names.size())));
+constexpr size_t kShown = 8, kAllShapes = 200;
+
+std::string some_of(const std::vector<std::string>& names, size_t most = kShown) {
+  std::vector<std::string> shown(names.begin(), names.begin() + static_cast<int64_t>(std::min(most, names.size())));
   std::string text = join(shown, ", ");
-  if (names.size() > kShown) text += " and " + std::to_string(names.size() - kShown) + " more";
+  if (names.size() > most) text += " and " + std::to_string(names.size() - most) + " more";
   return text;
 }
 
@@ -58,10 +59,10 @@ NamedTensors state_dict(const torch::nn::Module& module) {
   return out;
 }
 
-void load_state_dict(torch::nn::Module& module, const NamedTensors& state, bool strict, const std::string& source) {
+void load_state_dict(torch::nn::Module& module, NamedTensors state, bool strict, const std::string& source) {
   const NamedTensors own = state_dict(module);
-  std::unordered_map<std::string_view, const at::Tensor*> given;
-  for (const auto& [name, tensor] : state) given[name] = &tensor;
+  std::unordered_map<std::string_view, at::Tensor*> given;
+  for (auto& [name, tensor] : state) given[name] = &tensor;
 
   std::vector<std::string> missing, unexpected, shapes;
   std::unordered_set<std::string_view> known;
@@ -80,8 +81,11 @@ void load_state_dict(torch::nn::Module& module, const NamedTensors& state, bool 
   if (!shapes.empty()) {
     throw Error(Code::kBadData, "weights do not fit the model: other shapes")
         .at(source)
-        .seen(some_of(shapes))
-        .next("use the config the weights were trained with");
+        .seen(some_of(shapes, kAllShapes))
+        .next(
+            "use the config the weights were trained with, or take over what fits: init_from_nemo_model or "
+            "init_from_ptl_ckpt with {NAME: {path: FILE, include: [encoder], exclude: [" +
+            shapes.front().substr(0, shapes.front().find(':')) + "]}} (strict=false does not help)");
   }
   if (strict && (!missing.empty() || !unexpected.empty())) {
     std::string seen;
@@ -97,11 +101,14 @@ void load_state_dict(torch::nn::Module& module, const NamedTensors& state, bool 
 
   const at::NoGradGuard no_grad;
   for (const auto& [name, tensor] : own) {
-    if (const auto found = given.find(name); found != given.end()) at::Tensor(tensor).copy_(*found->second);
+    if (const auto found = given.find(name); found != given.end()) {
+      at::Tensor(tensor).copy_(*found->second);
+      found->second->reset();
+    }
   }
 }
 
-std::vector<std::string> load_part_of_state_dict(torch::nn::Module& module, const NamedTensors& state,
+std::vector<std::string> load_part_of_state_dict(torch::nn::Module& module, NamedTensors state,
                                                  const std::vector<std::string>& include,
                                                  const std::vector<std::string>& exclude, const std::string& source) {
   const auto holds_any = [](const std::string& name, const std::vector<std::string>& parts) {
@@ -112,10 +119,10 @@ std::vector<std::string> load_part_of_state_dict(torch::nn::Module& module, cons
   for (const auto& [name, tensor] : state_dict(module)) own.insert(name);
   NamedTensors chosen;
   std::vector<std::string> loaded;
-  for (const auto& [name, tensor] : state) {
+  for (auto& [name, tensor] : state) {
     if (!holds_any(name, include) || holds_any(name, exclude) || own.count(name) == 0) continue;
-    chosen.emplace_back(name, tensor);
     loaded.push_back(name);
+    chosen.emplace_back(std::move(name), std::move(tensor));
   }
   // What was left out was left out on purpose: only shapes can be wrong, and load_state_dict() says so.
   NamedTensors rest;
@@ -123,7 +130,7 @@ std::vector<std::string> load_part_of_state_dict(torch::nn::Module& module, cons
     if (std::find(loaded.begin(), loaded.end(), name) == loaded.end()) rest.emplace_back(name, tensor);
   }
   chosen.insert(chosen.end(), rest.begin(), rest.end());
-  load_state_dict(module, chosen, /*strict=*/true, source);
+  load_state_dict(module, std::move(chosen), /*strict=*/true, source);
   return loaded;
 }
 

@@ -21,12 +21,13 @@ NamedTensors state_dict(const torch::nn::Module& module);
 
 // As Python's load_state_dict(): copies by name. Strict: every difference is reported in one error (missing,
 // unexpected, other shapes), and nothing is copied. Not strict: missing and unexpected names are logged; shapes must
-// still agree.
-void load_state_dict(torch::nn::Module& module, const NamedTensors& state, bool strict, const std::string& source);
+// still agree. Each tensor of `state` is let go once it is copied, so that of a mapped file little is in memory at
+// once.
+void load_state_dict(torch::nn::Module& module, NamedTensors state, bool strict, const std::string& source);
 
 // NeMo's load_part_of_state_dict(): loads, not strictly, the tensors whose name holds any text of `include` and none of
 // `exclude` ("" is in every name). Returns the names that were copied.
-std::vector<std::string> load_part_of_state_dict(torch::nn::Module& module, const NamedTensors& state,
+std::vector<std::string> load_part_of_state_dict(torch::nn::Module& module, NamedTensors state,
                                                  const std::vector<std::string>& include,
                                                  const std::vector<std::string>& exclude, const std::string& source);
 

@@ -30,7 +30,7 @@ PickleValue first_readable(std::string& path, const std::vector<std::string>& ot
   std::optional<Error> first;
   for (size_t next = 0;; ++next) {
     try {
-      return checkpoint::load_torch_file(path);
+      return checkpoint::map_torch_file(path);
     } catch (const Error& error) {
       if (!first) first = error;
       if (next == others.size()) break;
@@ -73,7 +73,7 @@ void Trainer::check_epoch_limit() const {
 }
 
 void Trainer::load_weights(const std::string& path, bool strict) {
-  const PickleValue file = checkpoint::load_torch_file(path);
+  const PickleValue file = checkpoint::map_torch_file(path);
   const PickleValue* state = file.find("state_dict");
   load_state_dict(*module_, checkpoint::state_dict_tensors(state != nullptr ? *state : file), strict, path);
 }

@@ -46,7 +46,6 @@ void add_optim_suites(std::vector<Suite>& suites);
 void add_model_suites(std::vector<Suite>& suites);
 void add_module_core_suites(std::vector<Suite>& suites);
 void add_freezing_suites(std::vector<Suite>& suites);
-void add_classification_suites(std::vector<Suite>& suites);
 void add_asr_suites(std::vector<Suite>& suites);
 void add_logging_suites(std::vector<Suite>& suites);
 void add_trace_suites(std::vector<Suite>& suites);

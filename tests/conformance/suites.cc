@@ -42,7 +42,6 @@ std::vector<Suite> all_suites() {
 #endif
 #ifdef FATHOM_SUITES_ASR
   add_asr_suites(suites);
-  add_classification_suites(suites);
 #endif
 #ifdef FATHOM_SUITES_WHOLE_MODEL
   add_whole_model_suites(suites);

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <stdexcept>
@@ -19,7 +20,8 @@
 namespace fathom::e2e {
 
 struct Result {
-  int status = -1;  // exit status; 128 + signal when it was killed
+  int status = -1;         // exit status; 128 + signal when it was killed
+  int64_t peak_bytes = 0;  // of resident memory
   std::string out, err;
 };
 
@@ -73,7 +75,9 @@ class Process {
   Result wait() {
     read();
     int status = 0;
-    ::waitpid(pid_, &status, 0);
+    rusage usage{};
+    ::wait4(pid_, &status, 0, &usage);
+    result_.peak_bytes = int64_t{usage.ru_maxrss} * 1024;
     result_.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     ::close(out_[0]);
     ::close(err_[0]);

@@ -1,6 +1,7 @@
 // The frame of a fuzzer: FATHOM_FUZZ(function) hands it each input and accepts nothing but Errors from it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

@@ -17,6 +17,10 @@ struct CloseFile {
 };
 using File = std::unique_ptr<SNDFILE, CloseFile>;
 
+constexpr sf_count_t kSamplesAtOnce = 1 << 20;
+// Samples that a file may unpack to: eight hours at 16 kHz of any file, and of larger ones as silence packs in FLAC.
+constexpr int64_t kAlwaysUnpacked = int64_t{8} * 3600 * 16000, kUnpackedPerByte = 64;
+
 std::string place(const std::string& where, const std::string& path) { return where.empty() ? path : where; }
 
 // A selection of channels in order.
@@ -69,10 +73,18 @@ AudioSegment load_audio(const std::string& path, const AudioLoadOptions& options
   }
   if (options.duration > 0) frames = std::min(frames, static_cast<sf_count_t>(options.duration * format.samplerate));
   // Read in pieces: a damaged header may claim any number of frames.
-  constexpr sf_count_t kPiece = 1 << 20;
+  const sf_count_t piece = std::max<sf_count_t>(kSamplesAtOnce / format.channels, 1);
+  const int64_t most = kAlwaysUnpacked + kUnpackedPerByte * file.size();
   sf_count_t got = 0;
   while (got < frames) {
-    const sf_count_t wanted = std::min(kPiece, frames - got);
+    const sf_count_t wanted = std::min(piece, frames - got);
+    if ((got + wanted) * format.channels > most) {
+      throw Error(Code::kBadData, "audio file unpacks to an absurd length")
+          .at(place(where, path))
+          .seen(path + ", " + std::to_string(file.size()) + " bytes, of more than " + std::to_string(got) + " frames")
+          .expected("at most " + std::to_string(most) + " samples")
+          .next("if it is no damage, cut the file into shorter ones");
+    }
     audio.samples.resize(static_cast<size_t>((got + wanted) * format.channels));
     const sf_count_t count = sf_readf_float(file.get(), audio.samples.data() + got * format.channels, wanted);
     got += std::max<sf_count_t>(count, 0);

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "fathom/error.h"
 #include "plugins/lib/text/latin_text.h"
@@ -17,6 +19,7 @@ namespace {
 
 constexpr size_t kPiece = 1 << 20;     // bytes read at once
 constexpr size_t kMostOpenFiles = 64;  // further ones are opened for each line, so that shards do not use up a limit
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // editors of Windows put it before UTF-8
 constexpr uint32_t kMost32 = std::numeric_limits<uint32_t>::max();
 
 // Tells that a line is no longer the one that was checked. Not against malice.
@@ -37,12 +40,49 @@ uint32_t checksum_of(std::string_view text) {
   return static_cast<uint32_t>(sum >> 16);
 }
 
-int open_to_read(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) {
-    throw Error(Code::kNoInput, std::string("manifest cannot be read: ") + std::strerror(errno)).at(path).seen(path);
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
   }
-  return descriptor;
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+  int release() { return std::exchange(value_, -1); }
+
+ private:
+  int value_;
+};
+
+[[noreturn]] void fail_to_copy(const std::string& path, const std::string& folder) {
+  throw Error(Code::kIo, std::string("manifest that is a pipe could not be kept: ") + std::strerror(errno))
+      .at(path)
+      .seen("a temporary file in " + folder)
+      .next("make room there, set TMPDIR, or write the manifest to a file first");
+}
+
+// A pipe gives its bytes once, and lines are read again later: they are kept in a file without a name, which goes away
+// with its descriptor.
+int copy_of_pipe(int pipe, const std::string& path) {
+  const char* const given = std::getenv("TMPDIR");
+  const std::string folder = given != nullptr && *given != '\0' ? given : "/tmp";
+  std::string name = folder + "/fathom_manifest_XXXXXX";
+  Descriptor copy(::mkostemp(name.data(), O_CLOEXEC));
+  if (copy.get() < 0) fail_to_copy(path, folder);
+  ::unlink(name.c_str());
+  std::string piece(kPiece, '\0');
+  while (true) {
+    const ssize_t got = ::read(pipe, piece.data(), piece.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(Code::kIo, std::string("manifest cannot be read: ") + std::strerror(errno)).at(path);
+    if (got == 0) return copy.release();
+    for (ssize_t done = 0; done < got;) {
+      const ssize_t count = ::write(copy.get(), piece.data() + done, static_cast<size_t>(got - done));
+      if (count < 0 && errno != EINTR) fail_to_copy(path, folder);
+      done += std::max<ssize_t>(count, 0);
+    }
+  }
 }
 
 // What lies at `start`, as much as there is of `size` bytes.
@@ -59,46 +99,64 @@ size_t read_at(int descriptor, const std::string& path, int64_t start, char* out
   return got;
 }
 
-// The lines of a file, from its beginning to the end that it had when it was opened.
+// The lines of a file, from its beginning to the end that it had when it was opened, as Python divides a text: they end
+// with LF, CR LF or CR.
 class Lines {
  public:
-  Lines(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {
-    struct stat info {};
-    if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
-      throw Error(Code::kNoInput, std::string("manifest cannot be read: ") +
-                                      (S_ISDIR(info.st_mode) ? "it is a folder" : "it is no regular file"))
-          .at(path_)
-          .seen(path_);
-    }
-    left_ = info.st_size;
-  }
+  // `size`: of the file, in bytes.
+  Lines(int descriptor, int64_t size, std::string path)
+      : descriptor_(descriptor), path_(std::move(path)), left_(size) {}
   // Without its line break. Valid until the next call.
   bool next(std::string_view& line, int64_t& start) {
-    size_t searched = at_;
     while (true) {
-      const void* const found =
-          filled_ > searched ? std::memchr(&buffer_[searched], '\n', filled_ - searched) : nullptr;
-      if (found == nullptr && left_ > 0) {
-        searched = filled_ - at_;
+      if (after_return_ && at_ == filled_ && left_ > 0) read_more();
+      if (after_return_ && at_ != filled_ && buffer_[at_] == '\n') ++at_;
+      after_return_ = false;
+      const size_t feed = feeds_.find(buffer_, at_, filled_), carriage = returns_.find(buffer_, at_, filled_);
+      const size_t end = std::min(feed, carriage);
+      if (end == filled_ && left_ > 0) {
         read_more();
         continue;
       }
-      if (found == nullptr && at_ == filled_) return false;
-      const size_t end =
-          found == nullptr ? filled_ : static_cast<size_t>(static_cast<const char*>(found) - buffer_.data());
+      if (end == filled_ && at_ == filled_) return false;
       line = std::string_view(buffer_).substr(at_, end - at_);
       start = begin_ + static_cast<int64_t>(at_);
+      after_return_ = end == carriage && end != filled_;
       at_ = std::min(end + 1, filled_);
       return true;
     }
   }
 
  private:
+  // Where a character comes next. Remembers it, as one kind of line break may be far behind many of the other.
+  class Next {
+   public:
+    explicit Next(char wanted) : wanted_(wanted) {}
+    size_t find(const std::string& buffer, size_t at, size_t filled) {
+      if (place_ >= at && place_ < searched_) return place_;
+      const size_t from = std::max(at, searched_);
+      const void* const found = filled > from ? std::memchr(&buffer[from], wanted_, filled - from) : nullptr;
+      place_ = found == nullptr ? filled : static_cast<size_t>(static_cast<const char*>(found) - buffer.data());
+      searched_ = std::min(place_ + 1, filled);
+      return place_;
+    }
+    // The buffer's first bytes go.
+    void drop(size_t count) {
+      searched_ -= std::min(count, searched_);
+      place_ = searched_;
+    }
+
+   private:
+    const char wanted_;
+    size_t place_ = 0, searched_ = 0;  // found below searched_ if below it
+  };
   // Keeps what has not been given out, and reads on behind it.
   void read_more() {
     std::memmove(buffer_.data(), buffer_.data() + at_, filled_ - at_);
     begin_ += static_cast<int64_t>(at_);
     filled_ -= at_;
+    feeds_.drop(at_);
+    returns_.drop(at_);
     at_ = 0;
     if (buffer_.size() - filled_ < kPiece / 2) buffer_.resize(std::max(kPiece, 2 * buffer_.size()));
     const auto wanted = static_cast<size_t>(std::min<int64_t>(left_, static_cast<int64_t>(buffer_.size() - filled_)));
@@ -111,6 +169,8 @@ class Lines {
   const int descriptor_;
   const std::string path_;
   std::string buffer_;
+  Next feeds_{'\n'}, returns_{'\r'};
+  bool after_return_ = false;   // a line feed that comes now belongs to the line before
   size_t at_ = 0, filled_ = 0;  // in the buffer: what comes next, and its end
   int64_t begin_ = 0;           // of the buffer, in the file
   int64_t left_ = 0;            // bytes of the file behind the buffer
@@ -119,11 +179,31 @@ class Lines {
 }  // namespace
 
 struct Manifest::OpenFile {
-  explicit OpenFile(const std::string& path) : descriptor(open_to_read(path)) {}
+  explicit OpenFile(const std::string& path) {
+    Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat info {};
+    const auto refuse = [&](const std::string& why) {
+      throw Error(Code::kNoInput, "manifest cannot be read: " + why).at(path).seen(path);
+    };
+    if (opened.get() < 0 || ::fstat(opened.get(), &info) != 0) refuse(std::strerror(errno));
+    if (S_ISFIFO(info.st_mode)) {
+      Descriptor copy(copy_of_pipe(opened.get(), path));
+      if (::fstat(copy.get(), &info) != 0) refuse(std::strerror(errno));
+      is_copy = true;
+      descriptor = copy.release();
+    } else {
+      if (!S_ISREG(info.st_mode)) refuse(S_ISDIR(info.st_mode) ? "it is a folder" : "it is neither file nor pipe");
+      descriptor = opened.release();
+    }
+    size = info.st_size;
+  }
   ~OpenFile() { ::close(descriptor); }
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
-  const int descriptor;
+
+  int descriptor = -1;
+  int64_t size = 0;
+  bool is_copy = false;  // of what cannot be opened again
 };
 
 class Manifest::File {
@@ -164,13 +244,18 @@ Manifest Manifest::open(const std::vector<std::string>& files, const ManifestFil
 
 void Manifest::add_file(const std::string& path, const ManifestFilter& filter) {
   const auto open = std::make_shared<const OpenFile>(path);
-  Lines lines(open->descriptor, path);
+  Lines lines(open->descriptor, open->size, path);
   const auto file = static_cast<uint32_t>(files_.size());
-  files_.push_back(std::make_shared<const File>(path, files_.size() < kMostOpenFiles ? open : nullptr));
+  const bool stays_open = open->is_copy || files_.size() < kMostOpenFiles;
+  files_.push_back(std::make_shared<const File>(path, stays_open ? open : nullptr));
 
   int64_t number = 0, entries = 0, start = 0;
   for (std::string_view whole; lines.next(whole, start);) {
     ++number;
+    if (number == 1 && whole.starts_with(kByteOrderMark)) {
+      whole.remove_prefix(kByteOrderMark.size());
+      start += static_cast<int64_t>(kByteOrderMark.size());
+    }
     const std::string_view text = text::strip_white_space(whole);
     if (text.empty()) continue;
     ++entries;

@@ -1,6 +1,7 @@
 // Manifests: one JSON object a line (manifest_line.h). Uses no torch. A manifest is read once when it is opened, every
 // line is checked then, and 32 bytes a line are kept; an item's line is read and parsed again when it is asked for. So
-// a million lines open in less than a second, and resuming in mid-epoch costs nothing.
+// a million lines open in less than a second, and resuming in mid-epoch costs nothing. Lines end with LF, CR LF or CR;
+// a byte order mark is passed over. A pipe is copied into a temporary file ($TMPDIR, else /tmp) that has no name.
 #pragma once
 
 #include <cstdint>

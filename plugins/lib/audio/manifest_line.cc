@@ -10,11 +10,14 @@
 #include <vector>
 
 #include "fathom/error.h"
+#include "plugins/lib/audio/python_json.h"
 
 namespace fathom::audio {
 namespace {
 
 namespace dom = simdjson::dom;
+
+constexpr off_t kLongestText = 16 << 20;  // bytes of the file at text_filepath
 
 bool is_file(const std::string& path) {
   struct stat info {};
@@ -22,15 +25,20 @@ bool is_file(const std::string& path) {
 }
 
 std::string read_text_file(const std::string& path, const std::string& where) {
-  std::ifstream in(path, std::ios::binary);
   struct stat info {};
-  if (!in || ::stat(path.c_str(), &info) != 0 || S_ISDIR(info.st_mode)) {
-    throw Error(Code::kNoInput,
-                std::string("text_filepath cannot be read: ") +
-                    (in && S_ISDIR(info.st_mode) ? "it is a folder" : std::strerror(errno != 0 ? errno : ENOENT)))
+  const auto refuse = [&](const std::string& why) {
+    throw Error(Code::kNoInput, "text_filepath cannot be read: " + why).at(where).seen(path);
+  };
+  if (::stat(path.c_str(), &info) != 0) refuse(std::strerror(errno));
+  if (!S_ISREG(info.st_mode)) refuse(S_ISDIR(info.st_mode) ? "it is a folder" : "it is no regular file");
+  if (info.st_size > kLongestText) {
+    throw Error(Code::kBadData, "the text of a clip is too long")
         .at(where)
-        .seen(path);
+        .seen(path + ": " + std::to_string(info.st_size) + " bytes")
+        .expected("at most " + std::to_string(kLongestText));
   }
+  std::ifstream in(path, std::ios::binary);
+  if (!in) refuse(std::strerror(errno != 0 ? errno : ENOENT));
   std::string out(static_cast<size_t>(info.st_size), '\0');
   in.read(out.data(), static_cast<std::streamsize>(out.size()));
   if (in.bad() || in.gcount() != static_cast<std::streamsize>(out.size()))
@@ -46,7 +54,7 @@ class LineReader {
 
   std::optional<std::string> text(const char* key) const {
     dom::element value;
-    if (object_[key].get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
+    if (!find(key, value)) return std::nullopt;
     std::string_view out;
     if (value.get(out) != simdjson::SUCCESS) wrong(key, value, "a text");
     return std::string(out);
@@ -64,13 +72,23 @@ class LineReader {
   }
   std::optional<double> number(const char* key) const {
     dom::element value;
-    if (object_[key].get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
+    if (!find(key, value)) return std::nullopt;
     double out = 0;
     if (value.get(out) != simdjson::SUCCESS) wrong(key, value, "a number");
     return out;
   }
 
  private:
+  // The last of that name, unless it is null.
+  bool find(std::string_view key, dom::element& value) const {
+    bool found = false;
+    for (const auto& field : object_) {
+      if (field.key != key) continue;
+      value = field.value;
+      found = true;
+    }
+    return found && !value.is_null();
+  }
   [[noreturn]] void wrong(const char* key, const dom::element& value, const char* expected) const {
     throw Error(Code::kBadData, std::string("manifest key '") + key + "' has the wrong type")
         .at(file_, line_)
@@ -146,12 +164,16 @@ ManifestEntry parse_manifest_line(std::string_view line, const std::string& file
   // Kept for the thread's next line: making them costs more than parsing one.
   thread_local dom::parser parser;
   thread_local std::vector<char> padded;
-  padded.resize(line.size() + simdjson::SIMDJSON_PADDING);
-  std::memcpy(padded.data(), line.data(), line.size());
-  std::memset(padded.data() + line.size(), 0, simdjson::SIMDJSON_PADDING);
   dom::element element;
   dom::object object;
-  const auto failed = parser.parse(padded.data(), line.size(), false).get(element);
+  const auto parse = [&](std::string_view text) {
+    padded.resize(text.size() + simdjson::SIMDJSON_PADDING);
+    std::memcpy(padded.data(), text.data(), text.size());
+    std::memset(padded.data() + text.size(), 0, simdjson::SIMDJSON_PADDING);
+    return parser.parse(padded.data(), text.size(), false).get(element);
+  };
+  auto failed = parse(line);
+  if (failed != simdjson::SUCCESS && parse(strict_json(line)) == simdjson::SUCCESS) failed = simdjson::SUCCESS;
   if (failed != simdjson::SUCCESS || element.get(object) != simdjson::SUCCESS) {
     throw Error(Code::kBadData, "manifest line is not a JSON object")
         .at(file, number)

@@ -1,9 +1,11 @@
 #include "plugins/lib/audio/manifest.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "fathom/error.h"
 #include "plugins/lib/recorded_test_data.h"
@@ -100,6 +102,45 @@ TEST_F(ManifestTest, LinesOfAnyLengthAndEndingAreFound) {
   ASSERT_EQ(manifest.size(), static_cast<int64_t>(texts.size()));
   for (size_t i = 0; i < texts.size(); ++i) EXPECT_TRUE(manifest.entry(static_cast<int64_t>(i)).text == texts[i]) << i;
   EXPECT_EQ(manifest.entry(5).line, 10);
+}
+
+TEST_F(ManifestTest, LinesEndAsPythonEndsThem) {
+  const std::string mark = "\xef\xbb\xbf";
+  for (const std::string& end : {std::string("\n"), std::string("\r"), std::string("\r\n")}) {
+    for (const size_t size : {size_t{1}, size_t{400}, size_t{700000}}) {  // within what is read at once, and beyond it
+      std::string content = mark;
+      for (int i = 0; i < 7; ++i)
+        content += line(std::to_string(i) + std::string(size, 'x')) + end + (i == 3 ? end : "");
+      const Manifest manifest = Manifest::open({write("m.json", content)});
+      ASSERT_EQ(manifest.size(), 7) << size;
+      for (int i = 0; i < 7; ++i) {
+        EXPECT_TRUE(manifest.entry(i).text == std::to_string(i) + std::string(size, 'x'));
+        EXPECT_EQ(manifest.entry(i).line, i < 4 ? i + 1 : i + 2) << size;
+      }
+    }
+  }
+  // Many of one kind and none of the other must not be searched again and again.
+  std::string many;
+  for (int i = 0; i < 200000; ++i) many += line("x") + "\r";
+  EXPECT_EQ(Manifest::open({write("m.json", many)}).size(), 200000);
+  EXPECT_NE(error_of_content(line("x") + "\n" + mark + line("y")).find("m.json:2"), std::string::npos)
+      << "a mark inside the text is none";
+}
+
+TEST_F(ManifestTest, APipeIsReadOnceAndKept) {
+  const std::string pipe = folder_ + "/pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] {
+    std::ofstream out(pipe, std::ios::binary);
+    for (int i = 0; i < 30000; ++i) out << line(std::to_string(i)) << "\n";
+  });
+  const Manifest manifest = Manifest::open({pipe});
+  writer.join();
+  ASSERT_EQ(manifest.size(), 30000);
+  EXPECT_EQ(manifest.entry(29999).text, "29999");
+  EXPECT_EQ(manifest.entry(0).text, "0");
+  EXPECT_EQ(manifest.entry(1).where(), pipe + ":2");
+  EXPECT_NE(error_of([&] { Manifest::open({"/dev/null"}); }).find("neither file nor pipe"), std::string::npos);
 }
 
 TEST_F(ManifestTest, LinesWithoutADurationAreTakenWhereNoneIsNeeded) {

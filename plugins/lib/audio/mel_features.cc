@@ -62,9 +62,9 @@ at::Tensor slaney_mel_filters(double sample_rate, int64_t n_fft, int64_t bands, 
         .seen(json_text(norm))
         .expected("slaney, null or a number");
   }
-  const auto hz = corners(bands, low_hz, high_hz, slaney_mel, slaney_hz);
   const int64_t bins = n_fft / 2 + 1;
-  at::Tensor filters = at::zeros({bands, bins});
+  at::Tensor filters = at::zeros({bands, bins});  // first: its allocation is bounded
+  const auto hz = corners(bands, low_hz, high_hz, slaney_mel, slaney_hz);
   auto weight = filters.accessor<float, 2>();
   for (int64_t m = 0; m < bands; ++m) {
     for (int64_t f = 0; f < bins; ++f) {
@@ -79,9 +79,9 @@ at::Tensor slaney_mel_filters(double sample_rate, int64_t n_fft, int64_t bands, 
 }
 
 at::Tensor htk_mel_filters(double sample_rate, int64_t n_fft, int64_t bands, double low_hz, double high_hz) {
-  const auto hz = corners(bands, low_hz, high_hz, htk_mel, htk_hz);
   const int64_t bins = n_fft / 2 + 1;
   at::Tensor filters = at::zeros({bins, bands});
+  const auto hz = corners(bands, low_hz, high_hz, htk_mel, htk_hz);
   auto weight = filters.accessor<float, 2>();
   const double top = std::floor(sample_rate / 2);
   for (int64_t f = 0; f < bins; ++f) {

@@ -48,11 +48,24 @@ SoundFile::SoundFile(const std::string& path, const std::string& where) {
   file_.reset(sf_open_virtual(&io, SFM_READ, &format_, this));
   // Some formats are known by a file's name alone.
   if (file_ == nullptr) file_.reset(sf_open(path.c_str(), SFM_READ, &(format_ = {})));
-  if (file_ != nullptr) return;
+  if (file_ != nullptr) {
+    check_format(path, place);
+    return;
+  }
   std::string reason = sf_strerror(nullptr);
   while (!reason.empty() && (reason.back() == '.' || reason.back() == '\n')) reason.pop_back();
   refuse(Error(Code::kBadData, "file is not audio that can be read: " + reason)
              .expected("wav, flac, ogg or another format of libsndfile"));
+}
+
+// Resampling multiplies by the ratio of two rates: a header that claims 1 Hz would fill the memory from a few seconds.
+void SoundFile::check_format(const std::string& path, const std::string& place) const {
+  constexpr int kLowest = 500, kHighest = 10'000'000;
+  if (format_.samplerate >= kLowest && format_.samplerate <= kHighest && format_.channels > 0) return;
+  throw Error(Code::kBadData, "audio file has a header that makes no sense")
+      .at(place)
+      .seen(path + ": " + std::to_string(format_.samplerate) + " Hz, " + std::to_string(format_.channels) + " channels")
+      .expected("a sampling rate of " + std::to_string(kLowest) + " to " + std::to_string(kHighest) + " Hz");
 }
 
 SoundFile::Descriptor::~Descriptor() {

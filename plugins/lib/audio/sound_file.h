@@ -14,12 +14,13 @@ namespace fathom::audio {
 class SoundFile {
  public:
   // Errors name `where` (manifest file:line, "" = the path): kNoInput for a file that is missing or unreadable,
-  // kBadData for one that is empty or no audio.
+  // kBadData for one that is empty or no audio, or has a sampling rate that no recording has.
   explicit SoundFile(const std::string& path, const std::string& where = "");
   SoundFile(const SoundFile&) = delete;
   SoundFile& operator=(const SoundFile&) = delete;
 
   const SF_INFO& format() const { return format_; }
+  int64_t size() const { return size_; }  // bytes
   SNDFILE* get() const { return file_.get(); }
 
  private:
@@ -30,6 +31,7 @@ class SoundFile {
     ~Descriptor();
     int value = -1;
   };
+  void check_format(const std::string& path, const std::string& place) const;
   // As many bytes as there are of `count`, at position_.
   sf_count_t read(char* out, sf_count_t count);
 

@@ -1,10 +1,9 @@
-#include "core/checkpoint/json_pickle.h"
+#include "core/archive/json_pickle.h"
 
+#include "core/base/json_object.h"
 #include "fathom/options.h"
 
-namespace fathom::training {
-
-using checkpoint::PickleValue;
+namespace fathom::checkpoint {
 
 PickleValue json_to_pickle(const Json& json) {
   switch (json.type()) {
@@ -44,14 +43,13 @@ Json pickle_to_json(const PickleValue& given) {
       return list;
     }
     case PickleValue::Kind::kDict: {
-      Json object = Json::object();
-      for (const auto& [key, item] : value.as_dict()) {
-        object[key.is_string() ? key.as_string() : json_text(pickle_to_json(key))] = pickle_to_json(item);
-      }
-      return object;
+      JsonObject object;
+      for (const auto& [key, item] : value.as_dict())
+        object.set(key.is_string() ? key.as_string() : json_text(pickle_to_json(key)), pickle_to_json(item));
+      return object.take();
     }
     default: return std::string(value.kind_name());
   }
 }
 
-}  // namespace fathom::training
+}  // namespace fathom::checkpoint
