@@ -14,10 +14,12 @@
 #include <map>
 #include <set>
 
+#include "core/base/file.h"
 #include "core/base/temporary_folder.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/inference/predictor.h"
 #include "core/models/nemo_file.h"
+#include "tests/conformance/case_reader.h"
 #include "tests/conformance/classification_answers.h"
 #include "tests/conformance/model_compare.h"
 
@@ -60,8 +62,9 @@ class ModelCase {
       compare_stages("batch.", {clips.begin(), clips.begin() + count});
     }
     compare_texts(clips);
-    const Outcome outcome = differences_.outcome();
     const bool classifier = case_.body.value("class", "").ends_with("EncDecClassificationModel");
+    if (!classifier) compare_test_set();
+    const Outcome outcome = differences_.outcome();
     return outcome.passed && classifier ? compare_answers(restored_.model, case_) : outcome;
   }
 
@@ -180,6 +183,28 @@ class ModelCase {
       const size_t count = std::min(clips.size(), body[name].size());  // recorded of the first clips, or of all
       compare_list(
           name, transcribe({clips.begin(), clips.begin() + static_cast<std::ptrdiff_t>(count)}, batch_size, options));
+    }
+  }
+
+  // Every answer of a recorded evaluation, where its audio lies beside the recordings. Its items are in the order of
+  // the test set's manifest.
+  void compare_test_set() {
+    const fs::path answers = fs::path(case_.folder) / "transcripts.json";
+    const fs::path manifest = fs::path(case_.folder) / "../../../../data/fsdd/test.json";
+    if (!fs::exists(answers) || !fs::exists(manifest)) return;
+    const json test = parse_lenient_json(read_file(answers.string())).at("test");
+    PredictRequest request;
+    request.model = nemo_;
+    request.data = {{"manifest_filepath", manifest.string()}};
+    request.batch_size = test.at("batch_size");
+    std::vector<Json> items;
+    run_prediction(request, [&](const Json& item) { items.push_back(item); });
+    if (items.size() != test.at("rows").size())
+      return differences_.add(fmt::format("test set: expected {} items, got {}", test.at("rows").size(), items.size()));
+    for (size_t i = 0; i < items.size(); ++i) {
+      const json& row = test.at("rows")[i];
+      if (!items[i].contains("pred_text")) return;  // a class, say: others compare it
+      compare_prediction(row.at("audio").get<std::string>(), items[i], row.at("hyp"), differences_);
     }
   }
 

@@ -56,8 +56,9 @@ struct ModelTokenizer::Reader {
   // What the section calls `key`, or `name` in its folder; "" when there is no such file and none is needed.
   std::string find(const char* key, const char* name, bool needed) const {
     const std::string value = text_of(key), folder = text_of("dir");
+    // An archive without its file is bad; a folder without it is not there.
     const auto missing = [&](const std::string& path) {
-      return Error(Code::kNoInput, "the tokenizer's file is not there")
+      return Error(restore_dir.empty() ? Code::kNoInput : Code::kBadData, "the tokenizer's file is not there")
           .at(key_path(value.empty() ? "dir" : key))
           .seen(path)
           .expected(std::string(name));
@@ -71,17 +72,19 @@ struct ModelTokenizer::Reader {
       if (needed) throw missing(path);
       return "";
     }
+    // Archives of old versions hold a file under its bare name, whatever the config says of where it was.
+    if (!restore_dir.empty()) {
+      const std::string archived = restore_dir + "/" + (value.empty() ? name : fs::path(value).filename().string());
+      if (fs::is_regular_file(archived)) return archived;
+    }
     if (value.empty() && folder.empty()) {
       if (!needed) return "";
-      throw Error(Code::kFailed, "the model's tokenizer is missing")
+      throw Error(restore_dir.empty() ? Code::kFailed : Code::kBadData, "the model's tokenizer is missing")
           .at(key_path("dir"))
           .seen("nothing")
           .expected("the folder with " + std::string(name));
     }
     const std::string path = value.empty() ? folder + "/" + name : value;
-    // Archives of old versions name the place where a file was, and hold it under its bare name.
-    const std::string archived = restore_dir + "/" + fs::path(path).filename().string();
-    if (!restore_dir.empty() && fs::exists(archived)) return archived;
     if (fs::exists(path)) return path;
     if (needed) throw missing(path);
     return "";
@@ -95,7 +98,6 @@ struct ModelTokenizer::Reader {
       return path;
     }
     out.files_.emplace_back(key, path);
-    const std::string value = text_of(key);
     const bool from_archive = !restore_dir.empty() && path.starts_with(restore_dir + "/");
     if (from_archive)
       out.section_[key] = std::string(kArtifact) + path.substr(restore_dir.size() + 1);

@@ -54,6 +54,11 @@ TEST(ModelTokenizer, FilesOfAnArchiveKeepTheirNames) {
   EXPECT_EQ(read.section()["vocab_path"], "nemo:vocab.txt") << "as old archives have it";
   EXPECT_FALSE(read.section().contains("spe_tokenizer_vocab"));
   EXPECT_EQ(read.files()[1].second, archive.path() + "/vocab.txt");
+
+  const TemporaryFolder bare;
+  bare.write("tokenizer.model", read_file(kTokenizers + "/char.model"));
+  EXPECT_EQ(ModelTokenizer::read({{"type", "bpe"}}, "tokenizer", bare.path()).section()["model_path"],
+            "nemo:tokenizer.model");
 }
 
 TEST(ModelTokenizer, SaysWhatIsWrongAndWhere) {
@@ -69,7 +74,7 @@ TEST(ModelTokenizer, SaysWhatIsWrongAndWhere) {
   const TemporaryFolder archive;
   for (const char* name : {"nemo:../secret", "nemo:/etc/passwd", "nemo:"})
     EXPECT_TRUE(says(refusal({{"type", "bpe"}, {"model_path", name}}, archive.path()), "65 ")) << name;
-  EXPECT_TRUE(says(refusal({{"type", "bpe"}, {"model_path", "nemo:gone"}}, archive.path()), "66 "));
+  EXPECT_TRUE(says(refusal({{"type", "bpe"}, {"model_path", "nemo:gone"}}, archive.path()), "65 "));
 }
 
 }  // namespace

@@ -18,6 +18,25 @@ void EncDecCTCModel::Options::describe(OptionSet<Options>& o) {
   o("ctc_reduction", &Options::ctc_reduction, "how the losses of a batch become one: mean_batch, mean, sum, …");
 }
 
+// Those that NeMo's class lists, of NVIDIA's catalogue.
+std::vector<PretrainedModelInfo> EncDecCTCModel::list_available_models() {
+  const std::string catalogue = "https://api.ngc.nvidia.com/v2/models/nvidia/";
+  std::vector<PretrainedModelInfo> out = {
+      {"QuartzNet15x5Base-En", "QuartzNet 15x5 for English, of six data sets; WER 3.79 % on LibriSpeech dev-clean",
+       catalogue + "nemospeechmodels/versions/1.0.0a5/files/QuartzNet15x5Base-En.nemo"},
+      {"stt_en_jasper10x5dr", "Jasper 10x5 DR for English",
+       catalogue + "nemo/stt_en_jasper10x5dr/versions/1.0.0rc1/files/stt_en_jasper10x5dr.nemo"}};
+  const std::pair<const char*, const char*> kLanguages[] = {{"en", "English"}, {"ca", "Catalan"}, {"de", "German"},
+                                                            {"es", "Spanish"}, {"fr", "French"},  {"it", "Italian"},
+                                                            {"pl", "Polish"},  {"ru", "Russian"}};
+  for (const auto& [code, language] : kLanguages) {
+    const std::string name = std::string("stt_") + code + "_quartznet15x5";
+    out.push_back({name, std::string("QuartzNet 15x5 for ") + language,
+                   catalogue + "nemo/" + name + "/versions/1.0.0rc1/files/" + name + ".nemo"});
+  }
+  return out;
+}
+
 EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context)
     : EncDecCTCModel(std::move(config), std::move(context), {"asr.EncDecCTCModel", {"decoder"}, "decoder"}) {}
 

@@ -17,6 +17,8 @@ class EncDecCTCModel : public SpeechModel {
     static void describe(OptionSet<Options>& o);
   };
 
+  static std::vector<PretrainedModelInfo> list_available_models();
+
   EncDecCTCModel(Json config, ModelContext context);
 
   Ports outputs() const override;

@@ -1,6 +1,7 @@
 // Of a speech model: where its labels come from, and how they are changed.
 #include <torch/nn/module.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "plugins/asr/models/speech_model.h"
@@ -51,7 +52,8 @@ void SpeechModel::read_tokenizer() {
       for (const char* key : {"dir", "type"})
         next_tokenizer_[key] = section.contains(key) ? section[key] : Json(nullptr);
     }
-    const bool has_model = section.contains("model_path") && section["model_path"].is_string();
+    const bool has_model = (section.contains("model_path") && section["model_path"].is_string()) ||
+                           std::filesystem::exists(context().restore_dir + "/tokenizer.model");
     section["type"] = has_model ? "bpe" : "wpe";
     section.erase("dir");
   } else if (updates) {
