@@ -2,8 +2,8 @@
 //
 // A hypothesis is a token sequence and the class of its last frame. In every frame each one is continued by every
 // class; a token that is not the last class again earns `beam_beta`. The best `beam_size` continuations stay, those
-// more than `beam_threshold` behind the best are dropped, and equal ones are joined, keeping the better score. Scores are
-// summed in single precision and ties fall as in NeMo, so that hypotheses of one score are the same ones.
+// more than `beam_threshold` behind the best are dropped, and equal ones are joined, keeping the better score. Scores
+// are summed in single precision and ties fall as in NeMo, so that hypotheses of one score are the same ones.
 #pragma once
 
 #include <cstdint>
