@@ -4,6 +4,7 @@
 
 #include "core/hydra/search_path.h"
 #include "core/hydra/shell_completion.h"
+#include "core/model_files/pretrained.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
 #include "core/runs/metric_table.h"
@@ -218,6 +219,10 @@ std::vector<std::string> candidates(Words words) {
     for (const char* name : {"list", "info", "validate", "new"}) keep(out, name, word);
   } else if (command == "plugins" && previous == "info") {
     for (auto& name : plugins::registry().names(0xFFFFFFFFu)) keep(out, name, word);
+  } else if (command == "models" && words.size() == 2) {
+    for (const char* name : {"list", "path", "fetch", "push"}) keep(out, name, word);
+  } else if (command == "models" && (previous == "fetch" || previous == "path")) {
+    for (auto& model : model_files::pretrained_models()) keep(out, std::move(model.name), word);
   } else if (command == "runs") {
     complete_runs({words.begin() + 1, words.end() - 1}, word, out);
   } else if (command == "completion") {

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "core/archive/inspect.h"
+#include "core/model_files/pretrained.h"
 #include "host/arguments.h"
 #include "host/engine_loader.h"
 #include "host/output.h"
@@ -13,7 +14,7 @@ int run_inspect(const Words& words, const Globals&) {
   CLI::App app(
       "What is inside a .nemo, .ckpt or .safetensors file; needs neither its plugin nor libtorch, but for --graph.",
       "fathom inspect");
-  app.add_option("file", file, "the file")->required();
+  app.add_option("file", file, "the file, or the name of a pretrained model (fathom models)")->required();
   app.add_flag("--json", json, "everything as one JSON document");
   app.add_flag("--tensors", tensors, "list the tensors");
   app.add_flag("--config", config, "print the config");
@@ -21,6 +22,7 @@ int run_inspect(const Words& words, const Globals&) {
   app.add_flag("--graph", graph,
                "a .nemo's modules, how they are wired, types, shapes and parameters (needs the plugin)");
   if (parse_arguments(app, words)) return 0;
+  file = model_files::model_file(file);
   if (graph) {
     const auto [document, text] = engine().model_graph(file);
     if (json)
@@ -58,9 +60,13 @@ int run_inspect(const Words& words, const Globals&) {
   if (!found.lightning_version.empty()) print_line("lightning    " + found.lightning_version);
   if (found.epoch) print_line("epoch        " + std::to_string(*found.epoch));
   if (found.global_step) print_line("global step  " + std::to_string(*found.global_step));
-  print_line("tensors      " + std::to_string(found.tensors.size()));
+  if (found.file_bytes > 0) print_line("bytes        " + std::to_string(found.file_bytes));
+  print_line(fmt::format("tensors      {} ({} bytes)", found.tensors.size(), found.tensor_bytes));
   print_line("parameters   " + std::to_string(found.parameters));
   print_line("artifacts    " + std::to_string(found.artifacts.size()));
+  for (const auto& model : found.models) print_line(fmt::format("model        {}: {}", model.key, model.target));
+  for (const auto& [key, value] : found.metadata)
+    print_line(fmt::format("metadata     {}: {}", key, json_text(Json(value))));
   return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/base/file.h"
+#include "core/model_files/pretrained.h"
 #include "host/arguments.h"
 #include "host/engine_loader.h"
 #include "host/output.h"
@@ -43,7 +44,8 @@ int run_transcribe(const Words& words, const Globals& globals) {
       "  fathom transcribe model.nemo a.wav b.flac\n"
       "  fathom transcribe model.nemo --manifest test.json --output out.jsonl",
       "fathom transcribe");
-  app.add_option("model", request.model, "a .nemo file")->required();
+  app.add_option("model,--model", request.model, "a .nemo file, or the name of a pretrained model (fathom models)")
+      ->required();
   app.add_option("files", files, "audio files (wav, flac, ogg)");
   app.add_option("--manifest", manifest, "NeMo manifest: JSON lines with audio_filepath");
   app.add_option("--output,-o", output, "file for the results; - is stdout");
@@ -54,6 +56,7 @@ int run_transcribe(const Words& words, const Globals& globals) {
   if (files.empty() == manifest.empty()) {
     throw Error(Code::kUsage, "give audio files or --manifest, one of them").next("fathom transcribe --help");
   }
+  request.model = model_files::model_file(request.model);
   if (!file_exists(request.model)) throw Error(Code::kNoInput, "no such model file").at(request.model);
   for (const auto& file : files) {
     if (!file_exists(file)) throw Error(Code::kNoInput, "no such audio file").at(file);

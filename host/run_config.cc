@@ -51,7 +51,7 @@ config::Application hydra_application(bool strict) {
   application.config_name = "config";
   application.nemo_runner = true;
   application.strict = strict;
-  application.program_keys = {"model_path", "ckpt_path"};
+  application.program_keys = {"model_path", "ckpt_path", "override_config_path", "restore_strict"};
   application.completion_call = kCompletionCall;
   application.log = &std::cerr;
   application.list_plugins = list_plugins;

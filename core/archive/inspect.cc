@@ -58,6 +58,7 @@ void add_tensors(Inspection& out, const std::vector<NamedTensor>& tensors) {
   std::set<std::pair<const void*, int64_t>> seen;
   for (const auto& [name, tensor] : tensors) {
     out.tensors.push_back({name, tensor->sizes, tensor->dtype});
+    out.tensor_bytes += static_cast<uint64_t>(tensor->numel()) * info_of(tensor->dtype).size;
     if (!info_of(tensor->dtype).floating || is_buffer(name, names)) continue;
     // Tied weights are one parameter under two names.
     if (tensor->numel() > 0 && !seen.emplace(tensor->storage.get(), tensor->offset).second) continue;
@@ -100,6 +101,17 @@ std::string text_at(const Json& config, const char* key) {
   return it != config.end() && it->is_string() ? it->get<std::string>() : std::string();
 }
 
+constexpr size_t kMostModels = 1000, kDeepestModel = 32;
+
+// NeMo's constructor gives every model's section a target and a nemo_version.
+void find_models(const Json& section, const std::string& key, size_t depth, std::vector<InspectedModel>& models) {
+  if (!section.is_object() || depth > kDeepestModel || models.size() >= kMostModels) return;
+  if (!key.empty() && !text_at(section, "target").empty() && section.contains("nemo_version"))
+    models.push_back({key, text_at(section, "target"), text_at(section, "nemo_version")});
+  for (const auto& [name, value] : section.items())
+    find_models(value, key.empty() ? name : key + "." + name, depth + 1, models);
+}
+
 void describe_config(Inspection& out) {
   // A model section may be wrapped: NeMo takes `model`, Lightning's hyper_parameters hold `cfg`.
   const Json* section = &out.config;
@@ -110,6 +122,7 @@ void describe_config(Inspection& out) {
   }
   out.nemo_version = text_at(*section, "nemo_version");
   out.target = text_at(*section, "target");
+  find_models(*section, "", 0, out.models);
 }
 
 void find_artifact_keys(const Json& config, const std::string& key, std::map<std::string, std::string>& keys) {
@@ -177,6 +190,13 @@ Inspection inspect_safetensors(const std::string& path) {
   std::vector<NamedTensor> tensors;
   for (const auto& [name, tensor] : file.tensors) tensors.push_back({name, &tensor});
   add_tensors(out, tensors);
+  out.metadata = file.metadata;
+  if (const auto config = out.metadata.find(kConfigInSafetensors); config != out.metadata.end()) {
+    out.config_text = config->second;
+    out.config = config_to_json(out.config_text, path + ":" + kConfigInSafetensors);
+    describe_config(out);
+    out.metadata.erase(config);
+  }
   return out;
 }
 
@@ -188,15 +208,26 @@ std::string hex(std::string_view bytes) {
 
 }  // namespace
 
-Inspection inspect_file(const std::string& path) try {
+FileKind kind_of_file(const std::string& path) {
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return inspect_nemo(path);
+  if (std::filesystem::is_directory(path, error)) return FileKind::kNemo;
   const auto file = MappedFile::open(path);
   const std::string_view bytes = file->bytes();
-  if (ZipReader::looks_like_zip(bytes) || bytes.starts_with("\x80")) return inspect_pickle(path);
-  // A safetensors header: its length, then a JSON object.
-  if (bytes.size() > 9 && bytes[8] == '{' && bytes[6] == 0 && bytes[7] == 0) return inspect_safetensors(path);
-  return inspect_nemo(path);
+  // A safetensors header: its length, then a JSON object. First, as the length may begin like another format.
+  if (bytes.size() > 9 && bytes[8] == '{' && bytes[6] == 0 && bytes[7] == 0) return FileKind::kSafetensors;
+  if (ZipReader::looks_like_zip(bytes) || bytes.starts_with("\x80")) return FileKind::kPickle;
+  return FileKind::kNemo;
+}
+
+Inspection inspect_file(const std::string& path) try {
+  const FileKind kind = kind_of_file(path);
+  Inspection out = kind == FileKind::kPickle        ? inspect_pickle(path)
+                   : kind == FileKind::kSafetensors ? inspect_safetensors(path)
+                                                    : inspect_nemo(path);
+  std::error_code error;  // of a folder there is no size, but its members'
+  const uintmax_t bytes = std::filesystem::file_size(path, error);
+  if (!error) out.file_bytes = bytes;
+  return out;
 } catch (const std::bad_alloc&) {
   throw Error(Code::kBadData, "reading the file takes more memory than there is")
       .at(path)
@@ -269,6 +300,13 @@ Json to_json(const Inspection& inspection) {
     out["artifacts"].push_back({{"key", artifact.key}, {"member", artifact.member}, {"bytes", artifact.bytes}});
   }
   out["config"] = inspection.config;
+  out["models"] = Json::array();
+  for (const auto& model : inspection.models) {
+    out["models"].push_back({{"key", model.key}, {"target", model.target}, {"nemo_version", model.nemo_version}});
+  }
+  out["file_bytes"] = inspection.file_bytes;
+  out["tensor_bytes"] = inspection.tensor_bytes;
+  if (!inspection.metadata.empty()) out["metadata"] = inspection.metadata;
   if (inspection.epoch) out["epoch"] = *inspection.epoch;
   if (inspection.global_step) out["global_step"] = *inspection.global_step;
   if (!inspection.lightning_version.empty()) out["pytorch_lightning_version"] = inspection.lightning_version;

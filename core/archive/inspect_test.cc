@@ -91,6 +91,38 @@ TEST_F(InspectTest, ATrainingCheckpoint) {
   EXPECT_EQ(inspection.parameters, 4);
 }
 
+TEST_F(InspectTest, ModelsWithinTheModelAndSizes) {
+  PickleValue state = PickleValue::ordered_dict();
+  state.mutable_dict().set("asr.w", tensor({3}));
+  const PickleFileWriter weights(state, "model_weights");
+  const std::string path = folder_ + "/m.nemo";
+  write_nemo_archive(
+      path, {NemoMember::of_text("model_config.yaml",
+                                 "target: a.Outer\nnemo_version: 2.0.0\nasr:\n  target: a.Inner\n  nemo_version: "
+                                 "1.0.0\n  deep: {target: a.Deep, nemo_version: 1.1.0}\nother: {target: text}\n"),
+             {"model_weights.ckpt", weights.size(), [&](FileWriter& writer) { weights.write(writer); }}});
+  const Inspection inspection = inspect_file(path);
+  EXPECT_EQ(json_text(to_json(inspection)["models"]),
+            R"([{"key":"asr","target":"a.Inner","nemo_version":"1.0.0"},)"
+            R"({"key":"asr.deep","target":"a.Deep","nemo_version":"1.1.0"}])");
+  EXPECT_EQ(inspection.tensor_bytes, 12u);
+  EXPECT_EQ(inspection.file_bytes, fs::file_size(path));
+}
+
+// The length of a safetensors header may begin like a pickle, or like a zip.
+TEST_F(InspectTest, ASafetensorsFileIsKnownByItsHeader) {
+  for (const size_t size : {size_t{0x80}, size_t{0x180}}) {
+    std::string header = R"({"__metadata__":{"format":"pt"}})";
+    header.resize(size, ' ');
+    const uint64_t length = size;
+    const std::string path = folder_ + "/x.safetensors";
+    write_file_atomically(path, std::string(reinterpret_cast<const char*>(&length), sizeof length) + header);
+    const Inspection inspection = inspect_file(path);
+    EXPECT_EQ(inspection.format, "safetensors");
+    EXPECT_EQ(inspection.metadata.at("format"), "pt");
+  }
+}
+
 TEST(ConfigToJson, DamageIsBadData) {
   EXPECT_EQ(json_text(config_to_json("a: 1e3\nb: ${c}\nd: ???\n", "x")), R"({"a":1000.0,"b":"${c}","d":"???"})");
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";

@@ -86,9 +86,17 @@ void NemoArchive::add(std::string name, std::string_view bytes, std::shared_ptr<
 void NemoArchive::read_folder() {
   std::vector<std::string> names;
   const fs::path root(path_);
+  // The hub's cache keeps a snapshot's files as links into the repository's own blobs/.
+  std::error_code ignored;
+  const fs::path blobs = fs::weakly_canonical(root, ignored).parent_path().parent_path() / "blobs";
+  const auto is_blob = [&](const fs::path& link) {
+    std::error_code error;
+    const fs::path target = fs::canonical(link, error);
+    return !error && target.parent_path() == blobs;
+  };
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
     // As when unpacking: a link could lead anywhere.
-    if (entry.is_symlink())
+    if (entry.is_symlink() && !is_blob(entry.path()))
       bad_archive(path_, "it holds a link", entry.path().string(), "replace the link by the file");
     if (entry.is_regular_file()) names.push_back(entry.path().lexically_relative(root).generic_string());
     if (names.size() > kMaxMembers) bad_archive(path_, "it has too many members");

@@ -258,7 +258,7 @@ UpgradeNotes upgrade_trainer_config(Node& trainer, const std::string& key) {
 UpgradeNotes upgrade_job_config(Node& job) {
   UpgradeNotes notes;
   if (!job.is_map()) return notes;
-  if (Node* model = job.find("model")) notes = upgrade_component_config(*model, "model");
+  if (Node* model = job.find("model")) notes = upgrade_model_config(*model, "model");
   if (Node* trainer = job.find("trainer")) {
     for (std::string& note : upgrade_trainer_config(*trainer)) notes.push_back(std::move(note));
     // The checkpoint to go on from became an argument of fit.

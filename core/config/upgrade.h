@@ -19,6 +19,10 @@ using UpgradeNotes = std::vector<std::string>;
 // notes. A key that stands both beside and inside `params` keeps the value of `params`.
 UpgradeNotes upgrade_component_config(Node& section, const std::string& key);
 
+// The same, and names that changed between versions of NeMo (the table in upgrade_model.cc): classes that moved, keys
+// that were renamed. Other keys are left alone: who reads them knows whether they mean something.
+UpgradeNotes upgrade_model_config(Node& section, const std::string& key);
+
 // Flags of Lightning 1.x's Trainer. Throws ConfigError for values that no version took (gpus: true).
 UpgradeNotes upgrade_trainer_config(Node& trainer, const std::string& key = "trainer");
 

@@ -19,6 +19,32 @@ TEST(Upgrade, ClsAndParams) {
   EXPECT_NE(notes[0].find("t.yaml:3:"), std::string::npos);
 }
 
+TEST(Upgrade, NamesThatNeMoChanged) {
+  Node model = load_yaml_text(
+      "text_tokenizer:\n  _target_: nemo.collections.tts.torch.tts_tokenizers.EnglishPhonemesTokenizer\n"
+      "  g2p: {_target_: nemo_text_processing.g2p.modules.EnglishG2p}\n"
+      "decoding:\n  greedy: {max_symbols_per_step: 5}\n"
+      "joint: {experimental_fuse_loss_wer: null, fuse_loss_wer: true}\n"
+      "parts: [{cls: nemo.collections.tts.torch.data.TTSDataset, params: {x: 1}}]\n"
+      "other: {max_symbols_per_step: 7}\n",
+      "t.yaml");
+  const UpgradeNotes notes = upgrade_model_config(model, "model");
+  EXPECT_EQ(to_yaml(model),
+            "text_tokenizer:\n"
+            "  _target_: nemo.collections.common.tokenizers.text_to_speech.tts_tokenizers.EnglishPhonemesTokenizer\n"
+            "  g2p:\n    _target_: nemo.collections.tts.g2p.modules.EnglishG2p\n"
+            "decoding:\n  greedy:\n    max_symbols: 5\n"
+            "joint:\n  fuse_loss_wer: true\n"
+            "parts:\n- cls: nemo.collections.tts.data.dataset.TTSDataset\n  params:\n    x: 1\n"
+            "other:\n  max_symbols_per_step: 7\n");
+  ASSERT_EQ(notes.size(), 4u);
+  EXPECT_EQ(notes[2],
+            "model.decoding.greedy.max_symbols_per_step=5 (t.yaml:5:34) is read as model.decoding.greedy.max_symbols");
+  Node both = load_yaml_text("greedy: {max_symbols_per_step: 5, max_symbols: 3}\n", "t.yaml");
+  EXPECT_EQ(upgrade_model_config(both, "decoding").size(), 1u);
+  EXPECT_EQ(to_yaml(both), "greedy:\n  max_symbols: 3\n");
+}
+
 TEST(Upgrade, TrainerFlags) {
   Node job = load_yaml_text(
       "trainer: {gpus: 2, accelerator: ddp, checkpoint_callback: false, max_steps: null, weights_summary: null, "

@@ -22,7 +22,11 @@ void make_model(const RunPlan& plan, RunParts& parts) {
     parts.trainer.model = ModelHandle(create_object(1u << FATHOM_KIND_MODEL, model.section, "model", context));
     if (!plan.evaluates) init_weights(*parts.trainer.model.torch_module(), plan.config);
   } else {
-    RestoredModel restored = restore_nemo(model.nemo, model.section);
+    RestoreOptions options;
+    options.overrides = model.section;
+    options.override_config_path = model.override_config_path;
+    options.strict = model.strict;
+    RestoredModel restored = restore_nemo(model.nemo, options);
     parts.artifacts = restored.artifacts;
     parts.trainer.model = std::move(restored.model);
     if (!plan.evaluates) {

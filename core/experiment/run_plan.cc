@@ -5,6 +5,7 @@
 
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/model_files/pretrained.h"
 #include "core/models/adapters_file.h"
 #include "core/planning/component_plan.h"
 #include "core/plugins/registry.h"
@@ -130,7 +131,10 @@ bool switched_on(const Json& section, const char* key, const std::string& path) 
   const auto found = section.find(key);
   if (found == section.end() || found->is_null()) return false;
   if (!found->is_boolean())
-    throw Error(Code::kFailed, "is no switch").at(path + "." + key).seen(json_text(*found)).expected("true or false");
+    throw Error(Code::kFailed, "is no switch")
+        .at(path.empty() ? key : path + "." + key)
+        .seen(json_text(*found))
+        .expected("true or false");
   return found->get<bool>();
 }
 
@@ -167,6 +171,10 @@ RunPlan plan_evaluation(const RunRequest& request, Stage stage) {
   plan.trainer = read_trainer_options(trainer, "trainer");
   plan.seed = run_seed(config);
   plan.model.nemo = text_of(config, "model_path", "FILE.nemo");
+  if (!plan.model.nemo.empty()) plan.model.nemo = model_files::model_file(plan.model.nemo, "model_path");
+  plan.model.override_config_path = text_of(config, "override_config_path", "FILE.yaml");
+  if (config.contains("restore_strict") && !config["restore_strict"].is_null())
+    plan.model.strict = switched_on(config, "restore_strict", "");
   plan.weights = text_of(config, "ckpt_path", "FILE.ckpt");
   if (plan.model.nemo.empty() && plan.weights.empty()) {
     throw Error(Code::kFailed, "no weights to evaluate")

@@ -16,9 +16,11 @@ namespace fathom {
 
 // Where the model comes from: made from its section, or restored from a .nemo.
 struct ModelPlan {
-  Json section = Json::object();  // with its class; of a restored model: what changes in the config of the file
-  std::string nemo;               // the file; "": made from the section
-  std::string adapters;           // a .adapters.pt whose weights it takes, "": none; its sections are in `section`
+  Json section = Json::object();     // with its class; of a restored model: what changes in the config of the file
+  std::string nemo;                  // the file; "": made from the section
+  std::string override_config_path;  // of a restored model: a YAML file that takes the config's place, "": none
+  bool strict = true;                // of a restored model: the weights must be the model's, name by name
+  std::string adapters;              // a .adapters.pt whose weights it takes, "": none; its sections are in `section`
 };
 
 struct RunPlan {

@@ -2,8 +2,8 @@
 
 #include <torch/nn/module.h>
 
+#include "core/archive/json_pickle.h"
 #include "core/base/log.h"
-#include "core/checkpoint/json_pickle.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/training/freezing.h"
 #include "core/training/parameters.h"
@@ -64,12 +64,12 @@ void save_adapters(const torch::nn::Module& model, const Json& section, const st
     }
     file.mutable_dict().set(given, std::move(states));
   }
-  file.mutable_dict().set(kConfig, training::json_to_pickle(section));
+  file.mutable_dict().set(kConfig, checkpoint::json_to_pickle(section));
   checkpoint::save_torch_file(path, file);
 }
 
 Json read_adapters_section(const std::string& path) {
-  const Json section = training::pickle_to_json(*open_adapters(path).find(kConfig));
+  const Json section = checkpoint::pickle_to_json(*open_adapters(path).find(kConfig));
   if (!section.is_object()) {
     throw Error(Code::kBadData, "the adapters' config is no map").at(path).seen(json_text(section));
   }

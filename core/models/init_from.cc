@@ -2,19 +2,15 @@
 
 #include <torch/nn/module.h>
 
-#include <cstdlib>
-#include <filesystem>
-
 #include "core/archive/nemo_archive.h"
 #include "core/base/log.h"
 #include "core/checkpoint/torch_file.h"
+#include "core/model_files/pretrained.h"
 #include "core/training/parameters.h"
 #include "fathom/options.h"
 
 namespace fathom {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct PartOptions {
   std::string path, name;
@@ -43,30 +39,8 @@ checkpoint::NamedTensors read_checkpoint(const std::string& path) {
   return checkpoint::state_dict_tensors(*state);
 }
 
-// A model that NeMo has downloaded before, by name: CACHE/NeMo_VERSION/NAME/HASH/NAME.nemo, the newest one.
-std::string find_pretrained(const std::string& name, const std::string& key) {
-  if (name.ends_with(".nemo")) return name;
-  const char* own = std::getenv("NEMO_CACHE_DIR");
-  const char* home = std::getenv("HOME");
-  const fs::path cache =
-      own != nullptr && *own != '\0' ? fs::path(own) : fs::path(home == nullptr ? "." : home) / ".cache/torch/NeMo";
-  std::error_code ignored;
-  std::string newest;
-  fs::file_time_type newest_time;
-  for (fs::recursive_directory_iterator it(cache, ignored), end; it != end && !ignored; it.increment(ignored)) {
-    if (it->path().filename() != name + ".nemo") continue;
-    const auto time = it->last_write_time(ignored);
-    if (newest.empty() || time > newest_time) {
-      newest = it->path();
-      newest_time = time;
-    }
-  }
-  if (!newest.empty()) return newest;
-  throw Error(Code::kUnavailable, "there is no pretrained model '" + name + "' on this machine, and none is downloaded")
-      .at(key)
-      .seen("no " + name + ".nemo below " + cache.string())
-      .expected("a model in NeMo's cache ($NEMO_CACHE_DIR), or a .nemo file")
-      .next("download it and set init_from_nemo_model=FILE.nemo");
+std::string pretrained(const std::string& name, const std::string& key) {
+  return model_files::model_file(name, key, Code::kUnavailable);
 }
 
 }  // namespace
@@ -88,7 +62,7 @@ void init_weights(torch::nn::Module& module, const Json& config) {
   const auto read = key == "init_from_ptl_ckpt" ? read_checkpoint : read_nemo;
   const Json& given = config[key];
   if (given.is_string()) {
-    const std::string path = by_name ? find_pretrained(given.get<std::string>(), key) : given.get<std::string>();
+    const std::string path = by_name ? pretrained(given.get<std::string>(), key) : given.get<std::string>();
     training::load_state_dict(module, read(path), /*strict=*/false, path);
     log_info("restore", "{}: weights of {}", key, path);
     return;
@@ -101,7 +75,7 @@ void init_weights(torch::nn::Module& module, const Json& config) {
   }
   for (const auto& [name, entry] : given.items()) {
     auto part = parse_options<PartOptions>(entry, key + "." + name);
-    if (by_name) part.path = find_pretrained(part.name.empty() ? part.path : part.name, key + "." + name);
+    if (by_name) part.path = pretrained(part.name.empty() ? part.path : part.name, key + "." + name);
     const auto loaded =
         training::load_part_of_state_dict(module, read(part.path), part.include, part.exclude, part.path);
     log_info("restore", "{}.{}: {} tensors of {}", key, name, loaded.size(), part.path);

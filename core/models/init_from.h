@@ -16,9 +16,9 @@ class Module;
 
 namespace fathom {
 
-// init_from_pretrained_model takes a name, which is looked up in NeMo's cache of downloads; nothing is downloaded.
-// Throws Error: kFailed for two of the keys together or a wrong form, kUnavailable for a name that is not in the cache,
-// kNoInput and kBadData for the files.
+// init_from_pretrained_model takes a name, as model_files/pretrained.h resolves it: on this machine, unless
+// FATHOM_DOWNLOAD=1. Throws Error: kFailed for two of the keys together or a wrong form, kUnavailable for a name that
+// is not here, kNoInput and kBadData for the files.
 void init_weights(torch::nn::Module& module, const Json& config);
 
 }  // namespace fathom

@@ -18,6 +18,7 @@
 #include "core/config/printer.h"
 #include "core/config/upgrade.h"
 #include "core/config/yaml_loader.h"
+#include "core/model_files/model_class.h"
 #include "core/models/allocation_limit.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
@@ -29,9 +30,6 @@ namespace fathom {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The version of NeMo whose conventions (front-end, layout) a file of ours follows.
-constexpr const char* kNemoVersion = "3.0.0";
 
 // NeMo gives each artifact a random prefix, so that two of one name stay apart.
 std::string artifact_name(const std::string& path) {
@@ -76,15 +74,18 @@ Error of_file(const Error& error, const std::string& place) {
       .next(error.next());
 }
 
-Json config_of(const checkpoint::NemoArchive& archive, const std::string& path) {
-  const std::string place = path + ":model_config.yaml";
+// The model's section, resolved.
+Json section_of_text(const std::string& text, const std::string& place) {
   try {
     config::LoadOptions options;
     options.max_alias_nodes = 100'000;  // a stranger's: less than a run's own config may have
-    config::Node tree = config::load_yaml_text(archive.config_text(), place, options);
+    config::Node tree = config::load_yaml_text(text, place, options);
     config::resolve(tree);
-    config::upgrade_component_config(tree, "");  // cls and params, before a model fills in keys beside them
-    return config::to_json(tree);
+    // NeMo's archives may wrap it; an experiment's config does.
+    const config::Node* wrapped = tree.is_map() ? tree.find("model") : nullptr;
+    config::Node section = wrapped != nullptr && wrapped->is_map() ? *wrapped : tree;
+    for (const auto& note : config::upgrade_model_config(section, "model")) log_info("restore", "{}", note);
+    return config::to_json(section);
   } catch (const config::ConfigError& error) {
     throw of_file(error, place);
   }
@@ -199,21 +200,17 @@ ModelHandle make_model(const Json& section, const Json& context, const checkpoin
   }
 }
 
-}  // namespace
-
-std::string nemo_target(const std::string& name) {
-  const auto found = plugins::registry().find(plugins::kind_bit(FATHOM_KIND_MODEL), name);
-  for (const auto& alias : found.component->aliases) {
-    if (alias.starts_with("nemo.collections.")) return alias;
-  }
-  return name;
+Json section_of_archive(const checkpoint::NemoArchive& archive, const std::string& path) {
+  return section_of_text(archive.config_text(), path + ":model_config.yaml");
 }
+
+}  // namespace
 
 void save_nemo(const ModelHandle& model, const std::string& path) {
   Json config = model.config();
   config.erase("_target_");
-  config["target"] = nemo_target(model.name());
-  config["nemo_version"] = kNemoVersion;
+  config["target"] = model_files::nemo_target(model.name());
+  config["nemo_version"] = model_files::kNemoVersion;
 
   std::vector<checkpoint::NemoMember> artifacts;
   for (const auto& [key, file] : model.artifacts()) {
@@ -234,23 +231,41 @@ void save_nemo(const ModelHandle& model, const std::string& path) {
   checkpoint::write_nemo_archive(path, members);  // in one step, so that a file of that name is whole at any time
 }
 
-RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool strict) try {
+RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool strict) {
+  RestoreOptions options;
+  options.overrides = overrides;
+  options.strict = strict;
+  return restore_nemo(path, options);
+}
+
+Json read_nemo_config(const std::string& path) { return section_of_archive(checkpoint::NemoArchive::open(path), path); }
+
+RestoredModel restore_nemo(const std::string& path, const RestoreOptions& options) try {
+  if (options.map_location != "cpu") {
+    throw Error(Code::kUnavailable, "models are restored on the CPU alone")
+        .at("map_location")
+        .seen(options.map_location)
+        .expected("cpu");
+  }
   const auto archive = checkpoint::NemoArchive::open(path);
   RestoredModel restored;
   restored.artifacts = std::make_shared<TemporaryFolder>();
   archive.extract_artifacts(restored.artifacts->path());
 
-  restored.config = config_of(archive, path);
-  if (restored.config.contains("model") && restored.config["model"].is_object())
-    restored.config = Json(restored.config["model"]);
-  if (overrides.is_object()) merge_json(restored.config, overrides);
+  if (options.override_config.is_object())
+    restored.config = options.override_config;
+  else if (!options.override_config_path.empty())
+    restored.config = section_of_text(read_file(options.override_config_path), options.override_config_path);
+  else
+    restored.config = section_of_archive(archive, path);
+  if (options.overrides.is_object()) merge_json(restored.config, options.overrides);
 
   const char* key = restored.config.contains("target")     ? "target"
                     : restored.config.contains("_target_") ? "_target_"
                                                            : nullptr;
   if (key == nullptr || !restored.config[key].is_string()) {
-    throw Error(Code::kBadData, "model_config.yaml does not name the model's class")
-        .at(path)
+    throw Error(Code::kBadData, "the config does not name the model's class")
+        .at(options.override_config_path.empty() ? path : options.override_config_path)
         .expected("a key `target`");
   }
   Json section = restored.config;
@@ -261,8 +276,10 @@ RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool 
   const auto& file = archive.at(checkpoint::kNemoWeights);
   checkpoint::NamedTensors weights = checkpoint::state_dict_tensors(
       checkpoint::map_torch_bytes(file.bytes, file.owner, path + ":" + std::string(checkpoint::kNemoWeights)));
-  restored.model = make_model(section, context, weights, file.bytes.size(), changes_model(overrides), path);
-  training::load_state_dict(*restored.model.torch_module(), std::move(weights), strict, path);
+  const bool changed =
+      options.override_config.is_object() || !options.override_config_path.empty() || changes_model(options.overrides);
+  restored.model = make_model(section, context, weights, file.bytes.size(), changed, path);
+  training::load_state_dict(*restored.model.torch_module(), std::move(weights), options.strict, path);
   restored.model.torch_module()->eval();
   return restored;
 } catch (const std::bad_alloc&) {

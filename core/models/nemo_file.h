@@ -20,13 +20,25 @@ struct RestoredModel {
 // `nemo_version` are added where absent.
 void save_nemo(const ModelHandle& model, const std::string& path);
 
-// Error(kNoInput) when there is no such file, kBadData when it is no .nemo or its weights do not fit, kUnavailable when
-// no plugin has the model's class. `overrides` is merged into the config before the model is built. A config that asks
-// for far more than the weights are (three times their bytes, and 64 MB for tables and filters; 1 GB where `overrides`
-// changes the model) is kBadData too, whatever option asks for it.
+// How a model is restored; the names are those of NeMo's restore_from().
+struct RestoreOptions {
+  Json override_config;  // takes the config's place: a model's section
+  // The same from a YAML file: a model's section, or an experiment with a section `model`.
+  std::string override_config_path;
+  Json overrides;      // merged into the config before the model is built; sections of data and optim replace
+  bool strict = true;  // the file's weights must be the model's, name by name
+  std::string map_location = "cpu";  // where the weights go: this program computes on the CPU
+};
+
+// `path` may be an unpacked archive too (NeMo's model_extracted_dir). Names that changed between versions of NeMo are
+// read by their new ones (config/upgrade.h). Error(kNoInput) when there is no such file, kBadData when it is no .nemo
+// or its weights do not fit, kUnavailable when no plugin has the model's class or for another device. A config that asks
+// for far more than the weights are (three times their bytes, and 64 MB for tables and filters; 1 GB where the options
+// change the model) is kBadData too, whatever option asks for it.
+RestoredModel restore_nemo(const std::string& path, const RestoreOptions& options);
 RestoredModel restore_nemo(const std::string& path, const Json& overrides = nullptr, bool strict = true);
 
-// The class path that NeMo knows the component by, else its name.
-std::string nemo_target(const std::string& name);
+// NeMo's restore_from(return_config=True): the model's section, resolved, without building the model.
+Json read_nemo_config(const std::string& path);
 
 }  // namespace fathom

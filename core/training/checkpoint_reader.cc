@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/archive/json_pickle.h"
 #include "core/base/log.h"
-#include "core/checkpoint/json_pickle.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/training/checkpoint_content.h"
 #include "fathom/capability.h"

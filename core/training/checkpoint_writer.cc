@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "core/checkpoint/json_pickle.h"
+#include "core/archive/json_pickle.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/training/checkpoint_content.h"
 #include "core/training/lightning_loops.h"
@@ -11,6 +11,7 @@
 namespace fathom::training {
 namespace {
 
+using checkpoint::json_to_pickle;
 using checkpoint::PickleValue;
 
 constexpr const char* kLayoutVersion = "2.4.0";  // Lightning's layout that is written

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/archive/json_pickle.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
-#include "core/checkpoint/json_pickle.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/planning/schedule_plan.h"
 #include "core/plugins/registry.h"
@@ -18,6 +18,7 @@
 namespace fathom::training {
 namespace {
 
+using checkpoint::json_to_pickle;
 using checkpoint::PickleValue;
 
 // The name of the class, as Python has it: that of the class path among the component's names ("torch.optim.AdamW"), or

@@ -1,6 +1,6 @@
 #include "core/training/run_state.h"
 
-#include "core/checkpoint/json_pickle.h"
+#include "core/archive/json_pickle.h"
 #include "core/planning/batch_limits.h"
 
 namespace fathom::training {

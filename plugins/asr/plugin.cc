@@ -1,9 +1,11 @@
 // The collection's registered names.
 #include "fathom/plugin.h"
 
+#include "plugins/asr/data/audio_to_bpe_dataset.h"
 #include "plugins/asr/data/audio_to_char_dataset.h"
 #include "plugins/asr/data/audio_to_label_dataset.h"
 #include "plugins/asr/data/char_tokenizer_component.h"
+#include "plugins/asr/data/subword_tokenizer_components.h"
 #include "plugins/asr/losses/cross_entropy_loss.h"
 #include "plugins/asr/losses/ctc_loss.h"
 #include "plugins/asr/metrics/average_loss.h"
@@ -24,6 +26,10 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
   const auto module_names = [](const std::string& name, const std::string& file) {
     return std::vector<std::string>{"nemo.collections.asr.modules." + name,
                                     "nemo.collections.asr.modules." + file + "." + name};
+  };
+  const auto tokenizer_names = [](const std::string& name, const std::string& file) {
+    return std::vector<std::string>{"nemo.collections.common.tokenizers." + name,
+                                    "nemo.collections.common.tokenizers." + file + "." + name};
   };
   r.add<AudioToMelSpectrogramPreprocessor>("asr.AudioToMelSpectrogramPreprocessor", "audio to log-mel features",
                                            module_names("AudioToMelSpectrogramPreprocessor", "audio_preprocessing"));
@@ -46,6 +52,8 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                  {"nemo.collections.asr.losses.CTCLoss", "nemo.collections.asr.losses.ctc.CTCLoss"});
   r.add<AudioToCharDataset>("asr.AudioToCharDataset", "clips of a manifest with transcripts as character ids",
                             {"nemo.collections.asr.data.audio_to_text.AudioToCharDataset"});
+  r.add<AudioToBPEDataset>("asr.AudioToBPEDataset", "clips of a manifest with transcripts as ids of subwords",
+                           {"nemo.collections.asr.data.audio_to_text.AudioToBPEDataset"});
   r.add<CrossEntropyLoss>("asr.CrossEntropyLoss", "cross entropy of logits and classes",
                           {"nemo.collections.common.losses.CrossEntropyLoss",
                            "nemo.collections.common.losses.cross_entropy.CrossEntropyLoss"});
@@ -67,9 +75,16 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                       "nemo.collections.common.metrics.global_average_loss_metric.GlobalAverageLossMetric"});
   r.add<CharTokenizerComponent>("asr.CharTokenizer", "one id per character",
                                 {"nemo.collections.common.tokenizers.CharTokenizer"});
+  r.add<SentencePieceComponent>("asr.SentencePieceTokenizer", "the pieces of a SentencePiece model",
+                                tokenizer_names("SentencePieceTokenizer", "sentencepiece_tokenizer"));
+  r.add<WordPieceComponent>("asr.WordPieceTokenizer", "BERT's word pieces, from a vocabulary file",
+                            tokenizer_names("AutoTokenizer", "huggingface.auto_tokenizer"));
   r.add<EncDecCTCModel>(
       "asr.EncDecCTCModel", "character speech recognition with CTC (Jasper, QuartzNet)",
       {"nemo.collections.asr.models.EncDecCTCModel", "nemo.collections.asr.models.ctc_models.EncDecCTCModel"});
+  r.add<EncDecCTCModelBPE>("asr.EncDecCTCModelBPE", "speech recognition on subwords with CTC (Citrinet, Conformer)",
+                           {"nemo.collections.asr.models.EncDecCTCModelBPE",
+                            "nemo.collections.asr.models.ctc_bpe_models.EncDecCTCModelBPE"});
   r.add<EncDecClassificationModel>("asr.EncDecClassificationModel", "one class a clip (MatchboxNet, MarbleNet)",
                                    {"nemo.collections.asr.models.EncDecClassificationModel",
                                     "nemo.collections.asr.models.classification_models.EncDecClassificationModel"});

@@ -1,4 +1,4 @@
-// Recorded error rates, character parsers and CTC decoding of NeMo, run by the asr collection's own code.
+// Recorded error rates and CTC decoding of NeMo, run by the asr collection's own code.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -8,8 +8,6 @@
 #include "core/checkpoint/torch_file.h"
 #include "plugins/asr/decoding/ctc_decoding.h"
 #include "plugins/asr/metrics/wer.h"
-#include "plugins/lib/text/char_parser.h"
-#include "plugins/lib/text/char_tokenizer.h"
 #include "tests/conformance/suite.h"
 
 namespace fathom::conformance {
@@ -83,52 +81,6 @@ Outcome run_error_rates(const Case& c) {
   }
   return differences.empty() ? pass()
                              : fail(fmt::format("{} differences, first: {}", differences.size(), differences.front()));
-}
-
-Outcome run_char_tokenizer(const Case& c) {
-  const text::CharTokenizer tokenizer(c.folder + "/vocab.txt");
-  if (tokenizer.vocab_size() != c.body["vocab_size"].get<int64_t>())
-    return fail(fmt::format("vocab_size: got {}", tokenizer.vocab_size()));
-  for (const auto& [name, token] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"pad_id", "<PAD>"}, {"unk_id", "<UNK>"}, {"bos_id", "<BOS>"}, {"eos_id", "<EOS>"}}) {
-    if (tokenizer.token_to_id(token) != c.body["ids_of"][name].get<int64_t>())
-      return fail(fmt::format("{}: got {}", name, tokenizer.token_to_id(token)));
-  }
-  for (const auto& row : c.body["rows"]) {
-    const std::string text = row["text"];
-    const auto ids = tokenizer.text_to_ids(text);
-    if (ids != row["ids"].get<std::vector<int64_t>>())
-      return fail(fmt::format("ids of '{}': expected {}, got {}", text, json_text(row["ids"]), json_text(json(ids))));
-    if (tokenizer.text_to_tokens(text) != row["tokens"].get<std::vector<std::string>>())
-      return fail(fmt::format("tokens of '{}' differ", text));
-    if (tokenizer.ids_to_text(ids) != row["decoded"].get<std::string>())
-      return fail(fmt::format("decoded '{}': got '{}'", text, tokenizer.ids_to_text(ids)));
-  }
-  return pass();
-}
-
-Outcome run_parser(const Case& c) {
-  if (c.body.value("kind", "") == "char") return run_char_tokenizer(c);
-  if (c.body.value("kind", "") != "char_parser") {
-    return fail("no tokenizer of kind '" + c.body.value("kind", std::string("?")) + "' is in the asr collection");
-  }
-  text::CharParser::Config config;
-  config.labels = c.body["labels"].get<std::vector<std::string>>();
-  config.language = text::CharParser::language_of(c.body["name"]);
-  const text::CharParser parser(std::move(config));
-  size_t wrong = 0;
-  std::string first;
-  for (const auto& row : c.body["rows"]) {
-    const std::string text = row["text"];
-    const auto parsed = parser.parse(text);
-    const bool same = row["ids"].is_null() ? !parsed : parsed && parsed->ids == row["ids"].get<std::vector<int64_t>>();
-    if (same) continue;
-    if (wrong++ == 0)
-      first = fmt::format("'{}': expected {}, got {}", text, json_text(row["ids"]),
-                          parsed ? json_text(json(parsed->ids)) : "null");
-  }
-  return wrong == 0 ? pass()
-                    : fail(fmt::format("{} of {} texts differ, first: {}", wrong, c.body["rows"].size(), first));
 }
 
 std::string compare_offsets(const std::vector<asr::Offset>& got, const json& expected, const char* key) {
@@ -232,7 +184,6 @@ Outcome run_decoding(const Case& c) {
 
 void add_asr_suites(std::vector<Suite>& suites) {
   suites.push_back({"nemo_models/metrics", run_error_rates});
-  suites.push_back({"nemo_models/tokenizers", run_parser});
   suites.push_back({"nemo_models/decoding", run_decoding});
 }
 

@@ -1,7 +1,12 @@
 #include "tests/conformance/case_reader.h"
 
+#include <archive.h>
+#include <archive_entry.h>
+
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <memory>
 #include <vector>
 
 #include "core/base/file.h"
@@ -17,6 +22,40 @@ nlohmann::json parse_located(std::string_view text, const std::string& file, int
     return parse_lenient_json(text);
   } catch (const nlohmann::json::exception& problem) {
     throw Error(Code::kBadData, std::string("not JSON: ") + problem.what()).at(file, line);
+  }
+}
+
+bool is_case_lines(const fs::path& file) {
+  const std::string name = file.filename();
+  return name.ends_with(".jsonl") || name.ends_with(".jsonl.gz");
+}
+
+// The name without .jsonl or .jsonl.gz.
+std::string stem_of(const fs::path& file) {
+  const std::string name = file.filename();
+  return name.ends_with(".jsonl.gz") ? name.substr(0, name.size() - std::string_view(".jsonl.gz").size())
+                                     : file.stem().string();
+}
+
+std::string unpacked(const std::string& file) {
+  const std::unique_ptr<archive, int (*)(archive*)> reader(archive_read_new(), archive_read_free);
+  archive_entry* entry = nullptr;
+  archive_read_support_filter_gzip(reader.get());
+  archive_read_support_format_raw(reader.get());
+  const auto failed = [&] {
+    return Error(Code::kBadData, "not a gzip file").at(file).seen(archive_error_string(reader.get()));
+  };
+  if (archive_read_open_filename(reader.get(), file.c_str(), 1 << 16) != ARCHIVE_OK ||
+      archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK) {
+    throw failed();
+  }
+  std::string text;
+  std::array<char, 1 << 16> chunk;
+  while (true) {
+    const la_ssize_t count = archive_read_data(reader.get(), chunk.data(), chunk.size());
+    if (count < 0) throw failed();
+    if (count == 0) return text;
+    text.append(chunk.data(), static_cast<size_t>(count));
   }
 }
 
@@ -53,8 +92,8 @@ class Reader {
       if (fs::is_directory(entry)) {
         const bool is_case = !case_file(entry).empty();
         count += is_case ? read_folder(suite, entry) : walk(suite + "/" + entry.filename().string(), entry);
-      } else if (entry.extension() == ".jsonl") {
-        count += read_lines(suite + "/" + entry.stem().string(), entry);
+      } else if (is_case_lines(entry)) {
+        count += read_lines(suite + "/" + stem_of(entry), entry);
       }
     }
     return count;
@@ -72,11 +111,11 @@ class Reader {
 
   size_t read_lines(const std::string& suite, const fs::path& file) {
     // The file's own name belongs to the suite, whether it was named or found on a walk.
-    const std::string stem = file.stem().string();
+    const std::string stem = stem_of(file);
     const size_t slash = suite.rfind('/');
     const std::string last = slash == std::string::npos ? suite : suite.substr(slash + 1);
     const std::string name = last == stem ? suite : suite + "/" + stem;
-    const std::string text = read_file(file.string());
+    const std::string text = file.extension() == ".gz" ? unpacked(file.string()) : read_file(file.string());
     size_t count = 0;
     int64_t line_number = 0;
     for (size_t start = 0; start < text.size();) {

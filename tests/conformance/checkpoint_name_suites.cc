@@ -10,9 +10,9 @@
 #include <set>
 #include <utility>
 
+#include "core/archive/json_pickle.h"
 #include "core/base/file.h"
 #include "core/base/temporary_folder.h"
-#include "core/checkpoint/json_pickle.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/config/access.h"
 #include "core/config/json.h"
@@ -176,7 +176,7 @@ bool same_value(const Json& wanted, const Json& got) {
 
 // The states of the callbacks in a checkpoint, by their keys, with names of files as records have them.
 Json states_in(const std::string& checkpoint, const std::function<std::string(const std::string&)>& recorded) {
-  Json states = training::pickle_to_json(checkpoint::load_torch_file(checkpoint).at("callbacks"));
+  Json states = checkpoint::pickle_to_json(checkpoint::load_torch_file(checkpoint).at("callbacks"));
   for (auto& [key, state] : states.items()) {
     if (!state.is_object()) continue;
     for (const char* name : {"best_model_path", "kth_best_model_path", "last_model_path"}) {

@@ -1,5 +1,6 @@
-// fathom-conformance SUITE PATH… [--filter GLOB] [--verbose] [--json]: runs recorded cases against the program's own
-// code. Ends with "N passed, N failed"; exit status 1 if any failed, 2 for a wrong command line.
+// fathom-conformance SUITE PATH… [--filter GLOB] [--strict] [--verbose] [--json]: runs recorded cases against the
+// program's own code. Ends with "N passed, N failed"; exit status 1 if any failed, 2 for a wrong command line. Cases
+// that need what no plugin has are skipped: listed by what they need in a line before that, and counted by themselves.
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -23,17 +24,18 @@ namespace fathom::conformance {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: fathom-conformance SUITE PATH... [--filter GLOB] [--verbose] [--json]\n"
+    "usage: fathom-conformance SUITE PATH... [--filter GLOB] [--strict] [--verbose] [--json]\n"
     "  SUITE     a folder of the recorded truth (config, typing) or a file or sub-folder of it (config/merge)\n"
     "  PATH      a .jsonl file, a folder with meta.json, or a folder of either\n"
     "  --filter  only cases whose id contains the text, or matches it as a glob with * and ?\n"
+    "  --strict  a case that needs what is not there fails; without it, it is skipped\n"
     "  --verbose also the cases that pass\n"
     "  --json    one JSON object per case, and one with the totals\n";
 
 struct Options {
   std::string suite, filter;
   std::vector<std::string> paths;
-  bool verbose = false, json = false;
+  bool strict = false, verbose = false, json = false;
 };
 
 bool parse(int argc, char** argv, Options* options) {
@@ -41,6 +43,8 @@ bool parse(int argc, char** argv, Options* options) {
     const std::string word = argv[i];
     if (word == "--verbose") {
       options->verbose = true;
+    } else if (word == "--strict") {
+      options->strict = true;
     } else if (word == "--json") {
       options->json = true;
     } else if (word == "--filter" && i + 1 < argc) {
@@ -59,7 +63,7 @@ bool parse(int argc, char** argv, Options* options) {
 }
 
 struct Counts {
-  size_t passed = 0, failed = 0, deviating = 0;
+  size_t passed = 0, failed = 0, deviating = 0, skipped = 0;
 };
 
 class Runner {
@@ -94,7 +98,8 @@ class Runner {
   void run_case(const Case& item) {
     if (!wanted(item)) return;
     const Outcome outcome = outcome_of(item);
-    const Deviation* deviation = outcome.passed ? nullptr : find_deviation(deviations_, item);
+    const bool skipped = outcome.skipped && !options_.strict;
+    const Deviation* deviation = outcome.passed || skipped ? nullptr : find_deviation(deviations_, item);
     std::string group = item.suite;
     if (const auto found = item.body.find("group"); found != item.body.end() && found->is_string()) {
       group += " " + found->get<std::string>();
@@ -104,6 +109,11 @@ class Runner {
     if (outcome.passed) {
       ++counts.passed;
       ++total_.passed;
+    } else if (skipped) {
+      result = "skipped";
+      ++counts.skipped;
+      ++total_.skipped;
+      skips_[outcome.detail].push_back(item.id);
     } else if (deviation != nullptr) {
       result = "deviating";
       ++counts.deviating;
@@ -119,20 +129,25 @@ class Runner {
       if (!outcome.detail.empty()) line["detail"] = outcome.detail;
       if (deviation != nullptr) line["reason"] = deviation->reason;
       std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
-    } else if (!outcome.passed && deviation == nullptr) {
+    } else if (!outcome.passed && !skipped && deviation == nullptr) {
       std::cout << item.id << ": " << outcome.detail << "\n";
     } else if (options_.verbose) {
-      std::cout << item.id << ": " << result << (deviation != nullptr ? ", " + outcome.detail : std::string()) << "\n";
+      std::cout << item.id << ": " << result << (outcome.detail.empty() ? std::string() : ", " + outcome.detail)
+                << "\n";
     }
   }
 
   void report_totals() const {
     if (options_.json) {
-      nlohmann::ordered_json total = {
-          {"passed", total_.passed}, {"failed", total_.failed}, {"deviating", total_.deviating}};
+      nlohmann::ordered_json total = {{"passed", total_.passed},
+                                      {"failed", total_.failed},
+                                      {"deviating", total_.deviating},
+                                      {"skipped", total_.skipped}};
       for (const auto& [group, counts] : groups_) {
-        total["groups"][group] = {
-            {"passed", counts.passed}, {"failed", counts.failed}, {"deviating", counts.deviating}};
+        total["groups"][group] = {{"passed", counts.passed},
+                                  {"failed", counts.failed},
+                                  {"deviating", counts.deviating},
+                                  {"skipped", counts.skipped}};
       }
       std::cout << json_text(total) << "\n";
     } else {
@@ -146,6 +161,16 @@ class Runner {
         for (const auto& id : ids) std::cout << "  " << id << "\n";
       }
     }
+    // In one line of its own, so that the last one keeps its form.
+    if (total_.skipped > 0 && !options_.json) {
+      std::cout << total_.skipped << " skipped";
+      const char* separator = ": ";
+      for (const auto& [need, ids] : skips_) {
+        std::cout << separator << need << " (" << ids.size() << ")";
+        separator = "; ";
+      }
+      std::cout << "\n";
+    }
     std::cout << total_.passed << " passed, " << total_.failed << " failed\n";
   }
 
@@ -153,7 +178,8 @@ class Runner {
   std::vector<Suite> suites_;
   std::vector<Deviation> deviations_;
   std::map<std::string, Counts> groups_;
-  std::map<std::string, std::vector<std::string>> reasons_;
+  std::map<std::string, std::vector<std::string>> reasons_;  // ids by the deviation's reason
+  std::map<std::string, std::vector<std::string>> skips_;    // ids by what they need
   Counts total_;
 };
 

@@ -1,6 +1,7 @@
 // nemo_models/training_parity: from NeMo's initial weights and its batches, our trainer must give NeMo's loss, learning
 // rate and gradient norm row by row, its validation, and its final weights. It runs the same Trainer as the program.
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
@@ -167,6 +168,9 @@ std::string compare_validations(const nlohmann::json& body) {
   const double relative = tolerance.contains("validation_loss") ? tolerance["validation_loss"].get<double>()
                           : tolerance.contains("tail_mean")     ? tolerance["tail_mean"][1].get<double>()
                                                                 : 5e-3;
+  // Shares of items jump where an answer is close: as much room as a gradient norm has, where a recording does not say.
+  const double share =
+      tolerance.contains("validation_loss") ? 10 * tolerance["rows"].back()[1].get<double>() : relative;
   for (size_t i = 0; i < expected.size(); ++i) {
     const auto& got = recording.validations[i];
     if (got.global_step != expected[i][1]) {
@@ -175,7 +179,7 @@ std::string compare_validations(const nlohmann::json& body) {
     for (size_t k = 0; k < recording.metrics.size(); ++k) {
       const double wanted = expected[i][kMetricsFrom + k], value = got.metrics[k];
       const bool is_loss = recording.metrics[k].ends_with("loss");
-      if (is_loss ? !near(value, wanted, relative) : !(std::abs(value - wanted) <= relative)) {
+      if (is_loss ? !near(value, wanted, relative) : !(std::abs(value - wanted) <= share)) {
         return fmt::format("validation {}: {}: expected {}, got {}", i, recording.metrics[k], wanted, value);
       }
     }
@@ -188,6 +192,10 @@ Outcome run_parity(const Case& given) {
   const fs::path data = fs::path(given.folder) / "../../../../data/fsdd";
   if (!fs::exists(data / "train.json")) return fail("the audio data/fsdd is not beside the golden folder");
   at::set_num_threads(1);
+  // oneDNN rounds by the processor, and one ReLU that flips shows in a gradient norm. Where a recording says that it
+  // was made without oneDNN as well, and how little that changed, the comparison is with that, the same everywhere.
+  const bool without_onednn = given.body.contains("evidence") && given.body["evidence"].contains("without_onednn");
+  at::globalContext().setUserEnabledMkldnn(!without_onednn);
   add_suite_plugin<add_recorder>("conformance_recorder");
   set_log_level(LogLevel::kError);
   recording = {};

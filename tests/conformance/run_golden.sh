@@ -10,8 +10,9 @@ while read -r suite filter; do
   case $suite in ''|'#'*) continue ;; esac
   path=$golden/$suite
   [ -e "$path" ] || path=$golden/$suite.jsonl
+  [ -e "$path" ] || path=$path.gz
   printf '%-55s' "$suite${filter:+ ($filter)}"
-  if output=$("$runner" "$suite" "$path" ${filter:+--filter "$filter"} 2>&1); then tail -n 1 <<<"$output"
+  if output=$("$runner" "$suite" "$path" --strict ${filter:+--filter "$filter"} 2>&1); then tail -n 1 <<<"$output"
   else failed=1; tail -n 12 <<<"$output"; fi
 done < "$here/passing.txt"
 exit $failed

@@ -21,11 +21,13 @@ struct Case {
 
 struct Outcome {
   bool passed = false;
-  std::string detail;  // "expected …, got …"; empty when passed
+  std::string detail;    // "expected …, got …"; empty when passed
+  bool skipped = false;  // neither: it needs something that is not there, which detail names
 };
 
 inline Outcome pass() { return {true, {}}; }
 inline Outcome fail(std::string detail) { return {false, std::move(detail)}; }
+inline Outcome skip(std::string detail) { return {false, std::move(detail), true}; }
 
 // A suite covers every case whose suite name equals `name` or lies below it.
 struct Suite {
@@ -38,16 +40,19 @@ void add_config_suites(std::vector<Suite>& suites);
 void add_typing_suites(std::vector<Suite>& suites);
 void add_partial_load_suites(std::vector<Suite>& suites);
 void add_loader_suites(std::vector<Suite>& suites);
+void add_tokenizer_suites(std::vector<Suite>& suites);
 void add_checkpoint_suites(std::vector<Suite>& suites);
 void add_optim_suites(std::vector<Suite>& suites);
 void add_model_suites(std::vector<Suite>& suites);
 void add_module_core_suites(std::vector<Suite>& suites);
 void add_freezing_suites(std::vector<Suite>& suites);
-void add_classification_suites(std::vector<Suite>& suites);
 void add_asr_suites(std::vector<Suite>& suites);
 void add_logging_suites(std::vector<Suite>& suites);
 void add_trace_suites(std::vector<Suite>& suites);
 void add_checkpoint_name_suites(std::vector<Suite>& suites);
 void add_parity_suites(std::vector<Suite>& suites);
+void add_whole_model_suites(std::vector<Suite>& suites);
+void add_v1_model_suites(std::vector<Suite>& suites);
+void add_timestamp_suites(std::vector<Suite>& suites);
 
 }  // namespace fathom::conformance

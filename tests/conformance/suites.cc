@@ -13,6 +13,9 @@ std::vector<Suite> all_suites() {
 #ifdef FATHOM_SUITES_LOADERS
   add_loader_suites(suites);
 #endif
+#ifdef FATHOM_SUITES_TOKENIZERS
+  add_tokenizer_suites(suites);
+#endif
 #ifdef FATHOM_SUITES_CHECKPOINT
   add_checkpoint_suites(suites);
 #endif
@@ -39,7 +42,11 @@ std::vector<Suite> all_suites() {
 #endif
 #ifdef FATHOM_SUITES_ASR
   add_asr_suites(suites);
-  add_classification_suites(suites);
+#endif
+#ifdef FATHOM_SUITES_WHOLE_MODEL
+  add_whole_model_suites(suites);
+  add_v1_model_suites(suites);
+  add_timestamp_suites(suites);
 #endif
   return suites;
 }

@@ -20,6 +20,10 @@ TEST(Cli, HelpOnEveryLevelGoesToStdout) {
                                                                                      {"validate", "--help"},
                                                                                      {"transcribe", "--help"},
                                                                                      {"inspect", "--help"},
+                                                                                     {"convert", "--help"},
+                                                                                     {"diff", "--help"},
+                                                                                     {"models", "--help"},
+                                                                                     {"models", "push", "--help"},
                                                                                      {"runs", "--help"},
                                                                                      {"runs", "plot", "--help"},
                                                                                      {"config", "--help"},
@@ -180,6 +184,7 @@ TEST(Cli, EveryExperimentComposesWithEveryOptionOfItsGroups) {
 TEST(Cli, CompletionKnowsCommandsConfigsAndKeys) {
   EXPECT_EQ(fathom({"completion", "bash"}).status, 0);
   EXPECT_TRUE(contains(fathom({"__complete", "tr"}).out, "train\n"));
+  EXPECT_TRUE(contains(fathom({"__complete", "models", "fetch", "stt_en_q"}).out, "stt_en_quartznet15x5\n"));
   const std::string configs = FATHOM_SOURCE_DIR "/configs/asr";
   EXPECT_TRUE(contains(fathom({"__complete", "train", "-cp", configs, "-cn", "digits"}).out, "digits_quartznet\n"));
   EXPECT_TRUE(contains(fathom({"__complete", "train", "-cp", configs, "-cn", "digits_quartznet", "model.opt"}).out,

@@ -7,8 +7,8 @@
 #include <csignal>
 #include <fstream>
 
+#include "core/archive/json_pickle.h"
 #include "core/base/interrupt.h"
-#include "core/checkpoint/json_pickle.h"
 #include "core/checkpoint/torch_file.h"
 #include "core/models/nemo_file.h"
 #include "tests/support/folder_test.h"
@@ -85,7 +85,7 @@ class Saving : public FolderTest {
   }
   std::string at(const std::string& name) const { return folder_ / name; }
   Json states(const std::string& file) const {
-    return training::pickle_to_json(checkpoint::load_torch_file(at(file)).at("callbacks"));
+    return checkpoint::pickle_to_json(checkpoint::load_torch_file(at(file)).at("callbacks"));
   }
 
   Script script_;

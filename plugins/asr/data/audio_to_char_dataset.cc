@@ -1,63 +1,24 @@
 #include "plugins/asr/data/audio_to_char_dataset.h"
 
-#include <ATen/ATen.h>
-
-#include <algorithm>
-#include <cstdio>
-#include <cstring>
-
 namespace fathom::asr {
-namespace {
-
-constexpr auto kInfo = LogLevel::kInfo, kWarning = LogLevel::kWarning;
-constexpr const char* kComponent = "asr.data";
-
-std::string hours(double seconds) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.2f hours", seconds / 3600);
-  return text;
-}
-
-audio::AudioLoadOptions load_options(const AudioToCharDataset::Options& o) {
-  if (o.sample_rate <= 0) {
-    throw Error(Code::kFailed, "sample_rate must be positive").at("sample_rate").seen(std::to_string(o.sample_rate));
-  }
-  audio::AudioLoadOptions load;
-  load.target_sr = o.sample_rate;
-  load.trim = o.trim_silence;
-  load.normalize_db = o.normalize_db;
-  load.channel_selector = audio::parse_channel_selector(o.channel_selector, "channel_selector");
-  return load;
-}
-
-}  // namespace
 
 void AudioToCharDataset::Options::describe(OptionSet<Options>& o) {
-  o.required("manifest_filepath", &Options::manifest_filepath,
-             "manifest: JSON lines; several: a list, or separated by commas");
+  o.include<AudioToTextDataset::Options>();
   o("labels", &Options::labels, "characters, in the order of the decoder's classes, without the blank");
-  o("sample_rate", &Options::sample_rate, "audio is resampled to this rate", "Hz");
-  o("int_values", &Options::int_values, "read samples as integers; they are scaled to [-1, 1) either way");
-  o("augmentor", &Options::augmentor, "perturbations of the audio: {type: {prob, options}}");
-  o("max_duration", &Options::max_duration, "longer clips are left out", "s");
-  o("min_duration", &Options::min_duration, "shorter clips are left out", "s");
-  o("max_utts", &Options::max_utts, "keep the first so many clips; 0: all");
   o("blank_index", &Options::blank_index, "ids equal to this one are removed from transcripts");
   o("unk_index", &Options::unk_index, "id of characters that are no label; equal to blank_index: they are removed");
   o("normalize_transcripts", &Options::normalize_transcripts,
     "normalise texts with the parser before looking characters up");
-  o("trim_silence", &Options::trim_silence, "cut silence (60 dB below the loudest frame) at both ends");
-  o("normalize_db", &Options::normalize_db, "scale every clip to this level", "dB");
   o("parser", &Options::parser, "text parser: en, base, or null (= base)");
   o("bos_id", &Options::bos_id, "id put before each transcript");
   o("eos_id", &Options::eos_id, "id put after each transcript");
   o("pad_id", &Options::pad_id, "id that fills shorter transcripts of a batch");
-  o("return_sample_id", &Options::return_sample_id, "batches carry the items' indices");
-  o("channel_selector", &Options::channel_selector, "channel to take: a number, or 'average'");
 }
 
 AudioToCharDataset::AudioToCharDataset(const Options& options, audio::Manifest clips)
-    : options_(options), load_(load_options(options)), clips_(std::move(clips)) {}
+    : AudioToTextDataset(options, {}) {
+  take_clips(std::move(clips));
+}
 
 std::shared_ptr<AudioToCharDataset> AudioToCharDataset::for_inference(Options options, audio::Manifest clips) {
   options.augmentor = nullptr;
@@ -65,164 +26,37 @@ std::shared_ptr<AudioToCharDataset> AudioToCharDataset::for_inference(Options op
 }
 
 AudioToCharDataset::AudioToCharDataset(const Options& options)
-    : options_(options), load_(load_options(options)), augmentor_(options.augmentor, "augmentor") {
+    : AudioToTextDataset(options, {options.bos_id, options.eos_id, options.pad_id}) {
   text::CharParser::Config config;
-  config.labels = options_.labels;
-  config.language = text::CharParser::language_of(options_.parser.value_or("base"));
-  config.do_normalize = options_.normalize_transcripts;
-  config.blank_id = options_.blank_index;
-  config.unk_id = options_.unk_index;
+  config.labels = options.labels;
+  config.language = text::CharParser::language_of(options.parser.value_or("base"));
+  config.do_normalize = options.normalize_transcripts;
+  config.blank_id = options.blank_index;
+  config.unk_id = options.unk_index;
   parser_.emplace(std::move(config));
-  open_manifests();
-}
 
-// Counts what is left out or unknown; the texts themselves are not kept.
-void AudioToCharDataset::open_manifests() {
-  audio::Dropped unparseable;
   int64_t unknown = 0, texts_with_unknown = 0;
-  std::string example;
-  audio::ManifestFilter filter;
-  filter.min_duration = options_.min_duration;
-  filter.max_duration = options_.max_duration;
-  filter.most = std::max<int64_t>(options_.max_utts, 0);
-  filter.keep = [&](const audio::ManifestLine& line) {
+  open_manifests([&](const audio::ManifestLine& line) {
     if (parser_->is_plain(line.text)) return true;
     const auto parsed = parser_->parse(line.text);
-    if (!parsed) {
-      ++unparseable.count;
-      unparseable.seconds += std::max(line.duration, 0.0);
-      if (example.empty()) example = line.where();
-      return false;
-    }
+    if (!parsed) return false;
     unknown += parsed->unknown;
     texts_with_unknown += parsed->unknown > 0 ? 1 : 0;
     return true;
-  };
-  clips_ = audio::Manifest::open(audio::manifest_paths(options_.manifest_filepath, "manifest_filepath"), filter);
-
-  if (const audio::Dropped& dropped = clips_.dropped_by_duration(); dropped.count > 0) {
-    fathom::log(kInfo, kComponent,
-                std::to_string(dropped.count) + " clips (" + hours(dropped.seconds) +
-                    ") were left out by min_duration and max_duration");
-  }
-  if (unparseable.count > 0) {
-    fathom::log(kWarning, kComponent,
-                std::to_string(unparseable.count) + " clips (" + hours(unparseable.seconds) +
-                    ") were left out: the parser cannot read their text (first: " + example + ")");
-  }
+  });
   if (unknown > 0) {
-    fathom::log(kWarning, kComponent,
+    fathom::log(LogLevel::kWarning, "asr.data",
                 std::to_string(unknown) + " characters of " + std::to_string(texts_with_unknown) +
                     " texts are no label and were " +
-                    (options_.unk_index == options_.blank_index ? "dropped" : "replaced by unk_index"));
+                    (options.unk_index == options.blank_index ? "dropped" : "replaced by unk_index"));
   }
-  double seconds = 0;
-  for (int64_t i = 0; i < size(); ++i) seconds += std::max(length_hint(i), 0.0);
-  fathom::log(kInfo, kComponent, "dataset with " + std::to_string(size()) + " clips, " + hours(seconds));
 }
 
-std::vector<int64_t> AudioToCharDataset::tokens_of(const audio::ManifestEntry& entry) const {
-  std::vector<int64_t> tokens;
-  if (options_.bos_id) tokens.push_back(*options_.bos_id);
-  if (!entry.text.empty()) {
-    const auto parsed = parser_->parse(entry.text);
-    // Only a file at text_filepath can have changed without the manifest noticing.
-    if (!parsed) throw Error(Code::kBadData, "the parser cannot read the text").at(entry.where()).seen(entry.text);
-    tokens.insert(tokens.end(), parsed->ids.begin(), parsed->ids.end());
-  }
-  if (options_.eos_id) tokens.push_back(*options_.eos_id);
-  return tokens;
-}
-
-std::vector<std::string> AudioToCharDataset::length_units() const {
-  return parser_ ? std::vector<std::string>{"seconds", "tokens"} : std::vector<std::string>{"seconds"};
-}
-
-double AudioToCharDataset::length(int64_t index, std::string_view unit) const {
-  return unit == "tokens" ? static_cast<double>(tokens_of(clips_.entry(index)).size()) : clips_.duration(index);
-}
-
-Ports AudioToCharDataset::outputs() const {
-  Ports ports = {{"audio_signal", {"B T", AudioSignal{options_.sample_rate}}}, {"a_sig_length", {"B", LengthsType{}}}};
-  if (!parser_) {
-    ports.push_back({"sample_id", {"B", LengthsType{}}});
-    return ports;
-  }
-  ports.push_back({"transcripts", {"B T", LabelsType{}}});
-  ports.push_back({"transcript_length", {"B", LengthsType{}}});
-  if (options_.return_sample_id) ports.push_back({"sample_id", {"B", LengthsType{}}});
-  return ports;
-}
-
-SpeechSample AudioToCharDataset::get(int64_t index, uint64_t seed) const {
-  audio::ManifestEntry entry = clips_.entry(index);
-  audio::AudioLoadOptions load = load_;
-  load.offset = entry.offset;
-  load.duration = entry.duration;
-  audio::AudioSegment audio = audio::load_audio(entry.audio_file, load, entry.where());
-  if (audio.channels != 1) {
-    throw Error(Code::kBadData, "audio has several channels and none was chosen")
-        .at(entry.where())
-        .seen(std::to_string(audio.channels) + " channels in " + entry.audio_file)
-        .next("set channel_selector to a number or to 'average'");
-  }
-  if (!augmentor_.empty()) {
-    audio::Rng rng(seed);
-    augmentor_.apply(audio, rng);
-  }
-  if (audio.samples.empty()) {
-    throw Error(Code::kBadData, "audio is silent throughout: trimming leaves nothing")
-        .at(entry.where())
-        .seen(entry.audio_file);
-  }
-  SpeechSample sample;
-  sample.id = index;
-  sample.audio = at::empty({audio.frames()}, at::kFloat);
-  std::memcpy(sample.audio.data_ptr<float>(), audio.samples.data(), audio.samples.size() * sizeof(float));
-  if (parser_)
-    sample.tokens = tokens_of(entry);
-  else
-    sample.entry = std::move(entry);
-  return sample;
-}
-
-Values AudioToCharDataset::collate(const std::vector<const SpeechSample*>& samples) const {
-  const auto count = static_cast<int64_t>(samples.size());
-  int64_t longest = 0, most_tokens = 0;
-  for (const auto* sample : samples) {
-    longest = std::max(longest, sample->audio.size(0));
-    most_tokens = std::max(most_tokens, static_cast<int64_t>(sample->tokens.size()));
-  }
-  at::Tensor audio = at::zeros({count, longest}, at::kFloat), lengths = at::empty({count}, at::kLong);
-  at::Tensor tokens = at::full({count, most_tokens}, options_.pad_id, at::kLong),
-             token_lengths = at::empty({count}, at::kLong);
-  at::Tensor ids = at::empty({count}, at::kLong);
-  for (int64_t i = 0; i < count; ++i) {
-    const SpeechSample& sample = *samples[i];
-    std::memcpy(audio.data_ptr<float>() + i * longest, sample.audio.data_ptr<float>(),
-                sample.audio.size(0) * sizeof(float));
-    lengths.data_ptr<int64_t>()[i] = sample.audio.size(0);
-    std::copy(sample.tokens.begin(), sample.tokens.end(), tokens.data_ptr<int64_t>() + i * most_tokens);
-    token_lengths.data_ptr<int64_t>()[i] = static_cast<int64_t>(sample.tokens.size());
-    ids.data_ptr<int64_t>()[i] = sample.id;
-  }
-  Values batch{{"audio_signal", audio}, {"a_sig_length", lengths}};
-  if (!parser_) {
-    std::vector<Value> entries;
-    for (const auto* sample : samples) {
-      const audio::ManifestEntry& entry = sample->entry;
-      Json line = {{"audio_filepath", entry.named_as}};
-      if (entry.has_text) line["text"] = entry.text;
-      line["duration"] = static_cast<double>(sample->audio.size(0)) / static_cast<double>(options_.sample_rate);
-      if (entry.offset > 0) line["offset"] = entry.offset;
-      entries.emplace_back(json_text(line));
-    }
-    batch.add("sample_id", ids).add("entries", std::move(entries));
-    return batch;
-  }
-  batch.add("transcripts", tokens).add("transcript_length", token_lengths);
-  if (options_.return_sample_id) batch.add("sample_id", ids);
-  return batch;
+std::vector<int64_t> AudioToCharDataset::text_ids(const audio::ManifestEntry& entry) const {
+  auto parsed = parser_->parse(entry.text);
+  // Only a file at text_filepath can have changed without the manifest noticing.
+  if (!parsed) throw Error(Code::kBadData, "the parser cannot read the text").at(entry.where()).seen(entry.text);
+  return std::move(parsed->ids);
 }
 
 }  // namespace fathom::asr

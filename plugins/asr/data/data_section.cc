@@ -76,6 +76,10 @@ Json dataset_keys(const Json& section, const std::vector<std::string>& options, 
   for (const auto& [key, value] : section.items()) {
     const auto is = [&](const char* name) { return key == name; };
     if (std::any_of(kLoaderKeys.begin(), kLoaderKeys.end(), is)) continue;
+    if (std::find(options.begin(), options.end(), key) != options.end()) {
+      own[key] = value;
+      continue;
+    }
     if (std::any_of(kOffKeys.begin(), kOffKeys.end(), is)) {
       if (is_off(key, value, section)) continue;
       throw Error(Code::kUnavailable, "this way of feeding data is not available: " + key)
@@ -83,8 +87,7 @@ Json dataset_keys(const Json& section, const std::vector<std::string>& options, 
           .seen(json_text(value))
           .next("use a plain manifest: manifest_filepath");
     }
-    if (std::find(options.begin(), options.end(), key) == options.end()) refuse_key(key, options, config_path);
-    own[key] = value;
+    refuse_key(key, options, config_path);
   }
   return own;
 }

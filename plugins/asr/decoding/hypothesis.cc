@@ -66,7 +66,7 @@ void append_offsets(Json& out, const char* key, const std::vector<Offset>& offse
 std::vector<Word> words_of(const std::vector<int64_t>& tokens, const text::Vocabulary& vocabulary,
                            const std::string& word_separator) {
   const size_t count = tokens.size();
-  const bool blanks = word_separator == " ", pieces = vocabulary.kind() == text::Vocabulary::Kind::kSentencePiece;
+  const bool blanks = word_separator == " ", pieces = vocabulary.kind() != text::Vocabulary::Kind::kCharacters;
   std::vector<std::string> texts;
   for (const int64_t token : tokens) texts.push_back(vocabulary.token_text(token));
   const auto is_mark = [&](size_t i) { return i < count && vocabulary.is_punctuation_mark(tokens[i]); };

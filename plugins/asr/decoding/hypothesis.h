@@ -30,7 +30,7 @@ struct Word {
   std::string text;
   size_t first = 0, last = 0;
 };
-// kCharacters: between tokens that are `word_separator`. kSentencePiece: from one word's first piece to the next one's.
+// kCharacters: between tokens that are `word_separator`. Subwords: from one word's first piece to the next one's.
 // A punctuation mark belongs to the word before it, even behind a blank; the first word begins with the first token.
 std::vector<Word> words_of(const std::vector<int64_t>& tokens, const text::Vocabulary& vocabulary,
                            const std::string& word_separator);

@@ -66,6 +66,26 @@ void EncDecClassificationModel::Options::describe(OptionSet<Options>& o) {
   o("char_labels", &Options::char_labels, "other labels, in a run that fine-tunes a whole model");
 }
 
+// Those that NeMo's class lists, of NVIDIA's catalogue.
+std::vector<PretrainedModelInfo> EncDecClassificationModel::list_available_models() {
+  std::vector<PretrainedModelInfo> out;
+  const auto add = [&](const std::string& name, const std::string& version, const std::string& description) {
+    out.push_back({name, description,
+                   "https://api.ngc.nvidia.com/v2/models/nvidia/nemo/" + name + "/versions/" + version + "/files/" +
+                       name + ".nemo"});
+  };
+  add("vad_multilingual_marblenet", "1.10.0", "MarbleNet, speech or none, many languages");
+  add("vad_telephony_marblenet", "1.0.0rc1", "MarbleNet, speech or none, telephone audio");
+  add("vad_marblenet", "1.0.0rc1", "MarbleNet, speech or none");
+  for (const char* size : {"3x1x64", "3x2x64"}) {
+    const std::string name = std::string("commandrecognition_en_matchboxnet") + size;
+    add(name + "_v1", "1.0.0rc1", std::string("MatchboxNet ") + size + ", words of Speech Commands v1");
+    add(name + "_v2", "1.0.0rc1", std::string("MatchboxNet ") + size + ", words of Speech Commands v2");
+    add(name + "_v2_subset_task", "1.0.0rc1", std::string("MatchboxNet ") + size + ", ten words of Speech Commands v2");
+  }
+  return out;
+}
+
 EncDecClassificationModel::EncDecClassificationModel(Json config, ModelContext context)
     : Model(std::move(config), std::move(context)) {
   for (const char* key : {"preprocessor", "encoder", "decoder"}) {
@@ -81,7 +101,11 @@ EncDecClassificationModel::EncDecClassificationModel(Json config, ModelContext c
         .expected("false");
   }
   sample_rate_ = config_["preprocessor"].value("sample_rate", config_.value("sample_rate", int64_t{16000}));
-  if (this->context().restoring) choose_front_end(config_);
+  // Cepstra have had one convention all along.
+  const Json front_end = config_["preprocessor"].value("_target_", Json(kMfccPreprocessor));
+  if (this->context().restoring && front_end.is_string() &&
+      front_end.get_ref<const std::string&>().ends_with("AudioToMelSpectrogramPreprocessor"))
+    choose_front_end(config_);
   complete_classes();
   const Json relabelled = config_.value("char_labels", Json(nullptr));
   if (!this->context().restoring && relabelled.is_object() && relabelled.value("update_labels", Json()) == true)

@@ -29,6 +29,8 @@ class EncDecClassificationModel final : public Model, public HasVocabulary, publ
     static void describe(OptionSet<Options>& o);
   };
 
+  static std::vector<PretrainedModelInfo> list_available_models();
+
   EncDecClassificationModel(Json config, ModelContext context);
 
   Ports inputs() const override;

@@ -256,6 +256,19 @@ TEST_F(ClassificationTest, ConfigsAreChecked) {
   EXPECT_NE(off.find("vad_stream"), std::string::npos) << off;
 }
 
+TEST_F(ClassificationTest, FilesOfOlderVersionsAreTaken) {
+  Json config = classifier_config();
+  config["nemo_version"] = "1.23.0";
+  ModelContext context;
+  context.restoring = true;
+  EXPECT_NO_THROW(make(config, context));
+  config["preprocessor"] = {{"_target_", "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor"},
+                            {"sample_rate", 8000},
+                            {"features", 16},
+                            {"n_fft", 256}};
+  EXPECT_EQ(make(config, context)->config()["preprocessor"]["front_end"], "nemo1");
+}
+
 TEST_F(ClassificationTest, WeightsByOccurrenceMakeClassesWeighAlike) {
   Json config = classifier_config();
   config["loss"] = {{"weight", "auto"}};

@@ -18,8 +18,30 @@ void EncDecCTCModel::Options::describe(OptionSet<Options>& o) {
   o("ctc_reduction", &Options::ctc_reduction, "how the losses of a batch become one: mean_batch, mean, sum, …");
 }
 
+// Those that NeMo's class lists, of NVIDIA's catalogue.
+std::vector<PretrainedModelInfo> EncDecCTCModel::list_available_models() {
+  const std::string catalogue = "https://api.ngc.nvidia.com/v2/models/nvidia/";
+  std::vector<PretrainedModelInfo> out = {
+      {"QuartzNet15x5Base-En", "QuartzNet 15x5 for English, of six data sets; WER 3.79 % on LibriSpeech dev-clean",
+       catalogue + "nemospeechmodels/versions/1.0.0a5/files/QuartzNet15x5Base-En.nemo"},
+      {"stt_en_jasper10x5dr", "Jasper 10x5 DR for English",
+       catalogue + "nemo/stt_en_jasper10x5dr/versions/1.0.0rc1/files/stt_en_jasper10x5dr.nemo"}};
+  const std::pair<const char*, const char*> kLanguages[] = {{"en", "English"}, {"ca", "Catalan"}, {"de", "German"},
+                                                            {"es", "Spanish"}, {"fr", "French"},  {"it", "Italian"},
+                                                            {"pl", "Polish"},  {"ru", "Russian"}};
+  for (const auto& [code, language] : kLanguages) {
+    const std::string name = std::string("stt_") + code + "_quartznet15x5";
+    out.push_back({name, std::string("QuartzNet 15x5 for ") + language,
+                   catalogue + "nemo/" + name + "/versions/1.0.0rc1/files/" + name + ".nemo"});
+  }
+  return out;
+}
+
 EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context)
-    : SpeechModel(std::move(config), std::move(context), {"asr.EncDecCTCModel", {"decoder"}, "decoder"}) {
+    : EncDecCTCModel(std::move(config), std::move(context), {"asr.EncDecCTCModel", {"decoder"}, "decoder"}) {}
+
+EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context, Kind kind)
+    : SpeechModel(std::move(config), std::move(context), std::move(kind)) {
   // The width that the encoder gives, where the config leaves it out.
   Json& decoder = config_["decoder"];
   const bool has_width = decoder.contains("feat_in") && !decoder["feat_in"].is_null() && decoder["feat_in"] != 0;
@@ -48,18 +70,18 @@ CtcDecoding EncDecCTCModel::make_decoding() const {
   return CtcDecoding(parse_options<CtcDecodingConfig>(section, path_of("decoding")), vocabulary());
 }
 
-void EncDecCTCModel::change_vocabulary(const std::vector<std::string>& vocabulary) {
-  if (!are_new_labels(vocabulary)) return;
+void EncDecCTCModel::relabel(const std::vector<std::string>& labels, bool keep_weights) {
   const ModuleHandle decoder =
-      make_relabelled(decoder_, with_target(config_["decoder"], kDefaultDecoder), "decoder", vocabulary);
+      keep_weights ? decoder_
+                   : make_relabelled(decoder_, with_target(config_["decoder"], kDefaultDecoder), "decoder", labels);
   // Nothing has changed so far, and nothing below fails but for memory.
-  set_labels(vocabulary);
+  set_labels(labels);
+  decoding_ = make_decoding();
+  if (keep_weights) return;
   decoder_ = decoder;
   replace_child("decoder", decoder_);
   loss_ = make_loss();
   replace_child("loss", loss_);
-  decoding_ = make_decoding();
-  log_info("changed the vocabulary: " + std::to_string(vocabulary.size()) + " labels");
 }
 
 Ports EncDecCTCModel::outputs() const {

@@ -1,4 +1,5 @@
-// EncDecCTCModel: character speech recognition with CTC (Jasper, QuartzNet).
+// Speech recognition with CTC: EncDecCTCModel on characters (Jasper, QuartzNet), EncDecCTCModelBPE on subwords
+// (Citrinet, Conformer).
 #pragma once
 
 #include "plugins/asr/decoding/ctc_decoding.h"
@@ -8,7 +9,7 @@ namespace fathom::asr {
 
 // What SpeechModel says, with the sections decoder and decoding (optional), labels or decoder.vocabulary, and
 // ctc_reduction. forward gives log_probs (B,T',V+1), encoded_lengths (B) and greedy_predictions (B,T').
-class EncDecCTCModel final : public SpeechModel {
+class EncDecCTCModel : public SpeechModel {
  public:
   struct Options : SpeechModelOptions {
     Json decoder, decoding;
@@ -16,22 +17,24 @@ class EncDecCTCModel final : public SpeechModel {
     static void describe(OptionSet<Options>& o);
   };
 
+  static std::vector<PretrainedModelInfo> list_available_models();
+
   EncDecCTCModel(Json config, ModelContext context);
 
   Ports outputs() const override;
   Values forward(const Values& in) override;
 
-  // A new decoder, loss and decoding for other labels; the labels of the data sections follow. The same labels change
-  // nothing, as in NeMo.
-  void change_vocabulary(const std::vector<std::string>& vocabulary) override;
-
   const CtcDecoding& decoding() const { return decoding_; }
 
  protected:
+  EncDecCTCModel(Json config, ModelContext context, Kind kind);
+
   Value head(const Value& encoder_output) override;
   at::Tensor loss_of(const Encoded& encoded, const Values& batch) override;
   std::vector<std::string> best_texts(const Encoded& encoded) const override;
   std::vector<Hypothesis> decode(const Encoded& encoded, bool timestamps) const override;
+  // A new decoder, loss and decoding; the labels of the data sections follow.
+  void relabel(const std::vector<std::string>& labels, bool keep_weights) override;
 
  private:
   ModuleHandle make_loss() const;
@@ -39,6 +42,15 @@ class EncDecCTCModel final : public SpeechModel {
 
   ModuleHandle decoder_, loss_;
   CtcDecoding decoding_;
+};
+
+// The same on the tokens of a tokenizer: the section tokenizer (model_tokenizer.h) fills decoder.vocabulary and
+// decoder.num_classes.
+class EncDecCTCModelBPE final : public EncDecCTCModel {
+ public:
+  EncDecCTCModelBPE(Json config, ModelContext context)
+      : EncDecCTCModel(std::move(config), std::move(context),
+                       {"asr.EncDecCTCModelBPE", {"decoder"}, "decoder", /*subwords=*/true}) {}
 };
 
 }  // namespace fathom::asr

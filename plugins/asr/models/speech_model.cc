@@ -7,10 +7,6 @@
 namespace fathom::asr {
 namespace {
 
-bool is_list(const Json& section, const char* key) {
-  return section.contains(key) && section[key].is_array() && !section[key].empty();
-}
-
 Value list_of(const std::vector<std::string>& texts) { return std::vector<Value>(texts.begin(), texts.end()); }
 
 bool wants_timestamps(const Json& options) {
@@ -32,17 +28,14 @@ Json with_target(Json section, const char* target) {
   return section;
 }
 
-void CharLabelsOptions::describe(OptionSet<CharLabelsOptions>& o) {
-  o("update_labels", &CharLabelsOptions::update_labels, "whether fine-tuning changes the labels");
-  o("labels", &CharLabelsOptions::labels, "the new ones");
-}
-
 void SpeechModelOptions::describe(OptionSet<SpeechModelOptions>& o) {
   using Options = SpeechModelOptions;
   o("preprocessor", &Options::preprocessor, "the front-end: from samples to features");
   o("encoder", &Options::encoder, "from features to encoded frames");
   o("spec_augment", &Options::spec_augment, "masks of features in training; null: none");
   o("labels", &Options::labels, "the characters; also decoder.vocabulary");
+  o("tokenizer", &Options::tokenizer,
+    "of a model of subwords: {dir, type: bpe or wpe}; to change it when fine-tuning: update_tokenizer: true");
   o("sample_rate", &Options::sample_rate, "of the audio, where the preprocessor does not say", "Hz");
   o("use_cer", &Options::use_cer, "error rates count characters, not words");
   o("log_prediction", &Options::log_prediction, "log a reference and what was heard, once a batch");
@@ -66,7 +59,9 @@ SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
   log_prediction_ = config_.value("log_prediction", false);
   sample_rate_ = config_["preprocessor"].value("sample_rate", config_.value("sample_rate", int64_t{16000}));
   if (this->context().restoring) choose_front_end(config_);
+  read_tokenizer();
   complete_labels();
+  vocabulary_ = make_vocabulary();
   const Json relabelled = config_.value("char_labels", Json(nullptr));
   if (!this->context().restoring && relabelled.is_object() && relabelled.value("update_labels", Json()) == true)
     log_warning(path_of("char_labels") + " is for fine-tuning: init_from_nemo_model, and no class in the section");
@@ -91,82 +86,6 @@ void SpeechModel::log_warning(const std::string& text) const { fathom::log(LogLe
 std::string SpeechModel::path_of(const char* section) const {
   const std::string& path = context().config_path;
   return path.empty() ? std::string(section) : path + "." + section;
-}
-
-// --- labels ----------------------------------------------------------------------------------------------------------
-
-// labels and the labelled section's vocabulary and num_classes stand for each other where one is left out.
-void SpeechModel::complete_labels() {
-  const std::string name = kind_.labelled;
-  Json& section = config_[name];
-  if (!is_list(section, "vocabulary")) {
-    if (!is_list(config_, "labels")) {
-      throw Error(Code::kFailed, "the model has no labels")
-          .at(path_of("labels"))
-          .expected("a list of characters in labels or " + name + ".vocabulary");
-    }
-    section["vocabulary"] = config_["labels"];
-  }
-  for (const auto& label : section["vocabulary"]) {
-    if (!label.is_string())
-      throw Error(Code::kFailed, "a label is not a text").at(name + ".vocabulary").seen(json_text(label));
-    labels_.push_back(label.get<std::string>());
-  }
-  const auto count = static_cast<int64_t>(labels_.size());
-  const bool has_count = section.contains("num_classes") && section["num_classes"].is_number_integer();
-  if (!has_count || section["num_classes"].get<int64_t>() < 1) {
-    section["num_classes"] = count;
-  } else if (section["num_classes"].get<int64_t>() != count) {
-    throw Error(Code::kFailed, name + ".num_classes and the vocabulary disagree")
-        .at(name + ".num_classes")
-        .seen(json_text(section["num_classes"]) + ", and " + std::to_string(count) + " labels")
-        .next("leave num_classes out, or set it to -1");
-  }
-}
-
-bool SpeechModel::are_new_labels(const std::vector<std::string>& labels) const {
-  if (labels.empty()) throw Error(Code::kFailed, "the new vocabulary is empty").expected("a list of labels");
-  if (labels == labels_) log_warning("the new vocabulary is the old one: nothing changes");
-  return labels != labels_;
-}
-
-ModuleHandle SpeechModel::make_relabelled(const ModuleHandle& old, Json section, const std::string& name,
-                                          const std::vector<std::string>& labels) const {
-  section["vocabulary"] = labels;
-  section["num_classes"] = static_cast<int64_t>(labels.size());
-  ModuleHandle made = make_module(section, path_of(name.c_str()));
-  const auto parameters = old.torch_module()->parameters();
-  made.torch_module()->to(parameters.front().device(), parameters.front().scalar_type());
-  made.torch_module()->train(old.torch_module()->is_training());
-  return made;
-}
-
-void SpeechModel::set_labels(const std::vector<std::string>& labels) {
-  labels_ = labels;
-  Json& section = config_[kind_.labelled];
-  section["vocabulary"] = labels;
-  section["num_classes"] = static_cast<int64_t>(labels.size());
-  if (config_.contains("labels")) config_["labels"] = labels;
-  for (const char* data : {"train_ds", "validation_ds", "test_ds"}) {
-    if (config_.contains(data) && config_[data].is_object()) config_[data]["labels"] = labels;
-  }
-}
-
-void SpeechModel::start_fine_tuning(const std::string& config_path) {
-  const Json section = config_.value("char_labels", Json(nullptr));
-  config_.erase("char_labels");
-  if (section.is_null()) return;
-  const std::string path = config_path + ".char_labels";
-  const auto options = parse_options<CharLabelsOptions>(section, path);
-  if (!options.update_labels) return;
-  if (!options.labels) {
-    throw Error(Code::kFailed, "there are no labels to change to")
-        .at(path + ".labels")
-        .seen("null")
-        .expected("a list of characters")
-        .next("give the list, or set update_labels=false to keep the labels of the file");
-  }
-  change_vocabulary(*options.labels);
 }
 
 // --- from audio to the encoder's output ------------------------------------------------------------------------------
@@ -265,13 +184,23 @@ void SpeechModel::reset_evaluation() {
 
 // --- data ------------------------------------------------------------------------------------------------------------
 
-AudioToCharDataset::Options SpeechModel::dataset_options(const Json& section, const std::string& config_path) const {
-  Json own = dataset_keys(section, option_names<AudioToCharDataset::Options>(), config_path);
+template <typename Dataset>
+typename Dataset::Options SpeechModel::dataset_options(const Json& section, const std::string& config_path) const {
+  constexpr bool kOfCharacters = std::is_same_v<Dataset, AudioToCharDataset>;
+  Json own = dataset_keys(section, option_names<typename Dataset::Options>(), config_path);
   if (!own.contains("sample_rate") || own["sample_rate"].is_null()) own["sample_rate"] = sample_rate_;
-  if (!own.contains("labels") || own["labels"].is_null()) own["labels"] = labels_;
-  auto options = parse_options<AudioToCharDataset::Options>(own, config_path);
-  if (options.labels != labels_) {
-    log_warning(config_path + ".labels differ from the model's labels: transcripts and predictions will not match");
+  if constexpr (kOfCharacters) {
+    if (!own.contains("labels") || own["labels"].is_null()) own["labels"] = labels_;
+  }
+  auto options = parse_options<typename Dataset::Options>(own, config_path);
+  if constexpr (kOfCharacters) {
+    if (options.labels != labels_)
+      log_warning(config_path + ".labels differ from the model's labels: transcripts and predictions will not match");
+  } else if (!options.tokenizer.is_null()) {
+    throw Error(Code::kFailed, "the transcripts' tokenizer is the model's")
+        .at(config_path + ".tokenizer")
+        .seen(json_text(options.tokenizer))
+        .next("leave it out");
   }
   if (options.sample_rate != sample_rate_) {
     throw Error(Code::kFailed, "the data's sample rate is not the front-end's")
@@ -282,25 +211,34 @@ AudioToCharDataset::Options SpeechModel::dataset_options(const Json& section, co
   return options;
 }
 
+MadeDataset SpeechModel::make_predict_dataset(const Json& section, const std::string& config_path) const {
+  audio::Manifest clips = predict_clips(section, config_path);
+  Json own = section;
+  if (own.erase("paths") > 0) own["manifest_filepath"] = "";
+  if (tokenizer_) {
+    return AudioToBPEDataset::for_inference(dataset_options<AudioToBPEDataset>(own, config_path),
+                                            tokenizer_.tokenizer(), std::move(clips));
+  }
+  return AudioToCharDataset::for_inference(dataset_options<AudioToCharDataset>(own, config_path), std::move(clips));
+}
+
 MadeDataset SpeechModel::make_dataset(Stage stage, const Json& section, const std::string& config_path) {
   if (section.is_null() || section.empty()) return nullptr;
-  if (stage == Stage::kPredict) {
-    audio::Manifest clips = predict_clips(section, config_path);
-    Json own = section;
-    if (own.erase("paths") > 0) own["manifest_filepath"] = "";
-    return AudioToCharDataset::for_inference(dataset_options(own, config_path), std::move(clips));
-  }
+  if (stage == Stage::kPredict) return make_predict_dataset(section, config_path);
   if (!section.contains("manifest_filepath") || section["manifest_filepath"].is_null()) {
     log_warning(config_path + " has no manifest_filepath: no data for it");
     return nullptr;
   }
   try {
-    auto dataset = std::make_shared<AudioToCharDataset>(dataset_options(section, config_path));
-    if (dataset->size() == 0) {
+    const auto checked = [&](auto dataset) -> MadeDataset {
+      if (dataset->size() > 0) return dataset;
       throw Error(Code::kBadData, "no clip is left: min_duration, max_duration or the text parser dropped them all")
           .at(config_path);
-    }
-    return dataset;
+    };
+    if (!tokenizer_)
+      return checked(std::make_shared<AudioToCharDataset>(dataset_options<AudioToCharDataset>(section, config_path)));
+    return checked(std::make_shared<AudioToBPEDataset>(dataset_options<AudioToBPEDataset>(section, config_path),
+                                                       tokenizer_.tokenizer()));
   } catch (Error& error) {
     error.locate(config_path);
     throw;
@@ -322,8 +260,9 @@ std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& o
     encoded = encode_features(features["processed_signal"], features["processed_length"]);
   }
   const auto hypotheses = decode(encoded, timestamps);
-  const double seconds_per_frame =
-      frame_stride(config_["preprocessor"], sample_rate_) * encoder_.properties().value("subsampling_factor", 1.0);
+  const Json properties = encoder_.properties();
+  const double subsampling = properties.is_object() ? properties.value("subsampling_factor", 1.0) : 1.0;
+  const double seconds_per_frame = frame_stride(config_["preprocessor"], sample_rate_) * subsampling;
   const Value* entries = batch.find("entries");
   std::vector<Values> out;
   for (size_t i = 0; i < hypotheses.size(); ++i) {

@@ -5,7 +5,9 @@
 #include "fathom/fine_tuning.h"
 #include "fathom/model.h"
 #include "fathom/vocabulary.h"
+#include "plugins/asr/data/audio_to_bpe_dataset.h"
 #include "plugins/asr/data/audio_to_char_dataset.h"
+#include "plugins/asr/data/model_tokenizer.h"
 #include "plugins/asr/decoding/hypothesis.h"
 #include "plugins/asr/models/front_end.h"
 #include "plugins/lib/text/vocabulary.h"
@@ -21,22 +23,22 @@ struct CharLabelsOptions {
 
 // The keys of a model's section that every speech model reads, beside those that the host does.
 struct SpeechModelOptions {
-  Json preprocessor, encoder, spec_augment, labels, sample_rate;
+  Json preprocessor, encoder, spec_augment, labels, tokenizer, sample_rate;
   std::optional<bool> use_cer, log_prediction;
   std::optional<CharLabelsOptions> char_labels;
   static void describe(OptionSet<SpeechModelOptions>& o);
 };
 
-// Sections: preprocessor, encoder, spec_augment (optional), train_ds, validation_ds, test_ds, optim; labels; use_cer,
-// log_prediction.
+// Sections: preprocessor, encoder, spec_augment (optional), train_ds, validation_ds, test_ds, optim; labels, or
+// tokenizer (model_tokenizer.h) for a model of subwords; use_cer, log_prediction.
 //
 // A batch of a training or evaluation step holds audio_signal (B,T) samples and a_sig_length (B), or processed_signal
 // (B,D,T) and processed_signal_length (B), with transcripts (B,U) and transcript_length (B). forward takes input_signal
 // with input_signal_length, or processed_signal with processed_signal_length.
 //
 // A derived constructor makes the children in NeMo's order, which is that of a state_dict: its decoder, then
-// make_spec_augment(), its loss, and setup_adapters(*this, config_, "encoder"). It overrides change_vocabulary. One
-// thread at a time.
+// make_spec_augment(), its loss, and setup_adapters(*this, config_, "encoder"). It overrides relabel. One thread at a
+// time.
 class SpeechModel : public Model, public HasVocabulary, public FineTunable {
  public:
   Ports inputs() const override;
@@ -52,14 +54,23 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   // {audio_filepath, pred_text, text?, duration, offset?, timestamps?}. Option: timestamps (bool). The front-end runs
   // without dither and without padding to a multiple of frames, as NeMo's transcribe.
   std::vector<Values> predict_step(const Values& batch, const Json& options) override;
-  // Other labels, where char_labels asks for them.
+  // Other labels, where char_labels asks for them; another tokenizer, where tokenizer.update_tokenizer does, as NeMo's
+  // speech_to_text_finetune: with one of the same size the weights of the labels stay.
   void start_fine_tuning(const std::string& config_path) override;
+
+  // The same labels change nothing, as in NeMo. A model of subwords refuses: its labels are its tokenizer's.
+  void change_vocabulary(const std::vector<std::string>& vocabulary) override;
+  // `section`: {dir, type}. What depends on the vocabulary starts from new weights. A model of characters refuses.
+  void replace_tokenizer(const Json& section) override;
+  // Those of the tokenizer.
+  std::vector<std::pair<std::string, std::string>> artifacts() const override;
 
  protected:
   struct Kind {
     const char* name;                   // in messages: "asr.EncDecCTCModel"
     std::vector<const char*> sections;  // that must be there, beside preprocessor and encoder
     const char* labelled;               // the one of them that repeats the labels: vocabulary and num_classes
+    bool subwords = false;              // the labels are a tokenizer's, which the config's tokenizer section names
   };
   // Checks the config, completes its labels and makes the children preprocessor and encoder.
   SpeechModel(Json config, ModelContext context, Kind kind);
@@ -82,8 +93,10 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   // The best hypothesis of every item, by the configured strategy.
   virtual std::vector<Hypothesis> decode(const Encoded& encoded, bool timestamps) const = 0;
 
-  // For change_vocabulary. False, with a warning, when `labels` are the model's already; an error when there are none.
-  bool are_new_labels(const std::vector<std::string>& labels) const;
+  // A new vocabulary: makes what depends on it (a decoder with make_relabelled, a loss, a decoding), calls set_labels
+  // when nothing can fail any more, and puts the new parts in the place of the old ones. With keep_weights, which is
+  // given only for as many labels as before, modules stay as they are. By default refused.
+  virtual void relabel(const std::vector<std::string>& labels, bool keep_weights);
   // A module of `section` with the labels, on the device, in the dtype and the mode of `old`, which it may replace.
   ModuleHandle make_relabelled(const ModuleHandle& old, Json section, const std::string& name,
                                const std::vector<std::string>& labels) const;
@@ -97,19 +110,28 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   void log_warning(const std::string& text) const;
   std::string path_of(const char* section) const;  // "model.decoder"
   const std::vector<std::string>& labels() const { return labels_; }
-  text::Vocabulary vocabulary() const { return {labels_, text::Vocabulary::Kind::kCharacters}; }
+  const text::Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
+  void read_tokenizer();
+  text::Vocabulary make_vocabulary() const;
   void complete_labels();
+  bool are_new_labels(const std::vector<std::string>& labels) const;
+  void adopt_tokenizer(ModelTokenizer tokenizer, bool keep_weights);
   Encoded encode(const Values& batch);
   Encoded encode_features(Value features, const Value& lengths);
   void count_errors(const Encoded& encoded, const Values& batch, const MetricHandle& wer) const;
   void reset_evaluation();
-  AudioToCharDataset::Options dataset_options(const Json& section, const std::string& config_path) const;
+  template <typename Dataset>
+  typename Dataset::Options dataset_options(const Json& section, const std::string& config_path) const;
+  MadeDataset make_predict_dataset(const Json& section, const std::string& config_path) const;
 
   const Kind kind_;
   std::vector<std::string> labels_;
-  int64_t sample_rate_ = 16000;  // Hz
+  ModelTokenizer tokenizer_;  // of a model of subwords
+  text::Vocabulary vocabulary_;
+  Json next_tokenizer_ = nullptr;  // {dir, type} to change to when fine-tuning starts
+  int64_t sample_rate_ = 16000;    // Hz
   bool log_prediction_ = false;
   ModuleHandle preprocessor_, spec_augmentation_, encoder_;
   InferenceFrontEnd inference_front_end_;

@@ -35,11 +35,9 @@ class DeafModel final : public SpeechModel {
   }
   Ports outputs() const override { return {{"encoded", {"B D T", AcousticEncodedRepresentation{}}}}; }
   Values forward(const Values& in) override { return {{"encoded", encode_inputs(in).output}}; }
-  void change_vocabulary(const std::vector<std::string>& labels) override {
-    if (are_new_labels(labels)) set_labels(labels);
-  }
 
  protected:
+  void relabel(const std::vector<std::string>& labels, bool) override { set_labels(labels); }
   at::Tensor loss_of(const Encoded& encoded, const Values&) override { return encoded.output.tensor().mean(); }
   std::vector<std::string> best_texts(const Encoded& encoded) const override {
     return std::vector<std::string>(static_cast<size_t>(encoded.lengths.tensor().size(0)), "a");

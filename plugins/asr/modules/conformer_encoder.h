@@ -78,6 +78,7 @@ class ConformerEncoder final : public NeuralModule, public AdapterHost, public A
 
   // The context outside training, from now on. Streaming follows.
   void set_default_context(const nn::AttentionContext& context);
+  const nn::AttentionContext& context() const { return context_; }
   // How chunks are cut from now on. Throws Error for a context without end to the right.
   void setup_streaming(const StreamingRequest& request);
   const std::optional<StreamingConfig>& streaming() const { return streaming_; }

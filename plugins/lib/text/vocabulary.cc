@@ -21,6 +21,15 @@ constexpr std::string_view kUnknown = "<unk>", kUnknownText = " \u2047 ";
 }  // namespace
 
 Vocabulary::Vocabulary(std::vector<std::string> tokens, Kind kind) : tokens_(std::move(tokens)), kind_(kind) {
+  note_punctuation();
+}
+
+Vocabulary::Vocabulary(std::shared_ptr<const SubwordTokenizer> tokenizer)
+    : tokens_(tokenizer->vocabulary()), tokenizer_(std::move(tokenizer)), kind_(Kind::kTokenizer) {
+  note_punctuation();
+}
+
+void Vocabulary::note_punctuation() {
   for (const auto& token : tokens_) {
     if (is_special(token)) continue;
     for (const char32_t c : code_points(token)) {
@@ -30,6 +39,7 @@ Vocabulary::Vocabulary(std::vector<std::string> tokens, Kind kind) : tokens_(std
 }
 
 std::string Vocabulary::decode(const std::vector<int64_t>& ids) const {
+  if (tokenizer_) return tokenizer_->ids_to_text(ids);
   std::string joined;
   for (const int64_t id : ids) {
     if (id < 0 || id >= size()) {
@@ -70,6 +80,7 @@ std::string Vocabulary::decode_text(const std::vector<int64_t>& ids) const {
 }
 
 bool Vocabulary::starts_word(int64_t id) const {
+  if (tokenizer_) return tokenizer_->starts_word(id);
   return kind_ == Kind::kSentencePiece && token_text(id) != tokens_.at(id);
 }
 

@@ -1,18 +1,24 @@
-// Token ids to text for CTC: characters, or sentencepiece pieces. Uses no torch; thread-safe after construction.
+// Token ids to text for decoding: characters, or the pieces of a tokenizer. Uses no torch; thread-safe after
+// construction.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "plugins/lib/text/subword_tokenizer.h"
 
 namespace fathom::text {
 
 class Vocabulary {
  public:
-  enum class Kind { kCharacters, kSentencePiece };
+  enum class Kind { kCharacters, kSentencePiece, kTokenizer };
   Vocabulary() = default;
   Vocabulary(std::vector<std::string> tokens, Kind kind);
+  // The tokenizer decodes; words begin where it says.
+  explicit Vocabulary(std::shared_ptr<const SubwordTokenizer> tokenizer);
 
   int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
   int64_t blank() const { return size(); }  // the class after the last token
@@ -32,7 +38,10 @@ class Vocabulary {
   bool is_punctuation_mark(int64_t id) const;
 
  private:
+  void note_punctuation();
+
   std::vector<std::string> tokens_;
+  std::shared_ptr<const SubwordTokenizer> tokenizer_;  // of kTokenizer
   Kind kind_ = Kind::kCharacters;
   // Of category P, in any token that is text: none of "[PAD]", "<unk>", "##ing" and pieces with a word mark.
   std::set<char32_t> punctuation_;

@@ -41,6 +41,17 @@ struct ModelContext {
   }
 };
 
+// A trained model that may be had by name, as NeMo's PretrainedModelInfo. A model's class declares its own by
+//   static std::vector<fathom::PretrainedModelInfo> list_available_models();
+// They become part of the plugin's description: `fathom models list` shows them without loading the plugin.
+struct PretrainedModelInfo {
+  std::string name;         // "stt_en_quartznet15x5"
+  std::string description;  // one line
+  std::string location;     // URL of the .nemo
+  std::vector<std::string> aliases = {};
+  std::string sha256 = {};  // of the file, 64 hexadecimal digits; "" where nobody published it
+};
+
 // What a step sees of the trainer. What an older program does not offer is an error in words when it is asked for.
 class Step {
  public:
@@ -137,6 +148,15 @@ struct ModelKind : SimpleKind<NeuralModule, FATHOM_KIND_MODEL, &model_detail::ta
     // do not declare and that nothing refers to is a mistake.
     schema["extra"] = true;
     if constexpr (!std::is_same_v<typename OptionsOf<T>::type, NoOptions>) schema["refuses_unreferenced"] = true;
+    if constexpr (requires { T::list_available_models(); }) {
+      for (const PretrainedModelInfo& model : T::list_available_models()) {
+        schema["pretrained_models"].push_back({{"name", model.name},
+                                               {"description", model.description},
+                                               {"location", model.location},
+                                               {"aliases", model.aliases},
+                                               {"sha256", model.sha256}});
+      }
+    }
     return schema;
   }
   template <typename T>

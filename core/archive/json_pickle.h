@@ -5,10 +5,10 @@
 #include "core/archive/pickle_value.h"
 #include "fathom/support.h"
 
-namespace fathom::training {
+namespace fathom::checkpoint {
 
-checkpoint::PickleValue json_to_pickle(const Json& json);
+PickleValue json_to_pickle(const Json& json);
 // Tensors and objects become their type's name: what cannot be JSON is only looked at.
-Json pickle_to_json(const checkpoint::PickleValue& value);
+Json pickle_to_json(const PickleValue& value);
 
-}  // namespace fathom::training
+}  // namespace fathom::checkpoint

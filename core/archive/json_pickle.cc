@@ -1,11 +1,9 @@
-#include "core/checkpoint/json_pickle.h"
+#include "core/archive/json_pickle.h"
 
 #include "core/base/json_object.h"
 #include "fathom/options.h"
 
-namespace fathom::training {
-
-using checkpoint::PickleValue;
+namespace fathom::checkpoint {
 
 PickleValue json_to_pickle(const Json& json) {
   switch (json.type()) {
@@ -54,4 +52,4 @@ Json pickle_to_json(const PickleValue& given) {
   }
 }
 
-}  // namespace fathom::training
+}  // namespace fathom::checkpoint

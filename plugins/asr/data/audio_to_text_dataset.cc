@@ -1,0 +1,166 @@
+#include "plugins/asr/data/audio_to_text_dataset.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace fathom::asr {
+namespace {
+
+constexpr auto kInfo = LogLevel::kInfo, kWarning = LogLevel::kWarning;
+constexpr const char* kComponent = "asr.data";
+
+std::string hours(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.2f hours", seconds / 3600);
+  return text;
+}
+
+audio::AudioLoadOptions load_options(const AudioToTextDataset::Options& o) {
+  audio::AudioLoadOptions load;
+  load.target_sr = o.sample_rate;
+  load.trim = o.trim_silence;
+  load.normalize_db = o.normalize_db;
+  load.channel_selector = audio::parse_channel_selector(o.channel_selector, "channel_selector");
+  return load;
+}
+
+}  // namespace
+
+void AudioToTextDataset::Options::describe(OptionSet<Options>& o) {
+  o.required("manifest_filepath", &Options::manifest_filepath,
+             "manifest: JSON lines; several: a list, or separated by commas");
+  o("sample_rate", &Options::sample_rate, "audio is resampled to this rate", "Hz");
+  o("int_values", &Options::int_values, "read samples as integers; they are scaled to [-1, 1) either way");
+  o("augmentor", &Options::augmentor, "perturbations of the audio: {type: {prob, options}}");
+  o("max_duration", &Options::max_duration, "longer clips are left out", "s");
+  o("min_duration", &Options::min_duration, "shorter clips are left out", "s");
+  o("max_utts", &Options::max_utts, "keep the first so many clips; 0: all");
+  o("trim_silence", &Options::trim_silence, "cut silence (60 dB below the loudest frame) at both ends");
+  o("normalize_db", &Options::normalize_db, "scale every clip to this level", "dB");
+  o("return_sample_id", &Options::return_sample_id, "batches carry the items' indices");
+  o("channel_selector", &Options::channel_selector, "channel to take: a number, or 'average'");
+}
+
+AudioToTextDataset::AudioToTextDataset(const Options& options, const Marks& marks)
+    : options_(options), marks_(marks), loader_(load_options(options), options.augmentor) {}
+
+void AudioToTextDataset::take_clips(audio::Manifest clips) {
+  inference_ = true;
+  clips_ = std::move(clips);
+}
+
+// Counts what is left out; the texts themselves are not kept.
+void AudioToTextDataset::open_manifests(const std::function<bool(const audio::ManifestLine& line)>& keep) {
+  audio::Dropped unparseable;
+  std::string example;
+  audio::ManifestFilter filter;
+  filter.min_duration = options_.min_duration;
+  filter.max_duration = options_.max_duration;
+  filter.most = std::max<int64_t>(options_.max_utts, 0);
+  filter.keep = [&](const audio::ManifestLine& line) {
+    if (keep(line)) return true;
+    ++unparseable.count;
+    unparseable.seconds += std::max(line.duration, 0.0);
+    if (example.empty()) example = line.where();
+    return false;
+  };
+  clips_ = audio::Manifest::open(audio::manifest_paths(options_.manifest_filepath, "manifest_filepath"), filter);
+
+  if (const audio::Dropped& dropped = clips_.dropped_by_duration(); dropped.count > 0) {
+    fathom::log(kInfo, kComponent,
+                std::to_string(dropped.count) + " clips (" + hours(dropped.seconds) +
+                    ") were left out by min_duration and max_duration");
+  }
+  if (unparseable.count > 0) {
+    fathom::log(kWarning, kComponent,
+                std::to_string(unparseable.count) + " clips (" + hours(unparseable.seconds) +
+                    ") were left out: the parser cannot read their text (first: " + example + ")");
+  }
+  double seconds = 0;
+  for (int64_t i = 0; i < size(); ++i) seconds += std::max(length_hint(i), 0.0);
+  fathom::log(kInfo, kComponent, "dataset with " + std::to_string(size()) + " clips, " + hours(seconds));
+}
+
+std::vector<int64_t> AudioToTextDataset::tokens_of(const audio::ManifestEntry& entry) const {
+  std::vector<int64_t> tokens;
+  if (marks_.bos) tokens.push_back(*marks_.bos);
+  if (!entry.text.empty()) {
+    const auto ids = text_ids(entry);
+    tokens.insert(tokens.end(), ids.begin(), ids.end());
+  }
+  if (marks_.eos) tokens.push_back(*marks_.eos);
+  return tokens;
+}
+
+std::vector<std::string> AudioToTextDataset::length_units() const {
+  return inference_ ? std::vector<std::string>{"seconds"} : std::vector<std::string>{"seconds", "tokens"};
+}
+
+double AudioToTextDataset::length(int64_t index, std::string_view unit) const {
+  return unit == "tokens" ? static_cast<double>(tokens_of(clips_.entry(index)).size()) : clips_.duration(index);
+}
+
+Ports AudioToTextDataset::outputs() const {
+  Ports ports = {{"audio_signal", {"B T", AudioSignal{options_.sample_rate}}}, {"a_sig_length", {"B", LengthsType{}}}};
+  if (inference_) {
+    ports.push_back({"sample_id", {"B", LengthsType{}}});
+    return ports;
+  }
+  ports.push_back({"transcripts", {"B T", LabelsType{}}});
+  ports.push_back({"transcript_length", {"B", LengthsType{}}});
+  if (options_.return_sample_id) ports.push_back({"sample_id", {"B", LengthsType{}}});
+  return ports;
+}
+
+SpeechSample AudioToTextDataset::get(int64_t index, uint64_t seed) const {
+  audio::ManifestEntry entry = clips_.entry(index);
+  SpeechSample sample;
+  sample.id = index;
+  sample.audio = loader_.load(entry, seed);
+  if (inference_)
+    sample.entry = std::move(entry);
+  else
+    sample.tokens = tokens_of(entry);
+  return sample;
+}
+
+Values AudioToTextDataset::collate(const std::vector<const SpeechSample*>& samples) const {
+  const auto count = static_cast<int64_t>(samples.size());
+  int64_t most_tokens = 0;
+  std::vector<at::Tensor> clips;
+  for (const auto* sample : samples) {
+    clips.push_back(sample->audio);
+    most_tokens = std::max(most_tokens, static_cast<int64_t>(sample->tokens.size()));
+  }
+  const auto [audio, lengths] = pad_clips(clips, ClipPadding::kZeros);
+  at::Tensor tokens = at::full({count, most_tokens}, marks_.pad, at::kLong),
+             token_lengths = at::empty({count}, at::kLong);
+  at::Tensor ids = at::empty({count}, at::kLong);
+  for (int64_t i = 0; i < count; ++i) {
+    const SpeechSample& sample = *samples[i];
+    std::copy(sample.tokens.begin(), sample.tokens.end(), tokens.data_ptr<int64_t>() + i * most_tokens);
+    token_lengths.data_ptr<int64_t>()[i] = static_cast<int64_t>(sample.tokens.size());
+    ids.data_ptr<int64_t>()[i] = sample.id;
+  }
+  Values batch{{"audio_signal", audio}, {"a_sig_length", lengths}};
+  if (inference_) {
+    std::vector<Value> entries;
+    for (const auto* sample : samples) {
+      const audio::ManifestEntry& entry = sample->entry;
+      Json line = {{"audio_filepath", entry.named_as}};
+      if (entry.has_text) line["text"] = entry.text;
+      line["duration"] = static_cast<double>(sample->audio.size(0)) / static_cast<double>(options_.sample_rate);
+      if (entry.offset > 0) line["offset"] = entry.offset;
+      entries.emplace_back(json_text(line));
+    }
+    batch.add("sample_id", ids).add("entries", std::move(entries));
+    return batch;
+  }
+  batch.add("transcripts", tokens).add("transcript_length", token_lengths);
+  if (options_.return_sample_id) batch.add("sample_id", ids);
+  return batch;
+}
+
+}  // namespace fathom::asr

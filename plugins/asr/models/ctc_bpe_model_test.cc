@@ -1,0 +1,123 @@
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/archive/nemo_archive.h"
+#include "core/base/file.h"
+#include "core/base/temporary_folder.h"
+#include "core/models/nemo_file.h"
+#include "core/plugins/host_table.h"
+#include "core/plugins/registry.h"
+#include "plugins/asr/models/ctc_model.h"
+#include "plugins/lib/recorded_test_data.h"
+
+extern "C" const fathom_plugin_entry fathom_plugin_entry_v1;
+
+namespace fathom::asr {
+namespace {
+
+const std::string kTokenizers = FATHOM_SOURCE_DIR "/tests/data/tokenizers";
+
+Json subword_config() {
+  return Json::parse(R"({
+    "sample_rate": 8000, "tokenizer": {"type": "bpe"},
+    "preprocessor": {"sample_rate": 8000, "window_size": 0.02, "window_stride": 0.01, "features": 20, "n_fft": 256, "dither": 0.0},
+    "encoder": {"feat_in": 20, "activation": "relu", "conv_mask": true,
+      "jasper": [{"filters": 24, "repeat": 1, "kernel": [5], "stride": [2], "dilation": [1], "dropout": 0.0, "residual": false, "separable": true}]},
+    "decoder": {"feat_in": null, "num_classes": -1, "vocabulary": []}})");
+}
+
+class CtcBpeModelTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    host_slot() = plugins::host_table();
+    plugins::registry().use_search_path({});
+    plugins::registry().add_builtin(&fathom_plugin_entry_v1);
+  }
+  static Json config_of(const std::string& folder) {
+    Json config = subword_config();
+    config["tokenizer"]["dir"] = folder;
+    return config;
+  }
+  static ModelHandle make(Json config) {
+    at::manual_seed(1);
+    config["_target_"] = "nemo.collections.asr.models.EncDecCTCModelBPE";
+    return ModelHandle(create_object(1u << FATHOM_KIND_MODEL, config, "model"));
+  }
+};
+
+TEST_F(CtcBpeModelTest, FillsTheDecoderFromTokenizerAndEncoder) {
+  const ModelHandle model = make(config_of(kTokenizers + "/digits"));
+  const Json decoder = model.config()["decoder"];
+  EXPECT_EQ(decoder["feat_in"], 24);
+  EXPECT_EQ(decoder["num_classes"], 32);
+  EXPECT_EQ(decoder["vocabulary"].size(), 32u);
+  EXPECT_EQ(decoder["vocabulary"][3], "\u2581f");
+  Json wrong = config_of(kTokenizers + "/digits");
+  wrong["decoder"]["num_classes"] = 31;
+  try {
+    make(wrong);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("a tokenizer of 32"), std::string::npos) << error.what();
+  }
+  wrong = config_of(kTokenizers + "/digits");
+  wrong["_target_"] = "asr.EncDecCTCModel";
+  EXPECT_THROW(create_object(1u << FATHOM_KIND_MODEL, wrong, "model"), Error)
+      << "a model of characters has no tokenizer";
+}
+
+TEST_F(CtcBpeModelTest, TranscriptsBecomePiecesWithMarksWhereTheTokenizerHasThem) {
+  const auto batch = [](const ModelHandle& model, const Json& more) {
+    Json section = {{"manifest_filepath", test_data::digits("test.json")}, {"max_utts", 2}};
+    for (const auto& [key, value] : more.items()) section[key] = value;
+    const DatasetHandle data = model.make_dataset(Stage::kTrain, section, "model.train_ds");
+    std::vector<DatasetHandle::Sample> samples;
+    samples.push_back(data.get(0, 0));
+    return data.collate(samples).tensor("transcripts");
+  };
+  const ModelHandle digits = make(config_of(kTokenizers + "/digits"));
+  const auto tokens = batch(digits, Json::object());  // "zero"
+  EXPECT_TRUE(tokens.equal(at::tensor({16, 31, 8, 20}, at::kLong).unsqueeze(0))) << tokens;
+
+  const TemporaryFolder folder;
+  folder.write("tokenizer.model", read_file(kTokenizers + "/char.model"));
+  const ModelHandle marked = make(config_of(folder.path()));  // beginning 1, end 2
+  const auto with = batch(marked, Json::object()), without = batch(marked, {{"use_start_end_token", false}});
+  EXPECT_EQ(with.size(1), without.size(1) + 2);
+  EXPECT_EQ(with[0][0].item<int64_t>(), 1);
+  EXPECT_EQ(with[0][-1].item<int64_t>(), 2);
+}
+
+TEST_F(CtcBpeModelTest, IsSavedAndRestoredWithItsTokenizer) {
+  const ModelHandle model = make(config_of(kTokenizers + "/digits"));
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/a.nemo", again = folder.path() + "/b.nemo";
+  save_nemo(model, path);
+  const RestoredModel restored = restore_nemo(path);
+  const Json section = restored.model.config()["tokenizer"];
+  EXPECT_TRUE(section["model_path"].get<std::string>().starts_with("nemo:"));
+  EXPECT_EQ(restored.model.artifacts().size(), 3u);
+  save_nemo(restored.model, again);  // artifacts keep the names they have
+  EXPECT_EQ(restore_nemo(again).model.config()["tokenizer"], section);
+  EXPECT_NE(checkpoint::NemoArchive::open(again).find(section["model_path"].get<std::string>().substr(5)), nullptr);
+}
+
+TEST_F(CtcBpeModelTest, AnotherTokenizerReplacesWhatDependsOnIt) {
+  const ModelHandle model = make(config_of(kTokenizers + "/digits"));
+  const TemporaryFolder folder;
+  folder.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nze\n##ro\n");
+  replace_tokenizer(model.object(), {{"dir", folder.path()}, {"type", "wpe"}});
+  EXPECT_EQ(model.config()["decoder"]["num_classes"], 7);
+  EXPECT_EQ(model.config()["tokenizer"]["type"], "wpe");
+  EXPECT_EQ(model.artifacts().size(), 1u);
+  const Values out = model.forward(model.input_example());
+  EXPECT_EQ(out.tensor("log_probs").size(2), 8);
+  EXPECT_THROW(replace_tokenizer(model.object(), {{"dir", "/no/such"}, {"type", "bpe"}}), Error);
+  EXPECT_EQ(model.config()["decoder"]["num_classes"], 7) << "as it was";
+  EXPECT_THROW(change_vocabulary(model.object(), {"a"}), Error);
+}
+
+}  // namespace
+}  // namespace fathom::asr
