@@ -1,5 +1,6 @@
 // Commands around model files: convert, diff, models, names in the place of files, and how a model is restored.
 #include <algorithm>
+#include <set>
 
 #include "core/model_files/digest.h"
 #include "tests/e2e/training.h"
@@ -118,10 +119,12 @@ TEST_F(ModelFiles, ThePretrainedModelsAreListed) {
   const Result listed = here({"models", "list", "--json"});
   ASSERT_EQ(listed.status, 0) << listed.err;
   bool found = false;
+  std::set<std::string> names;  // one class has each: a class that derives from another lists its own
   for (const auto& model : parse_text(listed.out)) {
     for (const char* key : {"name", "description", "location", "class", "plugin", "aliases", "sha256", "path"})
       EXPECT_TRUE(model.contains(key)) << key;
     EXPECT_TRUE(model["location"].get<std::string>().starts_with("https://")) << model["location"];
+    EXPECT_TRUE(names.insert(model["name"]).second) << model["name"];
     found = found || (model["name"] == "stt_en_quartznet15x5" && model["class"] == "asr.EncDecCTCModel");
   }
   EXPECT_TRUE(found) << listed.out;

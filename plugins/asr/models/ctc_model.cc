@@ -9,6 +9,13 @@ namespace {
 
 constexpr const char* kDefaultDecoder = "nemo.collections.asr.modules.ConvASRDecoder";
 
+PretrainedModelInfo catalogue_model(const std::string& name, const std::string& version,
+                                    const std::string& description) {
+  return {
+      name, description,
+      "https://api.ngc.nvidia.com/v2/models/nvidia/nemo/" + name + "/versions/" + version + "/files/" + name + ".nemo"};
+}
+
 }  // namespace
 
 void EncDecCTCModel::Options::describe(OptionSet<Options>& o) {
@@ -18,23 +25,31 @@ void EncDecCTCModel::Options::describe(OptionSet<Options>& o) {
   o("ctc_reduction", &Options::ctc_reduction, "how the losses of a batch become one: mean_batch, mean, sum, …");
 }
 
-// Those that NeMo's class lists, of NVIDIA's catalogue.
+// Those that NeMo's classes list, of NVIDIA's catalogue.
 std::vector<PretrainedModelInfo> EncDecCTCModel::list_available_models() {
-  const std::string catalogue = "https://api.ngc.nvidia.com/v2/models/nvidia/";
   std::vector<PretrainedModelInfo> out = {
       {"QuartzNet15x5Base-En", "QuartzNet 15x5 for English, of six data sets; WER 3.79 % on LibriSpeech dev-clean",
-       catalogue + "nemospeechmodels/versions/1.0.0a5/files/QuartzNet15x5Base-En.nemo"},
-      {"stt_en_jasper10x5dr", "Jasper 10x5 DR for English",
-       catalogue + "nemo/stt_en_jasper10x5dr/versions/1.0.0rc1/files/stt_en_jasper10x5dr.nemo"}};
+       "https://api.ngc.nvidia.com/v2/models/nvidia/nemospeechmodels/versions/1.0.0a5/files/QuartzNet15x5Base-En.nemo"},
+      catalogue_model("stt_en_jasper10x5dr", "1.0.0rc1", "Jasper 10x5 DR for English")};
   const std::pair<const char*, const char*> kLanguages[] = {{"en", "English"}, {"ca", "Catalan"}, {"de", "German"},
                                                             {"es", "Spanish"}, {"fr", "French"},  {"it", "Italian"},
                                                             {"pl", "Polish"},  {"ru", "Russian"}};
   for (const auto& [code, language] : kLanguages) {
-    const std::string name = std::string("stt_") + code + "_quartznet15x5";
-    out.push_back({name, std::string("QuartzNet 15x5 for ") + language,
-                   catalogue + "nemo/" + name + "/versions/1.0.0rc1/files/" + name + ".nemo"});
+    out.push_back(catalogue_model(std::string("stt_") + code + "_quartznet15x5", "1.0.0rc1",
+                                  std::string("QuartzNet 15x5 for ") + language));
   }
   return out;
+}
+
+std::vector<PretrainedModelInfo> EncDecCTCModelBPE::list_available_models() {
+  return {catalogue_model("stt_en_citrinet_256", "1.0.0rc1", "Citrinet 256 for English"),
+          catalogue_model("stt_en_citrinet_512", "1.0.0rc1", "Citrinet 512 for English"),
+          catalogue_model("stt_en_citrinet_1024", "1.0.0rc1", "Citrinet 1024 for English"),
+          catalogue_model("stt_es_citrinet_512", "1.0.0", "Citrinet 512 for Spanish"),
+          catalogue_model("stt_en_conformer_ctc_small", "1.6.0", "Conformer, small, for English"),
+          catalogue_model("stt_en_conformer_ctc_medium", "1.6.0", "Conformer, medium, for English"),
+          catalogue_model("stt_en_conformer_ctc_large", "1.10.0", "Conformer, large, for English"),
+          catalogue_model("stt_en_conformer_ctc_xlarge", "1.10.0", "Conformer, very large, for English")};
 }
 
 EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context)

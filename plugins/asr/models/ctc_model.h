@@ -51,6 +51,8 @@ class EncDecCTCModelBPE final : public EncDecCTCModel {
   EncDecCTCModelBPE(Json config, ModelContext context)
       : EncDecCTCModel(std::move(config), std::move(context),
                        {"asr.EncDecCTCModelBPE", {"decoder"}, "decoder", /*subwords=*/true}) {}
+
+  static std::vector<PretrainedModelInfo> list_available_models();
 };
 
 }  // namespace fathom::asr
