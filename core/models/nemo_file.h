@@ -32,9 +32,9 @@ struct RestoreOptions {
 
 // `path` may be an unpacked archive too (NeMo's model_extracted_dir). Names that changed between versions of NeMo are
 // read by their new ones (config/upgrade.h). Error(kNoInput) when there is no such file, kBadData when it is no .nemo
-// or its weights do not fit, kUnavailable when no plugin has the model's class or for another device. A config that asks
-// for far more than the weights are (three times their bytes, and 64 MB for tables and filters; 1 GB where the options
-// change the model) is kBadData too, whatever option asks for it.
+// or its weights do not fit, kUnavailable when no plugin has the model's class or for another device. A config that
+// asks for far more than the weights are (three times their bytes, and 64 MB for tables and filters; 1 GB where the
+// options change the model) is kBadData too, whatever option asks for it.
 RestoredModel restore_nemo(const std::string& path, const RestoreOptions& options);
 RestoredModel restore_nemo(const std::string& path, const Json& overrides = nullptr, bool strict = true);
 
