@@ -46,6 +46,21 @@ TEST(Crc32, KnownValues) {
   EXPECT_EQ(crc32(long_text), crc32(long_text.substr(37), crc32(long_text.substr(0, 37))));
 }
 
+// However many bytes, in one piece or several: long pieces take another way than short ones.
+TEST(Crc32, LongAndShortPiecesAgree) {
+  std::string text;
+  for (uint32_t i = 0; i < 700; ++i) text += static_cast<char>(i * i * 2654435761U >> 13);
+  uint32_t bitwise = 0xFFFFFFFF;
+  for (size_t size = 0; size <= text.size(); ++size) {
+    EXPECT_EQ(crc32(text.substr(0, size)), ~bitwise) << size;
+    for (const size_t cut : {size / 3, size / 2})
+      EXPECT_EQ(crc32(text.substr(cut, size - cut), crc32(text.substr(0, cut))), ~bitwise) << size << " at " << cut;
+    if (size == text.size()) break;
+    bitwise ^= static_cast<uint8_t>(text[size]);
+    for (int bit = 0; bit < 8; ++bit) bitwise = (bitwise >> 1) ^ ((bitwise & 1) != 0 ? 0xEDB88320U : 0U);
+  }
+}
+
 TEST(Zip, MembersComeBackAlignedAndWhole) {
   const std::string bytes =
       zip_of({{"archive/data.pkl", "abc"}, {"archive/empty", ""}, {"archive/data/0", std::string(1000, 'x')}});

@@ -231,13 +231,6 @@ void save_nemo(const ModelHandle& model, const std::string& path) {
   checkpoint::write_nemo_archive(path, members);  // in one step, so that a file of that name is whole at any time
 }
 
-RestoredModel restore_nemo(const std::string& path, const Json& overrides, bool strict) {
-  RestoreOptions options;
-  options.overrides = overrides;
-  options.strict = strict;
-  return restore_nemo(path, options);
-}
-
 Json read_nemo_config(const std::string& path) { return section_of_archive(checkpoint::NemoArchive::open(path), path); }
 
 RestoredModel restore_nemo(const std::string& path, const RestoreOptions& options) try {

@@ -35,8 +35,7 @@ struct RestoreOptions {
 // or its weights do not fit, kUnavailable when no plugin has the model's class or for another device. A config that
 // asks for far more than the weights are (three times their bytes, and 64 MB for tables and filters; 1 GB where the
 // options change the model) is kBadData too, whatever option asks for it.
-RestoredModel restore_nemo(const std::string& path, const RestoreOptions& options);
-RestoredModel restore_nemo(const std::string& path, const Json& overrides = nullptr, bool strict = true);
+RestoredModel restore_nemo(const std::string& path, const RestoreOptions& options = {});
 
 // NeMo's restore_from(return_config=True): the model's section, resolved, without building the model.
 Json read_nemo_config(const std::string& path);

@@ -1,5 +1,6 @@
 // Restoring the weights of a checkpoint of 120 million parameters (or argv[1] millions), beside one plain read of the
 // file; and saving them. How far resident memory rises meanwhile, over the weights: 1 is the model alone.
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <fcntl.h>
 #include <torch/nn/module.h>

@@ -102,7 +102,7 @@ class V1Case {
     }
     // Two at a time, as they were heard: what is behind a clip's end shows in its last frame.
     const auto audio = tensors_of(folder_ + "/batch.safetensors");
-    const RestoredModel restored = restore_nemo(nemo_, {{"preprocessor", {{"pad_to", 0}}}});
+    const RestoredModel restored = restore_nemo(nemo_, {.overrides = {{"preprocessor", {{"pad_to", 0}}}}});
     const at::NoGradGuard no_grad;
     for (const auto& [name, expected] : tensors_of(folder_ + "/transcribe.safetensors")) {
       const int64_t index = std::stoll(name), first = index / 2 * 2;

@@ -58,7 +58,8 @@ Outcome run_timestamps(const Case& c) {
   for (const auto& one : c.body.at("cases")) {
     const std::string what = fmt::format("{} {} in batches of {}", one.at("decoder").get<std::string>(),
                                          one.at("case").get<std::string>(), one.at("batch_size").get<size_t>());
-    const RestoredModel restored = restore_nemo(nemo, {{"decoding", parse_text(json_text(one.at("options")))}});
+    const RestoredModel restored =
+        restore_nemo(nemo, {.overrides = {{"decoding", parse_text(json_text(one.at("options")))}}});
     if (one.at("decoder") == "ctc" && restored.config.contains("aux_ctc")) {
       differences.add(what + ": no way is known to ask a hybrid model for its second decoder");
       continue;

@@ -24,7 +24,7 @@ class Classification : public TrainingTest {
                                     "model.validation_ds.num_workers=0",
                                     "model.spec_augment=null",
                                     "trainer.max_epochs=2",
-                                    "++trainer.limit_train_batches=30",
+                                    "++trainer.limit_train_batches=20",
                                     "++trainer.limit_val_batches=2",
                                     "++seed=3",
                                     "++exp_manager.explicit_log_dir=" + folder_ + "/" + run,

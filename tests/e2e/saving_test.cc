@@ -268,7 +268,7 @@ TEST_F(Saving, BestWeightsGoIntoTheNemoFile) {
     run_nemo({{"save_best_model", true}, {"always_save_nemo", always}, {"save_nemo_on_train_end", !always}},
              {{"max_epochs", 3}}, {3, 1, 2});
     const PickleValue best = checkpoint::load_torch_file(at("run/checkpoints/default--val_loss=1.0000-epoch=1.ckpt"));
-    const RestoredModel model = restore_nemo(at("run/checkpoints/default.nemo"), Json::object());
+    const RestoredModel model = restore_nemo(at("run/checkpoints/default.nemo"));
     EXPECT_EQ(model.model.torch_module()->named_parameters()["layer.weight"].item<float>(),
               checkpoint::to_tensor(best.at("state_dict").at("layer.weight")).item<float>());
   }

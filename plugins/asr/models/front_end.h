@@ -8,7 +8,8 @@ namespace fathom::asr {
 constexpr const char* kDefaultPreprocessor = "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor";
 
 // Weights of a NeMo before 2.5 were trained on its front-end (reflected edges, one frame more): where the model's
-// config says so and leaves preprocessor.front_end open, that one is asked for.
+// config says so and leaves preprocessor.front_end open, that one is asked for. So is a Conformer's subsampling as it
+// was then (encoder.subsampling_conv_masking: false).
 void choose_front_end(Json& model_config);
 
 // Seconds from one frame of a front-end to the next, by its section.

@@ -98,6 +98,19 @@ TEST_F(SpeechModelTest, WeightsOfAnOldNemoGetItsFrontEnd) {
   EXPECT_EQ(front_end("1.23.0", false), "");
 }
 
+TEST(FrontEnd, ConformersOfAnOldNemoDoNotMaskInsideTheirSubsampling) {
+  const auto masking = [](const char* version, const char* encoder) {
+    Json config = {{"nemo_version", version},
+                   {"preprocessor", Json::object()},
+                   {"encoder", {{"_target_", std::string("nemo.collections.asr.modules.") + encoder}}}};
+    choose_front_end(config);
+    return config["encoder"].value("subsampling_conv_masking", Json(nullptr));
+  };
+  EXPECT_EQ(masking("2.4.0", "ConformerEncoder"), Json(false));
+  EXPECT_EQ(masking("2.5.0", "ConformerEncoder"), Json(nullptr));
+  EXPECT_EQ(masking("1.23.0", "ConvASREncoder"), Json(nullptr));
+}
+
 TEST(FrontEnd, ItsStrideIsInSecondsOrSamples) {
   EXPECT_DOUBLE_EQ(frame_stride({{"window_stride", 0.02}}, 8000), 0.02);
   EXPECT_DOUBLE_EQ(frame_stride({{"n_window_stride", 160}}, 8000), 0.02);

@@ -6,13 +6,17 @@
 namespace fathom::asr {
 namespace {
 
+// Beyond any audio: products of them stay far from what 64 bits hold.
+constexpr int64_t kMostFrames = 1 << 16;
+
 // NeMo writes kernel, stride and dilation as one-element lists; a plain number means the same.
 int64_t first_of(const Json& value, const char* name, size_t layer) {
   const Json& item = value.is_array() && !value.empty() ? value[0] : value;
-  if (!item.is_number_integer() || item.get<int64_t>() < 1) {
+  if (!item.is_number_integer() || item.get<int64_t>() < 1 || item.get<int64_t>() > kMostFrames) {
     throw Error(Code::kFailed, std::string("'") + name + "' must be a positive integer or a list of one")
         .at("jasper[" + std::to_string(layer) + "]." + name)
-        .seen(json_text(value));
+        .seen(json_text(value))
+        .expected("1 to " + std::to_string(kMostFrames));
   }
   return item.get<int64_t>();
 }
@@ -113,7 +117,14 @@ ConvASREncoder::ConvASREncoder(const Options& o) : AccessMixin(this) {
     }
     encoder->push_back(blocks_.back());
     channels = layer.filters;
-    for (int64_t r = 0; r < (layer.stride_last ? 1 : layer.repeat); ++r) subsampling_factor_ *= block.stride;
+    for (int64_t r = 0; block.stride > 1 && r < (layer.stride_last ? 1 : layer.repeat); ++r) {
+      subsampling_factor_ *= block.stride;
+      if (subsampling_factor_ <= kMostFrames) continue;
+      throw Error(Code::kFailed, "the strides multiply to more frames than there are")
+          .at("jasper[" + std::to_string(i) + "].stride")
+          .seen(std::to_string(subsampling_factor_))
+          .expected("at most " + std::to_string(kMostFrames));
+    }
   }
   feat_out_ = channels;
   register_module("encoder", encoder);
