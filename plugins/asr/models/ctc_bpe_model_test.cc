@@ -11,6 +11,8 @@
 #include "core/plugins/registry.h"
 #include "plugins/asr/models/ctc_model.h"
 #include "plugins/lib/recorded_test_data.h"
+#include "plugins/lib/text/sentencepiece_tokenizer.h"
+#include "plugins/lib/text/word_piece_tokenizer.h"
 
 extern "C" const fathom_plugin_entry fathom_plugin_entry_v1;
 
@@ -88,6 +90,22 @@ TEST_F(CtcBpeModelTest, TranscriptsBecomePiecesWithMarksWhereTheTokenizerHasThem
   EXPECT_EQ(with.size(1), without.size(1) + 2);
   EXPECT_EQ(with[0][0].item<int64_t>(), 1);
   EXPECT_EQ(with[0][-1].item<int64_t>(), 2);
+}
+
+TEST(CtcBpeDecoding, WordsBeginWhereTheTokenizerSays) {
+  const auto pieces = text::SentencePieceTokenizer::open(kTokenizers + "/digits/tokenizer.model");
+  const auto words = words_of(pieces->text_to_ids("zero one"), text::Vocabulary(pieces), " ");
+  ASSERT_EQ(words.size(), 2u);
+  EXPECT_EQ(words[0].text, "zero");
+  EXPECT_EQ(words[1].text, "one");
+
+  const auto word_pieces = std::make_shared<const text::WordPieceTokenizer>(
+      "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nze\n##ro\none\n", "vocab.txt", text::WordPieceTokenizer::Config{});
+  const auto cut = words_of({6, 5, 6, 7}, text::Vocabulary(word_pieces), " ");
+  ASSERT_EQ(cut.size(), 3u);
+  EXPECT_EQ(cut[0].text, "##ro");
+  EXPECT_EQ(cut[1].text, "zero");
+  EXPECT_EQ(cut[2].text, "one");
 }
 
 TEST_F(CtcBpeModelTest, IsSavedAndRestoredWithItsTokenizer) {
