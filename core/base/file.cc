@@ -97,7 +97,29 @@ void create_directories(const std::string& path) {
   if (error) throw Error(Code::kCantCreate, "cannot create folder: " + error.message()).at(path);
 }
 
+namespace {
+
+// A device or a pipe (/dev/null, /dev/stdout, >(…)): it is written to, never put out of its place.
+bool is_special(const std::string& path) {
+  std::error_code error;
+  const auto type = std::filesystem::status(path, error).type();
+  using std::filesystem::file_type;
+  return type == file_type::character || type == file_type::block || type == file_type::fifo ||
+         type == file_type::socket;
+}
+
+void write_through(const std::string& path, const std::function<void(FileWriter&)>& produce) {
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (file.get() < 0) fail(Code::kCantCreate, "cannot open", path);
+  BufferedWriter writer(file.get(), path);
+  produce(writer);
+  writer.flush();
+}
+
+}  // namespace
+
 void write_file_atomically(const std::string& path, const std::function<void(FileWriter&)>& produce) {
+  if (is_special(path)) return write_through(path, produce);
   const std::string temporary = path + ".tmp." + std::to_string(::getpid());
   try {
     const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));

@@ -21,7 +21,8 @@ class FileWriter {
 };
 
 // Calls `produce` with a writer on a temporary file beside `path`, then puts it in place of `path` in one step. When
-// anything fails (a full disk, an exception of `produce`), `path` is left as it was and the temporary file removed.
+// anything fails (a full disk, an exception of `produce`), `path` is left as it was and the temporary file removed. A
+// device or a pipe is written to as it goes.
 void write_file_atomically(const std::string& path, const std::function<void(FileWriter&)>& produce);
 void write_file_atomically(const std::string& path, std::string_view bytes);
 

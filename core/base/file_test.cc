@@ -1,8 +1,10 @@
 #include "core/base/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "fathom/error.h"
 
@@ -52,6 +54,24 @@ TEST_F(FileTest, AFullDiskIsAnIoErrorAndLeavesTheOldFile) {
     EXPECT_NE(std::string(error.what()).find("No space left"), std::string::npos);
   }
   EXPECT_EQ(read_file(path), "old");
+}
+
+// As root, /dev/null itself was replaced by a file.
+TEST_F(FileTest, DevicesAndPipesAreWrittenToAndStay) {
+  const std::string pipe = folder_ + "/pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::string read;
+  std::thread reader([&] { read = read_file(pipe); });
+  write_file_atomically(pipe, std::string(200000, 'x'));
+  reader.join();
+  EXPECT_EQ(read.size(), 200000u);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  fs::create_symlink(pipe, folder_ + "/link");  // as /dev/stdout is one
+  std::thread again([&] { read = read_file(pipe); });
+  write_file_atomically(folder_ + "/link", "y");
+  again.join();
+  EXPECT_EQ(read, "y");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 2);
 }
 
 TEST_F(FileTest, MissingFilesAndFoldersAreNoInput) {

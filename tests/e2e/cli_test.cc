@@ -165,7 +165,8 @@ TEST(Cli, EveryExperimentComposesWithEveryOptionOfItsGroups) {
   const std::string configs = FATHOM_SOURCE_DIR "/configs/asr";
   int composed = 0;
   for (const auto& entry : std::filesystem::directory_iterator(configs)) {
-    if (entry.path().extension() != ".yaml" || entry.path().stem() == "digits_quartznet") continue;
+    if (entry.path().extension() != ".yaml" || entry.path().stem().string().starts_with("digits_"))
+      continue;  // a whole in itself
     const std::string name = entry.path().stem();
     for (const char* group : {"optim", "trainer", "exp_manager"}) {
       for (const auto& option : std::filesystem::directory_iterator(configs + "/" + group)) {
