@@ -210,7 +210,8 @@ void save_nemo(const ModelHandle& model, const std::string& path) {
   Json config = model.config();
   config.erase("_target_");
   config["target"] = model_files::nemo_target(model.name());
-  config["nemo_version"] = model_files::kNemoVersion;
+  // Of a restored model it stays: its weights go with the conventions of that version.
+  if (!config.contains("nemo_version")) config["nemo_version"] = model_files::kNemoVersion;
 
   std::vector<checkpoint::NemoMember> artifacts;
   for (const auto& [key, file] : model.artifacts()) {

@@ -22,11 +22,11 @@ void save_nemo(const ModelHandle& model, const std::string& path);
 
 // How a model is restored; the names are those of NeMo's restore_from().
 struct RestoreOptions {
-  Json override_config;  // takes the config's place: a model's section
+  Json override_config = nullptr;  // takes the config's place: a model's section
   // The same from a YAML file: a model's section, or an experiment with a section `model`.
-  std::string override_config_path;
-  Json overrides;      // merged into the config before the model is built; sections of data and optim replace
-  bool strict = true;  // the file's weights must be the model's, name by name
+  std::string override_config_path = {};
+  Json overrides = nullptr;  // merged into the config before the model is built; sections of data and optim replace
+  bool strict = true;        // the file's weights must be the model's, name by name
   std::string map_location = "cpu";  // where the weights go: this program computes on the CPU
 };
 

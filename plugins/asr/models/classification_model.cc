@@ -101,18 +101,16 @@ EncDecClassificationModel::EncDecClassificationModel(Json config, ModelContext c
         .expected("false");
   }
   sample_rate_ = config_["preprocessor"].value("sample_rate", config_.value("sample_rate", int64_t{16000}));
-  // Cepstra have had one convention all along.
-  const Json front_end = config_["preprocessor"].value("_target_", Json(kMfccPreprocessor));
-  if (this->context().restoring && front_end.is_string() &&
-      front_end.get_ref<const std::string&>().ends_with("AudioToMelSpectrogramPreprocessor"))
-    choose_front_end(config_);
+  config_["preprocessor"] = with_target(config_["preprocessor"], kMfccPreprocessor);
+  const VersionConventions conventions(config_, this->context().restoring);
   complete_classes();
   const Json relabelled = config_.value("char_labels", Json(nullptr));
   if (!this->context().restoring && relabelled.is_object() && relabelled.value("update_labels", Json()) == true)
     log_warning(path_of("char_labels") + " is for fine-tuning: init_from_nemo_model, and no class in the section");
 
   make_losses();
-  preprocessor_ = make_child("preprocessor", kMfccPreprocessor);
+  front_end_section_ = config_["preprocessor"];
+  preprocessor_ = make_child("preprocessor");
   encoder_ = make_child("encoder", "nemo.collections.asr.modules.ConvASREncoder");
   decoder_ = make_child("decoder", kClassDecoder);
   if (config_.contains("spec_augment") && config_["spec_augment"].is_object()) {
@@ -416,8 +414,7 @@ std::vector<Values> EncDecClassificationModel::predict_step(const Values& batch,
   const at::Tensor& lengths = batch.tensor(processed ? "processed_signal_length" : "a_sig_length");
   ModuleHandle* front_end = nullptr;
   if (!processed) {
-    const Json section = with_target(config_["preprocessor"], kMfccPreprocessor);
-    front_end = &inference_front_end_.follow(preprocessor_, section, path_of("preprocessor"));
+    front_end = &inference_front_end_.follow(preprocessor_, front_end_section_, path_of("preprocessor"));
   }
   const Value* entries = batch.find("entries");
   std::vector<Values> out;

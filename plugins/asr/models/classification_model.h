@@ -75,6 +75,7 @@ class EncDecClassificationModel final : public Model, public HasVocabulary, publ
   int64_t sample_rate_ = 16000;       // Hz
   bool weights_by_occurrence_ = false;
   ModuleHandle loss_, eval_loss_, preprocessor_, encoder_, decoder_, spec_augmentation_, crop_or_pad_;
+  Json front_end_section_;  // what preprocessor_ was made from
   InferenceFrontEnd inference_front_end_;
 
   // Of the evaluation loader in progress: children, so that their sums are those of all processes.

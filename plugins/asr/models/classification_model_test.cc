@@ -266,7 +266,7 @@ TEST_F(ClassificationTest, FilesOfOlderVersionsAreTaken) {
                             {"sample_rate", 8000},
                             {"features", 16},
                             {"n_fft", 256}};
-  EXPECT_EQ(make(config, context)->config()["preprocessor"]["front_end"], "nemo1");
+  EXPECT_FALSE(make(config, context)->config()["preprocessor"].contains("front_end")) << "NeMo has no such key";
 }
 
 TEST_F(ClassificationTest, WeightsByOccurrenceMakeClassesWeighAlike) {

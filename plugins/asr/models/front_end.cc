@@ -23,17 +23,26 @@ std::string class_of(const Json& section) {
 
 }  // namespace
 
-void choose_front_end(Json& model_config) {
-  if (!model_config.contains("nemo_version")) return;
-  const Json& version = model_config["nemo_version"];
+VersionConventions::VersionConventions(Json& model_config, bool restoring) : config_(model_config) {
+  if (!restoring) config_.erase("nemo_version");
+  if (!config_.contains("nemo_version")) return;
+  const Json& version = config_["nemo_version"];
   if (!version.is_string() || !is_before_2_5(version.get<std::string>())) return;
-  Json& section = model_config["preprocessor"];
-  if (!section.contains("front_end")) section["front_end"] = "nemo1";
+  // Cepstra have had one convention all along.
+  if (class_of(config_["preprocessor"]) != "AudioToMFCCPreprocessor") add("preprocessor", "front_end", "nemo1");
   // The same release began to mask inside the subsampling.
-  if (model_config.contains("encoder") && class_of(model_config["encoder"]) == "ConformerEncoder" &&
-      !model_config["encoder"].contains("subsampling_conv_masking")) {
-    model_config["encoder"]["subsampling_conv_masking"] = false;
-  }
+  if (config_.contains("encoder") && class_of(config_["encoder"]) == "ConformerEncoder")
+    add("encoder", "subsampling_conv_masking", false);
+}
+
+VersionConventions::~VersionConventions() {
+  for (const auto& [section, key] : added_) config_[section].erase(key);
+}
+
+void VersionConventions::add(const char* section, const char* key, Json value) {
+  if (config_[section].contains(key)) return;
+  config_[section][key] = std::move(value);
+  added_.emplace_back(section, key);
 }
 
 double frame_stride(const Json& section, int64_t sample_rate) {

@@ -1,16 +1,32 @@
 // The front-end of a speech model: whose convention it follows, and its twin for inference.
 #pragma once
 
+#include <utility>
+#include <vector>
+
 #include "fathom/module.h"
 
 namespace fathom::asr {
 
 constexpr const char* kDefaultPreprocessor = "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor";
 
-// Weights of a NeMo before 2.5 were trained on its front-end (reflected edges, one frame more): where the model's
-// config says so and leaves preprocessor.front_end open, that one is asked for. So is a Conformer's subsampling as it
-// was then (encoder.subsampling_conv_masking: false).
-void choose_front_end(Json& model_config);
+// While it lives, a restored model's config says how the NeMo that wrote it computed. Weights of a NeMo before 2.5 were
+// trained on its front-end (reflected edges, one frame more): where the config leaves preprocessor.front_end open, that
+// one is asked for. So is a Conformer's subsampling as it was then (encoder.subsampling_conv_masking: false).
+// Afterwards the config is what the file had, so that NeMo knows every key when it is saved again: its nemo_version
+// says the rest. A model that is no restored one is of this version, whatever its config was copied from.
+class VersionConventions {
+ public:
+  VersionConventions(Json& model_config, bool restoring);
+  ~VersionConventions();
+  VersionConventions(const VersionConventions&) = delete;
+  VersionConventions& operator=(const VersionConventions&) = delete;
+
+ private:
+  void add(const char* section, const char* key, Json value);
+  Json& config_;
+  std::vector<std::pair<const char*, const char*>> added_;  // section, key
+};
 
 // Seconds from one frame of a front-end to the next, by its section.
 double frame_stride(const Json& section, int64_t sample_rate);

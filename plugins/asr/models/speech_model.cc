@@ -58,7 +58,7 @@ SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
   val_loss_ = make_metric({{"_target_", "asr.GlobalAverageLossMetric"}}, path_of("val_loss"));
   log_prediction_ = config_.value("log_prediction", false);
   sample_rate_ = config_["preprocessor"].value("sample_rate", config_.value("sample_rate", int64_t{16000}));
-  if (this->context().restoring) choose_front_end(config_);
+  const VersionConventions conventions(config_, this->context().restoring);
   read_tokenizer();
   complete_labels();
   vocabulary_ = make_vocabulary();
@@ -66,6 +66,7 @@ SpeechModel::SpeechModel(Json config, ModelContext context, Kind kind)
   if (!this->context().restoring && relabelled.is_object() && relabelled.value("update_labels", Json()) == true)
     log_warning(path_of("char_labels") + " is for fine-tuning: init_from_nemo_model, and no class in the section");
 
+  front_end_section_ = with_target(config_["preprocessor"], kDefaultPreprocessor);
   preprocessor_ = make_child("preprocessor", kDefaultPreprocessor);
   encoder_ = make_child("encoder", "nemo.collections.asr.modules.ConvASREncoder");
   add_child("wer", wer_);
@@ -254,15 +255,15 @@ std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& o
   if (batch.tensor_or_undefined("processed_signal").defined()) {
     encoded = encode(batch);
   } else {
-    const Json section = with_target(config_["preprocessor"], kDefaultPreprocessor);
-    const ModuleHandle& front_end = inference_front_end_.follow(preprocessor_, section, path_of("preprocessor"));
+    const ModuleHandle& front_end =
+        inference_front_end_.follow(preprocessor_, front_end_section_, path_of("preprocessor"));
     const Values features = front_end({{"input_signal", batch["audio_signal"]}, {"length", batch["a_sig_length"]}});
     encoded = encode_features(features["processed_signal"], features["processed_length"]);
   }
   const auto hypotheses = decode(encoded, timestamps);
   const Json properties = encoder_.properties();
   const double subsampling = properties.is_object() ? properties.value("subsampling_factor", 1.0) : 1.0;
-  const double seconds_per_frame = frame_stride(config_["preprocessor"], sample_rate_) * subsampling;
+  const double seconds_per_frame = frame_stride(front_end_section_, sample_rate_) * subsampling;
   const Value* entries = batch.find("entries");
   std::vector<Values> out;
   for (size_t i = 0; i < hypotheses.size(); ++i) {

@@ -134,6 +134,7 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   int64_t sample_rate_ = 16000;    // Hz
   bool log_prediction_ = false;
   ModuleHandle preprocessor_, spec_augmentation_, encoder_;
+  Json front_end_section_;  // what preprocessor_ was made from
   InferenceFrontEnd inference_front_end_;
 
   // Of the evaluation loader in progress: children, so that their sums are those of all processes.

@@ -84,18 +84,26 @@ TEST_F(SpeechModelTest, LossAndDecodingStartFromTheEncodersOutputWithoutAHead) {
   EXPECT_THROW(model.predict_step(batch, {{"beam", 2}}), Error);
 }
 
+// The front-end of NeMo 1 gives a frame more. A restored model's config stays as it was, for NeMo to read it again.
 TEST_F(SpeechModelTest, WeightsOfAnOldNemoGetItsFrontEnd) {
-  const auto front_end = [](const char* version, bool restoring) {
+  const auto frames = [](const char* version, bool restoring) {
     Json config = deaf_config();
     config["nemo_version"] = version;
     ModelContext context;
     context.restoring = restoring;
-    return DeafModel(config, context).config()["preprocessor"].value("front_end", std::string());
+    DeafModel model(config, context);
+    EXPECT_FALSE(model.config()["preprocessor"].contains("front_end"));
+    EXPECT_EQ(model.config().contains("nemo_version"), restoring) << "a model that is trained anew is of today";
+    const auto inference = model.named_children()["preprocessor"];
+    return dynamic_cast<NeuralModule&>(*inference)
+        .forward({{"input_signal", at::zeros({1, 8000})}, {"length", at::full({1}, 8000, at::kLong)}})
+        .tensor("processed_length")
+        .item<int64_t>();
   };
-  EXPECT_EQ(front_end("1.23.0", true), "nemo1");
-  EXPECT_EQ(front_end("2.4.1", true), "nemo1");
-  EXPECT_EQ(front_end("2.5.0", true), "");
-  EXPECT_EQ(front_end("1.23.0", false), "");
+  const int64_t today = frames("2.5.0", true);
+  EXPECT_EQ(frames("1.23.0", true), today + 1);
+  EXPECT_EQ(frames("2.4.1", true), today + 1);
+  EXPECT_EQ(frames("1.23.0", false), today);
 }
 
 TEST(FrontEnd, ConformersOfAnOldNemoDoNotMaskInsideTheirSubsampling) {
@@ -103,8 +111,14 @@ TEST(FrontEnd, ConformersOfAnOldNemoDoNotMaskInsideTheirSubsampling) {
     Json config = {{"nemo_version", version},
                    {"preprocessor", Json::object()},
                    {"encoder", {{"_target_", std::string("nemo.collections.asr.modules.") + encoder}}}};
-    choose_front_end(config);
-    return config["encoder"].value("subsampling_conv_masking", Json(nullptr));
+    const Json before = config;
+    Json during;
+    {
+      const VersionConventions conventions(config, true);
+      during = config["encoder"].value("subsampling_conv_masking", Json(nullptr));
+    }
+    EXPECT_EQ(config, before);
+    return during;
   };
   EXPECT_EQ(masking("2.4.0", "ConformerEncoder"), Json(false));
   EXPECT_EQ(masking("2.5.0", "ConformerEncoder"), Json(nullptr));
