@@ -18,6 +18,7 @@ constexpr std::array kLoaderKeys = {
 constexpr std::array kOffKeys = {"is_tarred",
                                  "tarred_audio_filepaths",
                                  "tarred_shard_strategy",
+                                 "shard_strategy",  // as some of NeMo's configs call it
                                  "shuffle_n",
                                  "shard_manifests",
                                  "bucketing_strategy",
@@ -38,6 +39,7 @@ constexpr std::array kOffKeys = {"is_tarred",
                                  "vad_stream",
                                  "window_length_in_sec",
                                  "shift_length_in_sec",
+                                 "normalize",  // in some of NeMo's configs; nothing there reads it
                                  "normalize_audio",
                                  "is_audio_pair",
                                  "is_regression_task"};
@@ -50,7 +52,7 @@ bool is_off(const std::string& key, const Json& value, const Json& section) {
   const auto off = [&](const char* name) {
     return !section.contains(name) || section[name].is_null() || section[name] == Json(false);
   };
-  if (key == "shuffle_n" || key == "tarred_shard_strategy" || key == "shard_manifests") return off("is_tarred");
+  if (key == "shuffle_n" || key.ends_with("shard_strategy") || key == "shard_manifests") return off("is_tarred");
   if (key.starts_with("bucketing_")) return off("is_tarred");
   if (key == "window_length_in_sec" || key == "shift_length_in_sec") return off("vad_stream");
   if (key.starts_with("concat_")) return off("is_concat");
