@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "fathom/error.h"
 
@@ -26,6 +27,7 @@ struct Sinks {
   std::mutex mutex;
   std::shared_ptr<spdlog::sinks::stderr_color_sink_mt> console;
   std::shared_ptr<spdlog::sinks::basic_file_sink_mt> file;
+  bool file_fails = false;
   spdlog::level::level_enum lowest = spdlog::level::info;
 
   Sinks() : console(std::make_shared<spdlog::sinks::stderr_color_sink_mt>(spdlog::color_mode::automatic)) {
@@ -59,9 +61,16 @@ void log_message(LogLevel level, std::string_view component, std::string_view te
   const spdlog::string_view_t name(component.data(), component.size());
   const spdlog::details::log_msg message(name, spd_level, spdlog::string_view_t(text.data(), text.size()));
   s.console->log(message);
-  if (s.file) {
+  if (!s.file) return;
+  // A full disk must not end what a message is about, which may be a destructor's: told once, tried again each time.
+  try {
     s.file->log(message);
     s.file->flush();
+    s.file_fails = false;
+  } catch (const std::exception& error) {
+    if (std::exchange(s.file_fails, true)) return;
+    const std::string what = std::string("messages do not reach the log file: ") + error.what();
+    s.console->log(spdlog::details::log_msg("log", spdlog::level::warn, what));
   }
 }
 
@@ -74,6 +83,7 @@ void set_log_file(const std::string& path) {
   auto& s = sinks();
   const std::lock_guard lock(s.mutex);
   s.file.reset();
+  s.file_fails = false;
   if (path.empty()) return;
   try {
     s.file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
