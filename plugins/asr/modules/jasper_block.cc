@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "fathom/support.h"
+#include "plugins/lib/nn/conv_chain.h"
 #include "plugins/lib/nn/conv_norm.h"
 
 namespace fathom::asr {
@@ -136,27 +137,76 @@ at::Tensor JasperBlock::run_stage(Stage& stage, nn::MaskedConv1d::Masked x, nn::
   return dropout > 0 ? at::dropout(out, dropout, true) : out;
 }
 
+std::optional<nn::MaskedConv1d::Masked> JasperBlock::run_chain(const State& in, Stage* branch, bool activated) {
+  const JasperBlockOptions& o = options_;
+  if ((is_training() && o.dropout > 0) || o.activation != nn::Activation::kReLU || o.groups != 1 || o.heads != -1 ||
+      o.normalization != "batch") {
+    return std::nullopt;
+  }
+  const auto layer = [&](torch::nn::Module& conv) -> nn::Conv1dLayer& {
+    return o.conv_mask ? static_cast<nn::MaskedConv1d&>(conv).conv() : static_cast<nn::Conv1dLayer&>(conv);
+  };
+  const auto chain_stage = [&](const Stage& stage, nn::LengthMaskPtr& lengths) -> std::optional<nn::ChainStage> {
+    nn::ChainStage out;
+    if (o.conv_mask) out.mask = lengths;
+    if (stage.depthwise) {
+      nn::Conv1dLayer& conv = layer(*stage.depthwise);
+      if (!conv.depthwise()) return std::nullopt;  // of one channel
+      out.depthwise = conv.weight;
+      out.stride = conv.options().stride;
+      out.dilation = conv.options().dilation;
+      out.pad_left = conv.options().pad_left;
+      out.pad_right = conv.options().pad_right;
+      if (o.conv_mask) {
+        lengths = static_cast<nn::MaskedConv1d&>(*stage.depthwise).new_lengths(lengths);
+        out.out_mask = lengths;
+      }
+    }
+    nn::Conv1dLayer& conv = layer(*stage.conv);
+    if (conv.options().kernel != 1 || conv.options().stride != 1) return std::nullopt;
+    out.pointwise = conv.weight;
+    out.norm = dynamic_cast<torch::nn::BatchNorm1dImpl*>(stage.norm.get());
+    return out;
+  };
+  nn::LengthMaskPtr lengths = in.lengths;
+  std::vector<nn::ChainStage> stages;
+  for (const Stage& stage : stages_) {
+    auto next = chain_stage(stage, lengths);
+    if (!next) return std::nullopt;
+    stages.push_back(std::move(*next));
+  }
+  std::optional<nn::ChainStage> residual;
+  if (branch != nullptr) {
+    nn::LengthMaskPtr unchanged = in.lengths;
+    residual = chain_stage(*branch, unchanged);
+    if (!residual) return std::nullopt;
+  }
+  const at::Tensor& x = in.outputs.back();
+  if (!nn::conv_chain_applies(x, stages, residual)) return std::nullopt;
+  return nn::MaskedConv1d::Masked{nn::conv_chain(x, stages, residual, activated), lengths, false};
+}
+
 JasperBlock::State JasperBlock::forward(const State& in) {
   const JasperBlockOptions& o = options_;
   const double dropout = is_training() ? o.dropout : 0;
+  const bool adds = o.residual_mode != "max";
+  // The only branch is added where the last norm writes its result.
+  const bool joined = adds && !squeeze_excite_ && residuals_.size() == 1;
+  const bool finish = !squeeze_excite_ && (joined || residuals_.empty());  // activation and dropout follow at once
+  const auto chain = run_chain(in, joined ? &residuals_[0] : nullptr, finish);
 
-  // Residual branches first: what they give is added where the last norm writes its result.
   std::vector<at::Tensor> branches;
-  for (size_t i = 0; i < residuals_.size(); ++i) {
+  for (size_t i = 0; i < residuals_.size() && !(chain && joined); ++i) {
     nn::LengthMaskPtr ignored;
     branches.push_back(run_stage(residuals_[i], {in.outputs.at(i), in.lengths, false}, ignored, nullptr, nullptr, 0));
   }
-  const bool adds = o.residual_mode != "max";
-  const at::Tensor* fused = adds && !squeeze_excite_ && branches.size() == 1 ? &branches[0] : nullptr;
-  const bool finish = fused != nullptr || (branches.empty() && !squeeze_excite_);
-
-  nn::LengthMaskPtr lengths = in.lengths;
-  at::Tensor x = in.outputs.back();
-  for (size_t i = 0; i < stages_.size(); ++i) {
+  nn::LengthMaskPtr lengths = chain ? chain->lengths : in.lengths;
+  at::Tensor x = chain ? chain->x : in.outputs.back();
+  for (size_t i = 0; i < stages_.size() && !chain; ++i) {
     const bool last = i + 1 == stages_.size();
-    const bool ends = !last || finish;  // activation and dropout follow at once
-    x = run_stage(stages_[i], {x, lengths, false}, lengths, last ? fused : nullptr, ends ? &o.activation : nullptr,
-                  ends ? dropout : 0);
+    const bool ends = !last || finish;
+    x = run_stage(stages_[i], {x, lengths, false}, lengths, last && joined ? &branches[0] : nullptr,
+                  ends ? &o.activation : nullptr, ends ? dropout : 0);
   }
   if (squeeze_excite_) x = squeeze_excite_->forward(x, *lengths);
   if (!finish) {

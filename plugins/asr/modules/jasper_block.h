@@ -77,6 +77,10 @@ class JasperBlock : public torch::nn::Module, public AdapterModuleMixin, public 
   at::Tensor run_stage(Stage& stage, nn::MaskedConv1d::Masked in, nn::LengthMaskPtr& lengths,
                        const at::Tensor* residual, const nn::Activation* activation, double dropout);
 
+  // The stages (with `branch`, the only residual, if not null) on conv_chain.h, where that applies: what comes out and
+  // its lengths.
+  std::optional<nn::MaskedConv1d::Masked> run_chain(const State& in, Stage* branch, bool activated);
+
   JasperBlockOptions options_;
   std::vector<Stage> stages_, residuals_;
   std::shared_ptr<nn::SqueezeExcite> squeeze_excite_;

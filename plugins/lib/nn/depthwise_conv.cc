@@ -74,10 +74,6 @@ bool all_finite(const at::Tensor& tensor) {
   for (const T lane : sums) sum += lane;
   return sum == T(0);
 }
-bool finite(const at::Tensor& tensor) {
-  return tensor.scalar_type() == at::kFloat ? all_finite<float>(tensor) : all_finite<double>(tensor);
-}
-
 struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
                             const std::optional<at::Tensor>& bias, const DepthwiseOptions& options) {
@@ -119,7 +115,7 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
     else
       run_backward<double>(s, x, weight, dy, dx, dw);
     // The kernels multiply the padding's zeros too, which an infinite gradient turns into NaN.
-    if (need_w && !finite(dw)) return through_aten(x, weight, grads[0], grad_bias, o, need_x, need_w);
+    if (need_w && !weights_are_finite(dw)) return through_aten(x, weight, grads[0], grad_bias, o, need_x, need_w);
     return {dx, dw, grad_bias, at::Tensor()};
   }
 
@@ -156,6 +152,10 @@ struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
 
 }  // namespace
 
+bool weights_are_finite(const at::Tensor& weight) {
+  return weight.scalar_type() == at::kFloat ? all_finite<float>(weight) : all_finite<double>(weight);
+}
+
 bool own_kernels_apply(const at::Tensor& x, const at::Tensor& weight) {
   return x.is_cpu() && weight.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble) &&
          weight.scalar_type() == x.scalar_type() && !at::autocast::is_autocast_enabled(at::kCPU) &&
@@ -182,7 +182,7 @@ at::Tensor depthwise_conv1d(const at::Tensor& x, const at::Tensor& weight, const
     return on_aten(x, weight, bias, o);
   }
   const at::Tensor in = x.contiguous(), filter = weight.contiguous();
-  if (!finite(filter)) return on_aten(x, weight, bias, o);
+  if (!weights_are_finite(filter)) return on_aten(x, weight, bias, o);
   const at::Tensor offset = bias.defined() ? bias.contiguous() : bias;
   if (!at::GradMode::is_enabled() ||
       !(in.requires_grad() || filter.requires_grad() || (bias.defined() && bias.requires_grad()))) {

@@ -23,5 +23,8 @@ at::Tensor depthwise_conv1d(const at::Tensor& x, const at::Tensor& weight, const
 
 // Whether own CPU kernels may stand in for aten's operators on these tensors (see above).
 bool own_kernels_apply(const at::Tensor& x, const at::Tensor& weight);
+// Whether a contiguous float32 or float64 tensor holds neither NaN nor infinities: the kernels multiply the padding's
+// zeros by the weights too.
+bool weights_are_finite(const at::Tensor& weight);
 
 }  // namespace fathom::nn

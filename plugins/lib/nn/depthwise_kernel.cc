@@ -165,155 +165,168 @@ int64_t valid(const int64_t* lengths, int64_t item, int64_t limit) {
   return lengths == nullptr ? limit : std::clamp<int64_t>(lengths[item], 0, limit);
 }
 
-// Where tap k finds its samples. A row of x is split into `stride` phases (phase p holds padded samples p, p + stride,
-// …), so that every tap reads consecutive samples: padded sample t * stride + k * dilation is number t + j of phase p,
-// where k * dilation = j * stride + p.
-template <typename T>
-struct Layout {
-  explicit Layout(const DepthwiseShape& s) : off(s.kernel) {
-    lanes = kWidestLanes<T>;
-    t_vectors = round_up(s.t_out, lanes);
-    const int64_t reach = (s.kernel - 1) * s.dilation / s.stride;  // samples a tap may look ahead within its phase
-    phase_size = round_up(t_vectors + reach, lanes);
-    for (int64_t k = 0; k < s.kernel; ++k) {
-      const int64_t at = k * s.dilation;
-      off[k] = at % s.stride * phase_size + at / s.stride;
-    }
-    buffer_size = phase_size * s.stride;
-  }
-  int64_t lanes, t_vectors, phase_size, buffer_size;
-  std::vector<int64_t> off;
-};
+}  // namespace
 
-// Fills `buffer` with the phases of one row; everything outside the row is 0.
 template <typename T>
-void load_row(const DepthwiseShape& s, const Layout<T>& layout, const T* row, int64_t length, T* buffer) {
+DepthwiseRows<T>::DepthwiseRows(const DepthwiseShape& shape)
+    : shape_(shape), off_(shape.kernel), phase_taps_(shape.stride), phase_off_(shape.stride) {
+  const DepthwiseShape& s = shape_;
+  constexpr int64_t kLanes = kWidestLanes<T>;
+  const int64_t t_vectors = round_up(s.t_out, kLanes);
+  const int64_t reach = (s.kernel - 1) * s.dilation / s.stride;  // samples a tap may look ahead within its phase
+  phase_size_ = round_up(t_vectors + reach, kLanes);
+  front_ = round_up(reach, kLanes);
+  phase_vectors_ = round_up((s.t_in + s.pad_left + s.stride - 1) / s.stride, kLanes);
+  grad_size_ = front_ + std::max(phase_vectors_, t_vectors) + kLanes;
+  // Padded sample t * stride + k * dilation is number t + j of phase p, where k * dilation = j * stride + p. Turned
+  // round, phase p of dx at i is the sum over its taps of w[k] * dy[i - j], dy having `front` zeros before it.
+  for (int64_t k = 0; k < s.kernel; ++k) {
+    const int64_t at = k * s.dilation, phase = at % s.stride, ahead = at / s.stride;
+    off_[k] = phase * phase_size_ + ahead;
+    phase_taps_[phase].push_back(k);
+    phase_off_[phase].push_back(front_ - ahead);
+  }
+}
+
+template <typename T>
+typename DepthwiseRows<T>::Scratch DepthwiseRows<T>::scratch() const {
+  return {std::vector<T>(phase_size_ * shape_.stride), std::vector<T>(grad_size_, T(0)), std::vector<T>(phase_vectors_),
+          std::vector<T>(shape_.kernel)};
+}
+
+template <typename T>
+int64_t DepthwiseRows<T>::sums_size() const {
+  return shape_.kernel * kWidestLanes<T>;
+}
+
+template <typename T>
+void DepthwiseRows<T>::load(const T* row, int64_t length, Scratch& scratch) const {
+  const DepthwiseShape& s = shape_;
+  T* buffer = scratch.row.data();
   if (s.stride == 1) {
-    const int64_t begin = std::min(s.pad_left, layout.phase_size);
-    const int64_t count = std::clamp<int64_t>(length, 0, layout.phase_size - begin);
+    const int64_t begin = std::min(s.pad_left, phase_size_);
+    const int64_t count = std::clamp<int64_t>(length, 0, phase_size_ - begin);
     std::fill(buffer, buffer + begin, T(0));
     if (count > 0) std::memcpy(buffer + begin, row, count * sizeof(T));
-    std::fill(buffer + begin + count, buffer + layout.phase_size, T(0));
+    std::fill(buffer + begin + count, buffer + phase_size_, T(0));
     return;
   }
   for (int64_t p = 0; p < s.stride; ++p) {
-    T* phase = buffer + p * layout.phase_size;
-    for (int64_t j = 0; j < layout.phase_size; ++j) {
+    T* phase = buffer + p * phase_size_;
+    for (int64_t j = 0; j < phase_size_; ++j) {
       const int64_t t = j * s.stride + p - s.pad_left;
       phase[j] = t >= 0 && t < length ? row[t] : T(0);
     }
   }
 }
 
-}  // namespace
+template <typename T>
+void DepthwiseRows<T>::forward(const T* w, T bias, const Scratch& scratch, T* y, int64_t out_length) const {
+  loops<T>().correlate(scratch.row.data(), off_.data(), w, shape_.kernel, bias, y, out_length);
+  std::fill(y + out_length, y + shape_.t_out, T(0));
+}
+
+template <typename T>
+void DepthwiseRows<T>::load_grad(const T* dy, int64_t out_length, Scratch& scratch) const {
+  std::memcpy(scratch.grad.data() + front_, dy, out_length * sizeof(T));
+  std::fill(scratch.grad.begin() + front_ + out_length, scratch.grad.end(), T(0));
+}
+
+template <typename T>
+void DepthwiseRows<T>::add_taps(const Scratch& scratch, int64_t out_length, T* sums) const {
+  loops<T>().taps(scratch.row.data(), off_.data(), scratch.grad.data() + front_, out_length, shape_.kernel, sums);
+}
+
+template <typename T>
+void DepthwiseRows<T>::backward(const T* w, Scratch& scratch, T* dx, int64_t length) const {
+  const DepthwiseShape& s = shape_;
+  for (int64_t p = 0; p < s.stride; ++p) {
+    const auto count = static_cast<int64_t>(phase_taps_[p].size());
+    for (int64_t k = 0; k < count; ++k) scratch.picked[k] = w[phase_taps_[p][k]];
+    // Sample t of the row is number j of phase p: t + pad_left = j * stride + p.
+    const int64_t samples = (length + s.pad_left - p + s.stride - 1) / s.stride;
+    if (samples <= 0) continue;
+    const T* grad = scratch.grad.data();
+    if (s.stride == 1) {  // the one phase is the row itself, behind its padding
+      loops<T>().correlate(grad + s.pad_left, phase_off_[p].data(), scratch.picked.data(), count, T(0), dx, length);
+      continue;
+    }
+    loops<T>().correlate(grad, phase_off_[p].data(), scratch.picked.data(), count, T(0), scratch.phase.data(), samples);
+    for (int64_t j = 0; j < samples; ++j) {
+      const int64_t t = j * s.stride + p - s.pad_left;
+      if (t >= 0 && t < length) dx[t] = scratch.phase[j];
+    }
+  }
+  std::fill(dx + length, dx + s.t_in, T(0));
+}
+
+template <typename T>
+void DepthwiseRows<T>::finish_taps(const T* sums, T* dw) const {
+  for (int64_t k = 0; k < shape_.kernel; ++k) {
+    double sum = 0;
+    for (int64_t lane = 0; lane < kWidestLanes<T>; ++lane) sum += sums[k * kWidestLanes<T> + lane];
+    dw[k] = static_cast<T>(sum);
+  }
+}
 
 template <typename T>
 void depthwise_forward(const DepthwiseShape& s, const T* x, const T* w, const T* bias, T* y) {
-  const Layout<T> layout(s);
-  const Loops<T>& loop = loops<T>();
+  const DepthwiseRows<T> rows(s);
   at::parallel_for(0, s.items * s.rows, 8, [&](int64_t begin, int64_t end) {
-    std::vector<T> buffer(layout.buffer_size);
+    auto scratch = rows.scratch();
     for (int64_t r = begin; r < end; ++r) {
       const int64_t item = r / s.rows, filter = r % s.rows % s.filters;
-      const int64_t out_length = valid(s.out_lengths, item, s.t_out);
-      load_row(s, layout, x + r * s.t_in, valid(s.lengths, item, s.t_in), buffer.data());
+      rows.load(x + r * s.t_in, valid(s.lengths, item, s.t_in), scratch);
       if (r + 1 < end) {
         prefetch_row(x + (r + 1) * s.t_in, s.t_in);
         prefetch_row(y + (r + 1) * s.t_out, s.t_out);
       }
-      T* out = y + r * s.t_out;
-      loop.correlate(buffer.data(), layout.off.data(), w + filter * s.kernel, s.kernel,
-                     bias != nullptr ? bias[filter] : T(0), out, out_length);
-      std::fill(out + out_length, out + s.t_out, T(0));
+      rows.forward(w + filter * s.kernel, bias != nullptr ? bias[filter] : T(0), scratch, y + r * s.t_out,
+                   valid(s.out_lengths, item, s.t_out));
     }
   });
 }
 
 template <typename T>
 void depthwise_backward(const DepthwiseShape& s, const T* x, const T* w, const T* dy, T* dx, T* dw) {
-  const Layout<T> layout(s);
-  const Loops<T>& loop = loops<T>();
-  const int64_t lanes = layout.lanes;
-
-  // dx, phase by phase: phase p at i is the sum over its taps of w[k] * dy[i - off_k], a correlation of dy (with
-  // `front` zeros before it) with the taps' offsets turned round.
-  const int64_t front = round_up((s.kernel - 1) * s.dilation / s.stride, lanes);
-  const int64_t phase_vectors = round_up((s.t_in + s.pad_left + s.stride - 1) / s.stride, lanes);
-  const int64_t grad_size = front + std::max(phase_vectors, layout.t_vectors) + lanes;
-  std::vector<std::vector<int64_t>> phase_taps(s.stride), phase_off(s.stride);
-  for (int64_t k = 0; k < s.kernel; ++k) {
-    const int64_t at = k * s.dilation;
-    phase_taps[at % s.stride].push_back(k);
-    phase_off[at % s.stride].push_back(front - at / s.stride);
-  }
-
+  const DepthwiseRows<T> rows(s);
   // One filter is one thread's: items are added in order, so the sums do not depend on the number of threads. Several
   // filters take turns within an item because their rows are neighbours in memory.
   constexpr int64_t kTogether = 8;
   at::parallel_for(0, s.filters, kTogether, [&](int64_t begin, int64_t end) {
-    std::vector<T> buffer(layout.buffer_size), grad(grad_size, T(0)), phase(phase_vectors), picked(s.kernel);
-    std::vector<T> acc(kTogether * s.kernel * lanes);
-
-    const auto row_backward = [&](int64_t item, int64_t row, int64_t f, int64_t next, T* sums) {
-      const int64_t length = valid(s.lengths, item, s.t_in), out_length = valid(s.out_lengths, item, s.t_out);
-      const int64_t r = item * s.rows + row;
-      std::memcpy(grad.data() + front, dy + r * s.t_out, out_length * sizeof(T));
-      std::fill(grad.begin() + front + out_length, grad.end(), T(0));
-      if (dw != nullptr) {
-        load_row(s, layout, x + r * s.t_in, length, buffer.data());
-        loop.taps(buffer.data(), layout.off.data(), grad.data() + front, out_length, s.kernel, sums);
-      }
-      if (next >= 0) {
-        prefetch_row(dy + next * s.t_out, s.t_out);
-        if (dw != nullptr) prefetch_row(x + next * s.t_in, s.t_in);
-        if (dx != nullptr) prefetch_row(dx + next * s.t_in, s.t_in);
-      }
-      if (dx == nullptr) return;
-      T* out = dx + r * s.t_in;
-      for (int64_t p = 0; p < s.stride; ++p) {
-        const int64_t count = static_cast<int64_t>(phase_taps[p].size());
-        for (int64_t k = 0; k < count; ++k) picked[k] = w[f * s.kernel + phase_taps[p][k]];
-        // Sample t of the row is number j of phase p: t + pad_left = j * stride + p.
-        const int64_t samples = (length + s.pad_left - p + s.stride - 1) / s.stride;
-        if (samples <= 0) continue;
-        if (s.stride == 1) {  // the one phase is the row itself, behind its padding
-          loop.correlate(grad.data() + s.pad_left, phase_off[p].data(), picked.data(), count, T(0), out, length);
-          continue;
-        }
-        loop.correlate(grad.data(), phase_off[p].data(), picked.data(), count, T(0), phase.data(), samples);
-        for (int64_t j = 0; j < samples; ++j) {
-          const int64_t t = j * s.stride + p - s.pad_left;
-          if (t >= 0 && t < length) out[t] = phase[j];
-        }
-      }
-      std::fill(out + length, out + s.t_in, T(0));
-    };
-
+    auto scratch = rows.scratch();
+    std::vector<T> acc(kTogether * rows.sums_size());
     for (int64_t first = begin; first < end; first += kTogether) {
       const int64_t last = std::min(first + kTogether, end);
       std::fill(acc.begin(), acc.end(), T(0));
       for (int64_t item = 0; item < s.items; ++item) {
+        const int64_t length = valid(s.lengths, item, s.t_in), out_length = valid(s.out_lengths, item, s.t_out);
         for (int64_t base = 0; base < s.rows; base += s.filters) {
           for (int64_t f = first; f < last; ++f) {
-            const int64_t next = f + 1 < last         ? item * s.rows + base + f + 1
-                                 : item + 1 < s.items ? (item + 1) * s.rows + first
-                                                      : -1;
-            row_backward(item, base + f, f, next, acc.data() + (f - first) * s.kernel * lanes);
+            const int64_t r = item * s.rows + base + f;
+            rows.load_grad(dy + r * s.t_out, out_length, scratch);
+            if (dw != nullptr) {
+              rows.load(x + r * s.t_in, length, scratch);
+              rows.add_taps(scratch, out_length, acc.data() + (f - first) * rows.sums_size());
+            }
+            const int64_t next = f + 1 < last ? r + 1 : item + 1 < s.items ? (item + 1) * s.rows + first : -1;
+            if (next >= 0) {
+              prefetch_row(dy + next * s.t_out, s.t_out);
+              if (dw != nullptr) prefetch_row(x + next * s.t_in, s.t_in);
+              if (dx != nullptr) prefetch_row(dx + next * s.t_in, s.t_in);
+            }
+            if (dx != nullptr) rows.backward(w + f * s.kernel, scratch, dx + r * s.t_in, length);
           }
         }
       }
-      for (int64_t f = first; f < last && dw != nullptr; ++f) {
-        for (int64_t k = 0; k < s.kernel; ++k) {
-          const T* sums = acc.data() + ((f - first) * s.kernel + k) * lanes;
-          double sum = 0;
-          for (int64_t lane = 0; lane < lanes; ++lane) sum += sums[lane];
-          dw[f * s.kernel + k] = static_cast<T>(sum);
-        }
-      }
+      for (int64_t f = first; f < last && dw != nullptr; ++f)
+        rows.finish_taps(acc.data() + (f - first) * rows.sums_size(), dw + f * s.kernel);
     }
   });
 }
 
+template class DepthwiseRows<float>;
+template class DepthwiseRows<double>;
 template void depthwise_forward<float>(const DepthwiseShape&, const float*, const float*, const float*, float*);
 template void depthwise_forward<double>(const DepthwiseShape&, const double*, const double*, const double*, double*);
 template void depthwise_backward<float>(const DepthwiseShape&, const float*, const float*, const float*, float*,

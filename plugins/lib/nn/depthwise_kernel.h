@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace fathom::nn {
 
@@ -31,6 +32,41 @@ struct DepthwiseShape {
   const int64_t* out_lengths = nullptr;  // (items) valid samples of y, or null: all
 };
 
+// The same row by row, for callers that make the rows as they go. Holds no state but the shape (whose lengths are the
+// caller's business here); each thread has a Scratch of its own. A row of x is kept in `stride` phases (phase p holds
+// padded samples p, p + stride, ...), so that every tap reads consecutive samples.
+template <typename T>
+class DepthwiseRows {
+ public:
+  explicit DepthwiseRows(const DepthwiseShape& shape);
+
+  struct Scratch {
+    std::vector<T> row, grad, phase, picked;
+  };
+  Scratch scratch() const;
+
+  // A row of x, of which `length` samples count. The next functions work on it.
+  void load(const T* row, int64_t length, Scratch& scratch) const;
+  // y (t_out): `out_length` results, then zeros.
+  void forward(const T* w, T bias, const Scratch& scratch, T* y, int64_t out_length) const;
+
+  // The gradient of a row of y, of which `out_length` samples count.
+  void load_grad(const T* dy, int64_t out_length, Scratch& scratch) const;
+  // Adds to `sums` (sums_size() values, zero at first) what the loaded rows give to the gradient of w; finish_taps
+  // makes dw (kernel) of it.
+  void add_taps(const Scratch& scratch, int64_t out_length, T* sums) const;
+  int64_t sums_size() const;
+  void finish_taps(const T* sums, T* dw) const;
+  // dx (t_in): `length` results, then zeros.
+  void backward(const T* w, Scratch& scratch, T* dx, int64_t length) const;
+
+ private:
+  DepthwiseShape shape_;
+  int64_t phase_size_ = 0, phase_vectors_ = 0, front_ = 0, grad_size_ = 0;
+  std::vector<int64_t> off_;                                  // where tap k begins in the phases
+  std::vector<std::vector<int64_t>> phase_taps_, phase_off_;  // of dx: the taps of a phase and where they begin
+};
+
 // Every dimension is at least 1 but t_in, which may be 0.
 template <typename T>
 void depthwise_forward(const DepthwiseShape& shape, const T* x, const T* w, const T* bias, T* y);
@@ -39,6 +75,8 @@ void depthwise_forward(const DepthwiseShape& shape, const T* x, const T* w, cons
 template <typename T>
 void depthwise_backward(const DepthwiseShape& shape, const T* x, const T* w, const T* dy, T* dx, T* dw);
 
+extern template class DepthwiseRows<float>;
+extern template class DepthwiseRows<double>;
 extern template void depthwise_forward<float>(const DepthwiseShape&, const float*, const float*, const float*, float*);
 extern template void depthwise_forward<double>(const DepthwiseShape&, const double*, const double*, const double*,
                                                double*);

@@ -44,9 +44,9 @@ class MaskedConv1d : public torch::nn::Module {
   // mask_output: the next layer masks its input with the new lengths anyway; do it here where it is free.
   Masked forward(const Masked& in, bool mask_output = false);
   Conv1dLayer& conv() { return *conv_; }
+  LengthMaskPtr new_lengths(const LengthMaskPtr& lengths) const;
 
  private:
-  LengthMaskPtr new_lengths(const LengthMaskPtr& lengths) const;
   std::shared_ptr<Conv1dLayer> conv_;
 };
 
