@@ -256,6 +256,8 @@ void update_statistics(torch::nn::BatchNorm1dImpl& norm, const ChainPart& part) 
 bool conv_chain_applies(const at::Tensor& x, const std::vector<ChainStage>& stages,
                         const std::optional<ChainStage>& residual) {
   const bool bfloat16 = autocast_to_bfloat16();
+  // Its products are oneDNN's: whoever switches that off wants aten's arithmetic.
+  if (!at::globalContext().userEnabledMkldnn()) return false;
   if (x.dim() != 3 || !x.is_cpu() || x.numel() == 0 || stages.empty()) return false;
   if (bfloat16 ? !pairs_supported() || (x.scalar_type() != at::kFloat && x.scalar_type() != at::kBFloat16)
                : !own_kernels_apply(x, stages[0].pointwise) || x.scalar_type() != at::kFloat) {

@@ -28,7 +28,8 @@ struct ChainStage {
 };
 
 // Whether conv_chain may run: float32 on the CPU, or autocast to bfloat16 where the processor has products of it; batch
-// norms with running statistics, windows that fit. Elsewhere the layers run one by one, with the same values.
+// norms with running statistics, windows that fit, oneDNN not switched off. Elsewhere the layers run one by one, with
+// the same values.
 bool conv_chain_applies(const at::Tensor& x, const std::vector<ChainStage>& stages,
                         const std::optional<ChainStage>& residual);
 
