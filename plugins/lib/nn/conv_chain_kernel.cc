@@ -115,12 +115,13 @@ class Pass {
     const auto* w = t.depthwise.const_data_ptr<float>();
     at::parallel_for(0, s.items * s.rows, kRowsTogether, [&](int64_t begin, int64_t end) {
       auto scratch = rows.scratch();
-      std::vector<float> row(s.t_in), result(s.t_out);
+      std::vector<float> result(s.t_out);
       for (int64_t r = begin; r < end; ++r) {
         const int64_t item = r / s.rows, channel = r % s.rows;
-        source.load(item, channel, row.data());
+        float* row = rows.row_room(scratch);
+        source.load(item, channel, row);
         if (r + 1 < end) source.prefetch((r + 1) / s.rows, (r + 1) % s.rows);
-        rows.load(row.data(), valid(s.lengths, item, s.t_in), scratch);
+        rows.load(row, valid(s.lengths, item, s.t_in), scratch);
         rows.forward(w + channel * s.kernel, 0, scratch, result.data(), valid(s.out_lengths, item, s.t_out));
         store_row(result.data(), out, channel, filtered + item * out.item_size());
       }
@@ -268,14 +269,15 @@ class Pass {
     const DepthwiseRows<float> rows(s);
     at::parallel_for(0, s.rows, kRowsTogether, [&](int64_t begin, int64_t end) {
       auto scratch = rows.scratch();
-      std::vector<float> row(s.t_in), grad(s.t_out), result(s.t_in), acc(kRowsTogether * rows.sums_size());
+      std::vector<float> result(s.t_in), acc(kRowsTogether * rows.sums_size());
       for (int64_t first = begin; first < end; first += kRowsTogether) {
         const int64_t last = std::min(first + kRowsTogether, end);
         std::fill(acc.begin(), acc.end(), 0.0F);
         for (int64_t item = 0; item < s.items; ++item) {
           const int64_t length = valid(s.lengths, item, s.t_in), out_length = valid(s.out_lengths, item, s.t_out);
           for (int64_t channel = first; channel < last; ++channel) {
-            grads.load(item, channel, grad.data());
+            float* grad = rows.grad_room(scratch);
+            grads.load(item, channel, grad);
             if (channel + 1 < last || item + 1 < s.items) {
               const bool same = channel + 1 < last;
               grads.prefetch(same ? item : item + 1, same ? channel + 1 : first);
@@ -283,13 +285,14 @@ class Pass {
             }
             if (!part.depthwise) {
               if (!need_rows) continue;
-              std::fill(grad.begin() + length, grad.end(), 0.0F);
-              emit(item, channel, grad.data());
+              std::fill(grad + length, grad + s.t_in, 0.0F);
+              emit(item, channel, grad);
               continue;
             }
-            source.load(item, channel, row.data());
-            rows.load(row.data(), length, scratch);
-            rows.load_grad(grad.data(), out_length, scratch);
+            float* row = rows.row_room(scratch);
+            source.load(item, channel, row);
+            rows.load(row, length, scratch);
+            rows.load_grad(grad, out_length, scratch);
             rows.add_taps(scratch, out_length, acc.data() + (channel - first) * rows.sums_size());
             if (!need_rows) continue;
             rows.backward(w + channel * s.kernel, scratch, result.data(), length);

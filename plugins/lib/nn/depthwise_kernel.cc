@@ -139,8 +139,12 @@ template <typename T>
 const Loops<T>& loops() {
   static const Loops<T> best = [] {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd")) {
+    // Zen 4 halves its 64-byte vectors, and nearly every load of one that is not aligned touches two cache lines: with
+    // 32 bytes half of them do.
+    const bool halves = __builtin_cpu_is("amdfam19h");
+    if (!halves && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512cd")) {
       return Loops<T>{Avx512<T>::correlate, Avx512<T>::taps};
     }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
@@ -190,13 +194,28 @@ DepthwiseRows<T>::DepthwiseRows(const DepthwiseShape& shape)
 
 template <typename T>
 typename DepthwiseRows<T>::Scratch DepthwiseRows<T>::scratch() const {
-  return {std::vector<T>(phase_size_ * shape_.stride), std::vector<T>(grad_size_, T(0)), std::vector<T>(phase_vectors_),
-          std::vector<T>(shape_.kernel)};
+  return {std::vector<T>(phase_size_ * shape_.stride),
+          std::vector<T>(grad_size_, T(0)),
+          std::vector<T>(phase_vectors_),
+          std::vector<T>(shape_.kernel),
+          {}};
 }
 
 template <typename T>
 int64_t DepthwiseRows<T>::sums_size() const {
   return shape_.kernel * kWidestLanes<T>;
+}
+
+template <typename T>
+T* DepthwiseRows<T>::row_room(Scratch& scratch) const {
+  if (shape_.stride == 1 && shape_.pad_left + shape_.t_in <= phase_size_) return scratch.row.data() + shape_.pad_left;
+  scratch.outside.resize(shape_.t_in);
+  return scratch.outside.data();
+}
+
+template <typename T>
+T* DepthwiseRows<T>::grad_room(Scratch& scratch) const {
+  return scratch.grad.data() + front_;
 }
 
 template <typename T>
@@ -207,7 +226,7 @@ void DepthwiseRows<T>::load(const T* row, int64_t length, Scratch& scratch) cons
     const int64_t begin = std::min(s.pad_left, phase_size_);
     const int64_t count = std::clamp<int64_t>(length, 0, phase_size_ - begin);
     std::fill(buffer, buffer + begin, T(0));
-    if (count > 0) std::memcpy(buffer + begin, row, count * sizeof(T));
+    if (count > 0 && row != buffer + begin) std::memcpy(buffer + begin, row, count * sizeof(T));
     std::fill(buffer + begin + count, buffer + phase_size_, T(0));
     return;
   }
@@ -228,7 +247,7 @@ void DepthwiseRows<T>::forward(const T* w, T bias, const Scratch& scratch, T* y,
 
 template <typename T>
 void DepthwiseRows<T>::load_grad(const T* dy, int64_t out_length, Scratch& scratch) const {
-  std::memcpy(scratch.grad.data() + front_, dy, out_length * sizeof(T));
+  if (dy != scratch.grad.data() + front_) std::memcpy(scratch.grad.data() + front_, dy, out_length * sizeof(T));
   std::fill(scratch.grad.begin() + front_ + out_length, scratch.grad.end(), T(0));
 }
 

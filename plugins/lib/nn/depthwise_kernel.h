@@ -41,9 +41,14 @@ class DepthwiseRows {
   explicit DepthwiseRows(const DepthwiseShape& shape);
 
   struct Scratch {
-    std::vector<T> row, grad, phase, picked;
+    std::vector<T> row, grad, phase, picked, outside;
   };
   Scratch scratch() const;
+
+  // Where a row of x (t_in) or of dy (t_out) may be written that is loaded next: from there loading copies nothing, or
+  // less.
+  T* row_room(Scratch& scratch) const;
+  T* grad_room(Scratch& scratch) const;
 
   // A row of x, of which `length` samples count. The next functions work on it.
   void load(const T* row, int64_t length, Scratch& scratch) const;

@@ -29,29 +29,38 @@ void blocked(const ProductShape& s, const T* a, const T* b, float* c, bool add, 
   }
 }
 
-// Blocks of 16 x 16 so that both sides are whole cache lines.
-FATHOM_CLONES void transpose_words(const uint32_t* x, int64_t rows, int64_t columns, int64_t ldx, uint32_t* out,
+constexpr int64_t kBlock = 16;
+typedef uint32_t Words __attribute__((vector_size(kBlock * sizeof(uint32_t)), aligned(sizeof(uint32_t)), may_alias));
+
+// Exchanges the upper right quarter of every 2 Step x 2 Step square with its lower left one.
+#define FATHOM_EXCHANGE(STEP, ...)                                             \
+  for (int i = 0; i < kBlock; ++i) {                                           \
+    if ((i & STEP) != 0) continue;                                             \
+    const Words upper = rows[i], lower = rows[i + STEP], mask = {__VA_ARGS__}; \
+    rows[i] = __builtin_shuffle(upper, lower, mask);                           \
+    rows[i + STEP] = __builtin_shuffle(upper, lower, mask + STEP);             \
+  }
+
+// Blocks of 16 x 16 words, each a cache line a row on both sides.
+FATHOM_CLONES void transpose_words(const uint32_t* x, int64_t height, int64_t width, int64_t ldx, uint32_t* out,
                                    int64_t ldo) {
-  constexpr int64_t kBlock = 16;
-  uint32_t block[kBlock][kBlock];
-  for (int64_t r = 0; r < rows; r += kBlock) {
-    for (int64_t c = 0; c < columns; c += kBlock) {
-      const int64_t height = std::min(kBlock, rows - r), width = std::min(kBlock, columns - c);
-      if (height == kBlock && width == kBlock) {
-        for (int i = 0; i < kBlock; ++i) {
-          for (int j = 0; j < kBlock; ++j) block[j][i] = x[(r + i) * ldx + c + j];
-        }
-        for (int j = 0; j < kBlock; ++j) {
-          for (int i = 0; i < kBlock; ++i) out[(c + j) * ldo + r + i] = block[j][i];
-        }
-        continue;
-      }
-      for (int64_t i = 0; i < height; ++i) {
-        for (int64_t j = 0; j < width; ++j) out[(c + j) * ldo + r + i] = x[(r + i) * ldx + c + j];
-      }
+  const int64_t whole_rows = height / kBlock * kBlock, whole_columns = width / kBlock * kBlock;
+  for (int64_t r = 0; r < whole_rows; r += kBlock) {
+    for (int64_t c = 0; c < whole_columns; c += kBlock) {
+      Words rows[kBlock];
+      for (int i = 0; i < kBlock; ++i) rows[i] = *reinterpret_cast<const Words*>(x + (r + i) * ldx + c);
+      FATHOM_EXCHANGE(8, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+      FATHOM_EXCHANGE(4, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27)
+      FATHOM_EXCHANGE(2, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+      FATHOM_EXCHANGE(1, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)
+      for (int i = 0; i < kBlock; ++i) *reinterpret_cast<Words*>(out + (c + i) * ldo + r) = rows[i];
     }
   }
+  for (int64_t r = 0; r < height; ++r) {
+    for (int64_t c = r < whole_rows ? whole_columns : 0; c < width; ++c) out[c * ldo + r] = x[r * ldx + c];
+  }
 }
+#undef FATHOM_EXCHANGE
 
 FATHOM_CLONES void interleave_two(const uint16_t* even, const uint16_t* odd, int64_t n, uint32_t* out) {
   for (int64_t i = 0; i < n; ++i) out[i] = static_cast<uint32_t>(even[i]) | static_cast<uint32_t>(odd[i]) << 16;
