@@ -1,5 +1,6 @@
 #include "plugins/lib/nn/product_kernel.h"
 
+#include <ATen/Context.h>
 #include <ATen/native/CPUBlas.h>
 
 #include <algorithm>
@@ -10,15 +11,18 @@ namespace {
 
 #define FATHOM_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 
-// Summed over at a time: a block of b that stays in the second-level cache. BLAS blocks by itself.
-int64_t depth() {
+bool has_own_kernels() {
 #if defined(__x86_64__)
-  static const bool own_kernels = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
-  if (own_kernels) return 256;
+  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+  return has;
+#else
+  return false;
 #endif
-  return INT64_MAX;
 }
+
+// Summed over at a time: a block of b that stays in the second-level cache. BLAS blocks by itself.
+int64_t depth() { return has_own_kernels() ? 256 : INT64_MAX; }
 
 template <typename T>
 void blocked(const ProductShape& s, const T* a, const T* b, float* c, bool add, bool pairs) {
@@ -73,6 +77,15 @@ void product(const ProductShape& shape, const float* a, const float* b, float* c
 }
 void product(const ProductShape& shape, const c10::BFloat16* a, const c10::BFloat16* b, float* c, bool add) {
   blocked(shape, a, b, c, add, true);
+}
+
+bool faster_than_blas() {
+#if defined(__x86_64__)
+  static const bool amd = __builtin_cpu_is("amd") && has_own_kernels();
+  return amd && at::globalContext().userEnabledMkldnn();
+#else
+  return false;
+#endif
 }
 
 bool pairs_supported() {

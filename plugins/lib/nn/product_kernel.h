@@ -26,6 +26,9 @@ constexpr int64_t kPanelFrames = 512, kPanelStep = 16;
 // c (m, n) = a (m, k) b (k, n), or c += a b. One thread.
 void product(const ProductShape& shape, const float* a, const float* b, float* c, bool add);
 
+// Whether product() beats a BLAS that packs: on AMD's processors with AVX-512, while oneDNN is not switched off.
+bool faster_than_blas();
+
 // The same of bfloat16, summed in float32. b has the rows 2 i and 2 i + 1 in turns, (k / 2, n, 2), and k is even: see
 // interleave_rows. Only where pairs_supported().
 void product(const ProductShape& shape, const c10::BFloat16* a, const c10::BFloat16* b, float* c, bool add);
