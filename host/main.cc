@@ -1,4 +1,5 @@
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <new>
 
@@ -138,6 +139,8 @@ void keep_reserve() {
 int main(int argc, char** argv) {
   try {
     keep_reserve();
+    // A file that may not grow (ulimit -f) is an error like a full disk, and no end without a word.
+    std::signal(SIGXFSZ, SIG_IGN);
     return fathom::cli::run({argv + 1, argv + argc});
   } catch (const std::exception& error) {
     return fathom::cli::report_exception(error);

@@ -223,7 +223,11 @@ std::string NemoArchive::extract(std::string_view name, const std::string& folde
   std::ofstream out(target, std::ios::binary | std::ios::trunc);
   out.write(member.bytes.data(), static_cast<std::streamsize>(member.bytes.size()));
   out.close();
-  if (!out) throw Error(Code::kIo, std::string("cannot unpack a member: ") + std::strerror(errno)).at(target.string());
+  if (!out) {
+    throw Error(Code::kIo, std::string("cannot unpack a member: ") + std::strerror(errno))
+        .at(target.string())
+        .next("make room there; models are unpacked below TMPDIR, which may be on another disk");
+  }
   return target.string();
 }
 

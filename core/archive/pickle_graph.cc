@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <unordered_map>
 
@@ -119,30 +118,6 @@ std::unordered_set<const void*> check_pickle_graph(const PickleValue& root, uint
   std::unordered_set<const void*> reachable;
   for (const auto& [identity, state] : known) reachable.insert(identity);
   return reachable;
-}
-
-void check_tensor_bounds(const PickleTensor& tensor) {
-  if (tensor.sizes.size() != tensor.strides.size()) fail("a tensor has more dimensions than strides, or fewer");
-  if (tensor.offset < 0) fail("a tensor's offset is negative", std::to_string(tensor.offset));
-  const auto limit = static_cast<__int128>(std::numeric_limits<int64_t>::max());
-  __int128 count = 1;
-  bool is_empty = false;
-  for (const int64_t size : tensor.sizes) {
-    is_empty = is_empty || size == 0;
-    count *= size == 0 ? 1 : size;
-    if (count > limit) fail("a tensor of an impossible size");
-  }
-  if (is_empty) return;
-  __int128 last = tensor.offset;
-  for (size_t i = 0; i < tensor.sizes.size(); ++i) {
-    last += static_cast<__int128>(tensor.sizes[i] - 1) * tensor.strides[i];
-    if (last > limit) fail("a tensor of an impossible stride");
-  }
-  const auto held = static_cast<__int128>(tensor.storage->size / info_of(tensor.dtype).size);
-  if (last >= held) {
-    fail("a tensor reaches beyond its storage",
-         fmt::format("element {} of {}", static_cast<int64_t>(last), static_cast<int64_t>(held)));
-  }
 }
 
 }  // namespace fathom::checkpoint

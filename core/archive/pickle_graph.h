@@ -12,7 +12,4 @@ namespace fathom::checkpoint {
 // identities of all containers reached.
 std::unordered_set<const void*> check_pickle_graph(const PickleValue& root, uint64_t pickle_bytes);
 
-// Error(kBadData) unless every element of the tensor lies in its storage, and nothing overflows on the way.
-void check_tensor_bounds(const PickleTensor& tensor);
-
 }  // namespace fathom::checkpoint

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <limits>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/archive/pickle_bounds.h"
 #include "core/archive/pickle_globals.h"
 #include "core/archive/pickle_graph.h"
 #include "core/archive/pickle_numbers.h"
@@ -17,19 +17,10 @@
 #include "fathom/utf8.h"
 
 namespace fathom::checkpoint {
-namespace {
-
-constexpr size_t kMaxIntegerBytes = 1024;
-constexpr size_t kMaxRank = 64;
-// Bytes that values made from other values, and keys of dicts, may take beyond what they were read from: an opcode of a
-// few bytes names a long text, or a long list, again and again.
-constexpr uint64_t kCopiesAllowed = 64 << 20, kCopiesPerByte = 16;
-
-}  // namespace
-
 class PickleReader {
  public:
-  PickleReader(std::string_view bytes, const PickleOptions& options) : bytes_(bytes), options_(options) {}
+  PickleReader(std::string_view bytes, const PickleOptions& options)
+      : bytes_(bytes), options_(options), copies_(bytes.size()) {}
 
   ~PickleReader() {
     // Containers may hold each other, or be nested deeper than a destructor may recurse.
@@ -89,19 +80,6 @@ class PickleReader {
     const std::string_view part = bytes_.substr(at_, end - at_);
     at_ = end + 1;
     return part;
-  }
-
-  void spend(uint64_t bytes) {
-    copied_ += bytes;
-    if (copied_ > kCopiesAllowed + kCopiesPerByte * bytes_.size()) fail("it copies its values again and again");
-  }
-  void spend(const PickleList& items) { spend(items.size() * sizeof(PickleValue)); }
-  // A dict compares its keys by their text.
-  void spend_key(const PickleValue& key) {
-    if (key.is_string() || key.kind() == Kind::kBytes) return spend(key.as_string().size());
-    if (key.kind() != Kind::kTuple) return;
-    spend(key.items());
-    for (const auto& item : key.items()) spend_key(item);
   }
 
   // --- stack and memo ---
@@ -293,20 +271,7 @@ class PickleReader {
 
   void integer(uint64_t size) {
     if (size > kMaxIntegerBytes) fail("an integer of the pickle is too long", fmt::format("{} bytes", size));
-    std::string_view part = take(size);
-    // Not every writer uses the shortest form.
-    while (size > 8 && static_cast<uint8_t>(part[size - 1]) == ((part[size - 2] & 0x80) != 0 ? 0xff : 0)) {
-      part.remove_suffix(1);
-      --size;
-    }
-    if (size > 8) {
-      push(PickleValue::big_int(decimal_of(part)));
-      return;
-    }
-    uint64_t value = 0;
-    for (size_t i = 0; i < size; ++i) value |= static_cast<uint64_t>(static_cast<uint8_t>(part[i])) << (8 * i);
-    if (size > 0 && size < 8 && (static_cast<uint8_t>(part.back()) & 0x80)) value |= ~uint64_t{0} << (8 * size);
-    push(static_cast<int64_t>(value));
+    push(integer_of(take(size)));
   }
 
   void small_tuple(int count) {
@@ -349,13 +314,9 @@ class PickleReader {
     } else {
       fail("the pickle sets a key of something that is no dict", std::string(target.kind_name()));
     }
-    try {
-      for (size_t i = 0; i < items.size(); i += 2) {
-        spend_key(items[i]);
-        dict->set(items[i], items[i + 1]);
-      }
-    } catch (const Error& error) {
-      fail(error.message(), error.seen());
+    for (size_t i = 0; i < items.size(); i += 2) {
+      copies_.spend_key(items[i]);
+      dict->set(items[i], items[i + 1]);
     }
   }
 
@@ -424,7 +385,7 @@ class PickleReader {
         PickleList items;
         if (!args.empty()) {
           if (!args[0].is_sequence()) fail("a list is made of something that is no list");
-          spend(args[0].items());
+          copies_.spend(args[0].items());
           items = args[0].items();
         }
         return track(meaning.role == GlobalRole::kSize ? PickleValue::tuple(std::move(items))
@@ -460,7 +421,7 @@ class PickleReader {
       }
       case GlobalRole::kCodecsEncode: {
         if (!argument(arguments, 0).is_string()) fail("bytes are made of something that is no text");
-        spend(args[0].as_string().size());
+        copies_.spend(args[0].as_string().size());
         return PickleValue::bytes(latin1(args[0].as_string()));
       }
       case GlobalRole::kGetItem: {  // typing.List[int]
@@ -499,10 +460,10 @@ class PickleReader {
     const PickleValue& content = args[from];
     PickleList items;
     if (content.is_dict()) {
-      spend(content.as_dict().size() * 2 * sizeof(PickleValue));
+      copies_.spend(content.as_dict().size() * 2 * sizeof(PickleValue));
       for (const auto& [key, value] : content.as_dict()) items.insert(items.end(), {key, value});
     } else if (content.kind() == Kind::kList) {  // pairs
-      spend(content.items());
+      copies_.spend(content.items());
       for (const auto& pair : content.items()) {
         if (!pair.is_sequence() || pair.items().size() != 2) fail("a dict is made of something that is no pair");
         items.insert(items.end(), pair.items().begin(), pair.items().end());
@@ -516,7 +477,7 @@ class PickleReader {
 
   PickleValue object_of(const PickleValue& cls, const PickleValue& arguments) {
     PickleObject object;
-    spend(cls.as_object().module.size() + cls.as_object().name.size());
+    copies_.spend(cls.as_object().module.size() + cls.as_object().name.size());
     object.module = cls.as_object().module;
     object.name = cls.as_object().name;
     if (arguments.kind() == Kind::kTuple && !arguments.items().empty()) object.arguments = arguments;
@@ -524,7 +485,7 @@ class PickleReader {
       std::string path;
       for (const auto& part : object.arguments.items()) {
         if (!part.is_string()) fail("a path is made of something that is no text");
-        spend(part.as_string().size());
+        copies_.spend(part.as_string().size());
         if (!path.empty() && path.back() != '/') path += '/';
         path += part.as_string();
       }
@@ -543,7 +504,7 @@ class PickleReader {
       if (!args.empty()) {
         if (!args[0].is_sequence() && args[0].kind() != Kind::kSet)
           fail("a collection is made of something that is none");
-        spend(args[0].items());
+        copies_.spend(args[0].items());
         items = args[0].items();
       }
       if (name == "list") return track(PickleValue::list(std::move(items)));
@@ -554,7 +515,7 @@ class PickleReader {
       if (args.empty()) return PickleValue::bytes({});
       if (args[0].kind() == Kind::kBytes) return args[0];
       if (args[0].is_string()) {
-        spend(args[0].as_string().size());
+        copies_.spend(args[0].as_string().size());
         return PickleValue::bytes(latin1(args[0].as_string()));
       }
       fail("bytes are made of something that is neither bytes nor text");
@@ -627,15 +588,15 @@ class PickleReader {
   PickleValue without_nodes(const PickleValue& content) {
     if (content.is_dict()) {
       PickleValue out = track(PickleValue::dict());
-      spend(content.as_dict().size() * 2 * sizeof(PickleValue));
+      copies_.spend(content.as_dict().size() * 2 * sizeof(PickleValue));
       for (const auto& [key, value] : content.as_dict()) {
-        spend_key(key);
+        copies_.spend_key(key);
         out.mutable_dict().set(key, value.plain());
       }
       return out;
     }
     if (content.is_sequence()) {
-      spend(content.items());
+      copies_.spend(content.items());
       PickleValue out = track(PickleValue::list());
       for (const auto& value : content.items()) out.mutable_items().push_back(value.plain());
       return out;
@@ -663,12 +624,7 @@ class PickleReader {
     } else {
       fail("a storage of an unknown class");
     }
-    const int64_t count = parts[4].as_int();
-    const uint64_t item = info_of(dtype).size;
-    if (count < 0 || static_cast<uint64_t>(count) > (uint64_t{1} << 62) / item) {
-      fail("a storage of an impossible size", std::to_string(count));
-    }
-    const uint64_t size = static_cast<uint64_t>(count) * item;
+    const uint64_t size = storage_bytes(parts[4].as_int(), dtype);
     auto& storage = by_key_[parts[2].as_string()];
     if (!storage) {
       storage = std::make_shared<PickleStorage>();
@@ -683,18 +639,6 @@ class PickleReader {
     push(PickleValue::storage(storage, dtype, untyped));
   }
 
-  std::vector<int64_t> integers(const PickleValue& value) const {
-    if (!value.is_sequence()) fail("a tensor's shape is no tuple");
-    if (value.items().size() > kMaxRank) fail("a tensor of too many dimensions", std::to_string(value.items().size()));
-    std::vector<int64_t> out;
-    for (const auto& item : value.items()) {
-      if (item.kind() != Kind::kInt) fail("a tensor's shape holds something that is no integer");
-      if (item.as_int() < 0) fail("a tensor's shape or stride is negative", std::to_string(item.as_int()));
-      out.push_back(item.as_int());
-    }
-    return out;
-  }
-
   PickleValue tensor(const PickleValue& arguments, bool requires_grad, std::optional<TensorDtype> dtype) {
     const PickleValue& reference = argument(arguments, 0);
     const auto* held = std::get_if<std::shared_ptr<PickleValue::StorageRef>>(&reference.data_);
@@ -705,14 +649,10 @@ class PickleReader {
     tensor.requires_grad = requires_grad;
     if (argument(arguments, 1).kind() != Kind::kInt) fail("a tensor's offset is no integer");
     tensor.offset = arguments.items()[1].as_int();
-    tensor.sizes = integers(argument(arguments, 2));
-    tensor.strides = integers(argument(arguments, 3));
-    spend((tensor.sizes.size() + tensor.strides.size()) * sizeof(int64_t));
-    try {
-      check_tensor_bounds(tensor);
-    } catch (const Error& error) {
-      fail(error.message(), error.seen());
-    }
+    tensor.sizes = bounded_shape(argument(arguments, 2));
+    tensor.strides = bounded_shape(argument(arguments, 3));
+    copies_.spend((tensor.sizes.size() + tensor.strides.size()) * sizeof(int64_t));
+    check_tensor_bounds(tensor);
     return PickleValue(std::move(tensor));
   }
 
@@ -725,8 +665,8 @@ class PickleReader {
   PickleList memo_;
   std::vector<bool> memo_set_;
   size_t memo_count_ = 0;  // as MEMOIZE numbers
-  uint64_t copied_ = 0;    // bytes: see kCopiesAllowed
-  PickleList arena_;       // every container made
+  CopyBudget copies_;
+  PickleList arena_;  // every container made
   std::unordered_set<const void*> reachable_;
   std::unordered_map<std::string, PickleValue> globals_;
   std::unordered_map<const void*, GlobalMeaning> meanings_;

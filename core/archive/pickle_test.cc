@@ -141,8 +141,8 @@ TEST(PickleReader, CyclesDepthAndGrowthAreBounded) {
                   .is_none());
   EXPECT_THAT(refusal("\x80\x02}"
                       "N" +
-                      std::string(100'000, '\x85') + "K\x01s."),
-              HasSubstr("key"));
+                      std::string(2'000'000, '\x85') + "K\x01s."),
+              HasSubstr("deeply"));
   // Each list holds the previous one ten times: 10^30 values when written out.
   std::string bomb = "\x80\x02]q"s + '\0';
   for (char level = 1; level <= 30; ++level) {

@@ -70,6 +70,11 @@ class BufferedWriter final : public FileWriter {
 
 std::string read_file(const std::string& path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0 && errno == EACCES) {
+    throw Error(Code::kIo, std::string("cannot open: ") + std::strerror(EACCES))
+        .at(path)
+        .next("run as its owner, or let this user read it: chmod");
+  }
   if (file.get() < 0) fail(errno == ENOENT || errno == ENOTDIR ? Code::kNoInput : Code::kIo, "cannot open", path);
   struct stat info {};
   if (::fstat(file.get(), &info) == 0 && S_ISDIR(info.st_mode)) {

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include "core/base/file.h"
@@ -11,9 +13,22 @@ namespace fathom {
 namespace fs = std::filesystem;
 
 TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (fs::temp_directory_path() / "fathom.XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr)
-    throw Error(Code::kCantCreate, "cannot make a temporary folder").at(pattern);
+  constexpr const char* kNext = "set TMPDIR to a folder that is there and can be written";
+  std::error_code error;
+  const fs::path place = fs::temp_directory_path(error);
+  if (error) {
+    const char* chosen = std::getenv("TMPDIR");
+    throw Error(Code::kCantCreate, "there is no folder for temporary files: " + error.message())
+        .at("TMPDIR")
+        .seen(chosen != nullptr ? chosen : "/tmp")
+        .next(kNext);
+  }
+  std::string pattern = (place / "fathom.XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) {
+    throw Error(Code::kCantCreate, std::string("cannot make a temporary folder: ") + std::strerror(errno))
+        .at(place.string())
+        .next(kNext);
+  }
   path_ = pattern;
 }
 

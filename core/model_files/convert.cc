@@ -370,14 +370,21 @@ std::vector<std::string> split_by_module(const std::string& input, const std::st
       throw Error(Code::kBadData, "a tensor's name gives no name for a file").at(input).seen(name);
     parts[part].emplace_back(dot == std::string::npos ? "" : name.substr(dot + 1), tensor);
   }
-  create_directories(folder);
   std::vector<std::string> paths;
   for (const auto& [part, state] : parts) {
     paths.push_back(folder + "/" + part + ".ckpt");
     refuse_to_replace(paths.back(), replace);
   }
-  auto path = paths.begin();
-  for (const auto& [part, state] : parts) write_pickle(*path++, state_value(state, {}), part);
+  const bool is_new = !fs::exists(folder);
+  create_directories(folder);
+  try {
+    auto path = paths.begin();
+    for (const auto& [part, state] : parts) write_pickle(*path++, state_value(state, {}), part);
+  } catch (...) {  // some of the modules are nothing to leave behind
+    std::error_code ignored;
+    if (is_new) fs::remove_all(folder, ignored);
+    throw;
+  }
   return paths;
 }
 

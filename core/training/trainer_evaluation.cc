@@ -42,6 +42,20 @@ class OnError {
   int before_ = std::uncaught_exceptions();
 };
 
+// Work that `tell(interrupted)` hears of when it ends by an error.
+template <typename Work, typename Tell>
+void or_tell(const Work& work, const Tell& tell) {
+  try {
+    work();
+  } catch (const Error& error) {
+    tell(error.code() == Code::kInterrupted);
+    throw;
+  } catch (...) {
+    tell(false);
+    throw;
+  }
+}
+
 }  // namespace
 
 void Trainer::sanity_check() {
@@ -151,18 +165,13 @@ std::map<std::string, double> Trainer::evaluate(Stage stage) {
   const std::string key = test ? "model.test_ds" : "model.validation_ds";
   if (loaders.empty())
     throw Error(Code::kFailed, "there is no data for this").at(key).next("give the section " + key + " its data");
-  try {
+  const auto work = [&] {
     emit(FATHOM_ON_SETUP);
     run_evaluation(stage, loaders, test ? options_.limit_test_batches : options_.limit_val_batches,
                    test ? "trainer.limit_test_batches" : "trainer.limit_val_batches");
     emit(FATHOM_ON_TEARDOWN);
-  } catch (const Error& error) {
-    tell_of_failure(error.code() == Code::kInterrupted);
-    throw;
-  } catch (...) {
-    tell_of_failure(false);
-    throw;
-  }
+  };
+  or_tell(work, [&](bool interrupted) { tell_of_failure(interrupted); });
   parts_.loggers.finalize("success");
   return router_.finished_metrics();
 }
@@ -177,7 +186,7 @@ int64_t Trainer::predict(const Json& options, const std::function<void(const Jso
   const auto batches_to_do = [&](const DataLoader& loader) {
     return limited_batches(options_.limit_predict_batches, batches_of(loader), "trainer.limit_predict_batches");
   };
-  try {
+  const auto work = [&] {
     emit(FATHOM_ON_SETUP);
     const bool any = std::any_of(parts_.predict.begin(), parts_.predict.end(),
                                  [&](const auto& loader) { return batches_to_do(*loader) > 0; });
@@ -198,13 +207,8 @@ int64_t Trainer::predict(const Json& options, const std::function<void(const Jso
       emit(FATHOM_ON_PREDICT_END);
     }
     emit(FATHOM_ON_TEARDOWN);
-  } catch (const Error& error) {
-    tell_of_failure(error.code() == Code::kInterrupted);
-    throw;
-  } catch (...) {
-    tell_of_failure(false);
-    throw;
-  }
+  };
+  or_tell(work, [&](bool interrupted) { tell_of_failure(interrupted); });
   parts_.loggers.finalize("success");
   return predicted_;
 }

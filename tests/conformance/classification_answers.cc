@@ -17,7 +17,7 @@ Outcome compare_answers(const ModelHandle& model, const Case& c) {
   const at::NoGradGuard no_grad;
   const auto test = nlohmann::json::parse(in)["test"];
   const fs::path data = fs::path(c.folder) / "../../../../data/fsdd";
-  if (!fs::exists(data)) return fail("the audio data/fsdd is not beside the golden folder");
+  if (!fs::exists(data)) return skip("the audio data/fsdd is not beside the golden folder");
   const DatasetHandle clips =
       model.make_dataset(Stage::kTest, {{"manifest_filepath", (data / "test.json").string()}}, "test_ds");
   const auto batch_size = test["batch_size"].get<int64_t>();

@@ -190,7 +190,7 @@ std::string compare_validations(const nlohmann::json& body) {
 Outcome run_parity(const Case& given) {
   namespace fs = std::filesystem;
   const fs::path data = fs::path(given.folder) / "../../../../data/fsdd";
-  if (!fs::exists(data / "train.json")) return fail("the audio data/fsdd is not beside the golden folder");
+  if (!fs::exists(data / "train.json")) return skip("the audio data/fsdd is not beside the golden folder");
   at::set_num_threads(1);
   // oneDNN rounds by the processor, and one ReLU that flips shows in a gradient norm. Where a recording says that it
   // was made without oneDNN as well, and how little that changed, the comparison is with that, the same everywhere.

@@ -8,13 +8,7 @@ class Classification : public TrainingTest {
  protected:
   // Labels in another order than the sorted one, which is that of the classes.
   std::vector<std::string> matchboxnet(const std::string& run, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> out = {fathom_program(),
-                                    "train",
-                                    "-cp",
-                                    FATHOM_SOURCE_DIR "/configs/asr",
-                                    "-cn",
-                                    "matchboxnet_3x1x64",
-                                    "model.sample_rate=8000",
+    std::vector<std::string> all = {"model.sample_rate=8000",
                                     "model.labels=[zero,one,two,three,four,five,six,seven,eight,nine]",
                                     "model.train_ds.manifest_filepath=" + kDigits + "/train.json",
                                     "model.validation_ds.manifest_filepath=" + kDigits + "/validation.json",
@@ -25,17 +19,11 @@ class Classification : public TrainingTest {
                                     "model.spec_augment=null",
                                     "trainer.max_epochs=2",
                                     "++trainer.limit_train_batches=20",
-                                    "++trainer.limit_val_batches=2",
-                                    "++seed=3",
-                                    "++exp_manager.explicit_log_dir=" + folder_ + "/" + run,
-                                    "--threads",
-                                    "1"};
-    out.insert(out.end(), more.begin(), more.end());
-    return out;
+                                    "++trainer.limit_val_batches=2"};
+    all.insert(all.end(), more.begin(), more.end());
+    return recipe_in(run, "matchboxnet_3x1x64", all);
   }
 };
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 TEST_F(Classification, LearnsDigitsAndNamesThem) {
   const Result trained = run(matchboxnet("run"));
@@ -43,14 +31,14 @@ TEST_F(Classification, LearnsDigitsAndNamesThem) {
   const std::string nemo = folder_ + "/run/checkpoints/MatchboxNet-3x1x64-v2.nemo";
   const std::string csv = read_file(folder_ + "/run/metrics.csv");
   for (const char* name : {"val_loss", "val_acc_micro_top_1", "val_acc_macro", "training_batch_accuracy_top_0"})
-    EXPECT_TRUE(has(csv, name)) << name;
-  EXPECT_TRUE(has(trained.err, "val_acc_micro_top_1")) << "the checkpoint callback watches it";
+    EXPECT_TRUE(contains(csv, name)) << name;
+  EXPECT_TRUE(contains(trained.err, "val_acc_micro_top_1")) << "the checkpoint callback watches it";
 
   // The classes are the sorted words of the data, and what is restored knows them.
   const Result shown = fathom({"inspect", nemo, "--config"});
   const size_t data = shown.out.find("train_ds:"), labels = shown.out.find("labels:", data);
   EXPECT_LT(shown.out.find("eight", labels), shown.out.find("zero", labels)) << shown.out;
-  EXPECT_TRUE(has(shown.out, "target: nemo.collections.asr.models.EncDecClassificationModel")) << shown.out;
+  EXPECT_TRUE(contains(shown.out, "target: nemo.collections.asr.models.EncDecClassificationModel")) << shown.out;
 
   const Result heard =
       fathom({"transcribe", nemo, "--manifest", kDigits + "/test.json", "--batch-size", "7", "--json"});
@@ -70,11 +58,11 @@ TEST_F(Classification, LearnsDigitsAndNamesThem) {
 TEST_F(Classification, SaysWhatIsWrongWithLabels) {
   const Result none = run(matchboxnet("none", {"model.train_ds.label_key=null"}));
   EXPECT_EQ(none.status, 65) << none.err;
-  EXPECT_TRUE(has(none.err, "train.json:1")) << none.err;
-  EXPECT_TRUE(has(none.err, "label_key: text")) << none.err;
+  EXPECT_TRUE(contains(none.err, "train.json:1")) << none.err;
+  EXPECT_TRUE(contains(none.err, "label_key: text")) << none.err;
   const Result few = run(matchboxnet("few", {"model.labels=[zero,one]"}));
   EXPECT_EQ(few.status, 65) << few.err;
-  EXPECT_TRUE(has(few.err, "more labels than the model")) << few.err;
+  EXPECT_TRUE(contains(few.err, "more labels than the model")) << few.err;
   EXPECT_FALSE(fs::exists(folder_ + "/few"));
 }
 

@@ -7,24 +7,8 @@
 namespace fathom::e2e {
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 class FineTune : public TrainingTest {
  protected:
-  // A model trained for a few steps, kept for the whole suite.
-  static std::string base() {
-    static const std::string nemo = [] {
-      const std::string folder = testing::TempDir() + "fathom_FineTune_base";
-      fs::remove_all(folder);
-      const Result trained = run({fathom_program(), "train", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn",
-                                  "digits_quartznet", "data_dir=" + kDigits, "trainer.max_epochs=1",
-                                  "++trainer.limit_train_batches=4", "++trainer.limit_val_batches=1",
-                                  "++trainer.limit_test_batches=1", "++exp_manager.explicit_log_dir=" + folder});
-      EXPECT_EQ(trained.status, 0) << trained.err;
-      return folder + "/checkpoints/digits_quartznet.nemo";
-    }();
-    return nemo;
-  }
   static std::map<std::string, std::string> weights_of(const std::string& nemo) {
     std::map<std::string, std::string> weights;
     const auto archive = checkpoint::NemoArchive::open(nemo);
@@ -38,7 +22,7 @@ class FineTune : public TrainingTest {
 
 TEST_F(FineTune, AWholeModelWithAnotherVocabulary) {
   write_file_atomically(folder_ + "/finetune.yaml",
-                        "name: finetune\ninit_from_nemo_model: " + base() +
+                        "name: finetune\ninit_from_nemo_model: " + small_quartznet() +
                             "\nmodel:\n  char_labels: {update_labels: true, labels: [' ', e, n, o, t]}\n  train_ds: "
                             "{manifest_filepath: " +
                             kDigits +
@@ -49,7 +33,7 @@ TEST_F(FineTune, AWholeModelWithAnotherVocabulary) {
   const Result trained = fathom({"train", "-cp", folder_, "-cn", "finetune"});
   ASSERT_EQ(trained.status, 0) << trained.err;
   EXPECT_TRUE(contains(trained.err, "changed the vocabulary: 5 labels")) << trained.err;
-  const auto before = weights_of(base()), after = weights_of(folder_ + "/run/checkpoints/finetune.nemo");
+  const auto before = weights_of(small_quartznet()), after = weights_of(folder_ + "/run/checkpoints/finetune.nemo");
   ASSERT_EQ(before.size(), after.size());
   for (const auto& [name, bytes] : after) {
     if (contains(name, "running_") || contains(name, "num_batches")) continue;  // statistics are taken at any rate
@@ -78,11 +62,12 @@ TEST_F(FineTune, AdaptersAloneAreTrainedSavedAndTakenUpAgain) {
   const std::string adapters =
       "++model.adapters={one: {_target_: nemo.collections.common.parts.adapter_modules.LinearAdapter, in_features: 1, "
       "dim: 4}, global_cfg: {train_only: true}}";
-  const Result trained = run(words("run", {"++init_from_nemo_model=" + base(), adapters, "trainer.max_epochs=1"}));
+  const Result trained =
+      run(words("run", {"++init_from_nemo_model=" + small_quartznet(), adapters, "trainer.max_epochs=1"}));
   ASSERT_EQ(trained.status, 0) << trained.err;
   const std::string nemo = folder_ + "/run/checkpoints/digits_quartznet.nemo",
                     file = folder_ + "/run/checkpoints/digits_quartznet.adapters.pt";
-  const auto before = weights_of(base()), after = weights_of(nemo);
+  const auto before = weights_of(small_quartznet()), after = weights_of(nemo);
   size_t added = 0;
   for (const auto& [name, bytes] : after) {
     if (contains(name, "adapter_layer.one."))
@@ -99,14 +84,15 @@ TEST_F(FineTune, AdaptersAloneAreTrainedSavedAndTakenUpAgain) {
   EXPECT_TRUE(contains(listed.out, "one.0.one.")) << listed.out;
 
   // The file alone brings the adapters into the model they were trained for: nothing is trained, so nothing differs.
-  const Result again = run(words("again", {"++init_from_nemo_model=" + base(), "++init_from_adapters=" + file,
-                                           "trainer.max_epochs=1", "model.optim.lr=0", "~model.optim.sched"}));
+  const Result again =
+      run(words("again", {"++init_from_nemo_model=" + small_quartznet(), "++init_from_adapters=" + file,
+                          "trainer.max_epochs=1", "model.optim.lr=0", "~model.optim.sched"}));
   ASSERT_EQ(again.status, 0) << again.err;
   EXPECT_EQ(weights_of(folder_ + "/again/checkpoints/digits_quartznet.nemo"), after);
 
   // One that is switched off may be given.
   const Result off =
-      run(words("off", {"++init_from_nemo_model=" + base(), adapters, "++model.adapters.one.enabled=false",
+      run(words("off", {"++init_from_nemo_model=" + small_quartznet(), adapters, "++model.adapters.one.enabled=false",
                         "++model.adapters.global_cfg.train_only=false", "trainer.max_epochs=1"}));
   EXPECT_EQ(off.status, 0) << off.err;
 
@@ -115,7 +101,7 @@ TEST_F(FineTune, AdaptersAloneAreTrainedSavedAndTakenUpAgain) {
   ASSERT_EQ(graph.status, 0) << graph.err;
   const auto document = nlohmann::json::parse(graph.out);
   int64_t base_parameters = 0;
-  const auto plain = nlohmann::json::parse(fathom({"inspect", base(), "--graph", "--json"}).out);
+  const auto plain = nlohmann::json::parse(fathom({"inspect", small_quartznet(), "--graph", "--json"}).out);
   for (const auto& module : plain["modules"]) {
     if (module["name"] == "encoder") base_parameters = module["params"];
   }
@@ -131,8 +117,8 @@ TEST_F(FineTune, AdaptersAloneAreTrainedSavedAndTakenUpAgain) {
   EXPECT_FALSE(fs::exists(folder_ + "/absent") || fs::exists(folder_ + "/foreign"));
 
   for (const char* key : {"one.enabled", "global_cfg.train_only"}) {
-    const Result unclear = run(words(
-        "unclear", {"++init_from_nemo_model=" + base(), adapters, "++model.adapters." + std::string(key) + "=maybe"}));
+    const Result unclear = run(words("unclear", {"++init_from_nemo_model=" + small_quartznet(), adapters,
+                                                 "++model.adapters." + std::string(key) + "=maybe"}));
     EXPECT_EQ(unclear.status, 1) << unclear.err;
     for (const std::string& part :
          {"adapters." + std::string(key), std::string("\"maybe\""), std::string("true or false")})
@@ -144,7 +130,7 @@ TEST_F(FineTune, AdaptersAloneAreTrainedSavedAndTakenUpAgain) {
 TEST_F(FineTune, APretrainedModelIsFoundInNeMosCache) {
   const std::string cache = folder_ + "/cache/NeMo_3.0.0/my_model/0123abcd";
   fs::create_directories(cache);
-  fs::copy_file(base(), cache + "/my_model.nemo");
+  fs::copy_file(small_quartznet(), cache + "/my_model.nemo");
   const auto train = [&](const std::string& name, const std::string& value) {
     auto more = words(name, {"++init_from_pretrained_model=" + value, "trainer.max_epochs=1", "model.optim.lr=0",
                              "~model.optim.sched"});
@@ -153,7 +139,7 @@ TEST_F(FineTune, APretrainedModelIsFoundInNeMosCache) {
   };
   const Result whole = train("whole", "my_model");
   ASSERT_EQ(whole.status, 0) << whole.err;
-  const auto before = weights_of(base());
+  const auto before = weights_of(small_quartznet());
   for (const auto& [name, bytes] : final_weights("whole")) {
     if (contains(name, "running_") || contains(name, "num_batches")) continue;
     EXPECT_EQ(bytes, before.at(name)) << name;
@@ -169,7 +155,7 @@ TEST_F(FineTune, APretrainedModelIsFoundInNeMosCache) {
 }
 
 TEST_F(FineTune, TheGraphShowsTypesShapesAndWhatFeedsWhat) {
-  const Result graph = fathom({"inspect", base(), "--graph"});
+  const Result graph = fathom({"inspect", small_quartznet(), "--graph"});
   ASSERT_EQ(graph.status, 0) << graph.err;
   EXPECT_TRUE(contains(graph.out, "encoder  asr.ConvASREncoder of plugin 'asr'  72568 parameters")) << graph.out;
   EXPECT_TRUE(contains(graph.out, "[1, 128, ")) << graph.out;
@@ -193,7 +179,7 @@ TEST_F(FineTune, AWiringThatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
 
 TEST_F(FineTune, AConfigThatNamesAnUnsafeTargetIsRefused) {
   const std::string path = folder_ + "/unsafe.nemo";
-  const auto archive = checkpoint::NemoArchive::open(base());
+  const auto archive = checkpoint::NemoArchive::open(small_quartznet());
   std::string config(archive.config_text());
   config += "extra:\n- _target_: os.system\n  command: 'true'\n";
   checkpoint::write_nemo_archive(

@@ -9,24 +9,8 @@
 namespace fathom::e2e {
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 class ModelFiles : public TrainingTest {
  protected:
-  // A model trained for a few steps, kept for the whole suite.
-  static std::string base() {
-    static const std::string nemo = [] {
-      const std::string folder = testing::TempDir() + "fathom_ModelFiles_base";
-      fs::remove_all(folder);
-      const Result trained = run({fathom_program(), "train", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn",
-                                  "digits_quartznet", "data_dir=" + kDigits, "trainer.max_epochs=1",
-                                  "++trainer.limit_train_batches=4", "++trainer.limit_val_batches=1",
-                                  "++trainer.limit_test_batches=1", "++exp_manager.explicit_log_dir=" + folder});
-      EXPECT_EQ(trained.status, 0) << trained.err;
-      return folder + "/checkpoints/digits_quartznet.nemo";
-    }();
-    return nemo;
-  }
   // With caches of the test's own, and nothing of the user's.
   Result here(std::vector<std::string> words, const std::vector<std::string>& more = {}) const {
     std::vector<std::string> environment = {"NEMO_CACHE_DIR=" + folder_ + "/nemo",
@@ -53,28 +37,22 @@ class ModelFiles : public TrainingTest {
     return here(words);
   }
   std::string at(const std::string& name) const { return folder_ + "/" + name; }
-  const std::string clip_ = [] {
-    for (const auto& entry : fs::recursive_directory_iterator(kDigits)) {
-      if (entry.path().extension() == ".wav" || entry.path().extension() == ".flac") return entry.path().string();
-    }
-    return std::string();
-  }();
 };
 
 TEST_F(ModelFiles, ConvertedWeightsAreTheModels) {
   for (const char* name : {"x.ckpt", "x.pt", "x.safetensors"}) {
-    const Result converted = here({"convert", base(), at(name)});
+    const Result converted = here({"convert", small_quartznet(), at(name)});
     ASSERT_EQ(converted.status, 0) << converted.err;
-    const Result same = here({"diff", base(), at(name)});
+    const Result same = here({"diff", small_quartznet(), at(name)});
     EXPECT_EQ(same.status, 0) << same.out;
     EXPECT_TRUE(contains(same.out, "equal: ")) << same.out;
-    const Result back = here({"convert", at(name), at("back.nemo"), "--like", base(), "--force", "--json"});
+    const Result back = here({"convert", at(name), at("back.nemo"), "--like", small_quartznet(), "--force", "--json"});
     ASSERT_EQ(back.status, 0) << back.err;
     EXPECT_TRUE(parse_text(back.out)["config"].get<bool>());
-    EXPECT_EQ(here({"diff", base(), at("back.nemo")}).status, 0);
+    EXPECT_EQ(here({"diff", small_quartznet(), at("back.nemo")}).status, 0);
   }
   const auto metrics = [](const Result& result) { return parse_text(result.out)["metrics"]; };
-  const Result nemo = validate({"model_path=" + base()});
+  const Result nemo = validate({"model_path=" + small_quartznet()});
   ASSERT_EQ(nemo.status, 0) << nemo.err;
   const Result back = validate({"model_path=" + at("back.nemo")});
   EXPECT_EQ(metrics(nemo), metrics(back)) << back.err;
@@ -84,35 +62,35 @@ TEST_F(ModelFiles, ConvertedWeightsAreTheModels) {
 }
 
 TEST_F(ModelFiles, DiffSaysWhatDiffers) {
-  ASSERT_EQ(here({"convert", base(), at("encoder.pt"), "--module", "encoder"}).status, 0);
-  const Result found = here({"diff", base(), at("encoder.pt"), "--json"});
+  ASSERT_EQ(here({"convert", small_quartznet(), at("encoder.pt"), "--module", "encoder"}).status, 0);
+  const Result found = here({"diff", small_quartznet(), at("encoder.pt"), "--json"});
   EXPECT_EQ(found.status, 1);
   const Json document = parse_text(found.out);
   EXPECT_FALSE(document["equal"].get<bool>());
   EXPECT_FALSE(document["config"]["compared"].get<bool>());
   const auto& tensors = document["tensors"]["differences"];
   EXPECT_TRUE(std::any_of(tensors.begin(), tensors.end(), [](const Json& t) { return t["difference"] == "missing"; }));
-  EXPECT_EQ(here({"diff", base(), at("encoder.pt"), "--config"}).status, 0);
-  const Result split = here({"convert", base(), at("parts"), "--split-by-module"});
+  EXPECT_EQ(here({"diff", small_quartznet(), at("encoder.pt"), "--config"}).status, 0);
+  const Result split = here({"convert", small_quartznet(), at("parts"), "--split-by-module"});
   ASSERT_EQ(split.status, 0) << split.err;
   EXPECT_TRUE(fs::exists(at("parts/encoder.ckpt")) && fs::exists(at("parts/decoder.ckpt"))) << split.out;
   EXPECT_EQ(here({"diff", at("parts/encoder.ckpt"), at("encoder.pt"), "--tolerance", "0"}).status, 0);
 }
 
 TEST_F(ModelFiles, StatusesOfWrongUse) {
-  EXPECT_EQ(here({"convert", base(), at("x.onx")}).status, 2);
+  EXPECT_EQ(here({"convert", small_quartznet(), at("x.onx")}).status, 2);
   EXPECT_EQ(here({"convert", at("none.nemo"), at("x.pt")}).status, 66);
-  EXPECT_EQ(here({"diff", base(), at("none.nemo")}).status, 66);
+  EXPECT_EQ(here({"diff", small_quartznet(), at("none.nemo")}).status, 66);
   write_file_atomically(at("text.nemo"), "no archive");
   EXPECT_EQ(here({"convert", at("text.nemo"), at("x.pt")}).status, 65);
-  EXPECT_EQ(here({"diff", at("text.nemo"), base()}).status, 65);
+  EXPECT_EQ(here({"diff", at("text.nemo"), small_quartznet()}).status, 65);
   EXPECT_EQ(here({"inspect", at("text.nemo")}).status, 65);
-  ASSERT_EQ(here({"convert", base(), at("x.pt")}).status, 0);
-  EXPECT_EQ(here({"convert", base(), at("x.pt")}).status, 73);
+  ASSERT_EQ(here({"convert", small_quartznet(), at("x.pt")}).status, 0);
+  EXPECT_EQ(here({"convert", small_quartznet(), at("x.pt")}).status, 73);
   EXPECT_EQ(here({"convert", at("x.pt"), at("y.nemo")}).status, 2);
-  EXPECT_EQ(here({"convert", base()}).status, 2);
-  EXPECT_EQ(here({"convert", base(), at("x.pt"), "--split-by-module", "--module", "encoder"}).status, 2);
-  EXPECT_EQ(here({"models", "push", base(), "me/digits"}).status, 69);
+  EXPECT_EQ(here({"convert", small_quartznet()}).status, 2);
+  EXPECT_EQ(here({"convert", small_quartznet(), at("x.pt"), "--split-by-module", "--module", "encoder"}).status, 2);
+  EXPECT_EQ(here({"models", "push", small_quartznet(), "me/digits"}).status, 69);
 }
 
 TEST_F(ModelFiles, ThePretrainedModelsAreListed) {
@@ -132,14 +110,14 @@ TEST_F(ModelFiles, ThePretrainedModelsAreListed) {
 }
 
 TEST_F(ModelFiles, AModelByNameFromAMirrorThatBreaks) {
-  const std::string name = "stt_en_quartznet15x5", bytes = read_file(base());
+  const std::string name = "stt_en_quartznet15x5", bytes = read_file(small_quartznet());
   HttpServer server;
   const std::string mirror = "FATHOM_MODEL_MIRROR=" + server.url("/models/");
   server.put("/models/" + name + ".nemo",
              {.content = bytes, .etag = "\"1\"", .cuts = 1, .cut_after = bytes.size() / 2});
   server.put("/models/" + name + ".nemo.sha256", {.content = model_files::sha256_hex(bytes) + "  " + name + ".nemo\n"});
 
-  const Result refused = here({"transcribe", name, clip_}, {mirror});
+  const Result refused = here({"transcribe", name, any_clip()}, {mirror});
   EXPECT_EQ(refused.status, 66) << refused.err;
   for (const std::string& part :
        {name + ".nemo below " + at("nemo"), "fathom models fetch " + name, std::string("FATHOM_DOWNLOAD=1")})
@@ -152,10 +130,11 @@ TEST_F(ModelFiles, AModelByNameFromAMirrorThatBreaks) {
   EXPECT_EQ(read_file(path), bytes);
   EXPECT_EQ(fs::relative(path, at("nemo/NeMo_3.0.0") + "/" + name).filename(), name + ".nemo");
   EXPECT_EQ(here({"models", "path", name}).out, fetched.out);
-  const Result by_name = here({"transcribe", name, clip_}), by_path = here({"transcribe", base(), clip_});
+  const Result by_name = here({"transcribe", name, any_clip()}),
+               by_path = here({"transcribe", small_quartznet(), any_clip()});
   ASSERT_EQ(by_name.status, 0) << by_name.err;
   EXPECT_EQ(by_name.out, by_path.out);
-  EXPECT_EQ(here({"transcribe", "--model", name, clip_}).out, by_path.out);
+  EXPECT_EQ(here({"transcribe", "--model", name, any_clip()}).out, by_path.out);
   EXPECT_EQ(here({"inspect", name}).status, 0);
 
   fs::remove_all(at("nemo"));
@@ -169,33 +148,34 @@ TEST_F(ModelFiles, AModelByNameFromAMirrorThatBreaks) {
 }
 
 TEST_F(ModelFiles, AFolderForTheHubIsFoundAgain) {
-  const Result pushed = here({"models", "push", base(), "me/digits", "--folder", at("out"), "--language", "en"});
+  const Result pushed =
+      here({"models", "push", small_quartznet(), "me/digits", "--folder", at("out"), "--language", "en"});
   ASSERT_EQ(pushed.status, 0) << pushed.err;
   EXPECT_TRUE(contains(read_file(at("out/README.md")), "library_name: nemo"));
   fs::create_directories(at("hf/hub/models--me--digits/snapshots"));
   fs::rename(at("out"), at("hf/hub/models--me--digits/snapshots/main"));
-  EXPECT_EQ(here({"transcribe", "me/digits", clip_}).out, here({"transcribe", base(), clip_}).out);
+  EXPECT_EQ(here({"transcribe", "me/digits", any_clip()}).out, here({"transcribe", small_quartznet(), any_clip()}).out);
 }
 
 // NeMo's restore_from: an unpacked archive, another config, weights that are not all there.
 TEST_F(ModelFiles, RestoredAsTheUserSays) {
-  const auto archive = checkpoint::NemoArchive::open(base());
+  const auto archive = checkpoint::NemoArchive::open(small_quartznet());
   for (const auto& member : archive.members()) archive.extract(member.name, at("unpacked"));
-  const Result packed = validate({"model_path=" + base()});
+  const Result packed = validate({"model_path=" + small_quartznet()});
   const Result unpacked = validate({"model_path=" + at("unpacked")});
   ASSERT_EQ(unpacked.status, 0) << unpacked.err;
   EXPECT_EQ(parse_text(packed.out)["metrics"], parse_text(unpacked.out)["metrics"]);
 
-  std::string config = here({"inspect", base(), "--config"}).out;
+  std::string config = here({"inspect", small_quartznet(), "--config"}).out;
   write_file_atomically(at("same.yaml"), config);
-  const Result same = validate({"model_path=" + base(), "override_config_path=" + at("same.yaml")});
+  const Result same = validate({"model_path=" + small_quartznet(), "override_config_path=" + at("same.yaml")});
   EXPECT_EQ(parse_text(packed.out)["metrics"], parse_text(same.out)["metrics"]) << same.err;
   const std::string once = "\n    repeat: 1\n";  // of the encoder's first block
   const size_t repeat = config.find(once);
   ASSERT_NE(repeat, std::string::npos) << config;
   config.replace(repeat, once.size(), "\n    repeat: 2\n");
   write_file_atomically(at("more.yaml"), config);
-  const std::vector<std::string> more = {"model_path=" + base(), "override_config_path=" + at("more.yaml")};
+  const std::vector<std::string> more = {"model_path=" + small_quartznet(), "override_config_path=" + at("more.yaml")};
   const Result strict = validate(more);
   EXPECT_EQ(strict.status, 65) << strict.err;
   EXPECT_TRUE(contains(strict.err, "encoder.encoder.0.mconv.")) << strict.err;
@@ -204,7 +184,7 @@ TEST_F(ModelFiles, RestoredAsTheUserSays) {
   EXPECT_EQ(validate(loose).status, 0) << validate(loose).err;
   loose.back() = "restore_strict=perhaps";
   EXPECT_TRUE(contains(validate(loose).err, "restore_strict")) << validate(loose).err;
-  EXPECT_EQ(validate({"model_path=" + base(), "override_config_path=" + at("none.yaml")}).status, 66);
+  EXPECT_EQ(validate({"model_path=" + small_quartznet(), "override_config_path=" + at("none.yaml")}).status, 66);
 }
 
 }  // namespace

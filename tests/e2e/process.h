@@ -1,8 +1,10 @@
-// Runs a program and keeps what it wrote. POSIX only.
+// Runs a program and keeps what it wrote. Linux only.
 #pragma once
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,6 +106,19 @@ class Process {
 inline Result run(std::vector<std::string> words, const std::vector<std::string>& environment = {},
                   const std::function<void()>& prepare = {}) {
   return Process(std::move(words), environment, prepare).wait();
+}
+
+// For `prepare`. Files may not grow beyond so many bytes: what a full disk says to whoever writes.
+inline std::function<void()> with_full_disk(rlim_t bytes) {
+  return [bytes] {
+    const rlimit most{bytes, bytes};
+    ::setrlimit(RLIMIT_FSIZE, &most);
+  };
+}
+// For `prepare`. What files allow counts for root too. Where this cannot be had, modes_count() says so.
+inline void as_ordinary_user() {
+  ::prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0);
+  ::prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0, 0, 0);
 }
 
 inline std::string fathom_program() { return FATHOM_BINARY_DIR "/bin/fathom"; }

@@ -7,8 +7,6 @@
 namespace fathom::e2e {
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 // 5 batches of 4 clips an epoch, 4 epochs, a validation of 1 batch after each; what is there is resumed.
 constexpr const char* kConfig = R"(
 name: tiny

@@ -14,20 +14,9 @@ const std::string kTokenizers = FATHOM_SOURCE_DIR "/tests/data/tokenizers";
 class Subwords : public TrainingTest {
  protected:
   std::vector<std::string> train_words(const std::string& run, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> out = {fathom_program(),
-                                    "train",
-                                    "-cp",
-                                    FATHOM_SOURCE_DIR "/configs/asr",
-                                    "-cn",
-                                    "digits_citrinet",
-                                    "data_dir=" + kDigits,
-                                    "tokenizer_dir=" + kTokenizers + "/digits",
-                                    "++seed=3",
-                                    "++exp_manager.explicit_log_dir=" + folder_ + "/" + run,
-                                    "--threads",
-                                    "1"};
-    out.insert(out.end(), more.begin(), more.end());
-    return out;
+    std::vector<std::string> all = {"data_dir=" + kDigits, "tokenizer_dir=" + kTokenizers + "/digits"};
+    all.insert(all.end(), more.begin(), more.end());
+    return recipe_in(run, "digits_citrinet", all);
   }
   static std::vector<std::string> short_run() {
     return {"trainer.max_epochs=1", "++trainer.limit_train_batches=3", "++trainer.limit_val_batches=1",
@@ -121,6 +110,25 @@ TEST_F(Subwords, AreFineTunedWithAnotherTokenizer) {
   EXPECT_EQ(none.status, 1) << none.err;
   EXPECT_THAT(none.err, HasSubstr("model.tokenizer.dir"));
   EXPECT_FALSE(fs::exists(folder_ + "/tuned_none"));
+}
+
+// The archive's tokenizer in the place of another one: by mistake, or by somebody.
+TEST_F(Subwords, AFileWithAnotherTokenizerThanItsDecoderIsRefused) {
+  ASSERT_EQ(run(train_words("run", short_run())).status, 0);
+  const auto archive = checkpoint::NemoArchive::open(nemo_of("run"));
+  std::vector<checkpoint::NemoMember> members;
+  for (const auto& member : archive.members()) {
+    const bool pieces = member.name.ends_with("tokenizer.model");
+    members.push_back(checkpoint::NemoMember::of_text(
+        member.name, pieces ? read_file(kTokenizers + "/char.model") : std::string(member.bytes)));
+  }
+  const std::string swapped = folder_ + "/swapped.nemo", temporary = folder_ + "/tmp";
+  checkpoint::write_nemo_archive(swapped, members);
+  fs::create_directories(temporary);
+  const Result heard = run({fathom_program(), "transcribe", swapped, any_clip()}, {"TMPDIR=" + temporary});
+  EXPECT_EQ(heard.status, 65) << heard.err;
+  for (const char* part : {"decoder.num_classes", "32, and a tokenizer of 31"}) EXPECT_THAT(heard.err, HasSubstr(part));
+  EXPECT_TRUE(fs::is_empty(temporary));
 }
 
 TEST_F(Subwords, WhatDoesNotFitIsRefusedBeforeAnythingIsWritten) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <sstream>
@@ -19,6 +20,34 @@ namespace fathom::e2e {
 namespace fs = std::filesystem;
 
 inline const std::string kDigits = FATHOM_SOURCE_DIR "/tests/data/digits";
+
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// One of the digits.
+inline std::string any_clip() { return kDigits + "/flac/0_george_0.flac"; }
+
+// "train" with an experiment of configs/asr, and whatever comes after.
+inline std::vector<std::string> recipe(const std::string& name, const std::vector<std::string>& more) {
+  std::vector<std::string> out = {fathom_program(), "train", "-cp", FATHOM_SOURCE_DIR "/configs/asr", "-cn", name};
+  out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
+// The .nemo of a QuartzNet after a few steps, which all tests of a suite share.
+inline std::string small_quartznet() {
+  static const std::string nemo = [] {
+    const std::string folder = testing::TempDir() + "fathom_" +
+                               testing::UnitTest::GetInstance()->current_test_info()->test_suite_name() + "_base";
+    fs::remove_all(folder);
+    const Result trained =
+        run(recipe("digits_quartznet", {"data_dir=" + kDigits, "trainer.max_epochs=1",
+                                        "++trainer.limit_train_batches=4", "++trainer.limit_val_batches=1",
+                                        "++trainer.limit_test_batches=1", "++exp_manager.explicit_log_dir=" + folder}));
+    EXPECT_EQ(trained.status, 0) << trained.err;
+    return folder + "/checkpoints/digits_quartznet.nemo";
+  }();
+  return nemo;
+}
 
 // metrics.csv without its columns of timing, which differ from run to run; every other column must not.
 inline std::string without_timing(const std::string& csv) {
@@ -52,13 +81,7 @@ class TrainingTest : public testing::Test {
 
   // 12 batches of 16 clips an epoch, 2 epochs, a validation of 2 batches each half epoch.
   std::vector<std::string> words(const std::string& run, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> out = {fathom_program(),
-                                    "train",
-                                    "-cp",
-                                    FATHOM_SOURCE_DIR "/configs/asr",
-                                    "-cn",
-                                    "digits_quartznet",
-                                    "data_dir=" + kDigits,
+    std::vector<std::string> all = {"data_dir=" + kDigits,
                                     "trainer.max_epochs=2",
                                     "++trainer.limit_train_batches=12",
                                     "++trainer.limit_val_batches=2",
@@ -66,13 +89,17 @@ class TrainingTest : public testing::Test {
                                     "++trainer.val_check_interval=0.5",
                                     "trainer.check_val_every_n_epoch=1",
                                     "++trainer.log_every_n_steps=1",
-                                    "model.train_ds.batch_size=16",
-                                    "++seed=3",
-                                    "++exp_manager.explicit_log_dir=" + folder_ + "/" + run,
-                                    "--threads",
+                                    "model.train_ds.batch_size=16"};
+    all.insert(all.end(), more.begin(), more.end());
+    return recipe_in(run, "digits_quartznet", all);
+  }
+  // An experiment of configs/asr that always gives the same bits, in a folder of the test's.
+  std::vector<std::string> recipe_in(const std::string& run, const std::string& name,
+                                     const std::vector<std::string>& more) const {
+    std::vector<std::string> all = {"++seed=3", "++exp_manager.explicit_log_dir=" + folder_ + "/" + run, "--threads",
                                     "1"};
-    out.insert(out.end(), more.begin(), more.end());
-    return out;
+    all.insert(all.end(), more.begin(), more.end());
+    return recipe(name, all);
   }
   // The file in the run's folder of checkpoints that has this ending; "" and a failure unless there is exactly one.
   std::string file_of(const std::string& run, const std::string& ending) const {

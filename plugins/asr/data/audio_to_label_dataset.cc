@@ -2,50 +2,20 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-#include <cstdio>
 #include <map>
 
 #include "fathom/nearest_names.h"
 
 namespace fathom::asr {
-namespace {
-
-constexpr const char* kLogName = "asr.data";
-
-std::string in_hours(double seconds) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.2f hours", seconds / 3600);
-  return text;
-}
-
-audio::AudioLoadOptions label_load_options(const AudioLabelDataset::Options& o) {
-  audio::AudioLoadOptions load;
-  load.target_sr = o.sample_rate;
-  load.trim = o.trim_silence;
-  load.channel_selector = audio::parse_channel_selector(o.channel_selector, "channel_selector");
-  return load;
-}
-
-}  // namespace
-
 void AudioLabelDataset::Options::describe(OptionSet<Options>& o) {
-  o.required("manifest_filepath", &Options::manifest_filepath,
-             "manifest: JSON lines; several: a list, or separated by commas");
+  o.include<ClipOptions>();
   o("labels", &Options::labels, "the classes, in the order of their numbers; null: the manifest's, sorted");
-  o("sample_rate", &Options::sample_rate, "audio is resampled to this rate", "Hz");
-  o("int_values", &Options::int_values, "read samples as integers; they are scaled to [-1, 1) either way");
-  o("augmentor", &Options::augmentor, "perturbations of the audio: {type: {prob, options}}");
-  o("max_duration", &Options::max_duration, "longer clips are left out", "s");
-  o("min_duration", &Options::min_duration, "shorter clips are left out", "s");
-  o("trim_silence", &Options::trim_silence, "cut silence (60 dB below the loudest frame) at both ends");
-  o("channel_selector", &Options::channel_selector, "channel to take: a number, or 'average'");
   o("cal_labels_occurrence", &Options::cal_labels_occurrence, "accepted; the clips of each label are always counted");
   o("label_key", &Options::label_key, "where a line's label stands: null: command, target or label; or text");
 }
 
 AudioLabelDataset::AudioLabelDataset(const Options& options, ClipPadding padding)
-    : options_(options), padding_(padding), loader_(label_load_options(options), options.augmentor) {
+    : options_(options), padding_(padding), loader_(load_options(options), options.augmentor) {
   if (options_.label_key && *options_.label_key != "text") {
     throw Error(Code::kFailed, "labels cannot be read from that key")
         .at("label_key")
@@ -58,7 +28,7 @@ AudioLabelDataset::AudioLabelDataset(const Options& options, ClipPadding padding
 AudioLabelDataset::AudioLabelDataset(const Options& options, audio::Manifest clips)
     : options_(options),
       padding_(ClipPadding::kZeros),
-      loader_(label_load_options(options), nullptr),
+      loader_(load_options(options), nullptr),
       clips_(std::move(clips)),
       inference_(true) {}
 
@@ -86,8 +56,6 @@ void AudioLabelDataset::open_manifests() {
     }
   }
   audio::ManifestFilter filter;
-  filter.min_duration = options_.min_duration;
-  filter.max_duration = options_.max_duration;
   filter.keep = [&](const audio::ManifestLine& line) {
     const std::string_view label = label_of(line);
     auto found = numbers.find(label);
@@ -104,7 +72,7 @@ void AudioLabelDataset::open_manifests() {
     label_ids_.push_back(found->second);
     return true;
   };
-  clips_ = audio::Manifest::open(audio::manifest_paths(options_.manifest_filepath, "manifest_filepath"), filter);
+  clips_ = open_clips(options_, std::move(filter));
 
   if (given) {
     labels_ = *options_.labels;
@@ -119,16 +87,8 @@ void AudioLabelDataset::open_manifests() {
   occurrences_.assign(labels_.size(), 0);
   for (const int64_t id : label_ids_) ++occurrences_[static_cast<size_t>(id)];
 
-  if (const audio::Dropped& dropped = clips_.dropped_by_duration(); dropped.count > 0) {
-    fathom::log(LogLevel::kInfo, kLogName,
-                std::to_string(dropped.count) + " clips (" + in_hours(dropped.seconds) +
-                    ") were left out by min_duration and max_duration");
-  }
-  double seconds = 0;
-  for (int64_t i = 0; i < size(); ++i) seconds += std::max(length_hint(i), 0.0);
-  fathom::log(LogLevel::kInfo, kLogName,
-              "dataset with " + std::to_string(size()) + " clips, " + in_hours(seconds) + ", " +
-                  std::to_string(labels_.size()) + " labels");
+  log(LogLevel::kInfo, "asr.data",
+      "dataset with " + summary_of(clips_) + ", " + std::to_string(labels_.size()) + " labels");
 }
 
 Ports AudioLabelDataset::outputs() const {

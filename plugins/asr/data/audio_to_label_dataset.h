@@ -4,6 +4,7 @@
 #include "fathom/dataset.h"
 #include "fathom/lengths.h"
 #include "plugins/asr/data/clip_loader.h"
+#include "plugins/asr/data/clip_options.h"
 
 namespace fathom::asr {
 
@@ -23,15 +24,8 @@ struct LabelledClip {
 // says.
 class AudioLabelDataset : public DatasetOf<LabelledClip>, public HasLengths {
  public:
-  struct Options {
-    Json manifest_filepath;
+  struct Options : ClipOptions {
     std::optional<std::vector<std::string>> labels;
-    int64_t sample_rate = 16000;
-    bool int_values = false;
-    Json augmentor;
-    std::optional<double> max_duration, min_duration;
-    bool trim_silence = false;
-    Json channel_selector;
     bool cal_labels_occurrence = false;
     std::optional<std::string> label_key;
     static void describe(OptionSet<Options>& o);

@@ -3,48 +3,27 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cstdio>
 
 namespace fathom::asr {
 namespace {
 
-constexpr auto kInfo = LogLevel::kInfo, kWarning = LogLevel::kWarning;
-constexpr const char* kComponent = "asr.data";
-
-std::string hours(double seconds) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.2f hours", seconds / 3600);
-  return text;
-}
-
-audio::AudioLoadOptions load_options(const AudioToTextDataset::Options& o) {
-  audio::AudioLoadOptions load;
-  load.target_sr = o.sample_rate;
-  load.trim = o.trim_silence;
-  load.normalize_db = o.normalize_db;
-  load.channel_selector = audio::parse_channel_selector(o.channel_selector, "channel_selector");
+audio::AudioLoadOptions transcript_load_options(const AudioToTextDataset::Options& options) {
+  audio::AudioLoadOptions load = load_options(options);
+  load.normalize_db = options.normalize_db;
   return load;
 }
 
 }  // namespace
 
 void AudioToTextDataset::Options::describe(OptionSet<Options>& o) {
-  o.required("manifest_filepath", &Options::manifest_filepath,
-             "manifest: JSON lines; several: a list, or separated by commas");
-  o("sample_rate", &Options::sample_rate, "audio is resampled to this rate", "Hz");
-  o("int_values", &Options::int_values, "read samples as integers; they are scaled to [-1, 1) either way");
-  o("augmentor", &Options::augmentor, "perturbations of the audio: {type: {prob, options}}");
-  o("max_duration", &Options::max_duration, "longer clips are left out", "s");
-  o("min_duration", &Options::min_duration, "shorter clips are left out", "s");
+  o.include<ClipOptions>();
   o("max_utts", &Options::max_utts, "keep the first so many clips; 0: all");
-  o("trim_silence", &Options::trim_silence, "cut silence (60 dB below the loudest frame) at both ends");
   o("normalize_db", &Options::normalize_db, "scale every clip to this level", "dB");
   o("return_sample_id", &Options::return_sample_id, "batches carry the items' indices");
-  o("channel_selector", &Options::channel_selector, "channel to take: a number, or 'average'");
 }
 
 AudioToTextDataset::AudioToTextDataset(const Options& options, const Marks& marks)
-    : options_(options), marks_(marks), loader_(load_options(options), options.augmentor) {}
+    : options_(options), marks_(marks), loader_(transcript_load_options(options), options.augmentor) {}
 
 void AudioToTextDataset::take_clips(audio::Manifest clips) {
   inference_ = true;
@@ -56,8 +35,6 @@ void AudioToTextDataset::open_manifests(const std::function<bool(const audio::Ma
   audio::Dropped unparseable;
   std::string example;
   audio::ManifestFilter filter;
-  filter.min_duration = options_.min_duration;
-  filter.max_duration = options_.max_duration;
   filter.most = std::max<int64_t>(options_.max_utts, 0);
   filter.keep = [&](const audio::ManifestLine& line) {
     if (keep(line)) return true;
@@ -66,21 +43,13 @@ void AudioToTextDataset::open_manifests(const std::function<bool(const audio::Ma
     if (example.empty()) example = line.where();
     return false;
   };
-  clips_ = audio::Manifest::open(audio::manifest_paths(options_.manifest_filepath, "manifest_filepath"), filter);
-
-  if (const audio::Dropped& dropped = clips_.dropped_by_duration(); dropped.count > 0) {
-    fathom::log(kInfo, kComponent,
-                std::to_string(dropped.count) + " clips (" + hours(dropped.seconds) +
-                    ") were left out by min_duration and max_duration");
-  }
+  clips_ = open_clips(options_, std::move(filter));
   if (unparseable.count > 0) {
-    fathom::log(kWarning, kComponent,
-                std::to_string(unparseable.count) + " clips (" + hours(unparseable.seconds) +
-                    ") were left out: the parser cannot read their text (first: " + example + ")");
+    log(LogLevel::kWarning, "asr.data",
+        std::to_string(unparseable.count) + " clips (" + in_hours(unparseable.seconds) +
+            ") were left out: the parser cannot read their text (first: " + example + ")");
   }
-  double seconds = 0;
-  for (int64_t i = 0; i < size(); ++i) seconds += std::max(length_hint(i), 0.0);
-  fathom::log(kInfo, kComponent, "dataset with " + std::to_string(size()) + " clips, " + hours(seconds));
+  log(LogLevel::kInfo, "asr.data", "dataset with " + summary_of(clips_));
 }
 
 std::vector<int64_t> AudioToTextDataset::tokens_of(const audio::ManifestEntry& entry) const {

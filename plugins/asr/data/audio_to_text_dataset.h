@@ -6,7 +6,7 @@
 #include "fathom/dataset.h"
 #include "fathom/lengths.h"
 #include "plugins/asr/data/clip_loader.h"
-#include "plugins/lib/audio/manifest.h"
+#include "plugins/asr/data/clip_options.h"
 
 namespace fathom::asr {
 
@@ -29,17 +29,10 @@ struct SpeechSample {
 // offset?}.
 class AudioToTextDataset : public DatasetOf<SpeechSample>, public HasLengths {
  public:
-  struct Options {
-    Json manifest_filepath;
-    int64_t sample_rate = 16000;
-    bool int_values = false;
-    Json augmentor;
-    std::optional<double> max_duration, min_duration;
+  struct Options : ClipOptions {
     int64_t max_utts = 0;
-    bool trim_silence = false;
     std::optional<double> normalize_db;
     bool return_sample_id = false;
-    Json channel_selector;
     static void describe(OptionSet<Options>& o);
   };
 

@@ -10,11 +10,7 @@
 namespace fathom::asr {
 
 ClipLoader::ClipLoader(const audio::AudioLoadOptions& load, const Json& augmentor)
-    : load_(load), augmentor_(augmentor, "augmentor") {
-  if (load.target_sr <= 0) {
-    throw Error(Code::kFailed, "sample_rate must be positive").at("sample_rate").seen(std::to_string(load.target_sr));
-  }
-}
+    : load_(load), augmentor_(augmentor, "augmentor") {}
 
 at::Tensor ClipLoader::load(const audio::ManifestEntry& entry, uint64_t seed) const {
   audio::AudioLoadOptions load = load_;

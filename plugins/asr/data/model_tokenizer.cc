@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "fathom/nearest_names.h"
+#include "fathom/support.h"
 #include "plugins/lib/text/sentencepiece_tokenizer.h"
 #include "plugins/lib/text/word_piece_tokenizer.h"
 
@@ -139,7 +140,11 @@ ModelTokenizer ModelTokenizer::read(const Json& section, const std::string& conf
   out.section_["type"] = type;
   if (type == "bpe") {
     out.tokenizer_ = text::SentencePieceTokenizer::open(reader.take(out, "model_path", "tokenizer.model", true));
-    reader.take(out, "vocab_path", "vocab.txt", false);
+    if (reader.take(out, "vocab_path", "vocab.txt", false).empty() && restore_dir.empty()) {
+      log(LogLevel::kWarning, "asr.tokenizer",
+          reader.key_path("dir") + ": the folder has no vocab.txt; it is not needed here, but NeMo cannot restore a " +
+              "model saved without it");
+    }
     reader.take(out, "spe_tokenizer_vocab", "tokenizer.vocab", false);
   } else {
     out.tokenizer_ = text::WordPieceTokenizer::open(reader.take(out, "vocab_path", "vocab.txt", true));

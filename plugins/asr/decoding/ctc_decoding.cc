@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace fathom::asr {
 namespace {
@@ -56,6 +57,8 @@ void CtcDecodingConfig::describe(OptionSet<CtcDecodingConfig>& o) {
   o("segment_gap_threshold", &CtcDecodingConfig::segment_gap_threshold,
     "a pause this long begins a segment; 0 and null: pauses do not count", "frames");
   o("ctc_timestamp_type", &CtcDecodingConfig::ctc_timestamp_type, "char, word, segment or all");
+  o("temperature", &CtcDecodingConfig::temperature,
+    "divides the classes' logits: above 1 less sure, below 1 surer; for scores, confidences and beams");
   o("confidence_cfg", &CtcDecodingConfig::confidence_cfg, "which confidences to keep");
   o("beam", &CtcDecodingConfig::beam, "options of beam_batch");
   o.allow_extra();  // sections of the other strategies (wfst, …) travel with every config
@@ -79,15 +82,24 @@ CtcDecoding::CtcDecoding(const CtcDecodingConfig& config, text::Vocabulary vocab
         .expected("1 to " + std::to_string(kWidestBeam));
   }
   expect_one_of(config.ctc_timestamp_type, {"all", "char", "word", "segment"}, "ctc_timestamp_type");
+  if (!(config.temperature > 0) || !std::isfinite(config.temperature)) {
+    throw Error(Code::kFailed, "a temperature divides: it must be positive")
+        .at("temperature")
+        .seen(json_text(Json(config.temperature)))
+        .expected("above 0; 1 leaves the classes as they are");
+  }
   config.confidence_cfg.check();
 }
 
-void CtcDecoding::check_shape(const at::Tensor& log_probs) const {
+at::Tensor CtcDecoding::tempered(const at::Tensor& log_probs) const {
   if (log_probs.dim() != 3 || log_probs.size(2) != vocabulary_.size() + 1) {
     throw Error(Code::kFailed, "CTC decoding needs log-probabilities of (batch, time, classes)")
         .seen("shape with last dimension " + std::to_string(log_probs.dim() == 0 ? 0 : log_probs.size(-1)))
         .expected(std::to_string(vocabulary_.size() + 1) + " classes: the vocabulary and the blank");
   }
+  const at::Tensor host = log_probs.detach().to(at::kCPU, at::kFloat).contiguous();
+  // Log-probabilities are logits but for a constant, which the softmax drops.
+  return config_.temperature == 1.0 ? host : at::log_softmax(host / config_.temperature, -1);
 }
 
 std::vector<std::vector<Hypothesis>> CtcDecoding::decode_nbest(const at::Tensor& log_probs,
@@ -97,8 +109,7 @@ std::vector<std::vector<Hypothesis>> CtcDecoding::decode_nbest(const at::Tensor&
     for (auto& hypothesis : decode(log_probs, lengths)) out.emplace_back().push_back(std::move(hypothesis));
     return out;
   }
-  check_shape(log_probs);
-  const at::Tensor host = log_probs.detach().to(at::kCPU, at::kFloat).contiguous();
+  const at::Tensor host = tempered(log_probs);
   const at::Tensor host_lengths = lengths.to(at::kCPU, at::kLong).contiguous();
   const int64_t frames = host.size(1), classes = host.size(2);
   const CtcBeamOptions options{config_.beam.beam_size, config_.beam.beam_beta, config_.beam.beam_threshold};
@@ -126,8 +137,7 @@ std::vector<Hypothesis> CtcDecoding::decode(const at::Tensor& log_probs, const a
     for (auto& hypotheses : decode_nbest(log_probs, lengths)) best.push_back(std::move(hypotheses.front()));
     return best;
   }
-  check_shape(log_probs);
-  const at::Tensor host = log_probs.detach().to(at::kCPU, at::kFloat).contiguous();
+  const at::Tensor host = tempered(log_probs);
   const at::Tensor host_lengths = lengths.to(at::kCPU, at::kLong).contiguous();
   const auto [best, path] = host.max(2);
   const int64_t frames = host.size(1), classes = host.size(2);

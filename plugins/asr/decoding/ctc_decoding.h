@@ -30,6 +30,7 @@ struct CtcDecodingConfig {
   std::vector<std::string> segment_seperators = {".", "!", "?"};
   std::optional<int64_t> segment_gap_threshold;  // frames
   std::string ctc_timestamp_type = "all";        // char, word, segment or all
+  double temperature = 1.0;                      // of the classes' softmax
   ConfidenceConfig confidence_cfg;
   CtcBeamConfig beam;
   static void describe(OptionSet<CtcDecodingConfig>& o);
@@ -53,7 +54,8 @@ class CtcDecoding {
   const text::Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
-  void check_shape(const at::Tensor& log_probs) const;
+  // (B,T,V+1) on the CPU in float32: log_probs at the config's temperature.
+  at::Tensor tempered(const at::Tensor& log_probs) const;
   void add_timestamps(Hypothesis& hypothesis) const;
   void add_confidence(Hypothesis& hypothesis, const float* log_probs) const;
 

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "plugins/lib/recorded_test_data.h"
 
 namespace fathom::asr {
@@ -57,6 +59,42 @@ TEST(CtcDecoding, SplitsSegmentsAtMarksAndPauses) {
   EXPECT_EQ(characters({" ", "a", "b", "."}, config).decode(peaked(path, 5), length(10), true)[0].segments.size(), 1u);
   config.segment_gap_threshold = 4;
   EXPECT_EQ(characters({" ", "a", "b", "."}, config).decode(peaked(path, 5), length(10), true)[0].segments.size(), 2u);
+}
+
+// The logits' temperature is the log-probabilities': what is constant over the classes does not count.
+TEST(CtcDecoding, ATemperatureChangesScoresAndConfidencesAndBeams) {
+  at::manual_seed(3);
+  const at::Tensor logits = at::randn({1, 30, 4}) * 4;
+  const auto log_probs = [&](double temperature) { return at::log_softmax(logits / temperature, -1); };
+  const auto at_temperature = [](double temperature) {
+    CtcDecodingConfig config;
+    config.temperature = temperature;
+    config.confidence_cfg.preserve_token_confidence = true;
+    return config;
+  };
+  const auto decode = [&](CtcDecodingConfig config, const at::Tensor& x) {
+    return characters({" ", "a", "b"}, std::move(config)).decode(x, length(30))[0];
+  };
+  const Hypothesis plain = decode(at_temperature(1.0), log_probs(1)), soft = decode(at_temperature(2.0), log_probs(1)),
+                   by_hand = decode(at_temperature(1.0), log_probs(2));
+  EXPECT_EQ(soft.text, plain.text);
+  EXPECT_NEAR(soft.score, by_hand.score, 1e-4);
+  EXPECT_LT(soft.score, plain.score - 1);
+  ASSERT_EQ(soft.token_confidence.size(), by_hand.token_confidence.size());
+  for (size_t i = 0; i < soft.token_confidence.size(); ++i)
+    EXPECT_NEAR(soft.token_confidence[i], by_hand.token_confidence[i], 1e-5);
+
+  CtcDecodingConfig beam = at_temperature(2.0);
+  beam.strategy = "beam_batch";
+  const double softened = decode(beam, log_probs(1)).score;
+  beam.temperature = 1.0;
+  EXPECT_NEAR(softened, decode(beam, log_probs(2)).score, 1e-3);
+  EXPECT_LT(softened, decode(beam, log_probs(1)).score - 1);
+
+  for (const double wrong : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
+    EXPECT_THROW(characters({"a"}, at_temperature(wrong)), Error) << wrong;
+  }
+  EXPECT_EQ(parse_options<CtcDecodingConfig>(Json{{"temperature", 3}}, "decoding").temperature, 3.0);
 }
 
 std::string spans(const std::vector<Offset>& offsets) {

@@ -187,7 +187,8 @@ void EncDecClassificationModel::make_losses() {
 
 // So that every class weighs alike: all clips / (classes x clips of the class).
 void EncDecClassificationModel::weigh_by_occurrence(const std::vector<int64_t>& occurrences) {
-  at::Tensor* const weight = loss_.torch_module()->named_buffers().find("weight");
+  const auto buffers = loss_.torch_module()->named_buffers();
+  const at::Tensor* const weight = buffers.find("weight");
   const auto all = static_cast<double>(std::accumulate(occurrences.begin(), occurrences.end(), int64_t{0}));
   if (weight == nullptr || weight->size(0) != static_cast<int64_t>(occurrences.size())) {
     throw Error(Code::kFailed, "weights by occurrence need a clip of every class")

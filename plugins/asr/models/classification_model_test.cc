@@ -279,10 +279,11 @@ TEST_F(ClassificationTest, WeightsByOccurrenceMakeClassesWeighAlike) {
                                                        {"command", "zero"}})
                                      << "\n";
   model->make_dataset(Stage::kTrain, {{"manifest_filepath", path}}, "model.train_ds");
-  const at::Tensor* weight = model->named_buffers().find("loss.weight");
+  const auto buffers = model->named_buffers();
+  const at::Tensor* weight = buffers.find("loss.weight");
   ASSERT_NE(weight, nullptr);
   EXPECT_TRUE(at::allclose(*weight, at::tensor({7.f / 6, 7.f / 6, 7.f / 9}))) << *weight;
-  EXPECT_EQ(model->named_buffers().find("eval_loss.weight"), nullptr);
+  EXPECT_EQ(buffers.find("eval_loss.weight"), nullptr);
 }
 
 TEST_F(ClassificationTest, AnswersDoNotDependOnTheBatchAndAreKeptInAFile) {

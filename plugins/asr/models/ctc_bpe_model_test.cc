@@ -70,6 +70,41 @@ TEST_F(CtcBpeModelTest, FillsTheDecoderFromTokenizerAndEncoder) {
       << "a model of characters has no tokenizer";
 }
 
+TEST_F(CtcBpeModelTest, LabelsBesideATokenizerAreNotUsedAndThatIsSaid) {
+  const auto log_of = [](const Json& config) {
+    testing::internal::CaptureStderr();
+    make(config);
+    return testing::internal::GetCapturedStderr();
+  };
+  const Json config = config_of(kTokenizers + "/digits");
+  EXPECT_EQ(log_of(config).find("labels"), std::string::npos);
+  Json labelled = config;
+  labelled["labels"] = {"a", "b"};
+  EXPECT_NE(log_of(labelled).find("model.labels is not used"), std::string::npos) << log_of(labelled);
+  EXPECT_EQ(make(labelled).config()["decoder"], make(config).config()["decoder"]);
+
+  // A file that has them was warned of when it was trained.
+  const TemporaryFolder folder;
+  save_nemo(make(labelled), folder.path() + "/a.nemo");
+  testing::internal::CaptureStderr();
+  restore_nemo(folder.path() + "/a.nemo");
+  EXPECT_EQ(testing::internal::GetCapturedStderr().find("labels"), std::string::npos);
+}
+
+TEST_F(CtcBpeModelTest, SaysThatNemoNeedsTheListOfPieces) {
+  const auto log_of = [](const std::string& folder, const std::string& restore_dir) {
+    testing::internal::CaptureStderr();
+    ModelTokenizer::read({{"dir", folder}, {"type", "bpe"}}, "model.tokenizer", restore_dir);
+    return testing::internal::GetCapturedStderr();
+  };
+  const TemporaryFolder bare;
+  bare.write("tokenizer.model", read_file(kTokenizers + "/char.model"));
+  EXPECT_NE(log_of(bare.path(), "").find("vocab.txt"), std::string::npos);
+  EXPECT_EQ(log_of("", bare.path()), "") << "what is in a file cannot be helped any more";
+  bare.write("vocab.txt", "a\n");
+  EXPECT_EQ(log_of(bare.path(), ""), "");
+}
+
 TEST_F(CtcBpeModelTest, TranscriptsBecomePiecesWithMarksWhereTheTokenizerHasThem) {
   const auto batch = [](const ModelHandle& model, const Json& more) {
     Json section = {{"manifest_filepath", test_data::digits("test.json")}, {"max_utts", 2}};

@@ -5,8 +5,12 @@
 
 #include <cstdio>
 
+#include "fathom/support.h"
+
 namespace fathom::asr {
 namespace {
+
+constexpr const char* kLastOfOldConventions = "2.4.0";
 
 bool is_before_2_5(const std::string& version) {
   int major = 0, minor = 0;
@@ -23,26 +27,65 @@ std::string class_of(const Json& section) {
 
 }  // namespace
 
-VersionConventions::VersionConventions(Json& model_config, bool restoring) : config_(model_config) {
-  if (!restoring) config_.erase("nemo_version");
-  if (!config_.contains("nemo_version")) return;
-  const Json& version = config_["nemo_version"];
-  if (!version.is_string() || !is_before_2_5(version.get<std::string>())) return;
+std::vector<VersionConventions::Key> VersionConventions::keys_of_config() const {
+  std::vector<Key> keys;
   // Cepstra have had one convention all along.
-  if (class_of(config_["preprocessor"]) != "AudioToMFCCPreprocessor") add("preprocessor", "front_end", "nemo1");
+  if (class_of(config_["preprocessor"]) != "AudioToMFCCPreprocessor")
+    keys.push_back({"preprocessor", "front_end", "nemo1", "nemo3"});
   // The same release began to mask inside the subsampling.
   if (config_.contains("encoder") && class_of(config_["encoder"]) == "ConformerEncoder")
-    add("encoder", "subsampling_conv_masking", false);
+    keys.push_back({"encoder", "subsampling_conv_masking", false, true});
+  return keys;
+}
+
+VersionConventions::VersionConventions(Json& model_config, bool restoring)
+    : config_(model_config), keys_(keys_of_config()) {
+  Json& preprocessor = config_["preprocessor"];
+  if (preprocessor.value("use_grads", Json(nullptr)) == Json(true)) {
+    throw Error(Code::kFailed,
+                "the audio of a speech model gets no gradients: NeMo has no such key, and could not read the file")
+        .at("preprocessor.use_grads")
+        .seen("true")
+        .expected("false")
+        .next("leave it out; a preprocessor that is used alone has it");
+  }
+  preprocessor.erase("use_grads");
+  if (!restoring) config_.erase("nemo_version");
+  const Json version = config_.value("nemo_version", Json(nullptr));
+  const bool version_is_old = version.is_string() && is_before_2_5(version.get<std::string>());
+  bool old = version_is_old;
+  const Key* first = nullptr;
+  for (const Key& key : keys_) {
+    const Json given = config_[key.section].value(key.name, Json(nullptr));
+    if (given != key.old_value && given != key.value) continue;  // open, or nothing that the module knows
+    const bool asks_old = given == key.old_value;
+    if (first != nullptr && asks_old != old) {
+      throw Error(Code::kFailed, "no NeMo computes like this: both came with 2.5")
+          .at(std::string(key.section) + "." + key.name)
+          .seen(json_text(given) + ", with " + first->section + "." + first->name + ": " +
+                json_text(config_[first->section][first->name]))
+          .expected(json_text(asks_old ? key.value : key.old_value))
+          .next("leave one of them out: the other decides");
+    }
+    old = asks_old;
+    first = &key;
+  }
+  if (old && !version_is_old) {
+    config_["nemo_version"] = kLastOfOldConventions;
+    log(LogLevel::kInfo, "asr",
+        std::string(first->section) + "." + first->name + ": computes as NeMo before 2.5; saved as a model of NeMo " +
+            kLastOfOldConventions + ", as NeMo has no such key");
+  } else if (version_is_old && !old) {
+    config_.erase("nemo_version");  // the saved file gets today's
+  }
+  if (!old) return;
+  for (const Key& key : keys_) {
+    if (config_[key.section].value(key.name, Json(nullptr)).is_null()) config_[key.section][key.name] = key.old_value;
+  }
 }
 
 VersionConventions::~VersionConventions() {
-  for (const auto& [section, key] : added_) config_[section].erase(key);
-}
-
-void VersionConventions::add(const char* section, const char* key, Json value) {
-  if (config_[section].contains(key)) return;
-  config_[section][key] = std::move(value);
-  added_.emplace_back(section, key);
+  for (const Key& key : keys_) config_[key.section].erase(key.name);
 }
 
 double frame_stride(const Json& section, int64_t sample_rate) {

@@ -10,11 +10,15 @@ namespace fathom::asr {
 
 constexpr const char* kDefaultPreprocessor = "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor";
 
-// While it lives, a restored model's config says how the NeMo that wrote it computed. Weights of a NeMo before 2.5 were
-// trained on its front-end (reflected edges, one frame more): where the config leaves preprocessor.front_end open, that
-// one is asked for. So is a Conformer's subsampling as it was then (encoder.subsampling_conv_masking: false).
-// Afterwards the config is what the file had, so that NeMo knows every key when it is saved again: its nemo_version
-// says the rest. A model that is no restored one is of this version, whatever its config was copied from.
+// While it lives, a model's config says how the NeMo of its nemo_version computed. Weights of a NeMo before 2.5 were
+// trained on its front-end (reflected edges, one frame more: preprocessor.front_end: nemo1) and a Conformer's
+// subsampling as it was then (encoder.subsampling_conv_masking: false). A model that is no restored one is of this
+// version, whatever its config was copied from.
+//
+// Afterwards the config has neither key, for NeMo knows them not, and its nemo_version says the same. Where a config
+// gives one of the keys itself, that decides: all are of one version, and nemo_version becomes one that computed so.
+// Throws Error where the keys contradict each other: no NeMo computes like that, and nemo_version could not say it; and
+// for preprocessor.use_grads, which nothing in a file could say.
 class VersionConventions {
  public:
   VersionConventions(Json& model_config, bool restoring);
@@ -23,9 +27,14 @@ class VersionConventions {
   VersionConventions& operator=(const VersionConventions&) = delete;
 
  private:
-  void add(const char* section, const char* key, Json value);
+  struct Key {
+    const char *section, *name;
+    Json old_value, value;  // before 2.5, and since
+  };
+  std::vector<Key> keys_of_config() const;
+
   Json& config_;
-  std::vector<std::pair<const char*, const char*>> added_;  // section, key
+  std::vector<Key> keys_;
 };
 
 // Seconds from one frame of a front-end to the next, by its section.

@@ -23,13 +23,16 @@ class RestoreTest : public FolderTest {
     plugins::registry().use_search_path({});
     plugins::registry().add_builtin(&fathom_plugin_entry_v1);
   }
-  RestoreTest() {
-    const Json config = parse_text(R"({"_target_": "asr.EncDecCTCModel", "sample_rate": 8000, "labels": ["a", "b", " "],
+  static Json config_of_a_model() {
+    return parse_text(R"({"_target_": "asr.EncDecCTCModel", "sample_rate": 8000, "labels": ["a", "b", " "],
       "preprocessor": {"_target_": "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor", "sample_rate": 8000,
         "window_size": 0.02, "window_stride": 0.01, "features": 8, "n_fft": 256, "dither": 0.0},
       "encoder": {"_target_": "nemo.collections.asr.modules.ConvASREncoder", "feat_in": 8, "activation": "relu", "conv_mask": true,
         "jasper": [{"filters": 4, "repeat": 1, "kernel": [3], "stride": [2], "dilation": [1], "dropout": 0.0, "residual": false}]},
       "decoder": {"_target_": "nemo.collections.asr.modules.ConvASRDecoder", "num_classes": -1}})");
+  }
+  RestoreTest() {
+    const Json config = config_of_a_model();
     const ModelHandle model(create_object(1u << FATHOM_KIND_MODEL, config, "", {{"restoring", false}}));
     save_nemo(model, nemo_);
     expected_ = training::state_dict(*model.torch_module());
@@ -47,6 +50,29 @@ TEST_F(RestoreTest, TheConfigAlone) {
   const Json config = read_nemo_config(nemo_);
   EXPECT_EQ(config["target"], "nemo.collections.asr.models.EncDecCTCModel");
   EXPECT_EQ(config["encoder"]["jasper"][0]["filters"], 4);
+}
+
+// NeMo's constructors refuse keys that they do not know.
+TEST_F(RestoreTest, ASavedFileHasNoKeyThatNemoDoesNotKnow) {
+  Json config = config_of_a_model();
+  config["preprocessor"]["front_end"] = "nemo1";
+  const ModelHandle model(create_object(1u << FATHOM_KIND_MODEL, config, "", {{"restoring", false}}));
+  const std::string path = (folder_ / "old.nemo").string(), again = (folder_ / "again.nemo").string();
+  save_nemo(model, path);
+  const RestoredModel restored = restore_nemo(path);
+  save_nemo(restored.model, again);
+  for (const std::string& file : {path, again}) {
+    const Json saved = read_nemo_config(file);
+    EXPECT_EQ(saved["preprocessor"], read_nemo_config(nemo_)["preprocessor"]) << file;
+    EXPECT_EQ(saved["nemo_version"], "2.4.0") << file;
+  }
+  const auto frames = [](const ModelHandle& of) {
+    return of.forward({{"input_signal", at::zeros({1, 8000})}, {"input_signal_length", at::full({1}, 8000, at::kLong)}})
+        .tensor("encoded_lengths")
+        .item<int64_t>();
+  };
+  EXPECT_EQ(frames(restored.model), frames(model));
+  EXPECT_EQ(frames(model), frames(restore_nemo(nemo_).model) + 1) << "nemo1 gives a frame more";
 }
 
 TEST_F(RestoreTest, AnUnpackedArchive) {

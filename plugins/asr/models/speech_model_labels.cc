@@ -1,7 +1,9 @@
 // Of a speech model: where its labels come from, and how they are changed.
 #include <torch/nn/module.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "plugins/asr/models/speech_model.h"
@@ -11,6 +13,18 @@ namespace {
 
 bool is_list(const Json& section, const char* key) {
   return section.contains(key) && section[key].is_array() && !section[key].empty();
+}
+
+// Some writers sort a vocabulary otherwise.
+bool is_permutation_of(const Json& list, const std::vector<std::string>& tokens) {
+  std::multiset<std::string> left(tokens.begin(), tokens.end());
+  if (list.size() != tokens.size()) return false;
+  return std::all_of(list.begin(), list.end(), [&](const Json& item) {
+    const auto found = item.is_string() ? left.find(item.get_ref<const std::string&>()) : left.end();
+    if (found == left.end()) return false;
+    left.erase(found);
+    return true;
+  });
 }
 
 }  // namespace
@@ -73,6 +87,12 @@ void SpeechModel::read_tokenizer() {
         .at(path_of(kind_.labelled) + ".num_classes")
         .seen(json_text(labelled["num_classes"]) + ", and a tokenizer of " + std::to_string(size))
         .next("set num_classes to -1, or use the tokenizer that the weights were trained with");
+  }
+  if (!context().restoring && is_list(config_, "labels"))
+    log_warning(path_of("labels") + " is not used: the labels of " + kind_.name + " are the tokens of its tokenizer");
+  if (is_list(labelled, "vocabulary") && !is_permutation_of(labelled["vocabulary"], tokens)) {
+    log_warning(path_of(kind_.labelled) + ".vocabulary has other tokens than the tokenizer, which is what counts" +
+                (context().restoring ? ": if the weights were trained with another one, texts come out garbled" : ""));
   }
   labelled["vocabulary"] = tokens;
 }

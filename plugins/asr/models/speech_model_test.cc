@@ -106,6 +106,58 @@ TEST_F(SpeechModelTest, WeightsOfAnOldNemoGetItsFrontEnd) {
   EXPECT_EQ(frames("1.23.0", false), today);
 }
 
+TEST_F(SpeechModelTest, AConventionThatTheConfigAsksForIsKeptAsAVersion) {
+  const auto config_of = [](const char* front_end, const char* version, bool restoring) {
+    Json config = deaf_config();
+    config["preprocessor"]["front_end"] = front_end;
+    if (version != nullptr) config["nemo_version"] = version;
+    ModelContext context;
+    context.restoring = restoring;
+    return DeafModel(config, context).config();
+  };
+  for (const bool restoring : {false, true}) {
+    for (const char* front_end : {"nemo1", "nemo3"})
+      EXPECT_FALSE(config_of(front_end, "3.0.0", restoring)["preprocessor"].contains("front_end"));
+  }
+  EXPECT_EQ(config_of("nemo1", nullptr, false).value("nemo_version", ""), "2.4.0");
+  EXPECT_EQ(config_of("nemo1", "3.0.0", true).value("nemo_version", ""), "2.4.0");
+  EXPECT_EQ(config_of("nemo1", "1.23.0", true).value("nemo_version", ""), "1.23.0");
+  EXPECT_EQ(config_of("nemo3", "3.0.0", true).value("nemo_version", ""), "3.0.0");
+  EXPECT_FALSE(config_of("nemo3", "1.23.0", true).contains("nemo_version")) << "today's is written when it is saved";
+  EXPECT_FALSE(config_of("nemo3", nullptr, false).contains("nemo_version"));
+  EXPECT_THROW(config_of("nemo2", nullptr, false), Error);
+  Json config = deaf_config();
+  config["preprocessor"]["use_grads"] = false;
+  EXPECT_FALSE(DeafModel(config).config()["preprocessor"].contains("use_grads"));
+  config["preprocessor"]["use_grads"] = true;
+  EXPECT_THROW(DeafModel{config}, Error);
+}
+
+TEST(FrontEnd, TheConventionsOfAConfigAreOfOneVersion) {
+  const auto during = [](const Json& front_end, const Json& masking) {
+    Json config = {{"preprocessor", Json::object()},
+                   {"encoder", {{"_target_", "nemo.collections.asr.modules.ConformerEncoder"}}}};
+    if (!front_end.is_null()) config["preprocessor"]["front_end"] = front_end;
+    if (!masking.is_null()) config["encoder"]["subsampling_conv_masking"] = masking;
+    const VersionConventions conventions(config, false);
+    return Json{config["preprocessor"].value("front_end", Json(nullptr)),
+                config["encoder"].value("subsampling_conv_masking", Json(nullptr))};
+  };
+  EXPECT_EQ(during("nemo1", nullptr), (Json{"nemo1", false}));
+  EXPECT_EQ(during(nullptr, false), (Json{"nemo1", false}));
+  EXPECT_EQ(during("nemo1", false), (Json{"nemo1", false}));
+  EXPECT_EQ(during("nemo3", true), (Json{"nemo3", true}));
+  EXPECT_EQ(during(nullptr, nullptr), (Json{nullptr, nullptr}));
+  for (const auto& [front_end, masking] : {std::pair<const char*, bool>{"nemo1", true}, {"nemo3", false}}) {
+    try {
+      during(front_end, masking);
+      ADD_FAILURE() << front_end;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("encoder.subsampling_conv_masking"), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST(FrontEnd, ConformersOfAnOldNemoDoNotMaskInsideTheirSubsampling) {
   const auto masking = [](const char* version, const char* encoder) {
     Json config = {{"nemo_version", version},

@@ -3,15 +3,19 @@
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "plugins/asr/option_range.h"
 #include "plugins/lib/audio/mel_features.h"
 
 namespace fathom::asr {
 namespace {
 
 constexpr double kGradientGuard = 1e-5;
+// Far beyond any recipe; together with kMostFrames they keep an item's features at what a machine has.
+constexpr int64_t kMostSamples = 1 << 24, kMostFeatures = 1 << 16, kMostPadding = 1 << 24, kMostOverlap = 1024;
 
 Ports mel_inputs(int64_t sample_rate) {
   return {{"input_signal", {"B T", AudioSignal{sample_rate}}}, {"length", {"B", LengthsType{}}}};
@@ -32,11 +36,11 @@ int64_t samples_of(int64_t sample_rate, const Json& seconds, const Json& samples
         .seen(json_text(seconds) + " and " + json_text(samples))
         .next("keep one; set the other to null");
   }
-  int64_t count = 0;
+  double count = 0;
   if (given(seconds)) {
     if (!seconds.is_number())
       throw Error(Code::kFailed, "option has the wrong type").at(name).seen(json_text(seconds)).expected("seconds");
-    count = static_cast<int64_t>(seconds.get<double>() * static_cast<double>(sample_rate));
+    count = std::trunc(seconds.get<double>() * static_cast<double>(sample_rate));
   } else if (given(samples)) {
     if (!samples.is_number_integer()) {
       throw Error(Code::kFailed, "option has the wrong type")
@@ -44,11 +48,17 @@ int64_t samples_of(int64_t sample_rate, const Json& seconds, const Json& samples
           .seen(json_text(samples))
           .expected("samples (int)");
     }
-    count = samples.get<int64_t>();
+    count = samples.get<double>();
   }
-  if (count <= 0)
+  if (!(count > 0))
     throw Error(Code::kFailed, name + " must be positive").at(name).expected("seconds, or n_" + name + " in samples");
-  return count;
+  if (count > kMostSamples) {
+    throw Error(Code::kFailed, name + " is out of range")
+        .at(given(seconds) ? name : "n_" + name)
+        .seen(json_text(given(seconds) ? seconds : samples))
+        .expected("at most " + std::to_string(kMostSamples) + " samples");
+  }
+  return static_cast<int64_t>(count);
 }
 
 double guard_value(const Json& value) {
@@ -99,6 +109,20 @@ std::pair<int64_t, int64_t> window_samples(int64_t sample_rate, const Json& wind
                                            const Json& n_window_size, const Json& n_window_stride) {
   return {samples_of(sample_rate, window_size, n_window_size, "window_size"),
           samples_of(sample_rate, window_stride, n_window_stride, "window_stride")};
+}
+
+int64_t transform_length(const std::optional<int64_t>& n_fft, int64_t window, int64_t stride) {
+  const int64_t length = n_fft.value_or(0) > 0
+                             ? *n_fft
+                             : static_cast<int64_t>(std::pow(2, std::ceil(std::log2(static_cast<double>(window)))));
+  check_range("n_fft", length, window, kMostSamples);
+  if (length / stride > kMostOverlap) {
+    throw Error(Code::kFailed, "the transforms overlap so much that the spectrum is many times the audio")
+        .at("n_fft")
+        .seen(std::to_string(length) + " samples, every " + std::to_string(stride))
+        .expected("at most " + std::to_string(kMostOverlap) + " times the stride");
+  }
+  return length;
 }
 
 FilterbankFeatures::FilterbankFeatures(const Settings& s) : settings(s) {
@@ -223,11 +247,12 @@ void AudioToMelSpectrogramPreprocessor::Options::describe(OptionSet<Options>& o)
 }
 
 AudioToMelSpectrogramPreprocessor::AudioToMelSpectrogramPreprocessor(const Options& o) {
+  check_range("sample_rate", o.sample_rate, 1, kHighestRate);
   FilterbankFeatures::Settings s;
   s.sample_rate = o.sample_rate;
   std::tie(s.win_length, s.hop_length) =
       window_samples(o.sample_rate, o.window_size, o.window_stride, o.n_window_size, o.n_window_stride);
-  s.n_fft = o.n_fft.value_or(0) > 0 ? *o.n_fft : static_cast<int64_t>(std::pow(2, std::ceil(std::log2(s.win_length))));
+  s.n_fft = transform_length(o.n_fft, s.win_length, s.hop_length);
   s.features = o.features;
   s.window = o.window;
   read_normalize(o.normalize, o.features, s);
@@ -265,10 +290,9 @@ AudioToMelSpectrogramPreprocessor::AudioToMelSpectrogramPreprocessor(const Optio
           .seen(seen)
           .expected(expected);
   };
-  need(s.win_length <= s.n_fft, "n_fft", std::to_string(s.n_fft), "at least the window's length");
-  need(s.features > 0, "features", std::to_string(s.features), "1 or more");
-  need(s.frame_splicing > 0, "frame_splicing", std::to_string(s.frame_splicing), "1 or more");
-  need(s.pad_to >= 0, "pad_to", std::to_string(s.pad_to), "0 or more");
+  check_range("features", s.features, 1, kMostFeatures);
+  check_range("frame_splicing", s.frame_splicing, 1, kMostFeatures / s.features);
+  check_range("pad_to", s.pad_to, 0, std::min(kMostFrames, kMostPadding / (s.features * s.frame_splicing)));
   need(s.high_hz > s.low_hz, "highfreq", std::to_string(s.high_hz), "more than lowfreq");
   need(!s.exact_pad || s.hop_length % 2 == 0, "exact_pad", "a hop of " + std::to_string(s.hop_length), "an even hop");
   need(!s.exact_pad || s.n_fft >= s.hop_length, "exact_pad", "n_fft " + std::to_string(s.n_fft), "at least the hop");

@@ -91,5 +91,8 @@ class AudioToMelSpectrogramPreprocessor final : public NeuralModule {
 // Window and hop in samples from NeMo's four options, each given in seconds or in samples but not in both.
 std::pair<int64_t, int64_t> window_samples(int64_t sample_rate, const Json& window_size, const Json& window_stride,
                                            const Json& n_window_size, const Json& n_window_stride);
+// Of n_fft, or the power of two that holds the window. Throws Error for one that does not hold it, or that reads every
+// sample too often.
+int64_t transform_length(const std::optional<int64_t>& n_fft, int64_t window, int64_t stride);
 
 }  // namespace fathom::asr

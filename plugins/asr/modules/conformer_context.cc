@@ -11,6 +11,7 @@ using Style = nn::AttentionContext::Style;
 
 constexpr int64_t kUnlimitedCache = 10000;  // frames that an attention without end to the left remembers
 constexpr size_t kMostContexts = 1000;
+constexpr int64_t kLongestContext = int64_t{1} << 30;
 
 [[noreturn]] void refuse_context(const std::string& what, const char* option, const Json& seen,
                                  const std::string& expected) {
@@ -30,8 +31,13 @@ Style context_style_of(const std::string& name) {
 }
 
 nn::AttentionContext context_of(const Json& pair, Style style, bool only_one) {
-  if (!is_pair(pair) || pair[0].get<int64_t>() < -1 || pair[1].get<int64_t>() < -1)
-    refuse_context("is no context", "att_context_size", pair, "[left, right] in frames, -1 for no limit");
+  const auto fits = [](const Json& side) {
+    return side.get<int64_t>() >= -1 && side.get<int64_t>() <= kLongestContext;
+  };
+  if (!is_pair(pair) || !fits(pair[0]) || !fits(pair[1])) {
+    refuse_context("is no context", "att_context_size", pair,
+                   "[left, right] in frames, up to " + std::to_string(kLongestContext) + "; -1 for no limit");
+  }
   nn::AttentionContext context;
   context.style = style;
   context.left = pair[0];
@@ -86,7 +92,8 @@ AttentionContexts parse_attention_contexts(const Json& sizes, const Json& probab
 std::pair<int64_t, int64_t> parse_conv_context(const Json& size, int64_t kernel) {
   if (size.is_null()) return {(kernel - 1) / 2, (kernel - 1) / 2};
   if (size == Json("causal")) return {kernel - 1, 0};
-  if (!is_pair(size) || size[0].get<int64_t>() < 0 || size[1].get<int64_t>() < 0 ||
+  const auto fits = [&](const Json& side) { return side.get<int64_t>() >= 0 && side.get<int64_t>() < kernel; };
+  if (!is_pair(size) || !fits(size[0]) || !fits(size[1]) ||
       size[0].get<int64_t>() + size[1].get<int64_t>() + 1 != kernel) {
     refuse_context(
         "is no context of this convolution", "conv_context_size", size,

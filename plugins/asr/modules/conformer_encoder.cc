@@ -3,7 +3,10 @@
 #include <ATen/ATen.h>
 #include <torch/nn/modules/container/modulelist.h>
 
+#include <algorithm>
 #include <cmath>
+
+#include "plugins/asr/option_range.h"
 
 namespace fathom::asr {
 namespace {
@@ -11,14 +14,10 @@ namespace {
 using Style = nn::AttentionContext::Style;
 
 constexpr int64_t kMostLayers = 1000, kLargestSize = 1 << 20;
+// Of local attention, whose every block is padded by its window: five minutes of 40 ms.
+constexpr int64_t kWidestWindow = 1 << 13;
 
-void check_size(const char* option, int64_t value, int64_t most = kLargestSize) {
-  if (value >= 1 && value <= most) return;
-  throw Error(Code::kFailed, std::string("'") + option + "' is out of range")
-      .at(option)
-      .seen(std::to_string(value))
-      .expected("1 to " + std::to_string(most));
-}
+void check_size(const char* option, int64_t value, int64_t most = kLargestSize) { check_range(option, value, 1, most); }
 
 void check_probability(const char* option, double value) {
   if (value >= 0 && value < 1) return;
@@ -145,6 +144,9 @@ void ConformerEncoder::make_layers() {
     refuse_option("att_context_size", json_text(o.att_context_size), "local attention needs a window",
                   "[left, right] from 0 on, not both 0");
   }
+  if (self_attention_ == SelfAttention::kLocal) {
+    check_range("att_context_size", std::max(context_.left, context_.right), 1, kWidestWindow);
+  }
   if (self_attention_ == SelfAttention::kLocal && o.use_pytorch_sdpa)
     refuse_option("use_pytorch_sdpa", "true", "local attention has no fused form", "false");
   ConformerLayerOptions layer;
@@ -258,6 +260,29 @@ void ConformerEncoder::hand_out(size_t layer, const Frames& frames) {
   }
 }
 
+void ConformerEncoder::check_caches(const at::Tensor& channel, const at::Tensor& time, const at::Tensor& remembered,
+                                    int64_t batch) const {
+  const Options& o = options_;
+  if (!channel.defined() || !time.defined() || !remembered.defined())
+    throw Error(Code::kFailed, "a stream needs cache_last_channel, cache_last_time and cache_last_channel_len");
+  if (!streaming_ || self_attention_ != SelfAttention::kRelative || reduction_) {
+    throw Error(Code::kFailed, "this encoder cannot run on a stream")
+        .seen(o.self_attention_model + (reduction_ ? ", with a reduction" : "") +
+              (context_.right < 0 ? ", unlimited look-ahead" : ""))
+        .expected("self_attention_model rel_pos, a limited att_context_size and no reduction");
+  }
+  const at::IntArrayRef wide = channel.sizes(), long_ago = time.sizes();
+  if (wide.size() != 4 || wide[0] != o.n_layers || wide[1] != batch || wide[3] != o.d_model || long_ago.size() != 4 ||
+      long_ago[0] != o.n_layers || long_ago[1] != batch || long_ago[2] != o.d_model ||
+      long_ago[3] != conv_context_.first || remembered.dim() != 1 || remembered.size(0) != batch) {
+    throw Error(Code::kFailed, "the caches of a stream do not fit the encoder")
+        .seen("cache_last_channel " + c10::str(wide) + ", cache_last_time " + c10::str(long_ago) +
+              ", cache_last_channel_len " + c10::str(remembered.sizes()))
+        .expected("(n_layers, B, C, d_model), (n_layers, B, d_model, " + std::to_string(conv_context_.first) +
+                  ") and (B)");
+  }
+}
+
 Values ConformerEncoder::forward(const Values& in) {
   const Options& o = options_;
   const at::Tensor channel = in.tensor_or_undefined("cache_last_channel");
@@ -268,26 +293,8 @@ Values ConformerEncoder::forward(const Values& in) {
     refuse_option("att_chunk_context_size", json_text(o.att_chunk_context_size),
                   "an encoder of unified training (chunked_limited_with_rc) can be used, not trained", "null");
   }
-  if (cached || time.defined() || remembered.defined()) {
-    if (!cached || !time.defined() || !remembered.defined())
-      throw Error(Code::kFailed, "a stream needs cache_last_channel, cache_last_time and cache_last_channel_len");
-    if (!streaming_ || self_attention_ != SelfAttention::kRelative || reduction_) {
-      throw Error(Code::kFailed, "this encoder cannot run on a stream")
-          .seen(o.self_attention_model + (reduction_ ? ", with a reduction" : "") +
-                (context_.right < 0 ? ", unlimited look-ahead" : ""))
-          .expected("self_attention_model rel_pos, a limited att_context_size and no reduction");
-    }
-    const at::IntArrayRef wide = channel.sizes(), long_ago = time.sizes();
-    const int64_t batch = in.tensor("audio_signal").size(0);
-    if (wide.size() != 4 || wide[0] != o.n_layers || wide[1] != batch || wide[3] != o.d_model || long_ago.size() != 4 ||
-        long_ago[0] != o.n_layers || long_ago[1] != batch || long_ago[2] != o.d_model ||
-        long_ago[3] != conv_context_.first || remembered.size(0) != batch) {
-      throw Error(Code::kFailed, "the caches of a stream do not fit the encoder")
-          .seen("cache_last_channel " + c10::str(wide) + ", cache_last_time " + c10::str(long_ago))
-          .expected("(n_layers, B, C, d_model) and (n_layers, B, d_model, " + std::to_string(conv_context_.first) +
-                    ")");
-    }
-  }
+  if (cached || time.defined() || remembered.defined())
+    check_caches(channel, time, remembered, in.tensor("audio_signal").size(0));
 
   const nn::AttentionContext context = context_now();
   Frames frames = pre_encode(in, cached);

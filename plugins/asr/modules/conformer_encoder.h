@@ -88,6 +88,9 @@ class ConformerEncoder final : public NeuralModule, public AdapterHost, public A
   void make_layers();
   const nn::AttentionContext& context_now() const;
   Frames pre_encode(const Values& in, bool cached);
+  // Throws Error unless all are there and fit a batch of so many items.
+  void check_caches(const at::Tensor& channel, const at::Tensor& time, const at::Tensor& remembered,
+                    int64_t batch) const;
   at::Tensor positions_of(int64_t frames);
   void hand_out(size_t layer, const Frames& frames);
   Subsampling::Streaming frames_of_streaming() const;

@@ -194,6 +194,8 @@ TEST(ConformerEncoder, RefusalsNameTheOption) {
   expect({{"subsampling_conv_chunking_factor", 3}}, "subsampling_conv_chunking_factor");
   expect({{"self_attention_model", "rope"}}, "rope");
   expect({{"self_attention_model", "rel_pos_local_attn"}}, "att_context_size");
+  expect({{"self_attention_model", "rel_pos_local_attn"}, {"att_context_size", {100'000, 0}}}, "1 to 8192");
+  expect({{"att_context_size", {int64_t{1} << 62, 0}}}, "att_context_size");
   expect({{"n_heads", 3}}, "3 heads");
   expect({{"conv_kernel_size", 4}}, "conv_kernel_size");
   expect({{"conv_context_size", {1, 1}}}, "conv_context_size");

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "plugins/lib/nn/conv_norm.h"
+#include "plugins/lib/nn/linear.h"
 
 namespace fathom::asr {
 namespace {
@@ -22,7 +23,7 @@ std::shared_ptr<nn::Conv1dLayer> convolution(int64_t in, int64_t out, bool bias)
 
 // A pointwise convolution of (B, T, D), whose layout a linear layer leaves as it is.
 at::Tensor pointwise(const nn::Conv1dLayer& conv, const at::Tensor& x) {
-  return at::linear(x, conv.weight.squeeze(-1), conv.bias.defined() ? std::optional(conv.bias) : std::nullopt);
+  return nn::linear(x, conv.weight.squeeze(-1), conv.bias);
 }
 
 // What is left of a batch norm whose statistics were folded into its weights.
@@ -69,10 +70,10 @@ ConformerFeedForward::ConformerFeedForward(const ConformerLayerOptions& o)
 }
 
 at::Tensor ConformerFeedForward::forward(const at::Tensor& x) {
-  at::Tensor hidden = linear1_(x);
+  at::Tensor hidden = nn::linear(x, linear1_);
   hidden = hidden.requires_grad() ? at::silu(hidden) : at::silu_(hidden);
   if (is_training() && dropout_ > 0) hidden = at::dropout(hidden, dropout_, true);
-  return linear2_(hidden);
+  return nn::linear(hidden, linear2_);
 }
 
 ConformerConvolution::ConformerConvolution(const ConformerLayerOptions& o) {

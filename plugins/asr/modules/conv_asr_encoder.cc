@@ -3,11 +3,10 @@
 #include <ATen/ATen.h>
 #include <torch/nn/modules/container/modulelist.h>
 
+#include "plugins/asr/option_range.h"
+
 namespace fathom::asr {
 namespace {
-
-// Beyond any audio: products of them stay far from what 64 bits hold.
-constexpr int64_t kMostFrames = 1 << 16;
 
 // NeMo writes kernel, stride and dilation as one-element lists; a plain number means the same.
 int64_t first_of(const Json& value, const char* name, size_t layer) {
@@ -74,6 +73,9 @@ ConvASREncoder::ConvASREncoder(const Options& o) : AccessMixin(this) {
     throw Error(Code::kFailed, "quantisation-aware training is not supported").at("quantize").expected("false");
   if (o.jasper.empty()) throw Error(Code::kFailed, "the encoder has no blocks").at("jasper");
   const nn::Activation activation = nn::parse_activation(o.activation);
+  constexpr int64_t kMostChannels = 1 << 20;
+  check_range("feat_in", o.feat_in, 1, kMostChannels);
+  check_range("frame_splicing", o.frame_splicing, 1, kMostChannels / o.feat_in);
   feat_in_ = o.feat_in * o.frame_splicing;
   int64_t channels = feat_in_;
   std::string residual_mode = o.residual_mode;

@@ -6,6 +6,7 @@
 
 #include "fathom/error.h"
 #include "plugins/lib/nn/activation.h"
+#include "plugins/lib/nn/linear.h"
 
 namespace fathom::asr {
 namespace {
@@ -39,7 +40,7 @@ at::Tensor cleared(at::Tensor x, nn::LengthMask& lengths, bool own) {
 at::Tensor convolve_first(const torch::nn::Conv2dImpl& conv, const at::Tensor& x) {
   const at::Tensor patches =
       x.unfold(1, kSubsamplingKernel, kSubsamplingStride).unfold(2, kSubsamplingKernel, kSubsamplingStride);
-  return at::linear(patches.flatten(3), conv.weight.flatten(1), conv.bias).permute({0, 3, 1, 2});
+  return nn::linear(patches.flatten(3), conv.weight.flatten(1), conv.bias).permute({0, 3, 1, 2});
 }
 
 }  // namespace
@@ -121,7 +122,7 @@ at::Tensor ConvSubsampling::convolve(at::Tensor x, nn::LengthMaskPtr lengths, at
   }
   if (options_.mask_inside) x = cleared(x, *lengths, true);
   out_lengths = lengths->lengths();
-  return out_(x.transpose(1, 2).flatten(2));
+  return nn::linear(x.transpose(1, 2).flatten(2), out_);
 }
 
 Frames ConvSubsampling::forward(const Frames& in) {

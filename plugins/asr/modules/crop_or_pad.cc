@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "plugins/asr/option_range.h"
+
 namespace fathom::asr {
 namespace {
 
@@ -17,12 +19,7 @@ void CropOrPadSpectrogramAugmentation::Options::describe(OptionSet<Options>& o) 
 }
 
 CropOrPadSpectrogramAugmentation::CropOrPadSpectrogramAugmentation(const Options& options) : options_(options) {
-  if (options.audio_length < 0) {
-    throw Error(Code::kFailed, "audio_length is negative")
-        .at("audio_length")
-        .seen(std::to_string(options.audio_length))
-        .expected("0 or more");
-  }
+  check_range("audio_length", options.audio_length, 0, kMostFrames);
 }
 
 Ports CropOrPadSpectrogramAugmentation::inputs() const { return crop_inputs(); }

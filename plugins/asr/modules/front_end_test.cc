@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "plugins/asr/losses/ctc_loss.h"
 #include "plugins/asr/modules/audio_preprocessor.h"
 #include "plugins/asr/modules/conv_asr_encoder.h"
+#include "plugins/asr/modules/crop_or_pad.h"
+#include "plugins/asr/modules/mfcc_preprocessor.h"
 #include "plugins/asr/modules/spec_augment.h"
 #include "plugins/lib/audio/mel_features.h"
 
@@ -130,6 +133,50 @@ TEST(FrontEnd, OptionsOutOfRange) {
   EXPECT_THROW(make({{"exact_pad", true}, {"window_stride", 0.0100625}}), Error);  // odd hop
 }
 
+template <typename Module>
+std::string refusal_of(const Json& config) {
+  try {
+    Module module(parse_options<typename Module::Options>(config, ""));
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// Sizes that cost nothing until a module runs, and then all there is.
+TEST(OptionRange, WhatOnlyMultipliesIsRefusedWhenTheModuleIsMade) {
+  const auto expect = [](const std::string& text, const std::string& option, const std::string& seen) {
+    EXPECT_NE(text.find(option), std::string::npos) << option << " is not in: " << text;
+    EXPECT_NE(text.find(seen), std::string::npos) << seen << " is not in: " << text;
+  };
+  const int64_t huge = 1'000'000'000, most = std::numeric_limits<int64_t>::max();
+  for (const int64_t value : {huge, most}) {
+    const std::string seen = std::to_string(value);
+    for (const char* option :
+         {"pad_to", "frame_splicing", "features", "n_fft", "sample_rate", "n_window_stride", "n_window_size"}) {
+      Json config = {{option, value}};
+      if (std::string(option).starts_with("n_window")) config[std::string(option).substr(2)] = nullptr;
+      expect(refusal_of<AudioToMelSpectrogramPreprocessor>(config), option, seen);
+    }
+    for (const char* option : {"n_fft", "sample_rate"})
+      expect(refusal_of<AudioToMFCCPreprocessor>({{option, value}}), option, seen);
+    for (const char* option : {"freq_masks", "time_masks", "rect_masks"})
+      expect(refusal_of<SpectrogramAugmentation>({{option, value}}), option, seen);
+    expect(refusal_of<CropOrPadSpectrogramAugmentation>({{"audio_length", value}}), "audio_length", seen);
+  }
+  for (const char* option : {"freq_width", "time_width", "rect_time", "rect_freq"})
+    expect(refusal_of<SpectrogramAugmentation>({{option, most}}), option, std::to_string(most));
+  expect(refusal_of<AudioToMelSpectrogramPreprocessor>({{"pad_to", -1}}), "pad_to", "0 to ");
+  expect(refusal_of<AudioToMelSpectrogramPreprocessor>({{"features", 4096}, {"pad_to", 65536}, {"n_fft", 512}}),
+         "pad_to", "0 to 4096");
+  expect(refusal_of<AudioToMelSpectrogramPreprocessor>(
+             {{"window_stride", nullptr}, {"n_window_stride", 1}, {"n_fft", 4096}}),
+         "n_fft", "every 1");
+  expect(refusal_of<AudioToMelSpectrogramPreprocessor>({{"window_size", 1e300}}), "window_size", "1e+300");
+  EXPECT_EQ(refusal_of<AudioToMelSpectrogramPreprocessor>({{"features", 80}, {"pad_to", 65536}, {"n_fft", 4096}}), "");
+  EXPECT_EQ(refusal_of<CropOrPadSpectrogramAugmentation>({{"audio_length", 65536}}), "");
+}
+
 TEST(SpecAugment, MasksFollowTheGenerator) {
   SpectrogramAugmentation::Options options;
   options.freq_masks = 2;
@@ -229,6 +276,13 @@ TEST(ConvEncoder, BadOptions) {
   EXPECT_THROW(encoder(Json::array({layer(8, 7, 1, 1, false)}), {{"activation", "tanhh"}}), Error);
   EXPECT_THROW(encoder(Json::array({layer(8, 7, 1, 1, false)}), {{"init_mode", "zeros"}}), Error);
   EXPECT_THROW(encoder(Json::array()), Error);
+  block = layer(8, 7, 1, 1, false);
+  block["dilation"] = {65536};
+  EXPECT_THROW(encoder(Json::array({block})), Error);
+  block["dilation"] = {1};
+  block["kernel_size_factor"] = 1e30;
+  EXPECT_THROW(encoder(Json::array({block})), Error);
+  EXPECT_THROW(encoder(Json::array({layer(8, 7, 1, 1, false)}), {{"frame_splicing", int64_t{1} << 60}}), Error);
   EXPECT_EQ(scaled_kernel_size(33, 0.25), 9);
   EXPECT_EQ(scaled_kernel_size(1, 0.1), 1);
   EXPECT_EQ(conv_padding(7, 1, 1, 1), (std::pair<int64_t, int64_t>{5, 1}));

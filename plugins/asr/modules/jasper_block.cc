@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "fathom/support.h"
+#include "plugins/asr/option_range.h"
 #include "plugins/lib/nn/conv_chain.h"
 #include "plugins/lib/nn/conv_norm.h"
 
@@ -21,7 +22,14 @@ at::Tensor shuffle_groups(const at::Tensor& x, int64_t groups) {
 }  // namespace
 
 int64_t scaled_kernel_size(int64_t kernel, double factor) {
-  const int64_t size = std::max<int64_t>(static_cast<int64_t>(static_cast<double>(kernel) * factor), 1);
+  const double scaled = static_cast<double>(kernel) * factor;
+  if (!(scaled <= kMostFrames)) {
+    throw Error(Code::kFailed, "the scaled kernel is out of range")
+        .at("kernel_size_factor")
+        .seen(json_text(Json(factor)) + ", of a kernel of " + std::to_string(kernel))
+        .expected("a kernel of at most " + std::to_string(kMostFrames) + " frames");
+  }
+  const int64_t size = std::max<int64_t>(static_cast<int64_t>(scaled), 1);
   return size % 2 == 0 ? size + 1 : size;
 }
 
@@ -29,6 +37,12 @@ std::pair<int64_t, int64_t> conv_padding(int64_t kernel, int64_t stride, int64_t
   if (stride > 1 && dilation > 1) {
     throw Error(Code::kFailed, "only one of stride and dilation may be greater than 1")
         .seen("stride " + std::to_string(stride) + ", dilation " + std::to_string(dilation));
+  }
+  if (dilation * (kernel - 1) > kMostFrames) {
+    throw Error(Code::kFailed, "the dilated kernel is longer than any audio")
+        .at("dilation")
+        .seen(std::to_string(dilation) + ", of a kernel of " + std::to_string(kernel))
+        .expected("a reach of at most " + std::to_string(kMostFrames) + " frames");
   }
   const int64_t same = dilation * (kernel - 1) / 2;
   if (future_context < 0) return {same, same};

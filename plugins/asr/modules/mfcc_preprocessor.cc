@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "plugins/asr/modules/audio_preprocessor.h"
+#include "plugins/asr/option_range.h"
 #include "plugins/lib/audio/mel_features.h"
 
 namespace fathom::asr {
@@ -39,15 +40,10 @@ void AudioToMFCCPreprocessor::Options::describe(OptionSet<Options>& o) {
 }
 
 AudioToMFCCPreprocessor::AudioToMFCCPreprocessor(const Options& o) : sample_rate_(o.sample_rate), log_(o.log) {
+  check_range("sample_rate", o.sample_rate, 1, kHighestRate);
   std::tie(win_length_, hop_length_) =
       window_samples(o.sample_rate, o.window_size, o.window_stride, o.n_window_size, o.n_window_stride);
-  n_fft_ = o.n_fft.value_or(0) > 0 ? *o.n_fft : static_cast<int64_t>(std::pow(2, std::ceil(std::log2(win_length_))));
-  if (win_length_ > n_fft_) {
-    throw Error(Code::kFailed, "n_fft is shorter than the window")
-        .at("n_fft")
-        .seen(std::to_string(n_fft_))
-        .expected("at least " + std::to_string(win_length_));
-  }
+  n_fft_ = transform_length(o.n_fft, win_length_, hop_length_);
   if (o.dct_type != 2)
     throw Error(Code::kFailed, "only the DCT of type 2 is supported").at("dct_type").seen(std::to_string(o.dct_type));
   if (o.norm && *o.norm != "ortho")

@@ -4,11 +4,16 @@
 
 #include <algorithm>
 
+#include "plugins/asr/option_range.h"
+
 namespace fathom::asr {
 namespace {
 
 Ports augment_inputs() { return {{"input_spec", {"B D T", SpectrogramType{}}}, {"length", {"B", LengthsType{}}}}; }
 Ports augment_outputs() { return {{"augmented_spec", {"B D T", SpectrogramType{}}}}; }
+
+// Each mask costs a draw and a fill; a width beyond the features is cut.
+constexpr int64_t kMostMasks = 10'000, kWidestMask = int64_t{1} << 40;
 
 // Integers drawn from one block of uniform numbers.
 class Draws {
@@ -64,16 +69,14 @@ SpectrogramAugmentation::SpectrogramAugmentation(const Options& options) : optio
   }
   for (const auto& [name, value] : {std::pair{"freq_masks", options.freq_masks},
                                     {"time_masks", options.time_masks},
-                                    {"freq_width", options.freq_width},
+                                    {"rect_masks", options.rect_masks}}) {
+    check_range(name, value, 0, kMostMasks);
+  }
+  for (const auto& [name, value] : {std::pair{"freq_width", options.freq_width},
                                     {"time_width", time_width_},
-                                    {"rect_masks", options.rect_masks},
                                     {"rect_time", options.rect_time},
                                     {"rect_freq", options.rect_freq}}) {
-    if (value < 0)
-      throw Error(Code::kFailed, "a mask option is negative")
-          .at(name)
-          .seen(std::to_string(value))
-          .expected("0 or more");
+    check_range(name, value, 0, kWidestMask);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "fathom/error.h"
+#include "plugins/lib/nn/linear.h"
 
 namespace fathom::nn {
 namespace {
@@ -74,12 +75,12 @@ at::Tensor MultiHeadAttention::attend(const at::Tensor& queries, const at::Tenso
     out = at::bmm(weights, flat(values)).view({heads, batch, q, values.size(3)});
   }
   if (mask.blind.defined()) out = out.masked_fill(mask.blind.unsqueeze(-1), 0);
-  return linear_out_(join_heads(out));
+  return linear(join_heads(out), linear_out_);
 }
 
 at::Tensor MultiHeadAttention::forward(const at::Tensor& query, const at::Tensor& source, const AttentionMask& mask) {
-  return attend(split_heads(linear_q_(query) * scale()), split_heads(linear_k_(source)), split_heads(linear_v_(source)),
-                {}, mask);
+  return attend(split_heads(linear(query, linear_q_) * scale()), split_heads(linear(source, linear_k_)),
+                split_heads(linear(source, linear_v_)), {}, mask);
 }
 
 RelPositionMultiHeadAttention::RelPositionMultiHeadAttention(const AttentionOptions& options, const at::Tensor& bias_u,
@@ -99,14 +100,14 @@ at::Tensor RelPositionMultiHeadAttention::forward(const at::Tensor& query, const
         .seen(std::to_string(positions.size(1)))
         .expected(std::to_string(2 * keys - 1));
   }
-  const at::Tensor q = split_heads(linear_q_(query)) * scale();
+  const at::Tensor q = split_heads(linear(query, linear_q_)) * scale();
   // (H, D / H, 2 K - 1), and (H, B Q, D / H): one product a head for the whole batch.
-  const at::Tensor p = split_heads(linear_pos_(positions)).squeeze(1).transpose(1, 2);
+  const at::Tensor p = split_heads(linear(positions, linear_pos_)).squeeze(1).transpose(1, 2);
   const at::Tensor bias_u = (pos_bias_u_ * scale()).unsqueeze(1).unsqueeze(1);
   const at::Tensor bias_v = (pos_bias_v_ * scale()).unsqueeze(1).unsqueeze(1);
   const at::Tensor by_position =
       at::bmm((q + bias_v).reshape({heads, batch * queries, q.size(3)}), p).view({heads, batch, queries, p.size(2)});
-  return attend(q + bias_u, split_heads(linear_k_(source)), split_heads(linear_v_(source)),
+  return attend(q + bias_u, split_heads(linear(source, linear_k_)), split_heads(linear(source, linear_v_)),
                 relative_shift(by_position, keys), mask);
 }
 

@@ -3,7 +3,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <vector>
+
+#include "plugins/lib/nn/linear.h"
 
 namespace fathom::nn {
 namespace {
@@ -49,6 +52,26 @@ TEST(ProductKernel, TransposesWholeBlocksAndTheirEnds) {
                     pairs.mutable_data_ptr<c10::BFloat16>());
     EXPECT_TRUE(at::equal(pairs, half.narrow(1, 0, columns).reshape({rows, columns / 2, 2}).transpose(0, 1)));
   }
+}
+
+TEST(Linear, IsTorchs) {
+  at::manual_seed(4);
+  const at::NoGradGuard no_grad;
+  for (const auto& [rows, in, out] :
+       {std::array<int64_t, 3>{250, 44, 30}, {97, 300, 700}, {5, 8, 8}, {128, 16, 1030}}) {
+    const at::Tensor x = at::randn({2, rows, in}), weight = at::randn({out, in}), bias = at::randn({out});
+    for (const at::Tensor& offset : {bias, at::Tensor()}) {
+      const at::Tensor expected = at::linear(x, weight, offset.defined() ? std::optional(offset) : std::nullopt);
+      EXPECT_TRUE(at::allclose(linear(x, weight, offset), expected, 1e-4, 2e-4)) << rows << " " << in << " " << out;
+    }
+    const at::Tensor turned = at::randn({2, in, rows}).transpose(1, 2);
+    EXPECT_TRUE(at::allclose(linear(turned, weight, bias), at::linear(turned, weight, bias), 1e-4, 2e-4));
+  }
+}
+
+TEST(Linear, GradientsAreTorchs) {
+  const at::Tensor x = at::randn({200, 8}), weight = at::randn({6, 8}).requires_grad_();
+  EXPECT_TRUE(linear(x, weight, at::Tensor()).requires_grad());
 }
 
 }  // namespace
