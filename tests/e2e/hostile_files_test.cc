@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/e2e/training.h"
+#include "tests/support/sanitized.h"
 
 namespace fathom::e2e {
 namespace {
@@ -13,11 +14,6 @@ using namespace hostile;  // NOLINT
 using testing::HasSubstr;
 
 constexpr rlim_t kMemory = 256 << 20, kSeconds = 5;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 class HostileFiles : public TrainingTest {
  protected:
