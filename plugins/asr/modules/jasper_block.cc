@@ -89,8 +89,6 @@ std::shared_ptr<torch::nn::Module> JasperBlock::add_conv(torch::nn::ModuleListIm
   std::shared_ptr<torch::nn::Module> conv;
   if (options_.conv_mask)
     conv = std::make_shared<nn::MaskedConv1d>(options);
-  else if (options.heads != -1)
-    throw Error(Code::kFailed, "'heads' needs conv_mask: true");
   else if (options.pad_left != options.pad_right)
     throw Error(Code::kFailed, "'future_context' needs conv_mask: true");
   else
@@ -102,12 +100,14 @@ std::shared_ptr<torch::nn::Module> JasperBlock::add_conv(torch::nn::ModuleListIm
 JasperBlock::Stage JasperBlock::add_stage(torch::nn::ModuleListImpl& list, const Geometry& g) {
   Stage stage;
   if (g.separable) {
+    // NeMo's plain convolution, that of conv_mask: false, knows no heads.
+    const int64_t heads = options_.conv_mask ? g.heads : -1;
     stage.depthwise = add_conv(
-        list, {g.in, g.in, g.kernel, g.stride, g.dilation, g.in, g.padding.first, g.padding.second, g.heads, false});
+        list, {g.in, g.in, g.kernel, g.stride, g.dilation, g.in, g.padding.first, g.padding.second, heads, false});
     stage.conv = add_conv(list, {g.in, g.out, 1, 1, 1, g.groups, 0, 0, -1, false});
   } else {
-    stage.conv = add_conv(list, {g.in, g.out, g.kernel, g.stride, g.dilation, g.groups, g.padding.first,
-                                 g.padding.second, g.heads, false});
+    stage.conv = add_conv(
+        list, {g.in, g.out, g.kernel, g.stride, g.dilation, g.groups, g.padding.first, g.padding.second, -1, false});
   }
   stage.norm = nn::make_norm(options_.normalization, g.out, options_.norm_groups);
   list.push_back(stage.norm);
