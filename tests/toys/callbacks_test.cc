@@ -282,7 +282,8 @@ TEST_F(AveragedWeights, LightningGoesOnWithThem) {
       {"name", "sgd"}, {"lr", 0.1}, {"momentum", 0.9}, {"sched", {{"name", "ExponentialLR"}, {"gamma", 0.9}}}};
   write_config({{"batch_norm", true}, {"optim", optim}}, {{"max_epochs", 8}});
   const std::string swa = "{_target_: StochasticWeightAveraging, swa_lrs: 0.05, swa_epoch_start: 0.5}";
-  train("run", {"++trainer.callbacks=[" + swa + ", {_target_: ModelCheckpoint, save_top_k: -1, filename: '{epoch}'}]"});
+  train("run", {"++exp_manager.create_checkpoint_callback=false",
+                "++trainer.callbacks=[" + swa + ", {_target_: ModelCheckpoint, save_top_k: -1, filename: '{epoch}'}]"});
   const Result result = run({python, FATHOM_SOURCE_DIR "/tests/golden/lightning_callbacks/resume.py",
                              folder_ + "/run/checkpoints/epoch=4.ckpt"});
   ASSERT_EQ(result.status, 0) << result.err;

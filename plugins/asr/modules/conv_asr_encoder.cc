@@ -39,7 +39,9 @@ void JasperLayerOptions::describe(OptionSet<JasperLayerOptions>& o) {
   o("separable", &JasperLayerOptions::separable, "depthwise, then pointwise convolution");
   o("groups", &JasperLayerOptions::groups,
     "groups of the (pointwise) convolution; their channels are shuffled after it");
-  o("heads", &JasperLayerOptions::heads, "filters that the depthwise convolution's channels share; -1: one each");
+  o("heads", &JasperLayerOptions::heads,
+    "filters that a masked depthwise convolution's channels share; -1: one each. Other convolutions have none, as in "
+    "NeMo");
   o("residual_mode", &JasperLayerOptions::residual_mode, "add, stride_add or max, from this block on; null: as before");
   o("kernel_size_factor", &JasperLayerOptions::kernel_size_factor, "scales the kernel, which is then made odd");
   o("stride_last", &JasperLayerOptions::stride_last, "only the block's last convolution has the stride");

@@ -269,6 +269,28 @@ TEST(ConvEncoder, StrideLastAndStrideEveryRepeat) {
             66);
 }
 
+// Where NeMo makes a convolution without heads or does not count its padding, a model has to look alike.
+TEST(ConvEncoder, WhatNemoPassesOver) {
+  Json shared = layer(8, 7, 1, 1, false);
+  shared["heads"] = 4;
+  const auto filters = [&](const Json& extra) {
+    return encoder(Json::array({shared}), extra)->parameters()[0].size(0);
+  };
+  EXPECT_EQ(filters(Json::object()), 4);
+  EXPECT_EQ(filters({{"conv_mask", false}}), 8) << "only masked convolutions have heads";
+  shared["separable"] = false;
+  EXPECT_EQ(filters(Json::object()), 8) << "only depthwise ones have";
+
+  Json one = layer(8, 1, 1, 2, false);
+  one["dilation"] = {2};
+  one["future_context"] = 0;
+  one["separable"] = false;
+  const Values out = encoder(Json::array({one}))
+                         ->forward({{"audio_signal", at::randn({1, 8, 20})}, {"length", at::tensor({15}, at::kLong)}});
+  EXPECT_EQ(out.tensor("outputs").size(2), 22);
+  EXPECT_EQ(out.tensor("encoded_lengths").item<int64_t>(), 15);
+}
+
 TEST(ConvEncoder, BadOptions) {
   Json block = layer(8, 7, 2, 1, false);
   block["dilation"] = {2};

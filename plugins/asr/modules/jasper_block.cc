@@ -104,8 +104,6 @@ std::shared_ptr<torch::nn::Module> JasperBlock::add_conv(torch::nn::ModuleListIm
   std::shared_ptr<torch::nn::Module> conv;
   if (options_.conv_mask)
     conv = std::make_shared<nn::MaskedConv1d>(options);
-  else if (options.heads != -1)
-    throw Error(Code::kFailed, "'heads' needs conv_mask: true");
   else if (options.pad_left != options.pad_right)
     throw Error(Code::kFailed, "'future_context' needs conv_mask: true");
   else
@@ -117,12 +115,14 @@ std::shared_ptr<torch::nn::Module> JasperBlock::add_conv(torch::nn::ModuleListIm
 JasperBlock::Stage JasperBlock::add_stage(torch::nn::ModuleListImpl& list, const Geometry& g) {
   Stage stage;
   if (g.separable) {
+    // NeMo's plain convolution, that of conv_mask: false, knows no heads.
+    const int64_t heads = options_.conv_mask ? g.heads : -1;
     stage.depthwise = add_conv(
-        list, {g.in, g.in, g.kernel, g.stride, g.dilation, g.in, g.padding.first, g.padding.second, g.heads, false});
+        list, {g.in, g.in, g.kernel, g.stride, g.dilation, g.in, g.padding.first, g.padding.second, heads, false});
     stage.conv = add_conv(list, {g.in, g.out, 1, 1, 1, g.groups, 0, 0, -1, false});
   } else {
-    stage.conv = add_conv(list, {g.in, g.out, g.kernel, g.stride, g.dilation, g.groups, g.padding.first,
-                                 g.padding.second, g.heads, false});
+    stage.conv = add_conv(
+        list, {g.in, g.out, g.kernel, g.stride, g.dilation, g.groups, g.padding.first, g.padding.second, -1, false});
   }
   stage.norm = nn::make_norm(options_.normalization, g.out, options_.norm_groups);
   list.push_back(stage.norm);
@@ -177,7 +177,8 @@ std::optional<nn::MaskedConv1d::Masked> JasperBlock::run_chain(const State& in, 
       }
     }
     nn::Conv1dLayer& conv = layer(*stage.conv);
-    if (conv.options().kernel != 1 || conv.options().stride != 1) return std::nullopt;
+    const nn::ConvOptions& c = conv.options();
+    if (c.kernel != 1 || c.stride != 1 || c.pad_left != 0 || c.pad_right != 0) return std::nullopt;
     out.pointwise = conv.weight;
     out.norm = dynamic_cast<torch::nn::BatchNorm1dImpl*>(stage.norm.get());
     return out;

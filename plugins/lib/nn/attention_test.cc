@@ -160,7 +160,8 @@ TEST(MultiHeadAttention, RelativePositionsAreTheFormula) {
 
 TEST(MultiHeadAttention, AWindowIsABand) {
   at::manual_seed(5);
-  for (const auto& [left, right] : {std::pair<int64_t, int64_t>{2, 2}, {3, 0}, {1, 4}, {20, 20}}) {
+  for (const int64_t left : {2, 20}) {
+    const int64_t right = left;
     RelPositionMultiHeadAttention full(options_of(8, 2), {}, {});
     LocalRelPositionMultiHeadAttention local(options_of(8, 2), {left, right});
     full.to(at::kDouble);
@@ -188,6 +189,34 @@ TEST(MultiHeadAttention, AWindowIsABand) {
           << item.key();
   }
   EXPECT_THROW(LocalRelPositionMultiHeadAttention(options_of(8, 2), {0, 0}), Error);
+}
+
+// Recorded from NeMo 3.0: with sides that differ, positions land at other offsets than their own.
+TEST(MultiHeadAttention, AWindowWithUnequalSidesIsNemos) {
+  struct Recorded {
+    int64_t left, right;
+    std::vector<double> output;
+  };
+  const Recorded recorded[] = {
+      {3, 1, {-1.119139693, -4.646548433, -3.010474190, 2.207103088,  -1.786610148, -1.511139876, 0.594978626,
+              2.450124035,  -0.370942777, -3.577952477, -2.757361065, 1.375682569,  -2.362336672, -3.218352713,
+              -0.429010202, 3.197825198,  1.469519155,  -1.170004919, -2.341495847, -0.642585414}},
+      {1, 2, {0.007242247,  -3.563740941, -3.122229406, 1.019577233,  -2.121062392, -1.899579025, 0.565450436,
+              2.810894285,  0.795881021,  -1.953366616, -2.401893743, 0.084181442,  -1.987951980, -2.642494631,
+              -0.263796670, 2.776777704,  1.447379686,  -0.788459809, -1.961835889, -0.668376484}}};
+  for (const Recorded& r : recorded) {
+    LocalRelPositionMultiHeadAttention local(options_of(4, 2), {r.left, r.right});
+    local.to(at::kDouble);
+    const at::NoGradGuard no_grad;
+    for (auto& item : local.named_parameters()) {
+      const at::Tensor count = at::arange(item.value().numel(), at::kDouble);
+      item.value().copy_(at::sin(count * 1.3 + static_cast<double>(item.key().size())).view(item.value().sizes()));
+    }
+    const at::Tensor x = at::cos(at::arange(20, at::kDouble) * 0.7).view({1, 5, 4});
+    const at::Tensor positions = sinusoids(r.left, -1, r.left + r.right + 1, 4).to(at::kDouble).unsqueeze(0);
+    const at::Tensor got = local.forward(x, positions, at::ones({1, 5}, at::kBool)).flatten();
+    EXPECT_TRUE(at::allclose(got, at::tensor(r.output, at::kDouble), 1e-6, 1e-6)) << got;
+  }
 }
 
 TEST(MultiHeadAttention, DropoutOnlyInTraining) {

@@ -20,6 +20,22 @@ at::Tensor skew_right(const at::Tensor& x) {
   return at::constant_pad_nd(x, {0, rows}).flatten(-2).narrow(-1, 0, rows * (columns + rows - 1)).view(shape);
 }
 
+// A column of x for every offset -left … right of the window. NeMo adds the positions' scores to a window of w, the
+// larger side, on both sides: the first `left` ones from its beginning on, the others so that they end where it ends.
+// With sides that differ they land at other offsets, some at none; models were trained with that.
+at::Tensor at_nemo_offsets(const at::Tensor& x, int64_t left, int64_t right) {
+  if (left == right) return x;
+  const int64_t w = std::max(left, right), nothing = left + right + 1;
+  std::vector<int64_t> columns;
+  for (int64_t offset = -left; offset <= right; ++offset) {
+    if (offset + w < left)
+      columns.push_back(offset + w);
+    else
+      columns.push_back(offset >= w - right ? left + right + offset - w : nothing);
+  }
+  return at::constant_pad_nd(x, {0, 1}).index_select(-1, at::tensor(columns, at::kLong).to(x.device()));
+}
+
 }  // namespace
 
 LocalRelPositionMultiHeadAttention::LocalRelPositionMultiHeadAttention(const AttentionOptions& options,
@@ -76,7 +92,8 @@ at::Tensor LocalRelPositionMultiHeadAttention::forward(const at::Tensor& x, cons
   const auto in_blocks = [&](const at::Tensor& y) {
     return at::constant_pad_nd(y, {0, 0, 0, tail}).view({heads, batch, blocks, block, width});
   };
-  const at::Tensor p = split_heads(linear_pos_(positions)).squeeze(1).transpose(1, 2);  // (H, D / H, left + right + 1)
+  const at::Tensor p =  // (H, D / H, left + right + 1)
+      at_nemo_offsets(split_heads(linear_pos_(positions)).squeeze(1).transpose(1, 2), left, right);
   const auto biased = [&](const at::Tensor& bias) { return q + (bias * scale()).unsqueeze(1).unsqueeze(1); };
   const at::Tensor by_offset =
       at::bmm(biased(pos_bias_v_).reshape({heads, batch * frames, width}), p).view({heads, batch, frames, p.size(2)});

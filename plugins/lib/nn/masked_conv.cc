@@ -61,7 +61,9 @@ MaskedConv1d::MaskedConv1d(const ConvOptions& options)
 LengthMaskPtr MaskedConv1d::new_lengths(const LengthMaskPtr& lengths) const {
   const ConvOptions& o = conv_->options();
   const int64_t change = o.pad_left + o.pad_right - o.dilation * (o.kernel - 1);
-  if (o.stride == 1 && change == 0) return lengths;
+  // NeMo asks the convolution inside, which pads nothing where the sides differ: a kernel of one frame keeps the
+  // lengths.
+  if (o.stride == 1 && (change == 0 || (o.kernel == 1 && o.pad_left != o.pad_right))) return lengths;
   return std::make_shared<LengthMask>(at::div(lengths->lengths() + (change - 1), o.stride, "trunc") + 1);
 }
 
