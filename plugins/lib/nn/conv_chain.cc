@@ -123,8 +123,10 @@ struct ChainFunction : torch::autograd::Function<ChainFunction> {
     }
     const at::Tensor x = inputs[0].to(plan->dtype()).contiguous(), dy = grads[0].to(plan->dtype()).contiguous();
     const bool need_x = ctx->needs_input_grad(0);
-    at::Tensor dx = plan->bfloat16 ? run_backward<c10::BFloat16>(*plan, x, y, dy, tensors, need_x, out)
-                                   : run_backward<float>(*plan, x, y, dy, tensors, need_x, out);
+    std::vector<bool> need;
+    for (size_t i = 0; i < count; ++i) need.push_back(ctx->needs_input_grad(i));
+    at::Tensor dx = plan->bfloat16 ? run_backward<c10::BFloat16>(*plan, x, y, dy, tensors, need, out)
+                                   : run_backward<float>(*plan, x, y, dy, tensors, need, out);
     if (need_x) out[0] = dx.to(inputs[0].scalar_type());
     return out;
   }
@@ -150,20 +152,27 @@ struct ChainFunction : torch::autograd::Function<ChainFunction> {
 
   template <typename S>
   static at::Tensor run_backward(const ChainPlan& plan, const at::Tensor& x, const at::Tensor& y, const at::Tensor& dy,
-                                 std::vector<ChainTensors>& tensors, bool need_x, variable_list& out) {
+                                 std::vector<ChainTensors>& tensors, const std::vector<bool>& need,
+                                 variable_list& out) {
     std::vector<ChainPart> parts(plan.parts.begin(), plan.parts.begin() + static_cast<int64_t>(plan.stages()));
     ChainTensors residual;
     if (plan.residual) residual = std::move(tensors.back()), tensors.pop_back();
-    std::vector<typename ChainKernel<S>::Gradients> gradients(parts.size());
-    typename ChainKernel<S>::Gradients residual_gradients;
-    at::Tensor dx =
-        ChainKernel<S>::backward(x, y, dy, parts, tensors, plan.residual ? &plan.parts.back() : nullptr,
-                                 plan.residual ? &residual : nullptr, plan.relu, need_x, gradients, residual_gradients);
+    std::vector<typename ChainKernel<S>::Gradients> gradients(plan.parts.size());
+    for (size_t i = 0, input = 1; i < plan.parts.size(); ++i) {
+      if (plan.parts[i].depthwise) ++input;
+      gradients[i].need_pointwise = need[input];
+      input += 3;
+    }
+    typename ChainKernel<S>::Gradients residual_gradients = gradients.back();
+    gradients.resize(parts.size());
+    at::Tensor dx = ChainKernel<S>::backward(x, y, dy, parts, tensors, plan.residual ? &plan.parts.back() : nullptr,
+                                             plan.residual ? &residual : nullptr, plan.relu, need[0], gradients,
+                                             residual_gradients);
     if (plan.residual) gradients.push_back(std::move(residual_gradients));
     size_t next = 1;
     for (auto& g : gradients) {
       if (g.depthwise.defined()) out[next++] = g.depthwise;
-      out[next++] = g.pointwise.unsqueeze(-1);
+      out[next++] = g.pointwise.defined() ? g.pointwise.unsqueeze(-1) : at::Tensor();
       out[next++] = g.weight;
       out[next++] = g.bias;
     }

@@ -196,11 +196,11 @@ class Pass {
     }
   }
 
-  // gradient: panels of a norm's output gradient, which become those of its input. Then the product's two gradients:
-  // that of its input into `input` (panels, or null: not wanted) and `dw` (C', C).
+  // gradient: panels of a norm's output gradient, which become those of its input. Then the product's two gradients,
+  // either of which may not be wanted: that of its input into `input` (panels, or null) and that of its weight (C', C).
   static void backward_product(const ChainPart& part, const ChainTensors& t, const Source<S>& source, S* gradient,
                                const std::vector<double>& sum, const std::vector<double>& centred, S* input,
-                               at::Tensor& dw) {
+                               typename ChainKernel<S>::Gradients& gradients) {
     const DepthwiseShape& s = part.shape;
     const Panels in = Panels::of(s.rows, s.t_out), out = Panels::of(part.channels, s.t_out);
     const S* z = t.product.const_data_ptr<S>();
@@ -222,9 +222,10 @@ class Pass {
       }
     });
 
-    // Summed item by item: threads share the rows of dw.
-    dw = at::empty({part.channels, s.rows}, at::kFloat);
-    auto* sums = dw.mutable_data_ptr<float>();
+    if (!gradients.need_pointwise) return;
+    // Summed item by item: threads share the rows.
+    gradients.pointwise = at::empty({part.channels, s.rows}, at::kFloat);
+    auto* sums = gradients.pointwise.template mutable_data_ptr<float>();
     std::vector<S> own, turned_panel(s.rows * kPanelFrames);
     for (int64_t item = 0; item < s.items; ++item) {
       const S* b = nullptr;
@@ -421,7 +422,7 @@ at::Tensor ChainKernel<S>::backward(const at::Tensor& x, const at::Tensor& y, co
     Pass<S>::norm_gradients(*residual, sum, extra_centred, residual_gradients.weight, residual_gradients.bias);
     Pass<S>::backward_product(*residual, *residual_tensors, outside, copy.template mutable_data_ptr<S>(), sum,
                               extra_centred, need_x ? from_residual.template mutable_data_ptr<S>() : nullptr,
-                              residual_gradients.pointwise);
+                              residual_gradients);
   }
 
   at::Tensor dx = need_x ? at::empty_like(x) : at::Tensor();
@@ -436,7 +437,7 @@ at::Tensor ChainKernel<S>::backward(const at::Tensor& x, const at::Tensor& y, co
     const bool need_input = !first || need_x || part.depthwise;
     const at::Tensor input = need_input ? panels_tensor<S>(items, Panels::of(s.rows, s.t_out)) : at::Tensor();
     Pass<S>::backward_product(part, tensors[i], source, gradient.template mutable_data_ptr<S>(), sum, centred,
-                              need_input ? input.template mutable_data_ptr<S>() : nullptr, gradients[i].pointwise);
+                              need_input ? input.template mutable_data_ptr<S>() : nullptr, gradients[i]);
     if (!need_input) break;
     if (first) {
       const int64_t frames = x.size(2);

@@ -40,6 +40,7 @@ struct ChainKernel {
                             ChainPart* residual, ChainTensors* residual_tensors, bool relu);
 
   struct Gradients {
+    bool need_pointwise = true;  // asked; the others cost next to nothing
     at::Tensor depthwise, pointwise, weight, bias;
   };
   // Returns dx (undefined unless need_x); gradients of parameters are float32.

@@ -167,6 +167,21 @@ TEST(ConvChain, WithoutAGraphAndWithOneTheSame) {
   EXPECT_TRUE(at::equal(with, conv_chain(x, chain.stages, chain.extra, true)));
 }
 
+TEST(ConvChain, FrozenWeightsHaveNoGradient) {
+  at::manual_seed(12);
+  RandomChain chain(kCases[0].layers, true, lengths_of(kCases[0]), true);
+  const at::Tensor x = at::randn({3, 32, 61}).requires_grad_();
+  const at::Tensor all = conv_chain(x, chain.stages, chain.extra, true);
+  const at::Tensor expected = grad({all}, {x}, {at::ones_like(all)})[0];
+  for (const at::Tensor& p : chain.parameters()) p.set_requires_grad(false);
+  chain.stages[1].norm->bias.set_requires_grad(true);
+  const at::Tensor y = conv_chain(x, chain.stages, chain.extra, true);
+  y.backward(at::ones_like(y));
+  EXPECT_TRUE(at::allclose(x.grad(), expected, 1e-5, 1e-5));
+  EXPECT_TRUE(chain.stages[1].norm->bias.grad().defined());
+  EXPECT_FALSE(chain.stages[0].pointwise.grad().defined());
+}
+
 TEST(ConvChain, HigherDerivatives) {
   at::manual_seed(9);
   RandomChain chain({{8, 10, 5}, {10, 12, 3}}, true, at::tensor({20, 13}, at::kLong), true);
