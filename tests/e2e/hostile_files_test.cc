@@ -260,8 +260,8 @@ TEST_F(HostileModels, ConfigsThatAskForTooMuch) {
   expect_refused(changed("filters: ", "filters: 1000000000"), {"filters: 1000000000"});
   expect_refused(changed("filters: ", "filters: 9000000000000000000 #"), {"model_config.yaml"});
   expect_refused(changed("stride:\n    - 2", "stride:\n    - 4611686018427387904"), {"stride"});
-  expect_refused(changed("features: ", "features: 1000000000 #"), {"features: 1000000000"});
-  expect_refused(changed("n_fft: ", "n_fft: 1000000000 #"), {"n_fft: 1000000000"});
+  expect_refused(changed("features: ", "features: 1000000000 #"), {"preprocessor.features", "1000000000"});
+  expect_refused(changed("n_fft: ", "n_fft: 1000000000 #"), {"preprocessor.n_fft", "1000000000"});
   expect_refused(changed("window_size: ", "window_size: 1000000 #"), {"model_config.yaml"});
   expect_refused(changed("pad_to: ", "pad_to: 1000000000 #"), {"pad_to", "1000000000", "model_config.yaml"});
   expect_refused(changed("frame_splicing: ", "frame_splicing: 1000000000 #"), {"frame_splicing", "1000000000"});

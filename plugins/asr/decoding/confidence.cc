@@ -36,12 +36,14 @@ void ConfidenceConfig::describe(OptionSet<ConfidenceConfig>& o) {
 }
 
 void ConfidenceConfig::check() const {
-  expect_one_of(aggregation, {"mean", "min", "max", "prod"}, "aggregation");
-  expect_one_of(method_cfg.name, {"max_prob", "entropy"}, "name");
-  expect_one_of(method_cfg.entropy_type, {"gibbs", "tsallis", "renyi"}, "entropy_type");
-  expect_one_of(method_cfg.entropy_norm, {"lin", "exp"}, "entropy_norm");
+  expect_one_of(aggregation, {"mean", "min", "max", "prod"}, "confidence_cfg.aggregation");
+  expect_one_of(method_cfg.name, {"max_prob", "entropy"}, "confidence_cfg.method_cfg.name");
+  expect_one_of(method_cfg.entropy_type, {"gibbs", "tsallis", "renyi"}, "confidence_cfg.method_cfg.entropy_type");
+  expect_one_of(method_cfg.entropy_norm, {"lin", "exp"}, "confidence_cfg.method_cfg.entropy_norm");
   if (!(method_cfg.alpha > 0)) {
-    throw Error(Code::kFailed, "confidence needs alpha above 0").at("alpha").seen(std::to_string(method_cfg.alpha));
+    throw Error(Code::kFailed, "confidence needs alpha above 0")
+        .at("confidence_cfg.method_cfg.alpha")
+        .seen(std::to_string(method_cfg.alpha));
   }
 }
 

@@ -70,7 +70,7 @@ CtcDecoding::CtcDecoding(const CtcDecodingConfig& config, text::Vocabulary vocab
       config.strategy == "wfst") {
     throw Error(Code::kUnavailable,
                 "CTC decoding strategy '" + config.strategy + "' needs a language model, and none can be read here")
-        .at("decoding.strategy")
+        .at("strategy")
         .next("use beam_batch, which needs none, or greedy_batch");
   }
   expect_one_of(config.strategy, {"greedy", "greedy_batch", "beam_batch"}, "strategy");

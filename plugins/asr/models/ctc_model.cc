@@ -82,7 +82,13 @@ ModuleHandle EncDecCTCModel::make_loss() const {
 CtcDecoding EncDecCTCModel::make_decoding() const {
   const Json section =
       config_.contains("decoding") && config_["decoding"].is_object() ? config_["decoding"] : Json::object();
-  return CtcDecoding(parse_options<CtcDecodingConfig>(section, path_of("decoding")), vocabulary());
+  const auto config = parse_options<CtcDecodingConfig>(section, path_of("decoding"));
+  try {
+    return CtcDecoding(config, vocabulary());
+  } catch (Error& error) {  // of an option, which does not know whose it is
+    error.locate_within(path_of("decoding"));
+    throw;
+  }
 }
 
 void EncDecCTCModel::relabel(const std::vector<std::string>& labels, bool keep_weights) {

@@ -1,31 +1,18 @@
 #include "plugins/lib/text/latin_text.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include "fathom/utf8.h"
+#include "plugins/lib/text/code_ranges.h"
 #include "plugins/lib/text/words.h"
 
 namespace fathom::text {
 namespace {
 
-struct CodeRange {
-  char32_t first, last;
-};
 struct LowerCaseRun {
   char32_t first, last, step;
   int32_t distance;
 };
 
 #include "plugins/lib/text/unicode_tables.inc"
-
-// The range that holds `c`, of ranges in order; null: none does.
-template <typename Range, size_t N>
-const Range* range_of(const Range (&ranges)[N], char32_t c) {
-  const Range* const after = std::upper_bound(std::begin(ranges), std::end(ranges), c,
-                                              [](char32_t code, const Range& r) { return code < r.first; });
-  return after != std::begin(ranges) && c <= std::prev(after)->last ? std::prev(after) : nullptr;
-}
 
 constexpr char32_t kCapitalSigma = 0x3a3, kFinalSigma = 0x3c2, kCapitalDottedI = 0x130, kDotAbove = 0x307;
 

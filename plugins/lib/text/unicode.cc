@@ -6,13 +6,11 @@
 #include <map>
 
 #include "fathom/utf8.h"
+#include "plugins/lib/text/code_ranges.h"
 
 namespace fathom::text {
 namespace {
 
-struct CategoryRange {
-  uint32_t first, last;
-};
 struct ClassRange {
   uint32_t first, last;
   uint8_t value;
@@ -22,15 +20,6 @@ struct Decomposition {
 };
 #include "plugins/lib/text/normalization_tables.inc"
 
-// The entry of a sorted table that holds `c`, or null.
-template <typename Entry, size_t kCount>
-const Entry* entry_of(const Entry (&table)[kCount], char32_t c) {
-  const Entry* found =
-      std::upper_bound(table, table + kCount, c, [](char32_t value, const Entry& e) { return value < e.first; });
-  if (found == table || (found - 1)->last < c) return nullptr;
-  return found - 1;
-}
-
 // Hangul syllables are composed by rule (The Unicode Standard, 3.12).
 constexpr char32_t kFirstHangul = 0xac00, kFirstLead = 0x1100, kFirstVowel = 0x1161, kFirstTail = 0x11a7;
 constexpr char32_t kLeadCount = 19, kVowelCount = 21, kTailCount = 28,
@@ -38,7 +27,7 @@ constexpr char32_t kLeadCount = 19, kVowelCount = 21, kTailCount = 28,
 
 uint8_t combining_class(char32_t c) {
   if (c < 0x300) return 0;
-  const auto* entry = entry_of(kClasses, c);
+  const auto* entry = range_of(kClasses, c);
   return entry == nullptr ? 0 : entry->value;
 }
 
@@ -70,7 +59,7 @@ char32_t composed(char32_t a, char32_t b) {
   static const std::map<std::pair<char32_t, char32_t>, char32_t> pairs = [] {
     std::map<std::pair<char32_t, char32_t>, char32_t> made;
     for (const auto& d : kDecompositions) {
-      if (d.second != 0 && entry_of(kNotComposed, d.character) == nullptr) made[{d.first, d.second}] = d.character;
+      if (d.second != 0 && range_of(kNotComposed, d.character) == nullptr) made[{d.first, d.second}] = d.character;
     }
     return made;
   }();
@@ -84,9 +73,9 @@ bool is_plain(const CodePoints& text) {
 
 }  // namespace
 
-bool is_control(char32_t c) { return entry_of(kControl, c) != nullptr; }
-bool is_space_separator(char32_t c) { return entry_of(kSpaces, c) != nullptr; }
-bool is_nonspacing_mark(char32_t c) { return entry_of(kMarks, c) != nullptr; }
+bool is_control(char32_t c) { return range_of(kControl, c) != nullptr; }
+bool is_space_separator(char32_t c) { return range_of(kSpaces, c) != nullptr; }
+bool is_nonspacing_mark(char32_t c) { return range_of(kMarks, c) != nullptr; }
 
 CodePoints to_nfd(const CodePoints& text) {
   if (is_plain(text)) return text;
