@@ -229,10 +229,10 @@ TEST(ConvEncoder, WhatNemoPassesOver) {
   const auto filters = [&](const Json& extra) {
     return encoder(Json::array({shared}), extra)->parameters()[0].size(0);
   };
-  EXPECT_EQ(filters({}), 4);
+  EXPECT_EQ(filters(Json::object()), 4);
   EXPECT_EQ(filters({{"conv_mask", false}}), 8) << "only masked convolutions have heads";
   shared["separable"] = false;
-  EXPECT_EQ(filters({}), 8) << "only depthwise ones have";
+  EXPECT_EQ(filters(Json::object()), 8) << "only depthwise ones have";
 
   Json one = layer(8, 1, 1, 2, false);
   one["dilation"] = {2};
