@@ -1,5 +1,7 @@
 // Restoring the weights of a checkpoint of 120 million parameters (or argv[1] millions), beside one plain read of the
-// file; and saving them. How far resident memory rises meanwhile, over the weights: 1 is the model alone.
+// file and, where FATHOM_PYTHON (default python3) has torch, its torch.load and load_state_dict; and saving them. How
+// far resident memory rises meanwhile, over the weights: 1 is the model alone. Where Python has NeMo: from the start of
+// a process to the first transcript of a small Conformer.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <fcntl.h>
@@ -13,6 +15,7 @@
 #include "core/training/parameters.h"
 #include "fathom/error.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/python_peer.h"
 
 namespace fathom {
 namespace {
@@ -63,6 +66,42 @@ void plain_read(const std::string& path, std::vector<char>& into) {
   if (got != into.size()) throw Error(Code::kIo, "a short read").at(path);
 }
 
+int run_command(const std::string& command) {
+  const int status = std::system((command + " > /dev/null 2>&1").c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// From the start of the process to the text: the program's, and that of a Python that imports NeMo.
+void report_first_transcript(const std::string& folder, const std::string& script, bench::PythonPeer& python) {
+  if (run_command(python.python() + " -c 'import nemo.collections.asr'") != 0) {
+    std::fprintf(stderr, "bench restore: %s has no NeMo: the first transcript is left out\n", python.python().c_str());
+    return;
+  }
+  const std::string digits = FATHOM_SOURCE_DIR "/tests/data/digits", clip = digits + "/flac/7_theo_3.flac";
+  const std::string fathom = FATHOM_BINARY_DIR "/bin/fathom", model = folder + "/run/checkpoints/small.nemo";
+  if (run_command(fathom + " train -cp " FATHOM_SOURCE_DIR "/configs/asr -cn conformer_ctc_small name=small" +
+                  " model.sample_rate=8000 model.train_ds.manifest_filepath=" + digits + "/train.json" +
+                  " model.validation_ds.manifest_filepath=" + digits + "/validation.json model.train_ds.batch_size=2" +
+                  " model.train_ds.num_workers=0 model.validation_ds.num_workers=0 ++trainer.max_steps=1" +
+                  " ++trainer.limit_val_batches=1 ++exp_manager.explicit_log_dir=" + folder + "/run") != 0)
+    throw Error(Code::kFailed, "no small Conformer came of its recipe").at(fathom);
+  const std::string asked = folder + "/question";
+  std::ofstream(asked) << json_text(Json::array({"transcribe", model, clip})) << "\n";
+  const auto timed = bench::alternate(
+      [&] {
+        if (run_command(fathom + " --threads 1 transcribe " + model + " " + clip) != 0)
+          throw Error(Code::kFailed, "the program failed").at(fathom);
+      },
+      [&] {
+        if (run_command(python.python() + " -W ignore " + script + " < " + asked) != 0)
+          throw Error(Code::kFailed, "NeMo failed").at(python.python());
+      },
+      3);
+  const Json answer = parse_text(python.ask(json_text(Json::array({"transcribe", model, clip}))));
+  bench::report("restore", "first transcript of a small Conformer, whole process", timed.ours, timed.peer, "NeMo", "s",
+                true, {{"peer_without_imports", answer[0]}});
+}
+
 int run(int64_t millions) {
   at::set_num_threads(1);
   const std::string folder = std::filesystem::temp_directory_path() / ("fathom_bench_" + std::to_string(::getpid()));
@@ -107,6 +146,26 @@ int run(int64_t millions) {
                 {{"peak_rss_over_weights", restoring},
                  {"peak_rss_over_weights_read_alone", owned},
                  {"peak_rss_over_weights_when_saving", saving}});
+  const std::string script = FATHOM_SOURCE_DIR "/tests/bench/bench_restore.py";
+  bench::PythonPeer python(script);
+  if (python.answers()) {
+    const std::string question = json_text(Json::array({"load", path}));
+    double peak = 0;
+    const std::vector<double> seconds = bench::in_turn({[&] { return bench::seconds_of([&] { load(*model); }); },
+                                                        [&] {
+                                                          const Json answer = parse_text(python.ask(question));
+                                                          peak = answer[1];
+                                                          return answer[0].get<double>();
+                                                        }},
+                                                       5);
+    bench::report("restore", std::to_string(weights / 4'000'000) + " M parameters", seconds[0], seconds[1],
+                  "torch.load and load_state_dict of torch " + python.greeting(), "s", true,
+                  {{"peak_rss_over_weights", restoring}, {"peer_peak_rss_over_weights", peak}});
+    report_first_transcript(folder, script, python);
+  } else {
+    std::fprintf(stderr, "bench restore: %s has no torch (set FATHOM_PYTHON): its peers are left out\n",
+                 python.python().c_str());
+  }
   std::filesystem::remove_all(folder);
   return 0;
 }

@@ -14,7 +14,7 @@ import torch
 from nemo.collections.asr.models import ASRModel, EncDecClassificationModel
 from safetensors.torch import save_file
 
-TOLERANCE = {"abs": 1e-4, "rel": 1e-4}
+TOLERANCE = {"abs": 1e-4, "rel": 1e-4, "features_abs": 1e-3}  # features: some are differences of large numbers
 
 
 def read_clips(paths):
