@@ -91,6 +91,26 @@ TEST_F(CtcBpeModelTest, LabelsBesideATokenizerAreNotUsedAndThatIsSaid) {
   EXPECT_EQ(testing::internal::GetCapturedStderr().find("labels"), std::string::npos);
 }
 
+TEST_F(CtcBpeModelTest, AFileWhoseDecoderHasOtherTokensIsToldOf) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/a.nemo";
+  save_nemo(make(config_of(kTokenizers + "/digits")), path);
+  const auto log_of = [&](const Json& vocabulary) {
+    RestoreOptions options;
+    options.overrides = {{"decoder", {{"vocabulary", vocabulary}}}};
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(restore_nemo(path, options).model.config()["decoder"]["vocabulary"],
+              read_nemo_config(path)["decoder"]["vocabulary"]);
+    return testing::internal::GetCapturedStderr();
+  };
+  Json tokens = read_nemo_config(path)["decoder"]["vocabulary"];
+  std::swap(tokens[3], tokens[4]);
+  EXPECT_EQ(log_of(tokens), "") << "some writers sort them otherwise";
+  EXPECT_EQ(log_of(Json::array()), "");
+  tokens[5] = "x";
+  EXPECT_NE(log_of(tokens).find("decoder.vocabulary has other tokens than the tokenizer"), std::string::npos);
+}
+
 TEST_F(CtcBpeModelTest, SaysThatNemoNeedsTheListOfPieces) {
   const auto log_of = [](const std::string& folder, const std::string& restore_dir) {
     testing::internal::CaptureStderr();
