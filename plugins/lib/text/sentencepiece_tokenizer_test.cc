@@ -61,14 +61,16 @@ TEST(SentencePieceTokenizer, DoesWhatTheLibraryDoes) {
     auto& tokenizer = tokenizers[name];
     if (!tokenizer) tokenizer = SentencePieceTokenizer::open(folder + name + ".model");
     if (row.contains("decode")) {
-      EXPECT_EQ(tokenizer->ids_to_text(row["decode"].get<std::vector<int64_t>>()), row["decoded"].get<std::string>()) << name << row;
+      EXPECT_EQ(tokenizer->ids_to_text(row["decode"].get<std::vector<int64_t>>()), row["decoded"].get<std::string>())
+          << name << row;
       ++decoded;
       continue;
     }
     const std::string text = row["text"];
     EXPECT_EQ(nlohmann::json(tokenizer->text_to_ids(text)), row["ids"]) << name << row;
     EXPECT_EQ(nlohmann::json(tokenizer->text_to_tokens(text)), row["pieces"]) << name << row;
-    EXPECT_EQ(tokenizer->ids_to_text(row["ids"].get<std::vector<int64_t>>()), row["decoded"].get<std::string>()) << name << row;
+    EXPECT_EQ(tokenizer->ids_to_text(row["ids"].get<std::vector<int64_t>>()), row["decoded"].get<std::string>())
+        << name << row;
     ++encoded;
   }
   EXPECT_EQ(tokenizers.size(), 6u);
