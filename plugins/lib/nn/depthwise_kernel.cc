@@ -74,40 +74,41 @@ FATHOM_INLINE void correlate_body(const T* x, const int64_t* off, const T* w, in
   }
 }
 
-// acc[k] (kWidestLanes sums per tap, of which the vector's lanes are used) += dy[t] * x[off[k] + t], summed over t in
-// steps of a vector. dy is zero beyond its end.
+// acc[k] (kWidestLanes sums per tap) += dy[t] * x[off[k] + t], summed over t in steps of that many, by as many vectors
+// a tap as they take: the sums do not depend on the instruction set. dy is zero beyond its end.
 template <typename T, int Bytes, int N>
 FATHOM_INLINE void taps_block(const T* x, const int64_t* off, const T* dy, int64_t count, T* acc_out) {
   using V = typename VectorOf<T, Bytes>::type;
-  V acc[N] = {};
+  constexpr int64_t kLanes = VectorOf<T, Bytes>::kLanes;
+  constexpr int kParts = kWidestLanes<T> / kLanes;
+  V acc[N * kParts] = {};
   const T* p[N];
-  FATHOM_UNROLL for (int n = 0; n < N; ++n) {
-    acc[n] = *reinterpret_cast<const V*>(acc_out + n * kWidestLanes<T>);
-    p[n] = x + off[n];
+  FATHOM_UNROLL for (int n = 0; n < N; ++n) p[n] = x + off[n];
+  FATHOM_UNROLL for (int n = 0; n < N * kParts; ++n) acc[n] = *reinterpret_cast<const V*>(acc_out + n * kLanes);
+  for (int64_t i = 0; i < count; i += kWidestLanes<T>) {
+    FATHOM_UNROLL for (int part = 0; part < kParts; ++part) {
+      const V grad = *reinterpret_cast<const V*>(dy + i + part * kLanes);
+      FATHOM_UNROLL for (int n = 0; n < N; ++n) {
+        acc[n * kParts + part] += grad * *reinterpret_cast<const V*>(p[n] + i + part * kLanes);
+      }
+    }
   }
-  for (int64_t i = 0; i < count; i += VectorOf<T, Bytes>::kLanes) {
-    const V grad = *reinterpret_cast<const V*>(dy + i);
-    FATHOM_UNROLL for (int n = 0; n < N; ++n) acc[n] += grad * *reinterpret_cast<const V*>(p[n] + i);
-  }
-  FATHOM_UNROLL for (int n = 0; n < N; ++n) * reinterpret_cast<V*>(acc_out + n * kWidestLanes<T>) = acc[n];
+  FATHOM_UNROLL for (int n = 0; n < N * kParts; ++n) * reinterpret_cast<V*>(acc_out + n * kLanes) = acc[n];
 }
 
 template <typename T, int Bytes>
 FATHOM_INLINE void taps_body(const T* x, const int64_t* off, const T* dy, int64_t count, int64_t kernel, T* acc) {
+  constexpr int kTogether = 8 / (64 / Bytes);  // as many sums as stay in registers
   int64_t k = 0;
-  for (; k + 8 <= kernel; k += 8) taps_block<T, Bytes, 8>(x, off + k, dy, count, acc + k * kWidestLanes<T>);
-  off += k;
-  acc += k * kWidestLanes<T>;
-  switch (kernel - k) {
-    case 7: return taps_block<T, Bytes, 7>(x, off, dy, count, acc);
-    case 6: return taps_block<T, Bytes, 6>(x, off, dy, count, acc);
-    case 5: return taps_block<T, Bytes, 5>(x, off, dy, count, acc);
-    case 4: return taps_block<T, Bytes, 4>(x, off, dy, count, acc);
-    case 3: return taps_block<T, Bytes, 3>(x, off, dy, count, acc);
-    case 2: return taps_block<T, Bytes, 2>(x, off, dy, count, acc);
-    case 1: return taps_block<T, Bytes, 1>(x, off, dy, count, acc);
-    default: return;
+  for (; k + kTogether <= kernel; k += kTogether)
+    taps_block<T, Bytes, kTogether>(x, off + k, dy, count, acc + k * kWidestLanes<T>);
+  if constexpr (kTogether > 4) {
+    for (; k + 4 <= kernel; k += 4) taps_block<T, Bytes, 4>(x, off + k, dy, count, acc + k * kWidestLanes<T>);
   }
+  if constexpr (kTogether > 2) {
+    for (; k + 2 <= kernel; k += 2) taps_block<T, Bytes, 2>(x, off + k, dy, count, acc + k * kWidestLanes<T>);
+  }
+  for (; k < kernel; ++k) taps_block<T, Bytes, 1>(x, off + k, dy, count, acc + k * kWidestLanes<T>);
 }
 
 // The two loops for one instruction set.
