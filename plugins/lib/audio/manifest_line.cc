@@ -170,6 +170,8 @@ ManifestEntry parse_manifest_line(std::string_view line, const std::string& file
     padded.resize(text.size() + simdjson::SIMDJSON_PADDING);
     std::memcpy(padded.data(), text.data(), text.size());
     std::memset(padded.data() + text.size(), 0, simdjson::SIMDJSON_PADDING);
+    // Newer parsers pass over a byte order mark; Python's does not, inside of a file.
+    if (text.starts_with("\xef\xbb\xbf")) return simdjson::TAPE_ERROR;
     return parser.parse(padded.data(), text.size(), false).get(element);
   };
   auto failed = parse(line);
