@@ -5,6 +5,7 @@
 
 #include "fathom/dataset.h"
 #include "fathom/lengths.h"
+#include "plugins/asr/data/clip_list.h"
 #include "plugins/asr/data/clip_loader.h"
 #include "plugins/asr/data/clip_options.h"
 
@@ -22,20 +23,22 @@ struct SpeechSample {
 //
 // Items outside [min_duration, max_duration] and items whose text cannot be parsed are left out when the manifest is
 // opened, and counted in the log. Text becomes ids when an item is asked for: what stays in memory is the manifest's
-// index. Audio that cannot be read is an error naming the manifest's file and line.
+// index. Audio that cannot be read is an error naming the manifest's file and line. With is_tarred the audio lies in tar
+// files, whose order is that of the items (clip_list.h); sample_id is then the row among the manifest's.
 //
 // In inference (take_clips) every clip is there in order, unfiltered, and texts are only carried along. Batches have
 // audio_signal, a_sig_length, sample_id and `entries`, a list of JSON objects {audio_filepath, text?, duration,
 // offset?}.
 class AudioToTextDataset : public DatasetOf<SpeechSample>, public HasLengths {
  public:
-  struct Options : ClipOptions {
+  struct Options : ClipOptions, TarOptions {
     int64_t max_utts = 0;
     std::optional<double> normalize_db;
     bool return_sample_id = false;
     static void describe(OptionSet<Options>& o);
   };
 
+  const ClipList& clips() const { return clips_; }
   int64_t size() const override { return clips_.size(); }
   double length_hint(int64_t index) const override { return clips_.duration(index); }
   // "seconds", and but for inference "tokens" of the transcript, for which the item's line is read.
@@ -66,7 +69,7 @@ class AudioToTextDataset : public DatasetOf<SpeechSample>, public HasLengths {
   Options options_;
   Marks marks_;
   ClipLoader loader_;
-  audio::Manifest clips_;
+  ClipList clips_;
   bool inference_ = false;
 };
 
