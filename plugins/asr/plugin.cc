@@ -8,11 +8,14 @@
 #include "plugins/asr/data/subword_tokenizer_components.h"
 #include "plugins/asr/losses/cross_entropy_loss.h"
 #include "plugins/asr/losses/ctc_loss.h"
+#include "plugins/asr/losses/rnnt_loss.h"
 #include "plugins/asr/metrics/average_loss.h"
 #include "plugins/asr/metrics/classification_accuracy.h"
 #include "plugins/asr/metrics/wer_metric.h"
 #include "plugins/asr/models/classification_model.h"
 #include "plugins/asr/models/ctc_model.h"
+#include "plugins/asr/models/hybrid_model.h"
+#include "plugins/asr/models/rnnt_model.h"
 #include "plugins/asr/modules/audio_preprocessor.h"
 #include "plugins/asr/modules/conformer_encoder.h"
 #include "plugins/asr/modules/conv_asr_decoder.h"
@@ -22,6 +25,8 @@
 #include "plugins/asr/modules/lstm_decoder.h"
 #include "plugins/asr/modules/mfcc_preprocessor.h"
 #include "plugins/asr/modules/rnn_encoder.h"
+#include "plugins/asr/modules/rnnt_decoder.h"
+#include "plugins/asr/modules/rnnt_joint.h"
 #include "plugins/asr/modules/spec_augment.h"
 #include "plugins/asr/modules/squeezeformer_encoder.h"
 
@@ -62,6 +67,18 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                                       module_names("ConvASRDecoderClassification", "conv_asr"));
   r.add<CTCLoss>("asr.CTCLoss", "connectionist temporal classification",
                  {"nemo.collections.asr.losses.CTCLoss", "nemo.collections.asr.losses.ctc.CTCLoss"});
+  r.add<RNNTDecoder>("asr.RNNTDecoder", "prediction network of a transducer: embedding and LSTM",
+                     module_names("RNNTDecoder", "rnnt"));
+  r.add<StatelessTransducerDecoder>("asr.StatelessTransducerDecoder",
+                                    "prediction network of a transducer: embeddings of the last labels",
+                                    module_names("StatelessTransducerDecoder", "rnnt"));
+  r.add<RNNTJoint>("asr.RNNTJoint", "joint network of a transducer", module_names("RNNTJoint", "rnnt"));
+  r.add<SampledRNNTJoint>("asr.SampledRNNTJoint", "joint network that trains on a sample of the tokens",
+                          module_names("SampledRNNTJoint", "rnnt"));
+  r.add<HATJoint>("asr.HATJoint", "joint network with a blank of its own (HAT)",
+                  module_names("HATJoint", "hybrid_autoregressive_transducer"));
+  r.add<RNNTLoss>("asr.RNNTLoss", "RNN-T, TDT and multi-blank loss",
+                  {"nemo.collections.asr.losses.RNNTLoss", "nemo.collections.asr.losses.rnnt.RNNTLoss"});
   r.add<AudioToCharDataset>("asr.AudioToCharDataset", "clips of a manifest with transcripts as character ids",
                             {"nemo.collections.asr.data.audio_to_text.AudioToCharDataset"});
   r.add<AudioToBPEDataset>("asr.AudioToBPEDataset", "clips of a manifest with transcripts as ids of subwords",
@@ -97,6 +114,18 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
   r.add<EncDecCTCModelBPE>("asr.EncDecCTCModelBPE", "speech recognition on subwords with CTC (Citrinet, Conformer)",
                            {"nemo.collections.asr.models.EncDecCTCModelBPE",
                             "nemo.collections.asr.models.ctc_bpe_models.EncDecCTCModelBPE"});
+  const auto model_names = [](const std::string& name, const std::string& file) {
+    return std::vector<std::string>{"nemo.collections.asr.models." + name,
+                                    "nemo.collections.asr.models." + file + "." + name};
+  };
+  r.add<EncDecRNNTModel>("asr.EncDecRNNTModel", "character speech recognition with a transducer (RNN-T, TDT)",
+                         model_names("EncDecRNNTModel", "rnnt_models"));
+  r.add<EncDecRNNTBPEModel>("asr.EncDecRNNTBPEModel", "speech recognition on subwords with a transducer (RNN-T, TDT)",
+                            model_names("EncDecRNNTBPEModel", "rnnt_bpe_models"));
+  r.add<EncDecHybridRNNTCTCModel>("asr.EncDecHybridRNNTCTCModel", "a transducer on characters with a CTC head",
+                                  model_names("EncDecHybridRNNTCTCModel", "hybrid_rnnt_ctc_models"));
+  r.add<EncDecHybridRNNTCTCBPEModel>("asr.EncDecHybridRNNTCTCBPEModel", "a transducer on subwords with a CTC head",
+                                     model_names("EncDecHybridRNNTCTCBPEModel", "hybrid_rnnt_ctc_bpe_models"));
   r.add<EncDecClassificationModel>("asr.EncDecClassificationModel", "one class a clip (MatchboxNet, MarbleNet)",
                                    {"nemo.collections.asr.models.EncDecClassificationModel",
                                     "nemo.collections.asr.models.classification_models.EncDecClassificationModel"});

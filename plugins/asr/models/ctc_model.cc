@@ -134,8 +134,8 @@ std::vector<std::string> EncDecCTCModel::best_texts(const Encoded& encoded) cons
   return decoding_.decode_predictions(encoded.output.tensor().detach().argmax(-1), encoded.lengths.tensor());
 }
 
-std::vector<Hypothesis> EncDecCTCModel::decode(const Encoded& encoded, bool timestamps) const {
-  return decoding_.decode(encoded.output.tensor(), encoded.lengths.tensor(), timestamps);
+std::vector<Hypothesis> EncDecCTCModel::decode(const Encoded& encoded, const TranscribeOptions& options) const {
+  return decoding_.decode(encoded.output.tensor(), encoded.lengths.tensor(), options.timestamps);
 }
 
 }  // namespace fathom::asr

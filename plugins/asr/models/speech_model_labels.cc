@@ -147,6 +147,10 @@ ModuleHandle SpeechModel::make_relabelled(const ModuleHandle& old, Json section,
                                           const std::vector<std::string>& labels) const {
   section["vocabulary"] = labels;
   section["num_classes"] = static_cast<int64_t>(labels.size());
+  return make_like(old, section, name);
+}
+
+ModuleHandle SpeechModel::make_like(const ModuleHandle& old, const Json& section, const std::string& name) const {
   ModuleHandle made = make_module(section, path_of(name.c_str()));
   const auto parameters = old.torch_module()->parameters();
   made.torch_module()->to(parameters.front().device(), parameters.front().scalar_type());
