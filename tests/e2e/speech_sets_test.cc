@@ -136,5 +136,37 @@ TEST_F(SpeechSets, AShardThatDoesNotMatchEndsTheRunBeforeItBegins) {
     EXPECT_TRUE(contains(other.err, part)) << other.err;
 }
 
+// A wav file of 16 bits at 8 kHz.
+std::string short_wav(uint32_t samples) {
+  const auto number = [](auto value) { return std::string(reinterpret_cast<const char*>(&value), sizeof value); };
+  const uint32_t size = 2 * samples;
+  return "RIFF" + number(36 + size) + "WAVEfmt " + number(uint32_t{16}) + number(uint16_t{1}) + number(uint16_t{1}) +
+         number(uint32_t{8000}) + number(uint32_t{16000}) + number(uint16_t{2}) + number(uint16_t{16}) + "data" +
+         number(size) + std::string(size, '\1');
+}
+
+TEST_F(SpeechSets, ATransducerTrainsOverClipsWithoutFramesAndWithoutText) {
+  // 5 ms are less than a frame; a batch may have nothing but such clips, or no word in it.
+  write_file_atomically(folder_ + "/short.wav", short_wav(40));
+  std::string clips;
+  for (int64_t i = 0; i < 8; ++i) {
+    Json line = clips_[static_cast<size_t>(i)];
+    line["audio_filepath"] = kDigits + "/" + line["audio_filepath"].get<std::string>();
+    if (i >= 4) line = {{"audio_filepath", folder_ + "/short.wav"}, {"duration", 0.005}, {"text", "one"}};
+    if (i % 4 < 2) line["text"] = "";
+    clips += json_text(line) + "\n";
+  }
+  write_file_atomically(folder_ + "/odd.json", clips);
+  const Result trained = run(recipe_in(
+      "odd", "digits_transducer",
+      {"data_dir=" + kDigits, "model.train_ds.manifest_filepath=" + folder_ + "/odd.json", "trainer.max_epochs=1",
+       "model.train_ds.batch_size=2", "model.train_ds.shuffle=false", "model.train_ds.min_duration=null",
+       "++trainer.num_sanity_val_steps=0", "++trainer.limit_val_batches=1", "++trainer.limit_test_batches=0",
+       "++trainer.log_every_n_steps=1", "~model.optim.sched"}));
+  EXPECT_EQ(trained.status, 0) << trained.err;
+  EXPECT_TRUE(contains(trained.err, "has no frames: it costs nothing and trains nothing")) << trained.err;
+  EXPECT_FALSE(contains(read_file(folder_ + "/odd/metrics.csv"), "nan"));
+}
+
 }  // namespace
 }  // namespace fathom::e2e

@@ -22,6 +22,7 @@ std::shared_ptr<Encoder> make_encoder(Json config, const Json& changes) {
   at::manual_seed(7);
   auto encoder = std::make_shared<Encoder>(parse_options<typename Encoder::Options>(config, ""));
   encoder->eval();
+  const at::NoGradGuard no_grad;
   // Statistics and biases other than those of a new module, so that padding would show.
   for (const auto& item : encoder->named_buffers()) {
     if (item.key().ends_with("running_mean")) item.value().normal_(0, 0.3);
