@@ -51,8 +51,7 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
   r.add<SqueezeformerEncoder>("asr.SqueezeformerEncoder", "Squeezeformer encoder, of NeMo until 1.23",
                               module_names("SqueezeformerEncoder", "squeezeformer_encoder"));
   r.add<RNNEncoder>("asr.RNNEncoder", "stacked LSTMs with projections", module_names("RNNEncoder", "rnn_encoder"));
-  r.add<LSTMDecoder>("asr.LSTMDecoder", "LSTMs and log-softmax per frame",
-                     module_names("LSTMDecoder", "lstm_decoder"));
+  r.add<LSTMDecoder>("asr.LSTMDecoder", "LSTMs and log-softmax per frame", module_names("LSTMDecoder", "lstm_decoder"));
   r.add<ConvASRDecoderReconstruction>("asr.ConvASRDecoderReconstruction",
                                       "spectrograms from an encoder's output, for self-supervised training",
                                       module_names("ConvASRDecoderReconstruction", "conv_asr"));

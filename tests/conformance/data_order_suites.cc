@@ -134,7 +134,7 @@ Outcome run_tarred(const Case& c) {
     const auto set = tar_set(section, rank_of(row));
     for (int64_t epoch = 0; epoch < 2; ++epoch) {
       rows_compared.compare(json_text(section), batches_of(*set, row["batch_size"], row["python_random_seed"], epoch),
-                          row[fmt::format("batches_epoch{}", epoch)]);
+                            row[fmt::format("batches_epoch{}", epoch)]);
     }
   }
   for (const Json& row : body["bucketing_batch_sizes"]) {
@@ -218,8 +218,6 @@ Outcome run_data_order(const Case& c) {
 
 }  // namespace
 
-void add_data_order_suites(std::vector<Suite>& suites) {
-  suites.push_back({"nemo_models/data_order", run_data_order});
-}
+void add_data_order_suites(std::vector<Suite>& suites) { suites.push_back({"nemo_models/data_order", run_data_order}); }
 
 }  // namespace fathom::conformance

@@ -1,4 +1,5 @@
-// Trainings on tar files, buckets of them and mixed sets: killed in mid-epoch and resumed, the bits of one that was not.
+// Trainings on tar files, buckets of them and mixed sets: killed in mid-epoch and resumed, the bits of one that was
+// not.
 #include <archive.h>
 #include <archive_entry.h>
 

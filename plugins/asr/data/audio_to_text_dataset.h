@@ -23,8 +23,8 @@ struct SpeechSample {
 //
 // Items outside [min_duration, max_duration] and items whose text cannot be parsed are left out when the manifest is
 // opened, and counted in the log. Text becomes ids when an item is asked for: what stays in memory is the manifest's
-// index. Audio that cannot be read is an error naming the manifest's file and line. With is_tarred the audio lies in tar
-// files, whose order is that of the items (clip_list.h); sample_id is then the row among the manifest's.
+// index. Audio that cannot be read is an error naming the manifest's file and line. With is_tarred the audio lies in
+// tar files, whose order is that of the items (clip_list.h); sample_id is then the row among the manifest's.
 //
 // In inference (take_clips) every clip is there in order, unfiltered, and texts are only carried along. Batches have
 // audio_signal, a_sig_length, sample_id and `entries`, a list of JSON objects {audio_filepath, text?, duration,

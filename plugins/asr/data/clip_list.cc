@@ -93,8 +93,8 @@ class ClipList::Joiner {
     }
     if (unlisted_.count() > 0) {
       log(LogLevel::kWarning, "asr.data",
-          std::to_string(unlisted_.count()) + " files in the shards are not in the manifest and were passed over: " +
-              unlisted_.text());
+          std::to_string(unlisted_.count()) +
+              " files in the shards are not in the manifest and were passed over: " + unlisted_.text());
     }
     if (missing.count() > 0) {
       // Of several processes each has its share of the shards.
@@ -143,9 +143,7 @@ ClipList ClipList::of_tars(audio::Manifest clips, std::vector<std::string> names
   return out;
 }
 
-std::vector<int64_t> ClipList::shard_starts() const {
-  return is_tarred() ? starts_ : std::vector<int64_t>{0, size()};
-}
+std::vector<int64_t> ClipList::shard_starts() const { return is_tarred() ? starts_ : std::vector<int64_t>{0, size()}; }
 
 audio::ManifestEntry ClipList::entry(int64_t index) const {
   if (!is_tarred()) return manifest_.entry(index);

@@ -79,7 +79,8 @@ void ConcatOrder::check(const std::string& where) const {
         .next("take it out of the list; the log says what its filters left out");
   }
   if (!options_.exhaust && size() == 0)
-    refuse("concat_sampling_scale", "an epoch of so few items has none", json_text(Json(options_.scale)), "a larger one");
+    refuse("concat_sampling_scale", "an epoch of so few items has none", json_text(Json(options_.scale)),
+           "a larger one");
   if (options_.technique != "random") return;
   if (!options_.probabilities) {
     if (options_.exhaust)

@@ -9,16 +9,13 @@ namespace fathom::asr {
 
 MersenneTwister::MersenneTwister(uint32_t seed) {
   state_[0] = seed;
-  for (uint32_t i = 1; i < state_.size(); ++i)
-    state_[i] = 1812433253u * (state_[i - 1] ^ (state_[i - 1] >> 30)) + i;
+  for (uint32_t i = 1; i < state_.size(); ++i) state_[i] = 1812433253u * (state_[i - 1] ^ (state_[i - 1] >> 30)) + i;
 }
 
 MersenneTwister::MersenneTwister(const std::vector<uint32_t>& key) : MersenneTwister(19650218u) {
   const size_t size = state_.size();
   size_t i = 1;
-  const auto mixed = [&](uint32_t factor) {
-    return state_[i] ^ ((state_[i - 1] ^ (state_[i - 1] >> 30)) * factor);
-  };
+  const auto mixed = [&](uint32_t factor) { return state_[i] ^ ((state_[i - 1] ^ (state_[i - 1] >> 30)) * factor); };
   const auto step = [&] {
     if (++i < size) return;
     state_[0] = state_[size - 1];

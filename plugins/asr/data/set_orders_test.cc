@@ -53,7 +53,8 @@ TEST(ShardPaths, BadPatternsAreToldWithTheirPlace) {
   const auto refusal = [](const Json& value) {
     return refusal_by([&] { shard_paths(value, "train_ds.tarred_audio_filepaths"); });
   };
-  EXPECT_TRUE(tells(refusal("a_{0..3.tar"), {"train_ds.tarred_audio_filepaths", "opened and not closed", "character 3"}));
+  EXPECT_TRUE(
+      tells(refusal("a_{0..3.tar"), {"train_ds.tarred_audio_filepaths", "opened and not closed", "character 3"}));
   EXPECT_TRUE(tells(refusal("a_0..3_CL_.tar"), {"closed that was not opened"}));
   EXPECT_TRUE(tells(refusal("a_{}.tar"), {"neither a range nor a list"}));
   EXPECT_TRUE(tells(refusal("a_{0..x}.tar"), {"neither a range nor a list"}));
@@ -71,7 +72,8 @@ TEST(ShardPaths, FewerShardsThanProcessesAreRefused) {
   EXPECT_EQ(shards_of_rank(three, "replicate", {1, 4}, "s"), three);
   EXPECT_TRUE(tells(refusal_by([&] { shards_of_rank(three, "scatter", {0, 4}, "train_ds.tarred_shard_strategy"); }),
                     {"train_ds.tarred_shard_strategy", "3 shards for 4 processes", "replicate"}));
-  EXPECT_TRUE(tells(refusal_by([&] { shards_of_rank(three, "scater", {}, "s"); }), {"scater", "did you mean: scatter"}));
+  EXPECT_TRUE(
+      tells(refusal_by([&] { shards_of_rank(three, "scater", {}, "s"); }), {"scater", "did you mean: scatter"}));
 }
 
 TEST(ShuffledShards, HoldEveryItemOnceInAnotherOrder) {
@@ -102,7 +104,8 @@ TEST(ConcatOrder, AnEpochIsTheSameWhicheverWasAskedForBefore) {
     for (int64_t epoch = 0; epoch < 4; ++epoch) epochs.push_back(in_order.of_epoch(11, epoch));
     EXPECT_NE(epochs[0], epochs[1]);
     EXPECT_EQ(epochs[0].size(), 22u);
-    for (const int64_t epoch : {3, 0, 2, 2, 1}) EXPECT_EQ(jumping.of_epoch(11, epoch), epochs[static_cast<size_t>(epoch)]);
+    for (const int64_t epoch : {3, 0, 2, 2, 1})
+      EXPECT_EQ(jumping.of_epoch(11, epoch), epochs[static_cast<size_t>(epoch)]);
     EXPECT_NE(jumping.of_epoch(12, 1), epochs[1]);
   }
 }
@@ -123,7 +126,8 @@ TEST(ConcatOrder, OptionsThatCannotBeAreTold) {
   ConcatOptions options;
   options.technique = "random";
   options.probabilities = {0.5, 0.4};
-  EXPECT_TRUE(tells(refusal(options, {3, 4}), {"model.train_ds.concat_sampling_probabilities", "do not sum to 1", "0.9"}));
+  EXPECT_TRUE(
+      tells(refusal(options, {3, 4}), {"model.train_ds.concat_sampling_probabilities", "do not sum to 1", "0.9"}));
   options.probabilities = {1.5, -0.5};
   EXPECT_TRUE(tells(refusal(options, {3, 4}), {"a probability is negative"}));
   options.probabilities = {1.0};
@@ -158,8 +162,9 @@ TEST(BucketOrder, OptionsThatCannotBeAreTold) {
   options = {};
   options.batch_size = 2;
   const BucketOrder order(options, 2, "model.train_ds");
-  EXPECT_TRUE(tells(refusal_by([&] { order.batches(0, 0, 8, false, [](size_t, int64_t) { return std::vector<int64_t>{}; }); }),
-                    {"model.train_ds.batch_size", "contradict"}));
+  EXPECT_TRUE(
+      tells(refusal_by([&] { order.batches(0, 0, 8, false, [](size_t, int64_t) { return std::vector<int64_t>{}; }); }),
+            {"model.train_ds.batch_size", "contradict"}));
 }
 
 }  // namespace

@@ -48,8 +48,7 @@ class BraceReader {
   [[noreturn]] void refuse(const std::string& what) const {
     throw Error(Code::kFailed, "the pattern of file names is not understood: " + what)
         .at(where_)
-        .seen(pattern_ + (text_ == pattern_ ? "" : ", which is " + text_) + ", at character " +
-              std::to_string(at_ + 1))
+        .seen(pattern_ + (text_ == pattern_ ? "" : ", which is " + text_) + ", at character " + std::to_string(at_ + 1))
         .expected("a range or a list, as in audio__OP_0..511_CL_.tar or audio_{0..511}.tar")
         .next("brackets of any kind are braces here; rename files whose names have some");
   }

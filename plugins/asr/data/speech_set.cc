@@ -60,7 +60,8 @@ Json SpeechSetPlan::own_keys(const Json& section, const std::string& config_path
     if (std::find(names.begin(), names.end(), key) == names.end()) continue;
     own.erase(key);
     const bool about_concat = key.starts_with("concat_");
-    const bool about_tars = !about_concat && key != "is_tarred" && key != "is_concat" && key != "tarred_audio_filepaths";
+    const bool about_tars =
+        !about_concat && key != "is_tarred" && key != "is_concat" && key != "tarred_audio_filepaths";
     const bool counts = about_concat ? concat : !about_tars || tarred;
     if (counts && !value.is_null()) mine[key] = value;
   }
@@ -129,8 +130,8 @@ Json SpeechSetPlan::part_of(const Json& own, Json manifest, Json shards, const s
     part["tarred_audio_filepaths"] = std::move(shards);
     part["tarred_shard_strategy"] = strategy;
     if (keys.shard_manifests) {
-      manifest = shards_of_rank(shard_paths(manifest, config_path + ".manifest_filepath"), strategy, keys.BucketOptions::rank,
-                                config_path + ".tarred_shard_strategy");
+      manifest = shards_of_rank(shard_paths(manifest, config_path + ".manifest_filepath"), strategy,
+                                keys.BucketOptions::rank, config_path + ".tarred_shard_strategy");
     }
   }
   part["manifest_filepath"] = std::move(manifest);
@@ -165,8 +166,8 @@ SpeechSetPlan::SpeechSetPlan(const Json& section, const std::string& config_path
 // The items of a tarred part for the pass-th time in an epoch.
 std::vector<int64_t> tarred_pass(const AudioToTextDataset& part, size_t number, int64_t window, uint64_t seed,
                                  int64_t epoch, int64_t pass) {
-  const uint64_t drawn = mixed_seed(mixed_seed(mixed_seed(seed, static_cast<uint64_t>(epoch)), number),
-                                    static_cast<uint64_t>(pass));
+  const uint64_t drawn =
+      mixed_seed(mixed_seed(mixed_seed(seed, static_cast<uint64_t>(epoch)), number), static_cast<uint64_t>(pass));
   return shuffled_shards(part.clips().shard_starts(), window, drawn);
 }
 
@@ -240,9 +241,9 @@ MadeDataset make_speech_set(const Json& section, const std::string& config_path,
         .seen(plan.parts.size() == 1 ? "" : json_text(part["manifest_filepath"]));
   }
   if (!plan.plans_batches) return parts.front();
-  auto planner = plan.keys.is_concat  ? concat_planner(plan.keys, parts, config_path)
-                 : parts.size() > 1 ? bucket_planner(plan.keys, parts, config_path)
-                                    : shard_planner(plan.keys, parts);
+  auto planner = plan.keys.is_concat ? concat_planner(plan.keys, parts, config_path)
+                 : parts.size() > 1  ? bucket_planner(plan.keys, parts, config_path)
+                                     : shard_planner(plan.keys, parts);
   return std::make_shared<PlannedSpeechSet>(std::move(parts), std::move(planner));
 }
 

@@ -138,8 +138,9 @@ TEST_F(SpeechSet, TarredClipsComeInTheOrderOfTheirShards) {
   EXPECT_EQ(batches(tarred({{"batch_size", 3}, {"drop_last", true}})), (Batches{"cab", "fed"}));
   EXPECT_EQ(batches(tarred({{"batch_size", 3}, {"num_workers", 8}})), (Batches{"cab", "fed", "hg"}))
       << "more workers than shards";
-  EXPECT_EQ(batches(tarred({{"batch_size", 4}, {"tarred_audio_filepaths", {file("audio_2.tar"), file("audio_0.tar")}}})),
-            (Batches{"hgca", "b"}));
+  EXPECT_EQ(
+      batches(tarred({{"batch_size", 4}, {"tarred_audio_filepaths", {file("audio_2.tar"), file("audio_0.tar")}}})),
+      (Batches{"hgca", "b"}));
 }
 
 TEST_F(SpeechSet, TarredClipsAreShuffledByTheEpoch) {
@@ -264,10 +265,10 @@ TEST_F(SpeechSet, SectionsThatContradictThemselvesAreToldOf) {
                             {"concat_sampling_technique", "random"},
                             {"concat_sampling_probabilities", {0.5, 0.6}}}),
                    {"model.train_ds.concat_sampling_probabilities", "1.1"}));
-  EXPECT_TRUE(says(refusal({{"is_concat", true},
-                            {"manifest_filepath", {file("plain.json"), file("plain.json")}},
-                            {"max_seconds", 1}}),
-                   {"max_seconds", "plans its batches itself"}));
+  EXPECT_TRUE(says(
+      refusal(
+          {{"is_concat", true}, {"manifest_filepath", {file("plain.json"), file("plain.json")}}, {"max_seconds", 1}}),
+      {"max_seconds", "plans its batches itself"}));
 }
 
 }  // namespace

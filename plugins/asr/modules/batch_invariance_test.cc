@@ -94,27 +94,25 @@ TEST(BatchInvariance, ConformerWithEverySubsamplingAndReduction) {
 }
 
 TEST(BatchInvariance, ConformerWithEveryAttention) {
-  for (const Json& changes :
-       std::vector<Json>{{{"self_attention_model", "rel_pos"}},
-                         {{"self_attention_model", "abs_pos"}},
-                         {{"untie_biases", false}},
-                         {{"use_bias", false}},
-                         {{"use_pytorch_sdpa", true}},
-                         {{"self_attention_model", "abs_pos"}, {"use_pytorch_sdpa", true}},
-                         {{"att_context_size", {4, 2}}},
-                         {{"att_context_size", {4, 1}}, {"att_context_style", "chunked_limited"}},
-                         {{"att_context_size", {-1, 3}}, {"att_context_style", "chunked_limited"}},
-                         {{"att_context_size", {-1, -1, -1}}, {"att_context_style", "chunked_limited_with_rc"}},
-                         {{"att_context_size", {{4, 1}, {8, 3}}}, {"att_context_style", "chunked_limited"}},
-                         {{"self_attention_model", "rel_pos_local_attn"}, {"att_context_size", {3, 3}}},
-                         {{"self_attention_model", "rel_pos_local_attn"},
-                          {"att_context_size", {3, 2}},
-                          {"global_tokens", 1}},
-                         {{"self_attention_model", "rel_pos_local_attn"},
-                          {"att_context_size", {3, 3}},
-                          {"global_tokens", 2},
-                          {"global_tokens_spacing", 2},
-                          {"global_attn_separate", true}}}) {
+  for (const Json& changes : std::vector<Json>{
+           {{"self_attention_model", "rel_pos"}},
+           {{"self_attention_model", "abs_pos"}},
+           {{"untie_biases", false}},
+           {{"use_bias", false}},
+           {{"use_pytorch_sdpa", true}},
+           {{"self_attention_model", "abs_pos"}, {"use_pytorch_sdpa", true}},
+           {{"att_context_size", {4, 2}}},
+           {{"att_context_size", {4, 1}}, {"att_context_style", "chunked_limited"}},
+           {{"att_context_size", {-1, 3}}, {"att_context_style", "chunked_limited"}},
+           {{"att_context_size", {-1, -1, -1}}, {"att_context_style", "chunked_limited_with_rc"}},
+           {{"att_context_size", {{4, 1}, {8, 3}}}, {"att_context_style", "chunked_limited"}},
+           {{"self_attention_model", "rel_pos_local_attn"}, {"att_context_size", {3, 3}}},
+           {{"self_attention_model", "rel_pos_local_attn"}, {"att_context_size", {3, 2}}, {"global_tokens", 1}},
+           {{"self_attention_model", "rel_pos_local_attn"},
+            {"att_context_size", {3, 3}},
+            {"global_tokens", 2},
+            {"global_tokens_spacing", 2},
+            {"global_attn_separate", true}}}) {
     const auto encoder = make_encoder<ConformerEncoder>(conformer(), changes);
     EXPECT_TRUE(does_not_depend(difference_to_alone(*encoder))) << json_text(changes);
   }
@@ -180,7 +178,7 @@ TEST(BatchInvariance, RNNEncoder) {
 }
 
 Json jasper_block(const Json& changes = Json::object()) {
-  Json block = {{"filters", 16}, {"repeat", 2},  {"kernel", {5}},    {"stride", {1}},
+  Json block = {{"filters", 16},   {"repeat", 2},  {"kernel", {5}},    {"stride", {1}},
                 {"dilation", {1}}, {"dropout", 0}, {"residual", true}, {"separable", true}};
   for (const auto& [key, value] : changes.items()) block[key] = value;
   return block;

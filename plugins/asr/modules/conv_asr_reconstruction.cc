@@ -114,8 +114,8 @@ Values ConvASRDecoderReconstruction::forward(const Values& in) {
 }
 
 Values ConvASRDecoderReconstruction::input_example() const {
-  return {{"encoder_output",
-           at::randn({1, options_.feat_in, 128}, parameters().front().options().requires_grad(false))}};
+  return {
+      {"encoder_output", at::randn({1, options_.feat_in, 128}, parameters().front().options().requires_grad(false))}};
 }
 
 }  // namespace fathom::asr

@@ -38,9 +38,8 @@ LSTMDecoder::LSTMDecoder(const Options& o) : feat_in_(o.feat_in) {
                                                                   .num_layers(o.num_layers)
                                                                   .batch_first(true)
                                                                   .bidirectional(o.bidirectional)));
-  linear_layer_ =
-      register_module("linear_layer", torch::nn::Linear(o.lstm_hidden_size * (o.bidirectional ? 2 : 1),
-                                                        o.num_classes + (o.add_blank ? 1 : 0)));
+  linear_layer_ = register_module("linear_layer", torch::nn::Linear(o.lstm_hidden_size * (o.bidirectional ? 2 : 1),
+                                                                    o.num_classes + (o.add_blank ? 1 : 0)));
 }
 
 Ports LSTMDecoder::inputs() const { return lstm_inputs(); }

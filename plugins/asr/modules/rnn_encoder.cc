@@ -9,9 +9,7 @@
 namespace fathom::asr {
 namespace {
 
-Ports rnn_inputs() {
-  return {{"audio_signal", {"B D T", SpectrogramType{}}}, {"length", {"B", LengthsType{}}}};
-}
+Ports rnn_inputs() { return {{"audio_signal", {"B D T", SpectrogramType{}}}, {"length", {"B", LengthsType{}}}}; }
 Ports rnn_outputs() {
   return {{"outputs", {"B D T", AcousticEncodedRepresentation{}}}, {"encoded_lengths", {"B", LengthsType{}}}};
 }

@@ -43,7 +43,8 @@ void expect_gradients(Module& module, const char* output) {
 }
 
 const Json kRnn = {{"feat_in", 16}, {"n_layers", 2}, {"d_model", 12}, {"proj_size", 8}};
-const Json kSqueezeformer = {{"feat_in", 16}, {"n_layers", 3}, {"d_model", 16}, {"n_heads", 2}, {"conv_kernel_size", 5}};
+const Json kSqueezeformer = {
+    {"feat_in", 16}, {"n_layers", 3}, {"d_model", 16}, {"n_heads", 2}, {"conv_kernel_size", 5}};
 
 TEST(SequenceModules, Train) {
   for (const bool both : {true, false}) {
@@ -66,7 +67,8 @@ TEST(SequenceModules, ReconstructionDoublesOrHalvesTheFrames) {
   const auto frames = [&](const Json& changes) {
     Json config = base;
     for (const auto& [key, value] : changes.items()) config[key] = value;
-    return module_of<ConvASRDecoderReconstruction>(config)->forward({{"encoder_output", at::randn({1, 6, 20})}})
+    return module_of<ConvASRDecoderReconstruction>(config)
+        ->forward({{"encoder_output", at::randn({1, 6, 20})}})
         .tensor("out");
   };
   EXPECT_EQ(frames({}).sizes().vec(), (std::vector<int64_t>{1, 80, 4}));

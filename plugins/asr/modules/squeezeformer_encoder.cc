@@ -31,9 +31,8 @@ void check_squeezeformer(const SqueezeformerEncoder::Options& o) {
   check_range("pos_emb_max_len", o.pos_emb_max_len, 1, int64_t{1} << 30);
   check_range("subsampling_factor", o.subsampling_factor, 1, 1024);
   if (o.feat_out > 0) check_range("feat_out", o.feat_out, 1, kLargest);
-  for (const auto& [name, value] : {std::pair{"dropout", o.dropout},
-                                    {"dropout_emb", o.dropout_emb},
-                                    {"dropout_att", o.dropout_att}}) {
+  for (const auto& [name, value] :
+       {std::pair{"dropout", o.dropout}, {"dropout_emb", o.dropout_emb}, {"dropout_att", o.dropout_att}}) {
     if (value >= 0 && value < 1) continue;
     throw Error(Code::kFailed, std::string("'") + name + "' is no probability of a dropout")
         .at(name)
@@ -212,10 +211,11 @@ Values SqueezeformerEncoder::forward(const Values& in) {
   const auto input_of = [&](const at::Tensor& x, int64_t step) {
     ConformerLayer::Input layer;
     const int64_t total = x.size(1);
-    layer.lengths =
-        std::make_shared<nn::LengthMask>(step == 1 ? frames.lengths : at::div(frames.lengths + step - 1, step, "floor"));
+    layer.lengths = std::make_shared<nn::LengthMask>(step == 1 ? frames.lengths
+                                                               : at::div(frames.lengths + step - 1, step, "floor"));
     at::Tensor visible = nn::visible_keys(context_, total * step, x.options());
-    if (visible.defined() && step > 1) visible = visible.slice(0, 0, total * step, step).slice(1, 0, total * step, step);
+    if (visible.defined() && step > 1)
+      visible = visible.slice(0, 0, total * step, step).slice(1, 0, total * step, step);
     const at::Tensor valid = layer.lengths->covers(total) ? at::Tensor() : layer.lengths->valid(total).squeeze(1);
     layer.mask = nn::make_attention_mask(visible, valid, x.options());
     layer.positions = positions_of(total, x.options());

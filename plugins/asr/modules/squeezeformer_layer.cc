@@ -9,9 +9,7 @@
 namespace fathom::asr {
 namespace {
 
-torch::nn::LayerNorm norm_of_width(int64_t width) {
-  return torch::nn::LayerNorm(torch::nn::LayerNormOptions({width}));
-}
+torch::nn::LayerNorm norm_of_width(int64_t width) { return torch::nn::LayerNorm(torch::nn::LayerNormOptions({width})); }
 
 std::shared_ptr<nn::Conv1dLayer> pointwise_layer(int64_t in, int64_t out) {
   nn::ConvOptions o;
@@ -97,8 +95,8 @@ SqueezeformerLayer::SqueezeformerLayer(const SqueezeformerLayerOptions& options)
   feed_forward1_ = child("feed_forward1", std::make_shared<ConformerFeedForward>(options));
   feed_forward1_scale_ = child("feed_forward1_scale", scale());
   register_module("norm_conv", norm_conv_);
-  conv_ = child("conv",
-                std::make_shared<SqueezeformerConvolution>(options.width, options.conv_kernel, options.conv_norm));
+  conv_ =
+      child("conv", std::make_shared<SqueezeformerConvolution>(options.width, options.conv_kernel, options.conv_norm));
   conv_scale_ = child("conv_scale", scale());
   register_module("norm_feed_forward2", norm_feed_forward2_);
   feed_forward2_ = child("feed_forward2", std::make_shared<ConformerFeedForward>(options));
@@ -111,7 +109,8 @@ at::Tensor SqueezeformerLayer::forward(const at::Tensor& x, const ConformerLayer
   const at::Tensor scaled = self_attn_scale_->forward(x);
   at::Tensor attended;
   if (options_.self_attention == SelfAttention::kRelative)
-    attended = static_cast<nn::RelPositionMultiHeadAttention&>(*self_attn_).forward(scaled, scaled, in.positions, in.mask);
+    attended =
+        static_cast<nn::RelPositionMultiHeadAttention&>(*self_attn_).forward(scaled, scaled, in.positions, in.mask);
   else
     attended = self_attn_->forward(scaled, scaled, in.mask);
   at::Tensor out = norm_self_att_(x + dropped(attended));

@@ -3,8 +3,8 @@
 // Lines are read as Python's json reads them (python_json.h); of a key that stands twice the last value counts.
 // Keys (NeMo's): audio_filepath (or audio_filename), duration in seconds, text | text_filepath | normalized_text (""
 // when none is there), command | target | label (of a classification), offset in seconds, speaker, lang,
-// orig_sample_rate, shard_id (of the tar file that holds the audio). Others are ignored. A relative path is looked up in the manifest's folder first, then in the
-// working directory.
+// orig_sample_rate, shard_id (of the tar file that holds the audio). Others are ignored. A relative path is looked up
+// in the manifest's folder first, then in the working directory.
 #pragma once
 
 #include <cstdint>

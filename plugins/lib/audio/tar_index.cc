@@ -165,8 +165,10 @@ class TarReader {
   void check(const TarHeader& header, int64_t at) const {
     if (checksum_holds(header)) return;
     const std::string_view begin(reinterpret_cast<const char*>(&header), 4);
-    if (at == kBlock && (begin.starts_with("\x1f\x8b") || begin.starts_with("BZh") || begin.starts_with("\x28\xb5\x2f\xfd") ||
-                         begin.starts_with("\xfd" "7zX"))) {
+    if (at == kBlock &&
+        (begin.starts_with("\x1f\x8b") || begin.starts_with("BZh") || begin.starts_with("\x28\xb5\x2f\xfd") ||
+         begin.starts_with("\xfd"
+                           "7zX"))) {
       throw Error(Code::kBadData, "a compressed tar file cannot be read in any order")
           .at(path_)
           .next("decompress it: audio is compressed already, as flac or ogg");
