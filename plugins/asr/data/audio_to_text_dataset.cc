@@ -23,6 +23,8 @@ void AudioToTextDataset::Options::describe(OptionSet<Options>& o) {
   o("tarred_shard_strategy", &Options::tarred_shard_strategy,
     "tar files of a process among several: scatter (its share of them) or replicate (all)");
   o("max_utts", &Options::max_utts, "keep the first so many clips; 0: all");
+  o("min_tps", &Options::min_tps, "clips with fewer tokens a second are left out", "1/s");
+  o("max_tps", &Options::max_tps, "clips with more tokens a second are left out: their texts are often wrong", "1/s");
   o("normalize_db", &Options::normalize_db, "scale every clip to this level", "dB");
   o("return_sample_id", &Options::return_sample_id, "batches carry the items' indices");
 }
@@ -40,6 +42,16 @@ void AudioToTextDataset::take_clips(audio::Manifest clips) {
   clips_ = ClipList(std::move(clips));
 }
 
+bool AudioToTextDataset::is_too_slow_or_fast(const audio::ManifestLine& line) const {
+  if ((!options_.min_tps && !options_.max_tps) || !(line.duration > 0)) return false;
+  audio::ManifestEntry entry;
+  entry.text = line.text;
+  entry.manifest = line.file;
+  entry.line = line.line;
+  const double tps = static_cast<double>(entry.text.empty() ? 0 : text_ids(entry).size()) / line.duration;
+  return (options_.min_tps && tps < *options_.min_tps) || (options_.max_tps && tps > *options_.max_tps);
+}
+
 // Counts what is left out; the texts themselves are not kept.
 void AudioToTextDataset::open_manifests(const std::function<bool(const audio::ManifestLine& line)>& keep) {
   if (options_.is_tarred && options_.max_utts > 0) {
@@ -48,7 +60,7 @@ void AudioToTextDataset::open_manifests(const std::function<bool(const audio::Ma
         .seen(std::to_string(options_.max_utts))
         .next("name fewer tar files, or set limit_train_batches");
   }
-  audio::Dropped unparseable;
+  audio::Dropped unparseable, of_other_speed;
   std::string example;
   audio::ManifestFilter filter;
   filter.most = std::max<int64_t>(options_.max_utts, 0);
@@ -58,9 +70,14 @@ void AudioToTextDataset::open_manifests(const std::function<bool(const audio::Ma
   };
   filter.dropped = [&](const audio::ManifestLine& line) { note(left_out, line); };
   filter.keep = [&](const audio::ManifestLine& line) {
-    const bool stays = keep(line);
+    const bool parsed = keep(line), stays = parsed && !is_too_slow_or_fast(line);
     note(stays ? names : left_out, line);
     if (stays) return true;
+    if (parsed) {
+      ++of_other_speed.count;
+      of_other_speed.seconds += std::max(line.duration, 0.0);
+      return false;
+    }
     ++unparseable.count;
     unparseable.seconds += std::max(line.duration, 0.0);
     if (example.empty()) example = line.where();
@@ -73,6 +90,11 @@ void AudioToTextDataset::open_manifests(const std::function<bool(const audio::Ma
     log(LogLevel::kWarning, "asr.data",
         std::to_string(unparseable.count) + " clips (" + in_hours(unparseable.seconds) +
             ") were left out: the parser cannot read their text (first: " + example + ")");
+  }
+  if (of_other_speed.count > 0) {
+    log(LogLevel::kInfo, "asr.data",
+        std::to_string(of_other_speed.count) + " clips (" + in_hours(of_other_speed.seconds) +
+            ") were left out by min_tps and max_tps");
   }
   log(LogLevel::kInfo, "asr.data", "dataset with " + summary_of(clips_));
 }

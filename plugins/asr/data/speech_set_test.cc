@@ -168,6 +168,19 @@ TEST_F(SpeechSet, FiltersLeaveTarredClipsOut) {
   EXPECT_EQ(batches(tarred({{"batch_size", 9}, {"min_duration", 802.0 / kRate - 1e-6}})), (Batches{"cfedhg"}));
 }
 
+TEST_F(SpeechSet, TextsTooLongForTheirAudioAreLeftOut) {
+  // One letter in 0.1 s and a little more each: "a" has 10 a second, "h" 9.9.
+  const Json plain = {{"manifest_filepath", file("plain.json")}, {"batch_size", 9}};
+  const auto with = [&](const char* key, double value) {
+    Json section = plain;
+    section[key] = value;
+    return batches(section);
+  };
+  EXPECT_EQ(with("max_tps", 9.97), (Batches{"defgh"}));
+  EXPECT_EQ(with("min_tps", 9.97), (Batches{"abc"}));
+  EXPECT_EQ(batches(tarred({{"batch_size", 9}, {"max_tps", 9.97}})), (Batches{"fedhg"}));
+}
+
 TEST_F(SpeechSet, BucketsAreReadOneAfterAnother) {
   for (const auto& [number, letters] : {std::pair{"0", "abc"}, {"1", "defgh"}}) {
     folder_.write(std::string("bucket") + number + ".json", lines(letters));
