@@ -1,6 +1,7 @@
 #include "plugins/asr/modules/rnn_encoder.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/Exception.h>
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/utils/rnn.h>
 
@@ -36,6 +37,12 @@ void check_rnn_options(const RNNEncoder::Options& o) {
   if (!(o.dropout >= 0 && o.dropout < 1))
     refuse("dropout", json_text(Json(o.dropout)), "'dropout' is no probability of a dropout", "from 0 on, below 1");
 }
+
+// oneDNN has no LSTMs with projections, of which libtorch warns at each program's first; there is nothing to be done.
+class NoWarnings final : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning&) override {}
+};
 
 // Has a place in the list of layers, and nothing else.
 class NumberedDropout final : public torch::nn::Module {};
@@ -121,6 +128,8 @@ Values RNNEncoder::forward(const Values& in) {
   at::Tensor packed_lengths;
   if (options_.bidirectional && !nn::LengthMask(frames.lengths).covers(width))
     packed_lengths = frames.lengths.to(at::kCPU).clamp(1, width);
+  NoWarnings none;
+  const c10::WarningUtils::WarningHandlerGuard guard(&none);
   for (size_t i = 0; i < lstms_.size(); ++i) {
     if (packed_lengths.defined()) {
       namespace rnn = torch::nn::utils::rnn;
