@@ -3,6 +3,7 @@
 
 #include "plugins/asr/data/audio_to_char_dataset.h"
 #include "plugins/asr/data/data_section.h"
+#include "plugins/asr/data/lhotse_order.h"
 #include "plugins/asr/data/set_orders.h"
 #include "plugins/asr/data/speech_set.h"
 #include "tests/conformance/suite.h"
@@ -208,11 +209,79 @@ Outcome run_concat(const Case& c) {
   return rows_compared.outcome();
 }
 
+// What Lhotse's samplers are given of a row: items in the manifest's order, with a duration each.
+struct LhotseItems {
+  std::vector<int64_t> rows;
+  std::vector<double> durations;
+  std::vector<int64_t> shard_starts;  // of tarred rows
+};
+
+// Cutting clips is not the samplers': truncate_duration and cut_into_windows_duration are done here, and refused there.
+LhotseItems lhotse_items(const Json& row, const std::string& folder) {
+  const bool tarred = row["source"] == "tarred";
+  const auto manifest = audio::Manifest::open({folder + (tarred ? "/audio.json" : "/manifest.json")});
+  LhotseItems out;
+  int64_t shard = -1;
+  for (int64_t i = 0; i < manifest.size(); ++i) {
+    const double duration = manifest.duration(i);
+    if (tarred && manifest.entry(i).shard_id != shard) {
+      shard = manifest.entry(i).shard_id.value();
+      out.shard_starts.push_back(static_cast<int64_t>(out.rows.size()));
+    }
+    if (duration < row.value("min_duration", -1.0) || duration > row.value("max_duration", 1e9)) continue;
+    const double most = row.value("truncate_duration", 1e9), window = row.value("cut_into_windows_duration", 1e9);
+    for (double begin = 0; begin < duration - 1e-9; begin += window) {
+      out.rows.push_back(i);
+      out.durations.push_back(std::min({duration - begin, window, most}));
+    }
+  }
+  if (tarred) out.shard_starts.push_back(static_cast<int64_t>(out.rows.size()));
+  return out;
+}
+
+Outcome run_lhotse(const Case& c) {
+  OrderRows rows_compared;
+  const Json body = as_json(c.body);
+  for (const Json& row : body["cases"]) {
+    const LhotseItems items = lhotse_items(row, c.folder);
+    Json settings = row;
+    settings.erase("batches");
+    const asr::LhotseOrder order(asr::LhotseOptions::from_section(row, "train_ds"), items.durations, items.shard_starts,
+                                 "train_ds", rank_of(row));
+    const bool finite = row["source"] == "manifest" || row.value("force_finite", false);
+    const size_t most = finite ? 10'000 : row["batches"].size();
+    const auto batches = order.first_batches(row["shuffle"], 0, finite, most);
+    std::vector<std::vector<int64_t>> expected, got;
+    bool durations_hold = batches.size() == row["batches"].size();
+    for (const Json& batch : row["batches"]) {
+      expected.emplace_back();
+      for (const Json& item : batch) expected.back().push_back(item[0].get<int64_t>());
+    }
+    for (size_t b = 0; b < batches.size(); ++b) {
+      got.emplace_back();
+      for (size_t i = 0; i < batches[b].size(); ++i) {
+        const auto at = static_cast<size_t>(batches[b][i]);
+        got.back().push_back(items.rows[at]);
+        durations_hold = durations_hold && i < row["batches"][b].size() &&
+                         std::abs(row["batches"][b][i][1].get<double>() - items.durations[at]) < 1e-6;
+      }
+    }
+    rows_compared.compare(json_text(settings), got, Json(expected));
+    rows_compared.compare(json_text(settings) + " durations", durations_hold, true);
+    // An epoch is as many batches as the clips give the first time, and of plain ones just those.
+    if (row["source"] == "manifest") {
+      const bool same = order.of_epoch(row["shuffle"], 0, 0) == batches;
+      rows_compared.compare(json_text(settings) + " epoch", same, true);
+    }
+  }
+  return rows_compared.outcome();
+}
+
 Outcome run_data_order(const Case& c) {
   const std::string kind = c.body.value("kind", std::string());
   if (kind == "tarred_order") return run_tarred(c);
   if (kind == "concat_order") return run_concat(c);
-  if (kind == "lhotse_order") return skip("not supported yet: Lhotse's samplers");
+  if (kind == "lhotse_order") return run_lhotse(c);
   return fail("no order of kind '" + kind + "' is known");
 }
 

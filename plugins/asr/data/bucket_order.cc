@@ -108,7 +108,7 @@ std::vector<size_t> BucketOrder::of_epoch(uint64_t seed, int64_t epoch) const {
   std::iota(out.begin(), out.end(), size_t{0});
   if (strategy_ == "fixed_order") return out;
   const bool synced = strategy_ == "synced_randomized";
-  NumpyRandom random(synced ? 0 : static_cast<uint32_t>(first_python_randint(seed, kHighestBucketSeed) + rank_.rank));
+  NumpyRandom random(synced ? 0 : PythonRandom(seed).below(kHighestBucketSeed + 1) + static_cast<uint32_t>(rank_.rank));
   std::vector<int64_t> order;
   for (int64_t i = 0; i <= epoch; ++i) order = random.permutation(static_cast<int64_t>(out.size()));
   out.assign(order.begin(), order.end());

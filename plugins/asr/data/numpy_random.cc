@@ -85,16 +85,22 @@ std::vector<int64_t> NumpyRandom::permutation(int64_t count) {
   return items;
 }
 
-int64_t first_python_randint(uint64_t seed, uint32_t highest) {
-  std::vector<uint32_t> key = {static_cast<uint32_t>(seed)};
-  if (seed >> 32 != 0) key.push_back(static_cast<uint32_t>(seed >> 32));
-  MersenneTwister bits(key);
-  const int unused = std::countl_zero(highest + 1);
+PythonRandom::PythonRandom(uint64_t seed)
+    : bits_(seed >> 32 == 0 ? std::vector<uint32_t>{static_cast<uint32_t>(seed)}
+                            : std::vector<uint32_t>{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)}) {}
+
+// As many bits as the bound has, drawn again where they are too large.
+uint32_t PythonRandom::below(uint32_t bound) {
+  const int unused = std::countl_zero(bound);
   uint32_t value = 0;
   do {
-    value = bits.next() >> unused;
-  } while (value > highest);
+    value = bits_.next() >> unused;
+  } while (value >= bound);
   return value;
+}
+
+void PythonRandom::shuffle(std::vector<size_t>& items) {
+  for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[below(static_cast<uint32_t>(i))]);
 }
 
 }  // namespace fathom::asr

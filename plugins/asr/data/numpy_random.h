@@ -37,7 +37,15 @@ class NumpyRandom {
   MersenneTwister bits_;
 };
 
-// The first random.randint(0, highest) behind random.seed(seed).
-int64_t first_python_randint(uint64_t seed, uint32_t highest);
+// Python's random.Random(seed).
+class PythonRandom {
+ public:
+  explicit PythonRandom(uint64_t seed);
+  uint32_t below(uint32_t bound);  // randrange(bound)
+  void shuffle(std::vector<size_t>& items);
+
+ private:
+  MersenneTwister bits_;
+};
 
 }  // namespace fathom::asr

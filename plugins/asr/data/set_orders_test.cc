@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/plugins/host_table.h"
+#include "plugins/asr/data/lhotse_order.h"
 #include "plugins/asr/data/numpy_random.h"
 
 namespace fathom::asr {
@@ -33,8 +34,8 @@ TEST(NumpyRandom, DrawsWhatNumpyAndPythonDraw) {
   // numpy.random.RandomState(42).random_sample(), .permutation(5); random.seed(1); random.randint(0, 30000)
   EXPECT_DOUBLE_EQ(NumpyRandom(42).uniform(), 0.3745401188473625);
   EXPECT_EQ(NumpyRandom(0).permutation(5), (std::vector<int64_t>{2, 0, 1, 3, 4}));
-  EXPECT_EQ(first_python_randint(1, 30000), 4402);
-  EXPECT_EQ(first_python_randint(123456789012345, 30000), 22101);
+  EXPECT_EQ(PythonRandom(1).below(30001), 4402u);
+  EXPECT_EQ(PythonRandom(123456789012345).below(30001), 22101u);
 }
 
 TEST(ShardPaths, BracesAreExpanded) {
@@ -142,6 +143,54 @@ TEST(ConcatOrder, OptionsThatCannotBeAreTold) {
   options = {};
   options.scale = 0.01;
   EXPECT_TRUE(tells(refusal(options, {3}), {"concat_sampling_scale", "has none"}));
+}
+
+LhotseOptions lhotse_options(const Json& section) { return LhotseOptions::from_section(section, "model.train_ds"); }
+
+TEST(LhotseOrder, EveryEpochHasAsManyBatchesAndNothingIsLost) {
+  std::vector<double> durations;
+  for (int64_t i = 0; i < 57; ++i) durations.push_back(0.5 + static_cast<double>(i * 37 % 57) / 10);
+  for (const Json& section :
+       std::vector<Json>{{{"batch_duration", 12}},
+                         {{"batch_duration", 12}, {"batch_size", 3}, {"quadratic_duration", 4}},
+                         {{"batch_duration", 12}, {"use_bucketing", true}, {"num_buckets", 4}},
+                         {{"bucket_batch_size", {8, 4, 2}}, {"bucket_duration_bins", {2, 4, 9}}}}) {
+    for (const std::vector<int64_t>& shards : {std::vector<int64_t>{}, {0, 20, 33, 57}}) {
+      const LhotseOrder in_order(lhotse_options(section), durations, shards, "d");
+      const LhotseOrder jumping(lhotse_options(section), durations, shards, "d");
+      std::vector<std::vector<std::vector<int64_t>>> epochs;
+      std::vector<int64_t> times(durations.size());
+      for (int64_t epoch = 0; epoch < 6; ++epoch) {
+        epochs.push_back(in_order.of_epoch(true, 5, epoch));
+        EXPECT_EQ(epochs.back().size(), epochs.front().size()) << json_text(section);
+        for (const auto& batch : epochs.back()) {
+          for (const int64_t item : batch) ++times[static_cast<size_t>(item)];
+        }
+      }
+      EXPECT_NE(epochs[0], epochs[1]);
+      for (const int64_t epoch : {4, 0, 5, 2})
+        EXPECT_EQ(jumping.of_epoch(true, 5, epoch), epochs[static_cast<size_t>(epoch)]);
+      // Passes follow one another: no item comes much more often than another. Of tarred ones a buffer holds many.
+      if (!shards.empty()) continue;
+      const auto [least, most] = std::minmax_element(times.begin(), times.end());
+      EXPECT_GE(*least, 4) << json_text(section);
+      EXPECT_LE(*most, *least + 2) << json_text(section);
+    }
+  }
+}
+
+TEST(LhotseOrder, OptionsThatCannotBeAreTold) {
+  const auto refusal = [](const Json& section) {
+    return refusal_by([&] { const LhotseOrder order(lhotse_options(section), {1, 2, 3}, {}, "model.train_ds"); });
+  };
+  EXPECT_TRUE(tells(refusal(Json::object()), {"model.train_ds.batch_size", "nothing says how large a batch is"}));
+  EXPECT_TRUE(tells(refusal({{"batch_duration", -3}}), {"model.train_ds.batch_duration", "must be positive"}));
+  EXPECT_TRUE(tells(refusal({{"batch_size", 2}, {"bucket_duration_bins", {3, 1}}}), {"the bins must ascend"}));
+  EXPECT_TRUE(tells(refusal({{"bucket_batch_size", {2, 1}}}), {"bucket_duration_bins as well"}));
+  EXPECT_TRUE(tells(refusal({{"bucket_batch_size", {2, 1}}, {"bucket_duration_bins", {2}}}),
+                    {"model.train_ds.bucket_batch_size", "2 sizes, 1 bins"}));
+  EXPECT_TRUE(tells(refusal({{"bucket_batch_size", {2}}, {"bucket_duration_bins", {0.5}}}), {"no batch can be made"}));
+  EXPECT_TRUE(tells(refusal({{"batch_size", 2}, {"shard_seed", "clock"}}), {"randomized or trng"}));
 }
 
 TEST(BucketOrder, OptionsThatCannotBeAreTold) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fathom/options.h"
+#include "plugins/asr/data/lhotse_order.h"
 #include "plugins/asr/data/set_random.h"
 
 namespace fathom::asr {
@@ -10,7 +11,7 @@ namespace {
 
 // What a section says of its sets together, in NeMo's names.
 struct SpeechSetKeys : ConcatOptions, BucketOptions {
-  bool is_tarred = false, shard_manifests = false, is_concat = false;
+  bool is_tarred = false, shard_manifests = false, is_concat = false, use_lhotse = false;
   std::optional<int64_t> shuffle_n;
   std::optional<std::string> tarred_shard_strategy, shard_strategy;
   Json tarred_audio_filepaths;
@@ -25,6 +26,7 @@ struct SpeechSetKeys : ConcatOptions, BucketOptions {
     o("bucketing_strategy", &Keys::strategy, "fixed_order, synced_randomized or fully_randomized");
     o("bucketing_batch_size", &Keys::batch_size, "of each bucket: a list, or a number that longer buckets divide");
     o("bucketing_weights", &Keys::weights, "how often each bucket is read in an epoch");
+    o("use_lhotse", &Keys::use_lhotse, "batches as Lhotse makes them: batch_duration, buckets, …");
     o("is_concat", &Keys::is_concat, "the manifests are sets of their own, which are mixed");
     o("concat_sampling_technique", &Keys::technique, "temperature, random or round-robin");
     o("concat_sampling_temperature", &Keys::temperature, "1: shares as the sets' sizes; larger: closer to equal");
@@ -36,9 +38,16 @@ struct SpeechSetKeys : ConcatOptions, BucketOptions {
   }
 };
 
+bool names_files(const Json& section, const char* key) {
+  if (!section.contains(key)) return false;
+  const Json& files = section[key];
+  return !files.is_null() && !files.empty() && files != Json("") && files != Json("na");
+}
+
 // Of the section, what its sets are made from.
 struct SpeechSetPlan {
   SpeechSetKeys keys;
+  std::optional<LhotseOptions> lhotse;
   std::vector<Json> parts;
   bool plans_batches = false;  // and not the loader
 
@@ -46,6 +55,7 @@ struct SpeechSetPlan {
 
  private:
   Json own_keys(const Json& section, const std::string& config_path);
+  void take_lhotse_keys(const Json& section, const std::string& config_path, Json& own);
   static std::vector<Json> split(const Json& value, const std::string& where, bool concat);
   Json part_of(const Json& own, Json manifest, Json shards, const std::string& config_path) const;
 };
@@ -53,21 +63,26 @@ struct SpeechSetPlan {
 // Takes the keys of the sets out of the section. A detail of what is switched off says nothing, as in NeMo.
 Json SpeechSetPlan::own_keys(const Json& section, const std::string& config_path) {
   const auto is_on = [&](const char* key) { return section.contains(key) && section[key] == Json(true); };
-  const bool tarred = is_on("is_tarred"), concat = is_on("is_concat");
+  const bool lhotse_on = is_on("use_lhotse"), concat = is_on("is_concat");
+  // Lhotse sees from the tar files that there are some.
+  const bool tarred = is_on("is_tarred") || (lhotse_on && names_files(section, "tarred_audio_filepaths"));
   const auto names = option_names<SpeechSetKeys>();
   Json mine = Json::object(), own = section;
   for (const auto& [key, value] : section.items()) {
     if (std::find(names.begin(), names.end(), key) == names.end()) continue;
     own.erase(key);
     const bool about_concat = key.starts_with("concat_");
-    const bool about_tars =
-        !about_concat && key != "is_tarred" && key != "is_concat" && key != "tarred_audio_filepaths";
-    const bool counts = about_concat ? concat : !about_tars || tarred;
+    const bool is_switch = key == "is_tarred" || key == "is_concat" || key == "use_lhotse";
+    const bool about_tars = !about_concat && !is_switch && key != "tarred_audio_filepaths";
+    const bool not_lhotses = key == "shuffle_n" || key.starts_with("bucketing_");
+    const bool counts = about_concat ? concat : !about_tars || (tarred && !(lhotse_on && not_lhotses));
     if (counts && !value.is_null()) mine[key] = value;
   }
+  if (tarred) mine["is_tarred"] = true;
   keys = parse_options<SpeechSetKeys>(mine, config_path);
+  take_lhotse_keys(section, config_path, own);
   const Json& shards = keys.tarred_audio_filepaths;
-  const bool names_shards = !shards.is_null() && shards != Json("") && shards != Json("na") && !shards.empty();
+  const bool names_shards = names_files(section, "tarred_audio_filepaths");
   if (names_shards && !tarred) {
     throw Error(Code::kFailed, "tar files are named, but is_tarred is not set")
         .at(config_path + ".tarred_audio_filepaths")
@@ -95,6 +110,20 @@ Json SpeechSetPlan::own_keys(const Json& section, const std::string& config_path
     keys.tarred_shard_strategy = keys.shard_strategy;
   }
   return own;
+}
+
+// Where Lhotse is switched off, so are its keys.
+void SpeechSetPlan::take_lhotse_keys(const Json& section, const std::string& config_path, Json& own) {
+  if (!section.contains("use_lhotse")) return;
+  for (const std::string& key : LhotseOptions::own_keys()) own.erase(key);
+  if (!keys.use_lhotse) return;
+  if (keys.is_concat) {
+    throw Error(Code::kFailed, "use_lhotse and is_concat are two ways to feed data")
+        .at(config_path + ".is_concat")
+        .seen("true")
+        .next("set one of the two to false");
+  }
+  lhotse = LhotseOptions::from_section(section, config_path);
 }
 
 // Of buckets, the lists in a list; of sets to mix, the entries of a list, also of one that is alone in another.
@@ -160,7 +189,13 @@ SpeechSetPlan::SpeechSetPlan(const Json& section, const std::string& config_path
   const auto says = [&](const char* key) { return section.contains(key) && !section[key].is_null(); };
   const bool loader_plans = says("max_seconds") || says("max_tokens") ||
                             (section.contains("use_bucketing") && section["use_bucketing"] == Json(true));
-  plans_batches = keys.is_concat || parts.size() > 1 || (keys.is_tarred && !loader_plans);
+  if (lhotse && parts.size() > 1) {
+    throw Error(Code::kUnavailable, "Lhotse over several sets is not available")
+        .at(config_path + ".manifest_filepath")
+        .seen(json_text(own["manifest_filepath"]))
+        .next("name the files in one list, or use is_concat instead of use_lhotse");
+  }
+  plans_batches = lhotse || keys.is_concat || parts.size() > 1 || (keys.is_tarred && !loader_plans);
 }
 
 // The items of a tarred part for the pass-th time in an epoch.
@@ -217,6 +252,22 @@ PlannedSpeechSet::Planner bucket_planner(const SpeechSetKeys& keys, const Parts&
   };
 }
 
+PlannedSpeechSet::Planner lhotse_planner(const LhotseOptions& options, const AudioToTextDataset& part,
+                                         const std::string& where, const Rank& rank) {
+  std::vector<double> durations;
+  for (int64_t i = 0; i < part.size(); ++i) durations.push_back(part.clips().duration(i));
+  const std::vector<int64_t> starts = part.clips().is_tarred() ? part.clips().shard_starts() : std::vector<int64_t>{};
+  const auto order = std::make_shared<LhotseOrder>(options, durations, starts, where, rank);
+  return [order](const BatchRequest& r) {
+    std::vector<std::vector<SetItem>> out;
+    for (const auto& batch : order->of_epoch(r.shuffle, r.seed, r.epoch)) {
+      out.emplace_back();
+      for (const int64_t item : batch) out.back().push_back({0, item});
+    }
+    return out;
+  };
+}
+
 PlannedSpeechSet::Planner shard_planner(const SpeechSetKeys& keys, const Parts& parts) {
   const auto window = keys.shuffle_n;
   return [parts, window](const BatchRequest& r) {
@@ -241,9 +292,10 @@ MadeDataset make_speech_set(const Json& section, const std::string& config_path,
         .seen(plan.parts.size() == 1 ? "" : json_text(part["manifest_filepath"]));
   }
   if (!plan.plans_batches) return parts.front();
-  auto planner = plan.keys.is_concat ? concat_planner(plan.keys, parts, config_path)
-                 : parts.size() > 1  ? bucket_planner(plan.keys, parts, config_path)
-                                     : shard_planner(plan.keys, parts);
+  auto planner = plan.lhotse           ? lhotse_planner(*plan.lhotse, *parts[0], config_path, rank)
+                 : plan.keys.is_concat ? concat_planner(plan.keys, parts, config_path)
+                 : parts.size() > 1    ? bucket_planner(plan.keys, parts, config_path)
+                                       : shard_planner(plan.keys, parts);
   return std::make_shared<PlannedSpeechSet>(std::move(parts), std::move(planner));
 }
 

@@ -16,9 +16,10 @@ namespace fathom::asr {
 using MakeSpeechPart = std::function<std::shared_ptr<AudioToTextDataset>(const Json& section)>;
 
 // is_tarred with shuffle: the shards and, within a window of shuffle_n, the clips come in another order in every epoch.
-// Nested lists of manifests and of tar files: buckets (bucketing_*). is_concat: sets that are mixed (concat_*). A
-// tarred set whose batches the loader plans (max_seconds, use_bucketing) is shuffled by it. Errors (kFailed, kBadData)
-// name config_path and the key. `make` gives each part the rank that is given here.
+// use_lhotse: batches as Lhotse's samplers make them (lhotse_order.h). Nested lists of manifests and of tar files:
+// buckets (bucketing_*). is_concat: sets that are mixed (concat_*). A tarred set whose batches the loader plans
+// (max_seconds, use_bucketing) is shuffled by it. Errors (kFailed, kBadData) name config_path and the key. `make` gives
+// each part the rank that is given here.
 MadeDataset make_speech_set(const Json& section, const std::string& config_path, const MakeSpeechPart& make,
                             const Rank& rank = {});
 

@@ -242,6 +242,33 @@ TEST_F(SpeechSet, MixedSetsAreDrawnFromByTheTechnique) {
             (Batches{"czaxbyfezdx"}));
 }
 
+TEST_F(SpeechSet, LhotseFillsBatchesBySecondsOrBySize) {
+  // 8 clips of 0.1 s and a little more each.
+  const Json plain = {{"use_lhotse", true}, {"manifest_filepath", file("plain.json")}, {"shuffle_buffer_size", 4}};
+  const auto with = [](Json section, const Json& more) {
+    for (const auto& [key, value] : more.items()) section[key] = value;
+    return section;
+  };
+  EXPECT_EQ(batches(with(plain, {{"batch_duration", 0.31}})), (Batches{"abc", "def", "gh"}));
+  EXPECT_EQ(batches(with(plain, {{"batch_size", 5}, {"drop_last", true}})), (Batches{"abcde"}));
+  EXPECT_EQ(batches(with(plain, {{"bucket_batch_size", {3, 2}}, {"bucket_duration_bins", {0.1003, 1}}})).size(), 4u);
+  const Json shuffled = with(plain, {{"batch_size", 3}, {"shuffle", true}});
+  const Batches second = batches(shuffled, 1);
+  EXPECT_EQ(sorted(second), "abcdefgh");
+  EXPECT_NE(batches(shuffled), second);
+  EXPECT_EQ(batches(shuffled, 1, 1), Batches(second.begin() + 1, second.end()));
+  // It sees from the tar files that there are some.
+  const Json shards = with(
+      plain, {{"manifest_filepath", file("tarred.json")}, {"tarred_audio_filepaths", file("audio__OP_0..2_CL_.tar")}});
+  EXPECT_EQ(batches(with(shards, {{"batch_size", 4}})), (Batches{"cabf", "edhg"}));
+  // Switched off, its keys say nothing.
+  EXPECT_EQ(batches(with(plain, {{"use_lhotse", false}, {"batch_duration", 0.31}, {"batch_size", 8}})),
+            (Batches{"abcdefgh"}));
+  EXPECT_TRUE(says(refusal(plain), {"model.train_ds.batch_size", "nothing says how large a batch is"}));
+  EXPECT_TRUE(says(refusal(with(plain, {{"batch_size", 2}, {"is_concat", true}})), {"two ways to feed data"}));
+  EXPECT_TRUE(says(refusal(with(plain, {{"batch_size", 2}, {"truncate_duration", 3}})), {"truncate_duration"}));
+}
+
 TEST_F(SpeechSet, ShardsThatDoNotMatchTheirManifestAreToldOf) {
   // Nothing in common, another clip than the manifest says, a shard that was not copied completely.
   folder_.write("other.json", lines("xyz"));
