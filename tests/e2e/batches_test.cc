@@ -7,23 +7,40 @@ namespace {
 
 class Batches : public TrainingTest {
  protected:
-  // A model after a few steps of training with this encoder; "" leaves the recipe's.
+  void SetUp() override {
+    TrainingTest::SetUp();
+    std::istringstream lines(read_file(kDigits + "/test.json"));
+    std::string clips, line;
+    for (int64_t i = 0; std::getline(lines, line); ++i) {
+      if (i % 6 != 0) continue;
+      Json item = parse_text(line);
+      item["audio_filepath"] = kDigits + "/" + item["audio_filepath"].get<std::string>();
+      clips += json_text(item) + "\n";
+    }
+    write_file_atomically(folder_ + "/clips.json", clips);
+  }
+  // A model with this encoder; "" leaves the recipe's. It learns nothing, so that it reads letters everywhere.
   std::string trained(const std::string& name, const std::string& encoder) const {
-    std::vector<std::string> more = {
-        "data_dir=" + kDigits,           "trainer.max_epochs=1",           "++trainer.limit_train_batches=6",
-        "++trainer.limit_val_batches=1", "++trainer.limit_test_batches=0", "++trainer.num_sanity_val_steps=0"};
+    std::vector<std::string> more = {"data_dir=" + kDigits,
+                                     "trainer.max_epochs=1",
+                                     "++trainer.limit_train_batches=1",
+                                     "++trainer.limit_val_batches=1",
+                                     "++trainer.limit_test_batches=0",
+                                     "++trainer.num_sanity_val_steps=0",
+                                     "model.optim.lr=0.000001",
+                                     "~model.optim.sched"};
     if (!encoder.empty()) {
-      more.insert(more.end(), {"~model.encoder", "+model.encoder={feat_in: 40, " + encoder + "}",
-                               "model.decoder.feat_in=null", "~model.optim.sched"});
+      more.insert(more.end(),
+                  {"~model.encoder", "+model.encoder={feat_in: 40, " + encoder + "}", "model.decoder.feat_in=null"});
     }
     const Result result = run(recipe_in(name, "digits_quartznet", more));
     EXPECT_EQ(result.status, 0) << result.err;
     return file_of(name, "quartznet.nemo");
   }
   // By clip.
-  static std::map<std::string, std::string> texts(const std::string& nemo, const std::string& batch_size) {
+  std::map<std::string, std::string> texts(const std::string& nemo, const std::string& batch_size) const {
     const Result heard =
-        fathom({"transcribe", nemo, "--manifest", kDigits + "/test.json", "--batch-size", batch_size, "--json"});
+        fathom({"transcribe", nemo, "--manifest", folder_ + "/clips.json", "--batch-size", batch_size, "--json"});
     EXPECT_EQ(heard.status, 0) << heard.err;
     std::map<std::string, std::string> out;
     const Json document = parse_text(heard.out);
@@ -45,7 +62,7 @@ TEST_F(Batches, DoNotChangeWhatIsRead) {
   for (const auto& [name, encoder] : encoders) {
     const std::string nemo = trained(name, encoder);
     const auto alone = texts(nemo, "1"), together = texts(nemo, "16");
-    EXPECT_EQ(alone.size(), 250u) << name;
+    EXPECT_EQ(alone.size(), 42u) << name;
     EXPECT_EQ(alone, together) << name;
     // A model that reads nothing anywhere would show nothing.
     const bool reads = std::any_of(alone.begin(), alone.end(), [](const auto& item) { return !item.second.empty(); });
