@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "plugins/asr/data/data_section.h"
+#include "plugins/asr/data/speech_set.h"
 #include "plugins/asr/modules/inference_compute.h"
 
 namespace fathom::asr {
@@ -250,15 +251,12 @@ MadeDataset SpeechModel::make_dataset(Stage stage, const Json& section, const st
     return nullptr;
   }
   try {
-    const auto checked = [&](auto dataset) -> MadeDataset {
-      if (dataset->size() > 0) return dataset;
-      throw Error(Code::kBadData, "no clip is left: min_duration, max_duration or the text parser dropped them all")
-          .at(config_path);
-    };
-    if (!tokenizer_)
-      return checked(std::make_shared<AudioToCharDataset>(dataset_options<AudioToCharDataset>(section, config_path)));
-    return checked(std::make_shared<AudioToBPEDataset>(dataset_options<AudioToBPEDataset>(section, config_path),
-                                                       tokenizer_.tokenizer()));
+    return make_speech_set(section, config_path, [&](const Json& part) -> std::shared_ptr<AudioToTextDataset> {
+      if (!tokenizer_)
+        return std::make_shared<AudioToCharDataset>(dataset_options<AudioToCharDataset>(part, config_path));
+      return std::make_shared<AudioToBPEDataset>(dataset_options<AudioToBPEDataset>(part, config_path),
+                                                 tokenizer_.tokenizer());
+    });
   } catch (Error& error) {
     error.locate(config_path);
     throw;

@@ -144,6 +144,7 @@ ManifestEntry read_entry(const dom::object& object, const std::string& file, int
   entry.speaker = read.text("speaker").value_or("");
   entry.lang = read.text("lang").value_or("");
   if (auto rate = read.number("orig_sample_rate")) entry.orig_sample_rate = static_cast<int64_t>(*rate);
+  if (int64_t shard = 0; object["shard_id"].get(shard) == simdjson::SUCCESS) entry.shard_id = shard;
   return entry;
 }
 
