@@ -100,6 +100,45 @@ TEST_F(Transducers, AHybridHasTwoDecoders) {
   EXPECT_THAT(none.err, HasSubstr("rnnt or ctc"));
 }
 
+// The last of each column of metrics.csv.
+std::map<std::string, double> last_metrics(const std::string& csv) {
+  std::istringstream stream(read_file(csv));
+  std::string line, cell;
+  std::vector<std::string> names;
+  std::map<std::string, double> out;
+  while (std::getline(stream, line)) {
+    std::istringstream cells(line);
+    for (size_t i = 0; std::getline(cells, cell, ','); ++i) {
+      if (names.size() <= i)
+        names.push_back(cell);
+      else if (!cell.empty())
+        out[names[i]] = std::stod(cell);
+    }
+  }
+  return out;
+}
+
+TEST_F(Transducers, LayersWithinTheEncoderHaveLosses) {
+  std::vector<std::string> words = short_run();
+  words.insert(words.end(), {"+model.interctc={loss_weights: [0.3], apply_at_layers: [1]}",
+                             "++trainer.log_every_n_steps=1", "++exp_manager.create_csv_logger=true"});
+  const Result trained = run(train_words("run", "digits_hybrid", words));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const auto metrics = last_metrics(folder_ + "/run/metrics.csv");
+  for (const char* stage : {"", "val_"}) {
+    const std::string of = stage;
+    const double whole = metrics.at(of.empty() ? "train_loss" : "val_loss");
+    EXPECT_NEAR(whole, 0.7 * metrics.at(of + "final_loss") + 0.3 * metrics.at(of + "inter_ctc_loss_l1"), 1e-3 * whole);
+    EXPECT_TRUE(metrics.count(of + "inter_wer_l1")) << of;
+  }
+  // What cannot be.
+  words[words.size() - 3] = "+model.interctc={loss_weights: [0.3, 0.7], apply_at_layers: [0, 1]}";
+  EXPECT_THAT(run(train_words("none", "digits_hybrid", words)).err, HasSubstr("interctc.loss_weights"));
+  words[words.size() - 3] = "+model.interctc={loss_weights: [0.3], apply_at_layers: [3]}";
+  EXPECT_THAT(run(train_words("none", "digits_hybrid", words)).err, HasSubstr("interctc.apply_at_layers"));
+  EXPECT_THAT(run(train_words("none", "digits_transducer", words)).err, HasSubstr("interctc"));
+}
+
 TEST_F(Transducers, AreFineTunedWithOtherLabels) {
   ASSERT_EQ(run(train_words("base", "digits_hybrid", short_run())).status, 0);
   write_file_atomically(
