@@ -1,6 +1,6 @@
 // Whole speech models, one thread: what a training step or a forward pass takes and how high memory rises, beside NeMo
 // where FATHOM_PYTHON (default python3) has it (nemo_asr.py builds the same models). Each case is a process of its own:
-// `bench_asr CASE [REPEATS]` measures ours of one case, without arguments all of them, in turn with NeMo's.
+// `bench_asr CASE [REPEATS [THREADS]]` measures ours of one case, without arguments all of them, in turn with NeMo's.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
@@ -13,6 +13,7 @@
 #include "core/training/autocast.h"
 #include "core/training/optimization.h"
 #include "fathom/module.h"
+#include "plugins/asr/modules/inference_compute.h"
 #include "tests/bench/process_case.h"
 
 namespace fathom {
@@ -60,6 +61,40 @@ Json conformer() {
           {"dropout_att", 0.1}};
 }
 
+// The encoder of the 0.6 B transducers people use (parakeet-tdt-0.6b: 24 layers of width 1024).
+Json fastconformer() {
+  return {{"_target_", "asr.ConformerEncoder"},
+          {"feat_in", 128},
+          {"n_layers", 24},
+          {"d_model", 1024},
+          {"n_heads", 8},
+          {"subsampling", "dw_striding"},
+          {"subsampling_factor", 8},
+          {"subsampling_conv_channels", 256},
+          {"ff_expansion_factor", 4},
+          {"conv_kernel_size", 9},
+          {"xscaling", false},
+          {"use_bias", false}};
+}
+
+constexpr int64_t kLongFrames = 6000;  // 60 s
+
+// A minute of audio through an encoder whose weights were laid out for `precision`; "plain": as libtorch's modules have
+// them.
+std::function<void()> minute(const Json& config, int64_t features, const std::string& precision) {
+  const ModuleHandle encoder = make_module(config, "encoder");
+  encoder.torch_module()->eval();
+  if (precision != "plain") {
+    const auto compute = encoder.query<asr::asr_inference_compute_v1>(ASR_INFERENCE_COMPUTE_EXTENSION);
+    check(compute->prepare(compute.self(), to_abi(precision)));
+  }
+  const at::Tensor signal = at::randn({1, features, kLongFrames}), length = at::full({1}, kLongFrames, at::kLong);
+  return [=] {
+    const c10::InferenceMode inference;
+    encoder({{"audio_signal", signal}, {"length", length}});
+  };
+}
+
 // A model's modules as one, so that the optimizer sees their parameters.
 struct Model : torch::nn::Module {
   ModuleHandle add(const std::string& name, const Json& config) {
@@ -72,6 +107,10 @@ struct Model : torch::nn::Module {
 // What one run of a case does, warmed up by the caller.
 std::function<void()> prepare(const std::string& name) {
   const std::string kind = name.substr(0, name.find('_'));
+  if (const size_t at = name.find("_60s_"); at != std::string::npos) {
+    const std::string precision = name.substr(at + 5);
+    return kind == "fastconformer" ? minute(fastconformer(), 128, precision) : minute(conformer(), 80, precision);
+  }
   const bool forward_only = name.ends_with("_forward"), mixed = name.ends_with("_bf16");
   const bool classifier = kind == "matchboxnet", attention = kind == "conformer";
   auto model = std::make_shared<Model>();
@@ -161,13 +200,27 @@ std::function<void()> prepare(const std::string& name) {
 int main(int argc, char** argv) {
   using namespace fathom;  // NOLINT
   if (argc > 1) {
-    at::set_num_threads(1);
+    at::set_num_threads(argc > 3 ? std::atoi(argv[3]) : 1);
     at::manual_seed(1);
     bench::measure_case(argv[1], argc > 2 ? std::atoi(argv[2]) : 3, prepare(argv[1]));
     return 0;
   }
   for (const char* name : {"quartznet_step", "quartznet_step_bf16", "conformer_step", "conformer_step_bf16"})
     bench::compare_with_nemo("asr", argv[0], name, 3);
+  for (const char* model : {"fastconformer", "conformer"}) {
+    const Json theirs = bench::nemo_case(model + std::string("_60s_32"), 2);
+    const Json their_half = bench::nemo_case(model + std::string("_60s_bf16"), 2);
+    // "plain": the layers as libtorch has them. Bytes are compared with NeMo's float32: on a CPU it has none.
+    for (const char* precision : {"plain", "32", "bf16", "int8"}) {
+      for (const int threads : {1, 2}) {
+        const std::string name = std::string(model) + "_60s_" + precision;
+        const Json ours = bench::measured(argv[0], name, 2, threads);
+        const Json& peer = std::string(precision) == "bf16" ? their_half : theirs;
+        bench::report_processes("asr", name + ", " + std::to_string(threads) + " threads", ours,
+                                threads == 1 ? peer : Json(nullptr), "NeMo, one thread");
+      }
+    }
+  }
   for (const char* name : {"quartznet_forward", "conformer_forward", "matchboxnet_step"})
     bench::compare_with_nemo("asr", argv[0], name, 9);
 }

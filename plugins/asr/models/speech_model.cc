@@ -6,6 +6,7 @@
 
 #include "plugins/asr/data/data_section.h"
 #include "plugins/asr/data/speech_set.h"
+#include "plugins/asr/modules/inference_compute.h"
 
 namespace fathom::asr {
 namespace {
@@ -159,12 +160,14 @@ void SpeechModel::log_first_prediction(const std::vector<std::string>& texts, co
 }
 
 at::Tensor SpeechModel::training_step(const Values& batch, const Step& step) {
+  inter_ctc_.capture();
   const Encoded encoded = encode(batch);
   at::Tensor loss = loss_of(encoded, batch);
+  const bool errors = step.log_every_n_steps() > 0 && (step.batch_idx() + 1) % step.log_every_n_steps() == 0;
+  if (inter_ctc_) loss = inter_ctc_.train(loss, inter_ctc_head(batch), step, errors);
   step.log("train_loss", loss.detach());
   step.log("learning_rate", step.learning_rate());
   step.log("global_step", static_cast<double>(step.global_step()));
-  const bool errors = step.log_every_n_steps() > 0 && (step.batch_idx() + 1) % step.log_every_n_steps() == 0;
   if (errors) {
     const std::vector<std::string> texts = best_texts(encoded);
     log_first_prediction(texts, batch);
@@ -176,8 +179,10 @@ at::Tensor SpeechModel::training_step(const Values& batch, const Step& step) {
 
 void SpeechModel::validation_step(const Values& batch, const Step& step) {
   if (step.batch_idx() == 0) reset_evaluation();  // one that was broken off leaves nothing behind
+  inter_ctc_.capture();
   const Encoded encoded = encode(batch);
-  const at::Tensor loss = loss_of(encoded, batch);
+  at::Tensor loss = loss_of(encoded, batch);
+  if (inter_ctc_) loss = inter_ctc_.evaluate(loss, inter_ctc_head(batch));
   if (loss.defined()) val_loss_.update({{"loss", loss}});
   const std::vector<std::string> texts = best_texts(encoded);
   log_first_prediction(texts, batch);
@@ -192,12 +197,23 @@ void SpeechModel::eval_epoch_end(const Step& step) {
   const auto errors = wer_.sums();
   if (has_loss || errors.at("units") > 0 || errors.at("errors") > 0) {  // there was a batch
     step.log(prefix + "wer", wer_.compute().at("wer"));
+    inter_ctc_.log(step, prefix);
     log_evaluation(step, prefix);
   }
   reset_evaluation();
 }
 
+InterCtc::Head SpeechModel::inter_ctc_head(const Values& /*batch*/) {
+  throw Error(Code::kInternal, "a model without a CTC head reads no layers").at(owner_name());
+}
+
+void SpeechModel::set_inter_ctc(const Json& wer) {
+  inter_ctc_ = InterCtc(config_.value("interctc", Json(nullptr)), encoder_, path_of("interctc"), wer);
+  for (const auto& [name, metric] : inter_ctc_.metrics()) add_child(name, metric);
+}
+
 void SpeechModel::reset_evaluation() {
+  inter_ctc_.reset();
   val_loss_.reset();
   wer_.reset();
 }
@@ -282,16 +298,33 @@ SpeechModel::TranscribeOptions SpeechModel::transcribe_options(const Json& optio
             .seen(json_text(value))
             .expected(decoders.empty() ? "no decoder_type: the model has one decoder" : known);
       out.decoder_type = value.get<std::string>();
+    } else if (key == "precision") {
+      if (value.is_null()) continue;
+      out.precision = value.is_string() ? value.get<std::string>() : json_text(value);
     } else {
-      throw Error(Code::kFailed, "transcription has no option '" + key + "'").expected("timestamps or decoder_type");
+      throw Error(Code::kFailed, "transcription has no option '" + key + "'")
+          .expected("timestamps, decoder_type or precision");
     }
   }
   return out;
 }
 
+void SpeechModel::prepare_inference(const std::string& precision) {
+  const auto compute = encoder_.query<asr_inference_compute_v1>(ASR_INFERENCE_COMPUTE_EXTENSION);
+  if (compute) {
+    check(compute->prepare(compute.self(), to_abi(precision)));
+  } else if (precision != "32") {
+    throw Error(Code::kUnavailable, "this model's encoder computes in float32 only")
+        .at("precision")
+        .seen(precision)
+        .next("leave precision out");
+  }
+}
+
 std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& options) {
   const TranscribeOptions wanted = transcribe_options(options);
   const at::NoGradGuard no_grad;
+  if (!wanted.precision.empty()) prepare_inference(wanted.precision);
   Encoded encoded;
   if (batch.tensor_or_undefined("processed_signal").defined()) {
     encoded = encode(batch);

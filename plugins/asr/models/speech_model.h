@@ -10,6 +10,7 @@
 #include "plugins/asr/data/model_tokenizer.h"
 #include "plugins/asr/decoding/hypothesis.h"
 #include "plugins/asr/models/front_end.h"
+#include "plugins/asr/models/inter_ctc.h"
 #include "plugins/lib/text/vocabulary.h"
 
 namespace fathom::asr {
@@ -99,12 +100,18 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   virtual void evaluate_also(const Encoded& /*encoded*/, const Values& /*batch*/) {}
   virtual void log_evaluation(const Step& /*step*/, const std::string& /*prefix*/) {}
   virtual void reset_evaluation();
+  // Of a model with a CTC head, which calls set_inter_ctc(): what it does with a layer within the encoder. `batch`
+  // outlives what is returned.
+  virtual InterCtc::Head inter_ctc_head(const Values& batch);
+  // Reads the section interctc; `wer`: the metric of its error rates.
+  void set_inter_ctc(const Json& wer);
   // The likeliest text of every item, found fast: for error rates during training and evaluation.
   virtual std::vector<std::string> best_texts(const Encoded& encoded) const = 0;
   // What a transcription may ask for, beside the audio.
   struct TranscribeOptions {
     bool timestamps = false;
     std::string decoder_type;  // of a model with several decoders, which checks the name; empty: its own choice
+    std::string precision;     // 32, bf16 or int8: the encoder's weights are laid out for it, and no longer train
   };
   // The best hypothesis of every item, by the configured strategy.
   virtual std::vector<Hypothesis> decode(const Encoded& encoded, const TranscribeOptions& options) const = 0;
@@ -144,6 +151,7 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   bool are_new_labels(const std::vector<std::string>& labels) const;
   void adopt_tokenizer(ModelTokenizer tokenizer, bool keep_weights);
   TranscribeOptions transcribe_options(const Json& options) const;
+  void prepare_inference(const std::string& precision);
   Encoded encode(const Values& batch);
   void log_first_prediction(const std::vector<std::string>& texts, const Values& batch) const;
   Encoded encode_features(Value features, const Value& lengths);
@@ -165,6 +173,7 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   // Of the evaluation loader in progress: children, so that their sums are those of all processes.
   MetricHandle wer_, val_loss_;
   MetricHandle batch_wer_;  // of a training batch
+  InterCtc inter_ctc_;
 };
 
 // `section` with the class to make where it names none.
