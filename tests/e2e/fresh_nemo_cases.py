@@ -14,7 +14,15 @@ import numpy
 import sentencepiece
 import soundfile
 import torch
-from nemo.collections.asr.models import EncDecClassificationModel, EncDecCTCModel, EncDecCTCModelBPE
+from nemo.collections.asr.models import (
+    EncDecClassificationModel,
+    EncDecCTCModel,
+    EncDecCTCModelBPE,
+    EncDecHybridRNNTCTCBPEModel,
+    EncDecHybridRNNTCTCModel,
+    EncDecRNNTBPEModel,
+    EncDecRNNTModel,
+)
 from nemo.utils import logging
 from nemo_record import record
 from omegaconf import OmegaConf
@@ -260,12 +268,62 @@ def tokenizer(at):
     return {"dir": at, "type": "bpe"}
 
 
+def transducer(config, at, channels, subwords, hybrid):
+    """The rest of a transducer's config, and its class."""
+    hidden, joint_hidden = draw.choice([6, 10]), draw.choice([5, 12])
+    stateless = chance(0.25)
+    prednet = {"pred_hidden": hidden, "dropout": draw.choice([0.0, 0.1])}
+    decoder = {"_target_": MODULES + ("StatelessTransducerDecoder" if stateless else "RNNTDecoder"), "prednet": prednet}
+    if stateless:
+        decoder["context_size"] = draw.choice([1, 2, 3])
+    else:
+        prednet["pred_rnn_layers"] = draw.choice([1, 2])
+        prednet.update(some({"t_max": [None, 20], "rnn_hidden_size": [hidden, hidden + 3]}))
+        decoder.update(some({"blank_as_pad": [True], "random_state_sampling": [True, False]}))
+    net = {"joint_hidden": joint_hidden, "activation": draw.choice(["relu", "tanh", "sigmoid"])}
+    net["dropout"] = draw.choice([0.0, 0.2])
+    joint = {"_target_": MODULES + "RNNTJoint", "log_softmax": draw.choice([None, None, True]), "jointnet": net}
+    joint.update(fuse_loss_wer=chance(0.5), fused_batch_size=draw.choice([1, 4]))
+    config["model_defaults"] = {"enc_hidden": channels, "pred_hidden": hidden, "joint_hidden": joint_hidden}
+    # Without a limit NeMo's search need not end.
+    greedy = {"max_symbols": draw.choice([1, 2, 5, 10]), **some({"loop_labels": [True, False]})}
+    config["decoding"] = {"strategy": draw.choice(["greedy", "greedy_batch"]), "greedy": greedy}
+    kind = draw.choice(["rnnt", "rnnt", "tdt", "multiblank"])
+    if kind == "tdt":
+        durations = draw.choice([[0, 1, 2], [0, 1, 2, 3, 4], [0, 1, 4]])
+        config["loss"] = {"loss_name": "tdt", "tdt_kwargs": {"durations": durations, "sigma": 0.05, "omega": 0.1}}
+        # NeMo's search of single clips skips a frame where max_symbols ends one with a duration.
+        config["decoding"].update(strategy="greedy_batch", model_type="tdt", durations=durations)
+        joint["num_extra_outputs"] = len(durations)
+    elif kind == "multiblank":
+        durations = draw.choice([[2], [2, 4], [2, 4, 8]])
+        kwargs = {"big_blank_durations": durations, "sigma": 0.05, "fastemit_lambda": 0.0, "clamp": -1.0}
+        config["loss"] = {"loss_name": "multiblank_rnnt", "multiblank_rnnt_kwargs": kwargs}
+        config["decoding"].update(model_type="multiblank", big_blank_durations=durations)
+        joint["num_extra_outputs"] = len(durations)
+    config.update(decoder=decoder, joint=joint)
+    if hybrid:
+        head = {"_target_": MODULES + "ConvASRDecoder", "feat_in": channels, "num_classes": -1, "vocabulary": []}
+        config["aux_ctc"] = {"ctc_loss_weight": 0.3, "decoder": head, "decoding": {"strategy": "greedy"}}
+    if subwords:
+        config["tokenizer"] = tokenizer(at)
+        return EncDecHybridRNNTCTCBPEModel if hybrid else EncDecRNNTBPEModel
+    labels = draw.sample(list("abcdefghijklmnopqrstuvwxyz' .?é"), draw.choice([3, 12, 28]))
+    config["labels"] = labels
+    if hybrid:
+        config["aux_ctc"]["decoder"]["vocabulary"] = labels
+    return EncDecHybridRNNTCTCModel if hybrid else EncDecRNNTModel
+
+
 def draw_model(at):
     rate = draw.choice([8000, 16000])
-    kind = draw.choice(["ctc", "ctc", "bpe", "bpe", "classes"])
+    kind = draw.choice(["ctc", "ctc", "bpe", "bpe", "classes", "rnnt", "rnnt", "hybrid", "hybrid"])
     front_end, width = mfcc(rate) if chance(0.5 if kind == "classes" else 0.15) else mel(rate)
     encoder, channels = conformer(width) if chance(0.6) else jasper(width)
     config = {"sample_rate": rate, "preprocessor": front_end, "encoder": encoder}
+    if kind in ("rnnt", "hybrid"):
+        chosen = transducer(config, at, channels, chance(0.5), kind == "hybrid")
+        return chosen(cfg=OmegaConf.create(config))
     if kind == "classes":
         labels = [f"word{i}" for i in range(draw.choice([2, 5]))]
         data = {"labels": labels, "manifest_filepath": None, "shuffle": False, "batch_size": 1}
@@ -298,6 +356,8 @@ def fill(model):
             value.copy_(0.5 + noise.abs())
         elif value.dim() > 1 and "pos_bias" not in name:
             value.copy_(noise * (1.5 / value[0].numel()) ** 0.5)
+            if "embed" in name:
+                value[-1] = 0  # the blank's, which training leaves so; NeMo's searches begin with it or with zeros
         else:
             value.copy_((1 if name.endswith("weight") else 0) + 0.3 * noise)
 
