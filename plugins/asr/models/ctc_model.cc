@@ -118,7 +118,7 @@ Values EncDecCTCModel::forward(const Values& in) {
           {"greedy_predictions", out.output.tensor().argmax(-1)}};
 }
 
-Value EncDecCTCModel::head(const Value& encoder_output) {
+Value EncDecCTCModel::head(const Value& encoder_output, const Value& /*lengths*/) {
   return decoder_({{"encoder_output", encoder_output}})["logprobs"];
 }
 
@@ -134,8 +134,8 @@ std::vector<std::string> EncDecCTCModel::best_texts(const Encoded& encoded) cons
   return decoding_.decode_predictions(encoded.output.tensor().detach().argmax(-1), encoded.lengths.tensor());
 }
 
-std::vector<Hypothesis> EncDecCTCModel::decode(const Encoded& encoded, bool timestamps) const {
-  return decoding_.decode(encoded.output.tensor(), encoded.lengths.tensor(), timestamps);
+std::vector<Hypothesis> EncDecCTCModel::decode(const Encoded& encoded, const TranscribeOptions& options) const {
+  return decoding_.decode(encoded.output.tensor(), encoded.lengths.tensor(), options.timestamps);
 }
 
 }  // namespace fathom::asr

@@ -29,10 +29,10 @@ class EncDecCTCModel : public SpeechModel {
  protected:
   EncDecCTCModel(Json config, ModelContext context, Kind kind);
 
-  Value head(const Value& encoder_output) override;
+  Value head(const Value& encoder_output, const Value& lengths) override;
   at::Tensor loss_of(const Encoded& encoded, const Values& batch) override;
   std::vector<std::string> best_texts(const Encoded& encoded) const override;
-  std::vector<Hypothesis> decode(const Encoded& encoded, bool timestamps) const override;
+  std::vector<Hypothesis> decode(const Encoded& encoded, const TranscribeOptions& options) const override;
   // A new decoder, loss and decoding; the labels of the data sections follow.
   void relabel(const std::vector<std::string>& labels, bool keep_weights) override;
 

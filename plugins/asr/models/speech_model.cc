@@ -2,24 +2,14 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "plugins/asr/data/data_section.h"
 
 namespace fathom::asr {
 namespace {
 
 Value list_of(const std::vector<std::string>& texts) { return std::vector<Value>(texts.begin(), texts.end()); }
-
-bool wants_timestamps(const Json& options) {
-  bool wanted = false;
-  for (const auto& [key, value] : options.items()) {
-    if (key != "timestamps")
-      throw Error(Code::kFailed, "transcription has no option '" + key + "'").expected("timestamps");
-    if (!value.is_null() && !value.is_boolean())
-      throw Error(Code::kFailed, "timestamps must be true or false").seen(json_text(value));
-    wanted = value == Json(true);
-  }
-  return wanted;
-}
 
 }  // namespace
 
@@ -112,7 +102,7 @@ SpeechModel::Encoded SpeechModel::encode_features(Value features, const Value& l
   if (spec_augmentation_ && is_training())
     features = spec_augmentation_({{"input_spec", features}, {"length", lengths}})["augmented_spec"];
   const Values encoded = encoder_({{"audio_signal", features}, {"length", lengths}});
-  return {head(encoded["outputs"]), encoded["encoded_lengths"]};
+  return {head(encoded["outputs"], encoded["encoded_lengths"]), encoded["encoded_lengths"]};
 }
 
 SpeechModel::Encoded SpeechModel::encode(const Values& batch) {
@@ -138,14 +128,33 @@ SpeechModel::Encoded SpeechModel::encode_inputs(const Values& in) {
 
 // --- training and evaluation -----------------------------------------------------------------------------------------
 
-void SpeechModel::count_errors(const Encoded& encoded, const Values& batch, const MetricHandle& wer) const {
-  const auto hypotheses = best_texts(encoded);
+void SpeechModel::count_errors(const std::vector<std::string>& texts, const Values& batch,
+                               const MetricHandle& wer) const {
   const auto references = texts_of(vocabulary(), batch.tensor("transcripts"), batch.tensor("transcript_length"));
-  wer.update({{"hypotheses", list_of(hypotheses)}, {"references", list_of(references)}});
-  if (log_prediction_ && !hypotheses.empty()) {
-    log_info("reference: " + references[0]);
-    log_info("predicted: " + hypotheses[0]);
-  }
+  wer.update({{"hypotheses", list_of(texts)}, {"references", list_of(references)}});
+}
+
+double SpeechModel::error_rate_of(const std::vector<std::string>& texts, const Values& batch, size_t first,
+                                  size_t last) {
+  const auto begin = static_cast<int64_t>(first), end = static_cast<int64_t>(last);
+  const auto references = texts_of(vocabulary(), batch.tensor("transcripts").slice(0, begin, end),
+                                   batch.tensor("transcript_length").slice(0, begin, end));
+  batch_wer_.reset();
+  batch_wer_.update(
+      {{"hypotheses", list_of({texts.begin() + begin, texts.begin() + end})}, {"references", list_of(references)}});
+  return batch_wer_.compute().at("wer");
+}
+
+double SpeechModel::training_error_rate(const std::vector<std::string>& texts, const Values& batch) {
+  return error_rate_of(texts, batch, 0, texts.size());
+}
+
+void SpeechModel::log_first_prediction(const std::vector<std::string>& texts, const Values& batch) const {
+  if (!log_prediction_ || texts.empty()) return;
+  const auto references = texts_of(vocabulary(), batch.tensor("transcripts").slice(0, 0, 1),
+                                   batch.tensor("transcript_length").slice(0, 0, 1));
+  log_info("reference: " + references[0]);
+  log_info("predicted: " + texts[0]);
 }
 
 at::Tensor SpeechModel::training_step(const Values& batch, const Step& step) {
@@ -154,26 +163,35 @@ at::Tensor SpeechModel::training_step(const Values& batch, const Step& step) {
   step.log("train_loss", loss.detach());
   step.log("learning_rate", step.learning_rate());
   step.log("global_step", static_cast<double>(step.global_step()));
-  if (step.log_every_n_steps() > 0 && (step.batch_idx() + 1) % step.log_every_n_steps() == 0) {
-    batch_wer_.reset();
-    count_errors(encoded, batch, batch_wer_);
-    step.log("training_batch_wer", batch_wer_.compute().at("wer"));
+  const bool errors = step.log_every_n_steps() > 0 && (step.batch_idx() + 1) % step.log_every_n_steps() == 0;
+  if (errors) {
+    const std::vector<std::string> texts = best_texts(encoded);
+    log_first_prediction(texts, batch);
+    step.log("training_batch_wer", training_error_rate(texts, batch));
   }
+  log_training(encoded, batch, step, errors);
   return loss;
 }
 
 void SpeechModel::validation_step(const Values& batch, const Step& step) {
   if (step.batch_idx() == 0) reset_evaluation();  // one that was broken off leaves nothing behind
   const Encoded encoded = encode(batch);
-  val_loss_.update({{"loss", loss_of(encoded, batch)}});
-  count_errors(encoded, batch, wer_);
+  const at::Tensor loss = loss_of(encoded, batch);
+  if (loss.defined()) val_loss_.update({{"loss", loss}, {"num_measurements", loss_weight(batch)}});
+  const std::vector<std::string> texts = best_texts(encoded);
+  log_first_prediction(texts, batch);
+  count_errors(texts, batch, wer_);
+  evaluate_also(encoded, batch);
 }
 
 void SpeechModel::eval_epoch_end(const Step& step) {
   const std::string prefix = step.stage() == Stage::kTest ? "test_" : "val_";
-  if (val_loss_.sums().at("measurements") > 0) {
-    step.log(prefix + "loss", val_loss_.compute().at("loss"));
+  const bool has_loss = val_loss_.sums().at("measurements") > 0;
+  if (has_loss) step.log(prefix + "loss", val_loss_.compute().at("loss"));
+  const auto errors = wer_.sums();
+  if (has_loss || errors.at("units") > 0 || errors.at("errors") > 0) {  // there was a batch
     step.log(prefix + "wer", wer_.compute().at("wer"));
+    log_evaluation(step, prefix);
   }
   reset_evaluation();
 }
@@ -248,8 +266,33 @@ MadeDataset SpeechModel::make_dataset(Stage stage, const Json& section, const st
 
 // --- transcription ---------------------------------------------------------------------------------------------------
 
+SpeechModel::TranscribeOptions SpeechModel::transcribe_options(const Json& options) const {
+  const std::vector<std::string> decoders = decoder_types();
+  TranscribeOptions out;
+  for (const auto& [key, value] : options.items()) {
+    if (key == "timestamps") {
+      if (!value.is_null() && !value.is_boolean())
+        throw Error(Code::kFailed, "timestamps must be true or false").seen(json_text(value));
+      out.timestamps = value == Json(true);
+    } else if (key == "decoder_type") {
+      if (value.is_null()) continue;
+      std::string known;
+      for (const auto& name : decoders) known += (known.empty() ? "" : " or ") + name;
+      if (!value.is_string() || std::find(decoders.begin(), decoders.end(), value.get<std::string>()) == decoders.end())
+        throw Error(Code::kFailed, "this model has no such decoder")
+            .at("decoder_type")
+            .seen(json_text(value))
+            .expected(decoders.empty() ? "no decoder_type: the model has one decoder" : known);
+      out.decoder_type = value.get<std::string>();
+    } else {
+      throw Error(Code::kFailed, "transcription has no option '" + key + "'").expected("timestamps or decoder_type");
+    }
+  }
+  return out;
+}
+
 std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& options) {
-  const bool timestamps = wants_timestamps(options);
+  const TranscribeOptions wanted = transcribe_options(options);
   const at::NoGradGuard no_grad;
   Encoded encoded;
   if (batch.tensor_or_undefined("processed_signal").defined()) {
@@ -260,7 +303,7 @@ std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& o
     const Values features = front_end({{"input_signal", batch["audio_signal"]}, {"length", batch["a_sig_length"]}});
     encoded = encode_features(features["processed_signal"], features["processed_length"]);
   }
-  const auto hypotheses = decode(encoded, timestamps);
+  const auto hypotheses = decode(encoded, wanted);
   const Json properties = encoder_.properties();
   const double subsampling = properties.is_object() ? properties.value("subsampling_factor", 1.0) : 1.0;
   const double seconds_per_frame = frame_stride(front_end_section_, sample_rate_) * subsampling;
@@ -274,7 +317,7 @@ std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& o
     for (const char* key : {"text", "duration", "offset"}) {
       if (entry.contains(key)) item.add(key, value_of(entry[key]));
     }
-    if (timestamps) item.add("timestamps", value_of(timestamps_json(hypotheses[i], seconds_per_frame)));
+    if (wanted.timestamps) item.add("timestamps", value_of(timestamps_json(hypotheses[i], seconds_per_frame)));
     out.push_back(std::move(item));
   }
   return out;

@@ -51,8 +51,9 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   void validation_step(const Values& batch, const Step& step) override;
   // Logs val_loss (mean over batches) and val_wer (errors over words), or test_loss and test_wer.
   void eval_epoch_end(const Step& step) override;
-  // {audio_filepath, pred_text, text?, duration, offset?, timestamps?}. Option: timestamps (bool). The front-end runs
-  // without dither and without padding to a multiple of frames, as NeMo's transcribe.
+  // {audio_filepath, pred_text, text?, duration, offset?, timestamps?}. Options: timestamps (bool), decoder_type (text,
+  // of models with several). The front-end runs without dither and without padding to a multiple of frames, as NeMo's
+  // transcribe.
   std::vector<Values> predict_step(const Values& batch, const Json& options) override;
   // Other labels, where char_labels asks for them; another tokenizer, where tokenizer.update_tokenizer does, as NeMo's
   // speech_to_text_finetune: with one of the same size the weights of the labels stay.
@@ -69,7 +70,7 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   struct Kind {
     const char* name;                   // in messages: "asr.EncDecCTCModel"
     std::vector<const char*> sections;  // that must be there, beside preprocessor and encoder
-    const char* labelled;               // the one of them that repeats the labels: vocabulary and num_classes
+    const char* labelled;  // the one of them that repeats the labels: vocabulary and num_classes; null: none
     bool subwords = false;              // the labels are a tokenizer's, which the config's tokenizer section names
   };
   // Checks the config, completes its labels and makes the children preprocessor and encoder.
@@ -86,22 +87,48 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   Encoded encode_inputs(const Values& in);
 
   // What the encoder's output (B,D,T') becomes first, the same for loss and decoding. By default itself.
-  virtual Value head(const Value& encoder_output) { return encoder_output; }
+  virtual Value head(const Value& encoder_output, const Value& /*lengths*/) { return encoder_output; }
+  // Undefined in an evaluation that is told to have none.
   virtual at::Tensor loss_of(const Encoded& encoded, const Values& batch) = 0;
+  // What the loss of a batch counts for in the mean of an evaluation.
+  virtual double loss_weight(const Values& /*batch*/) const { return 1; }
+  // training_batch_wer of a batch's texts.
+  virtual double training_error_rate(const std::vector<std::string>& texts, const Values& batch);
+  // What a model logs besides, after loss_of of a training step; `errors`: whether error rates are wanted.
+  virtual void log_training(const Encoded& /*encoded*/, const Values& /*batch*/, const Step& /*step*/,
+                            bool /*errors*/) {}
+  // What it evaluates besides: a batch, and the results under `prefix` (val_ or test_) at the end.
+  virtual void evaluate_also(const Encoded& /*encoded*/, const Values& /*batch*/) {}
+  virtual void log_evaluation(const Step& /*step*/, const std::string& /*prefix*/) {}
+  virtual void reset_evaluation();
   // The likeliest text of every item, found fast: for error rates during training and evaluation.
   virtual std::vector<std::string> best_texts(const Encoded& encoded) const = 0;
+  // What a transcription may ask for, beside the audio.
+  struct TranscribeOptions {
+    bool timestamps = false;
+    std::string decoder_type;  // of a model with several decoders, which checks the name; empty: its own choice
+  };
   // The best hypothesis of every item, by the configured strategy.
-  virtual std::vector<Hypothesis> decode(const Encoded& encoded, bool timestamps) const = 0;
+  virtual std::vector<Hypothesis> decode(const Encoded& encoded, const TranscribeOptions& options) const = 0;
+  // The names that decoder_type may have; none: the model has one decoder.
+  virtual std::vector<std::string> decoder_types() const { return {}; }
 
   // A new vocabulary: makes what depends on it (a decoder with make_relabelled, a loss, a decoding), calls set_labels
   // when nothing can fail any more, and puts the new parts in the place of the old ones. With keep_weights, which is
   // given only for as many labels as before, modules stay as they are. By default refused.
   virtual void relabel(const std::vector<std::string>& labels, bool keep_weights);
-  // A module of `section` with the labels, on the device, in the dtype and the mode of `old`, which it may replace.
+  // A module of `section`, on the device, in the dtype and the mode of `old`, which it may replace.
+  ModuleHandle make_like(const ModuleHandle& old, const Json& section, const std::string& name) const;
+  // The same with the labels in its vocabulary and num_classes.
   ModuleHandle make_relabelled(const ModuleHandle& old, Json section, const std::string& name,
                                const std::vector<std::string>& labels) const;
   // The labels of the model and of every section of its config that names them.
   void set_labels(const std::vector<std::string>& labels);
+
+  // Adds the texts of a batch's items, against its transcripts.
+  void count_errors(const std::vector<std::string>& texts, const Values& batch, const MetricHandle& wer) const;
+  // The error rate of those items alone, first to last - 1.
+  double error_rate_of(const std::vector<std::string>& texts, const Values& batch, size_t first, size_t last);
 
   // Facts of the encoder, such as feat_out; null where it gives none.
   Json encoder_properties() const { return encoder_.properties(); }
@@ -111,6 +138,8 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   std::string path_of(const char* section) const;  // "model.decoder"
   const std::vector<std::string>& labels() const { return labels_; }
   const text::Vocabulary& vocabulary() const { return vocabulary_; }
+  const ModelTokenizer& model_tokenizer() const { return tokenizer_; }
+  int64_t sample_rate() const { return sample_rate_; }
 
  private:
   void read_tokenizer();
@@ -118,10 +147,10 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   void complete_labels();
   bool are_new_labels(const std::vector<std::string>& labels) const;
   void adopt_tokenizer(ModelTokenizer tokenizer, bool keep_weights);
+  TranscribeOptions transcribe_options(const Json& options) const;
   Encoded encode(const Values& batch);
+  void log_first_prediction(const std::vector<std::string>& texts, const Values& batch) const;
   Encoded encode_features(Value features, const Value& lengths);
-  void count_errors(const Encoded& encoded, const Values& batch, const MetricHandle& wer) const;
-  void reset_evaluation();
   template <typename Dataset>
   typename Dataset::Options dataset_options(const Json& section, const std::string& config_path) const;
   MadeDataset make_predict_dataset(const Json& section, const std::string& config_path) const;
