@@ -36,7 +36,7 @@ ErrorRate error_rate(const PredictTotals& totals, const char* name) {
 int run_transcribe(const Words& words, const Globals& globals) {
   PredictRequest request;
   std::vector<std::string> files;
-  std::string manifest, output = "-";
+  std::string manifest, output = "-", decoder_type;
   bool timestamps = false;
   bool json = false;
   CLI::App app(
@@ -51,6 +51,7 @@ int run_transcribe(const Words& words, const Globals& globals) {
   app.add_option("--output,-o", output, "file for the results; - is stdout");
   app.add_option("--batch-size", request.batch_size, "items computed together")->check(CLI::PositiveNumber);
   app.add_flag("--timestamps", timestamps, "add start and end of characters and words, in seconds");
+  app.add_option("--decoder-type", decoder_type, "of a hybrid model: rnnt or ctc");
   app.add_flag("--json", json, "one document {items, wer, cer, errors, words, rtfx} instead of lines");
   if (parse_arguments(app, words)) return 0;
   if (files.empty() == manifest.empty()) {
@@ -63,6 +64,7 @@ int run_transcribe(const Words& words, const Globals& globals) {
   }
   request.threads = globals.threads;
   request.options = {{"timestamps", timestamps}};
+  if (!decoder_type.empty()) request.options["decoder_type"] = decoder_type;
   if (manifest.empty())
     request.data["paths"] = files;
   else

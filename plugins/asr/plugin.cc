@@ -10,6 +10,7 @@
 #include "plugins/asr/losses/cross_entropy_loss.h"
 #include "plugins/asr/losses/ctc_loss.h"
 #include "plugins/asr/losses/smoothed_cross_entropy_loss.h"
+#include "plugins/asr/losses/rnnt_loss.h"
 #include "plugins/asr/metrics/average_loss.h"
 #include "plugins/asr/metrics/bleu_metric.h"
 #include "plugins/asr/metrics/classification_accuracy.h"
@@ -17,12 +18,16 @@
 #include "plugins/asr/models/classification_model.h"
 #include "plugins/asr/models/ctc_model.h"
 #include "plugins/asr/models/multitask_model.h"
+#include "plugins/asr/models/hybrid_model.h"
+#include "plugins/asr/models/rnnt_model.h"
 #include "plugins/asr/modules/audio_preprocessor.h"
 #include "plugins/asr/modules/conformer_encoder.h"
 #include "plugins/asr/modules/conv_asr_decoder.h"
 #include "plugins/asr/modules/conv_asr_encoder.h"
 #include "plugins/asr/modules/crop_or_pad.h"
 #include "plugins/asr/modules/mfcc_preprocessor.h"
+#include "plugins/asr/modules/rnnt_decoder.h"
+#include "plugins/asr/modules/rnnt_joint.h"
 #include "plugins/asr/modules/spec_augment.h"
 #include "plugins/asr/modules/token_classifier.h"
 #include "plugins/asr/modules/transformer_decoder.h"
@@ -74,6 +79,18 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                          {"nemo.collections.asr.parts.submodules.token_classifier.TokenClassifier",
                           "nemo.collections.nlp.modules.common.TokenClassifier",
                           "nemo.collections.nlp.modules.common.token_classifier.TokenClassifier"});
+  r.add<RNNTDecoder>("asr.RNNTDecoder", "prediction network of a transducer: embedding and LSTM",
+                     module_names("RNNTDecoder", "rnnt"));
+  r.add<StatelessTransducerDecoder>("asr.StatelessTransducerDecoder",
+                                    "prediction network of a transducer: embeddings of the last labels",
+                                    module_names("StatelessTransducerDecoder", "rnnt"));
+  r.add<RNNTJoint>("asr.RNNTJoint", "joint network of a transducer", module_names("RNNTJoint", "rnnt"));
+  r.add<SampledRNNTJoint>("asr.SampledRNNTJoint", "joint network that trains on a sample of the tokens",
+                          module_names("SampledRNNTJoint", "rnnt"));
+  r.add<HATJoint>("asr.HATJoint", "joint network with a blank of its own (HAT)",
+                  module_names("HATJoint", "hybrid_autoregressive_transducer"));
+  r.add<RNNTLoss>("asr.RNNTLoss", "RNN-T, TDT and multi-blank loss",
+                  {"nemo.collections.asr.losses.RNNTLoss", "nemo.collections.asr.losses.rnnt.RNNTLoss"});
   r.add<AudioToCharDataset>("asr.AudioToCharDataset", "clips of a manifest with transcripts as character ids",
                             {"nemo.collections.asr.data.audio_to_text.AudioToCharDataset"});
   r.add<AudioToBPEDataset>("asr.AudioToBPEDataset", "clips of a manifest with transcripts as ids of subwords",
@@ -121,6 +138,18 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                               "speech recognition and translation by prompt, with an encoder and a decoder (Canary)",
                               {"nemo.collections.asr.models.EncDecMultiTaskModel",
                                "nemo.collections.asr.models.aed_multitask_models.EncDecMultiTaskModel"});
+  const auto model_names = [](const std::string& name, const std::string& file) {
+    return std::vector<std::string>{"nemo.collections.asr.models." + name,
+                                    "nemo.collections.asr.models." + file + "." + name};
+  };
+  r.add<EncDecRNNTModel>("asr.EncDecRNNTModel", "character speech recognition with a transducer (RNN-T, TDT)",
+                         model_names("EncDecRNNTModel", "rnnt_models"));
+  r.add<EncDecRNNTBPEModel>("asr.EncDecRNNTBPEModel", "speech recognition on subwords with a transducer (RNN-T, TDT)",
+                            model_names("EncDecRNNTBPEModel", "rnnt_bpe_models"));
+  r.add<EncDecHybridRNNTCTCModel>("asr.EncDecHybridRNNTCTCModel", "a transducer on characters with a CTC head",
+                                  model_names("EncDecHybridRNNTCTCModel", "hybrid_rnnt_ctc_models"));
+  r.add<EncDecHybridRNNTCTCBPEModel>("asr.EncDecHybridRNNTCTCBPEModel", "a transducer on subwords with a CTC head",
+                                     model_names("EncDecHybridRNNTCTCBPEModel", "hybrid_rnnt_ctc_bpe_models"));
   r.add<EncDecClassificationModel>("asr.EncDecClassificationModel", "one class a clip (MatchboxNet, MarbleNet)",
                                    {"nemo.collections.asr.models.EncDecClassificationModel",
                                     "nemo.collections.asr.models.classification_models.EncDecClassificationModel"});

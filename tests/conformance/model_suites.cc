@@ -62,6 +62,7 @@ class ModelCase {
         return fail(fmt::format("the recorded batch has {} items, and {} clips are there", count, clips.size()));
       compare_stages("batch.", {clips.begin(), clips.begin() + count});
     }
+    compare_joint(clips.front());
     compare_texts(clips);
     const bool classifier = case_.body.value("class", "").ends_with("EncDecClassificationModel");
     if (!classifier) compare_test_set();
@@ -90,7 +91,7 @@ class ModelCase {
   // What is recorded and nobody compares would look as if it passed.
   void check_names() {
     for (const auto& [name, tensor] : tensors_) {
-      const bool item = name.starts_with("batch.") || name.starts_with("clip");
+      const bool item = name.starts_with("batch.") || name.starts_with("clip") || name.starts_with("joint.");
       if (!item) differences_.add(name + ": recorded, and no comparison is known for it");
     }
   }
@@ -139,6 +140,23 @@ class ModelCase {
     }
   }
 
+  // A transducer's prediction network on recorded labels, and its joint network on the first clip's first frames.
+  void compare_joint(const at::Tensor& clip) {
+    if (!has("joint.labels")) return;
+    const at::Tensor& labels = tensor("joint.labels");
+    const Values decoded = children_.at("decoder")(
+        {{"targets", labels}, {"target_length", at::full({labels.size(0)}, labels.size(1), at::kLong)}});
+    compare("joint.", "decoder_out", decoded, "outputs");
+    const PaddedAudio audio = padded({clip});
+    const Values encoded =
+        restored_.model.forward({{"input_signal", audio.signal}, {"input_signal_length", audio.lengths}});
+    const int64_t frames = tensor("joint.out").size(1);
+    compare("joint.", "out",
+            children_.at("joint")({{"encoder_outputs", encoded.tensor("outputs").slice(2, 0, frames)},
+                                   {"decoder_outputs", decoded["outputs"]}}),
+            "outputs");
+  }
+
   // --- texts ---------------------------------------------------------------------------------------------------------
 
   void compare_list(const std::string& name, const std::vector<Json>& items) {
@@ -164,7 +182,7 @@ class ModelCase {
 
   void compare_texts(const std::vector<at::Tensor>& clips) {
     const json& body = case_.body;
-    const Json plain = {{"timestamps", false}}, times = {{"timestamps", true}};
+    const Json plain = {{"timestamps", false}}, times = {{"timestamps", true}}, ctc = {{"decoder_type", "ctc"}};
     if (body.contains("hypotheses_single")) {
       std::vector<Json> items;
       for (size_t i = 0; i < std::min(clips.size(), body["hypotheses_single"].size()); ++i)
@@ -180,11 +198,25 @@ class ModelCase {
     for (const auto& [name, batch_size, options] :
          std::initializer_list<std::tuple<const char*, int64_t, Json>>{{"transcribe_batch1", 1, plain},
                                                                        {"transcribe_batch4", 4, plain},
-                                                                       {"transcribe_timestamps_batch2", 2, times}}) {
+                                                                       {"transcribe_timestamps_batch2", 2, times},
+                                                                       {"transcribe_ctc_batch4", 4, ctc}}) {
       if (!body.contains(name)) continue;
       const size_t count = std::min(clips.size(), body[name].size());  // recorded of the first clips, or of all
       compare_list(
           name, transcribe({clips.begin(), clips.begin() + static_cast<std::ptrdiff_t>(count)}, batch_size, options));
+    }
+    if (body.contains("test") && body["test"].is_array()) compare_both_decoders(clips);
+  }
+
+  // A hybrid's answers to the recorded test set, of those clips that are recorded too.
+  void compare_both_decoders(const std::vector<at::Tensor>& clips) {
+    const json& rows = case_.body["test"];
+    const size_t count = std::min(clips.size(), rows.size());
+    const std::vector<at::Tensor> heard(clips.begin(), clips.begin() + static_cast<std::ptrdiff_t>(count));
+    for (const char* decoder : {"rnnt", "ctc"}) {
+      const auto items = transcribe(heard, 1, {{"decoder_type", decoder}});
+      for (size_t i = 0; i < items.size(); ++i)
+        compare_prediction(fmt::format("test {}, {}", i, decoder), items[i], rows[i].at(decoder), differences_);
     }
   }
 

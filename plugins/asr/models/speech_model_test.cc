@@ -42,7 +42,7 @@ class DeafModel final : public SpeechModel {
   std::vector<std::string> best_texts(const Encoded& encoded) const override {
     return std::vector<std::string>(static_cast<size_t>(encoded.lengths.tensor().size(0)), "a");
   }
-  std::vector<Hypothesis> decode(const Encoded& encoded, bool) const override {
+  std::vector<Hypothesis> decode(const Encoded& encoded, const TranscribeOptions&) const override {
     std::vector<Hypothesis> out(static_cast<size_t>(encoded.lengths.tensor().size(0)));
     for (auto& hypothesis : out) hypothesis.text = "a";
     return out;
