@@ -9,16 +9,16 @@
 #include "plugins/asr/data/subword_tokenizer_components.h"
 #include "plugins/asr/losses/cross_entropy_loss.h"
 #include "plugins/asr/losses/ctc_loss.h"
-#include "plugins/asr/losses/smoothed_cross_entropy_loss.h"
 #include "plugins/asr/losses/rnnt_loss.h"
+#include "plugins/asr/losses/smoothed_cross_entropy_loss.h"
 #include "plugins/asr/metrics/average_loss.h"
 #include "plugins/asr/metrics/bleu_metric.h"
 #include "plugins/asr/metrics/classification_accuracy.h"
 #include "plugins/asr/metrics/wer_metric.h"
 #include "plugins/asr/models/classification_model.h"
 #include "plugins/asr/models/ctc_model.h"
-#include "plugins/asr/models/multitask_model.h"
 #include "plugins/asr/models/hybrid_model.h"
+#include "plugins/asr/models/multitask_model.h"
 #include "plugins/asr/models/rnnt_model.h"
 #include "plugins/asr/modules/audio_preprocessor.h"
 #include "plugins/asr/modules/conformer_encoder.h"
@@ -65,10 +65,11 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
   r.add<SmoothedCrossEntropyLoss>("asr.SmoothedCrossEntropyLoss", "cross entropy of sequences with smoothed labels",
                                   {"nemo.collections.common.losses.SmoothedCrossEntropyLoss",
                                    "nemo.collections.common.losses.smoothed_cross_entropy.SmoothedCrossEntropyLoss"});
-  r.add<TransformerEncoder>("asr.TransformerEncoder", "Transformer on encoded frames",
-                            {"nemo.collections.asr.modules.transformer.TransformerEncoder",
-                             "nemo.collections.asr.modules.transformer.transformer_encoders.TransformerEncoder",
-                             "nemo.collections.nlp.modules.common.transformer.transformer_encoders.TransformerEncoder"});
+  r.add<TransformerEncoder>(
+      "asr.TransformerEncoder", "Transformer on encoded frames",
+      {"nemo.collections.asr.modules.transformer.TransformerEncoder",
+       "nemo.collections.asr.modules.transformer.transformer_encoders.TransformerEncoder",
+       "nemo.collections.nlp.modules.common.transformer.transformer_encoders.TransformerEncoder"});
   r.add<TransformerDecoderNM>("asr.TransformerDecoderNM", "Transformer decoder with its embeddings",
                               {"nemo.collections.asr.modules.transformer.TransformerDecoderNM",
                                "nemo.collections.asr.modules.transformer.transformer.TransformerDecoderNM"});
@@ -95,8 +96,9 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                             {"nemo.collections.asr.data.audio_to_text.AudioToCharDataset"});
   r.add<AudioToBPEDataset>("asr.AudioToBPEDataset", "clips of a manifest with transcripts as ids of subwords",
                            {"nemo.collections.asr.data.audio_to_text.AudioToBPEDataset"});
-  r.add<PromptedAudioDataset>("asr.PromptedAudioDataset", "clips of a manifest with prompts and answers",
-                              {"nemo.collections.asr.data.audio_to_text_lhotse_prompted.PromptedAudioToTextLhotseDataset"});
+  r.add<PromptedAudioDataset>(
+      "asr.PromptedAudioDataset", "clips of a manifest with prompts and answers",
+      {"nemo.collections.asr.data.audio_to_text_lhotse_prompted.PromptedAudioToTextLhotseDataset"});
   r.add<CrossEntropyLoss>("asr.CrossEntropyLoss", "cross entropy of logits and classes",
                           {"nemo.collections.common.losses.CrossEntropyLoss",
                            "nemo.collections.common.losses.cross_entropy.CrossEntropyLoss"});

@@ -132,7 +132,8 @@ class MultitaskCase {
                                          {"transcript_length", "transcript_len"},
                                          {"audio_signal", "audio"},
                                          {"a_sig_length", "audio_len"}})
-      compare(std::string("batch.") + recorded, batch.tensor(name).to(tensor(std::string("batch.") + recorded).scalar_type()));
+      compare(std::string("batch.") + recorded,
+              batch.tensor(name).to(tensor(std::string("batch.") + recorded).scalar_type()));
   }
 
   void compare_stages(const std::string& prefix, const at::Tensor& audio, const at::Tensor& lengths) {
@@ -211,7 +212,8 @@ class MultitaskCase {
       if (!expected[i].contains("token_confidence")) continue;
       for (const char* key : {"token_confidence", "frame_confidence"}) {
         const auto wanted = expected[i][key].get<std::vector<double>>();
-        const auto& own = std::string_view(key) == "token_confidence" ? got[i].token_confidence : got[i].frame_confidence;
+        const auto& own =
+            std::string_view(key) == "token_confidence" ? got[i].token_confidence : got[i].frame_confidence;
         // NeMo's go on as long as any item of the batch.
         if (own.size() > wanted.size()) differences_.add(fmt::format("{}: {} {}s", where, own.size(), key));
         for (size_t k = 0; k < std::min(own.size(), wanted.size()); ++k) {
@@ -279,8 +281,8 @@ class MultitaskCase {
       for (size_t i = 0; i < got.size(); ++i) {
         // A prompt that NeMo padded made its text depend on the batch; what it gives alone is recorded too.
         const bool padded = one["prompts"][i].back() == pad;
-        const json& want = padded && name == "manifest_batch4" ? body_["transcribe"]["manifest_batch1"]["results"][i]
-                                                              : expected[i];
+        const json& want =
+            padded && name == "manifest_batch4" ? body_["transcribe"]["manifest_batch1"]["results"][i] : expected[i];
         if (padded && name != "manifest_batch4") continue;
         Json item = got[i];
         // Asked for no timestamps in so many words, NeMo drops the blank in front as well.

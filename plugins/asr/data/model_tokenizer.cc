@@ -126,11 +126,9 @@ ModelTokenizer ModelTokenizer::read(const Json& section, const std::string& conf
         .seen(json_text(section))
         .expected("a section {dir, type}");
   }
-  const std::vector<std::string> known = {"dir",        "type",
-                                          "model_path", "vocab_path",
-                                          "langs",      "spe_tokenizer_vocab",
-                                          "hf_kwargs",  "special_tokens",
-                                          "custom_tokenizer", "update_tokenizer"};
+  const std::vector<std::string> known = {
+      "dir",       "type",           "model_path",       "vocab_path",      "langs", "spe_tokenizer_vocab",
+      "hf_kwargs", "special_tokens", "custom_tokenizer", "update_tokenizer"};
   const Reader reader{section, config_path, restore_dir};
   for (const auto& [key, value] : section.items()) {
     if (std::find(known.begin(), known.end(), key) == known.end()) {

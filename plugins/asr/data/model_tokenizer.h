@@ -1,8 +1,8 @@
 // The `tokenizer` section of a model's config, as NeMo's ASRBPEMixin reads it: {dir, type: bpe | wpe}, where the folder
 // holds tokenizer.model, vocab.txt and tokenizer.vocab (bpe, SentencePiece) or vocab.txt (wpe, WordPiece); in a .nemo,
-// the artifacts model_path, vocab_path and spe_tokenizer_vocab stand for these. Of several languages: {type: agg, langs:
-// {LANGUAGE: {dir, type}, …}}. custom_tokenizer: {_target_: …CanaryTokenizer (agg) or …CanaryBPETokenizer (bpe)}.
-// Uses no torch.
+// the artifacts model_path, vocab_path and spe_tokenizer_vocab stand for these. Of several languages: {type: agg,
+// langs: {LANGUAGE: {dir, type}, …}}. custom_tokenizer: {_target_: …CanaryTokenizer (agg) or …CanaryBPETokenizer
+// (bpe)}. Uses no torch.
 #pragma once
 
 #include <memory>

@@ -43,8 +43,9 @@ TEST(ModelTokenizer, ReadsAFolderAndNotesItsFiles) {
 
 TEST(ModelTokenizer, SeveralLanguagesAreOneTokenizer) {
   const Json section = {{"type", "agg"},
-                        {"langs", {{"spl_tokens", {{"dir", kTokenizers + "/canary_special"}, {"type", "bpe"}}},
-                                   {"en", {{"dir", kTokenizers + "/digits"}, {"type", "bpe"}}}}},
+                        {"langs",
+                         {{"spl_tokens", {{"dir", kTokenizers + "/canary_special"}, {"type", "bpe"}}},
+                          {"en", {{"dir", kTokenizers + "/digits"}, {"type", "bpe"}}}}},
                         {"custom_tokenizer", {{"_target_", "asr.CanaryTokenizer"}, {"tokenizers", nullptr}}}};
   const auto read = ModelTokenizer::read(section, "model.tokenizer");
   EXPECT_EQ(read.tokenizer()->vocab_size(), 26 + 32);
@@ -87,7 +88,8 @@ TEST(ModelTokenizer, SaysWhatIsWrongAndWhere) {
   EXPECT_TRUE(says(refusal({{"type", "agg"}, {"langs", {{"en", {{"dir", "/no/folder"}, {"type", "bpe"}}}}}}),
                    "model.tokenizer.langs.en.dir"));
   const Json canary = {{"_target_", "nemo.collections.common.tokenizers.canary_tokenizer.CanaryTokenizer"}};
-  EXPECT_TRUE(says(refusal({{"type", "agg"}, {"langs", {{"en", digits}}}, {"custom_tokenizer", canary}}), "spl_tokens"));
+  EXPECT_TRUE(
+      says(refusal({{"type", "agg"}, {"langs", {{"en", digits}}}, {"custom_tokenizer", canary}}), "spl_tokens"));
   Json single = digits;
   single["custom_tokenizer"] = canary;
   EXPECT_TRUE(says(refusal(single), "CanaryBPETokenizer"));

@@ -107,7 +107,8 @@ PromptFormat::PromptFormat(const std::string& name, const Json& defaults, Tokeni
         .seen(name.empty() ? "nothing" : name)
         .expected("canary or canary2");
   }
-  const auto refuse = [&](const std::string& what, const std::string& where, const Json& seen, const std::string& need) {
+  const auto refuse = [&](const std::string& what, const std::string& where, const Json& seen,
+                          const std::string& need) {
     throw Error(Code::kFailed, what).at(path("prompt_defaults") + where).seen(json_text(seen)).expected(need);
   };
   if (defaults.is_null()) return;

@@ -1,6 +1,6 @@
 // How a multi-task model is told what to do: prompts of special tokens, filled from named slots. Formats (NeMo's):
-// canary {source_lang, task, target_lang, pnc} and canary2 {decodercontext, emotion, source_lang, target_lang, pnc, itn,
-// timestamp, diarize}. Uses no torch; thread-safe after construction.
+// canary {source_lang, task, target_lang, pnc} and canary2 {decodercontext, emotion, source_lang, target_lang, pnc,
+// itn, timestamp, diarize}. Uses no torch; thread-safe after construction.
 #pragma once
 
 #include <map>

@@ -15,15 +15,14 @@ std::shared_ptr<const text::SentencePieceTokenizer> pieces(const std::vector<std
   text::SentencePieceModel model;
   model.algorithm = text::SentencePieceModel::Algorithm::kChar;
   model.pieces.push_back({"<unk>", 0, text::SentencePieceModel::Type::kUnknown});
-  for (const auto& symbol : symbols)
-    model.pieces.push_back({symbol, 0, text::SentencePieceModel::Type::kUserDefined});
+  for (const auto& symbol : symbols) model.pieces.push_back({symbol, 0, text::SentencePieceModel::Type::kUserDefined});
   for (const char letter : letters) model.pieces.push_back({std::string(1, letter), 0});
   model.pieces.push_back({"\u2581", 0});
   return std::make_shared<text::SentencePieceTokenizer>(std::move(model), "a.model");
 }
 
-// 1 start, 2 end, 3 pad, 4 en, 5 de, 6 transcribe, 7 translate, 8 pnc, 9 nopnc, 10 context, 11 emotion, 12 noitn, 13 itn,
-// 14 notimestamp, 15 timestamp, 16 nodiarize; then English from 18 (unknown): 19 a, 20 b, 21 space.
+// 1 start, 2 end, 3 pad, 4 en, 5 de, 6 transcribe, 7 translate, 8 pnc, 9 nopnc, 10 context, 11 emotion, 12 noitn, 13
+// itn, 14 notimestamp, 15 timestamp, 16 nodiarize; then English from 18 (unknown): 19 a, 20 b, 21 space.
 PromptFormat::Tokenizer tokenizer() {
   static const PromptFormat::Tokenizer made =
       std::make_shared<text::CanaryTokenizer>(std::vector<text::AggregateTokenizer::Part>{
@@ -63,7 +62,8 @@ TEST(PromptFormat, PutsAnAnswerBehindThePromptWithItsEnd) {
   EXPECT_THAT(encoded.context, ElementsAre(1, 4, 6, 4, 9));
   EXPECT_THAT(encoded.answer, ElementsAre(21, 19, 20, 2));
   EXPECT_THAT(canary().prompt_and_answer(slots, "", "en").answer, ElementsAre(2));
-  EXPECT_THAT(complaint_of([&] { canary().prompt_and_answer(slots, "ab", "fr"); }), HasSubstr("one of: spl_tokens, en"));
+  EXPECT_THAT(complaint_of([&] { canary().prompt_and_answer(slots, "ab", "fr"); }),
+              HasSubstr("one of: spl_tokens, en"));
 }
 
 TEST(PromptFormat, EveryWayToSayYesIsYes) {
@@ -93,15 +93,15 @@ TEST(PromptFormat, Canary2HasValuesOfItsOwn) {
 
 TEST(PromptFormat, SaysWhatIsMissing) {
   EXPECT_THAT(complaint_of([] { canary().prompt({{"source_lang", "en"}}); }), HasSubstr("lacks the slot 'task'"));
-  EXPECT_EQ(canary().complete({{"taskname", "asr"}}, {{"pnc", "no"}}),
-            (PromptSlots{{"pnc", "no"}, {"task", "asr"}}));
+  EXPECT_EQ(canary().complete({{"taskname", "asr"}}, {{"pnc", "no"}}), (PromptSlots{{"pnc", "no"}, {"task", "asr"}}));
 }
 
 TEST(PromptFormat, ChecksTheDefaultsOfAConfig) {
   const auto turn = [](const Json& slots) { return Json::array({{{"role", "user"}, {"slots", slots}}}); };
   EXPECT_EQ(canary(turn({{"pnc", "yes"}, {"task", nullptr}})).defaults(), (PromptSlots{{"pnc", "yes"}}));
   EXPECT_THAT(complaint_of([&] { canary(turn({{"pmc", "yes"}})); }), HasSubstr("model.prompt_defaults[0].slots.pmc"));
-  EXPECT_THAT(complaint_of([&] { canary(turn({{"pnc", "perhaps"}})); }), HasSubstr("model.prompt_defaults[0].slots.pnc"));
+  EXPECT_THAT(complaint_of([&] { canary(turn({{"pnc", "perhaps"}})); }),
+              HasSubstr("model.prompt_defaults[0].slots.pnc"));
   EXPECT_THAT(complaint_of([&] { canary(Json::array({{{"role", "boss"}}})); }), HasSubstr("role"));
   EXPECT_THAT(complaint_of([&] { PromptFormat("canari", nullptr, tokenizer(), "model"); }),
               HasSubstr("canary or canary2"));

@@ -36,11 +36,13 @@ PromptFormat format_of(const PromptedAudioDataset::Options& options) {
 
 void PromptedAudioDataset::Options::describe(OptionSet<Options>& o) {
   o.include<ClipOptions>();
-  o("tokenizer", &Options::tokenizer, "of prompts and answers: {dir, type} or {langs, type: agg}; a model gives its own");
+  o("tokenizer", &Options::tokenizer,
+    "of prompts and answers: {dir, type} or {langs, type: agg}; a model gives its own");
   o("prompt_format", &Options::prompt_format, "canary or canary2; a model gives its own");
   o("prompt_defaults", &Options::prompt_defaults, "checked; a line of a manifest has its own slots");
   o("text_field", &Options::text_field, "the manifest's key of the answer");
-  o("lang_field", &Options::lang_field, "the manifest's key of the answer's language; target_lang where a line has none");
+  o("lang_field", &Options::lang_field,
+    "the manifest's key of the answer's language; target_lang where a line has none");
   o("tags", &Options::tags, "slots of lines that have none of their own: {source_lang: en, …}");
 }
 

@@ -28,8 +28,8 @@ struct PromptedSample {
 // opened: one without a slot that the format requires, or with a value that it cannot have, is an error (kBadData) that
 // names file, line and key.
 //
-// In inference every clip is there in order; batches have audio_signal, a_sig_length, sample_id and `entries`, a list of
-// JSON objects {audio_filepath, text?, duration, offset?, and the line's own slots}.
+// In inference every clip is there in order; batches have audio_signal, a_sig_length, sample_id and `entries`, a list
+// of JSON objects {audio_filepath, text?, duration, offset?, and the line's own slots}.
 class PromptedAudioDataset final : public DatasetOf<PromptedSample>, public HasLengths {
  public:
   struct Options : ClipOptions {

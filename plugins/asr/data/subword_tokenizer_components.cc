@@ -59,8 +59,8 @@ CanaryBPEComponent::CanaryBPEComponent(const Options& options)
     : SubwordTokenizerComponent([&] {
         if (!options.model_path)
           throw Error(Code::kFailed, "a tokenizer needs its SentencePiece model").at("model_path").seen("null");
-        return std::make_shared<const text::CanaryBPETokenizer>(
-            text::SentencePieceTokenizer::open(*options.model_path), *options.model_path);
+        return std::make_shared<const text::CanaryBPETokenizer>(text::SentencePieceTokenizer::open(*options.model_path),
+                                                                *options.model_path);
       }()) {}
 
 }  // namespace fathom::asr

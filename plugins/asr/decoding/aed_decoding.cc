@@ -31,25 +31,29 @@ void AedGreedyConfig::describe(OptionSet<AedGreedyConfig>& o) {
   using C = AedGreedyConfig;
   o("temperature", &C::temperature, "null: the likeliest token; sampling is not supported");
   o("max_generation_delta", &C::max_generation_delta,
-    "a sequence has at most so many tokens more than the encoder gives frames; -1: as many as the decoder can", "tokens");
+    "a sequence has at most so many tokens more than the encoder gives frames; -1: as many as the decoder can",
+    "tokens");
   o("n_samples", &C::n_samples, "1; several samples are not supported");
   o("preserve_alignments", &C::preserve_alignments, "accepted; there are none to keep, in NeMo neither");
   o("preserve_token_confidence", &C::preserve_token_confidence, "accepted; confidence_cfg of the decoding says");
   o("confidence_method_cfg", &C::confidence_method_cfg, "accepted; method_cfg of confidence_cfg says");
   o("padding_counts", &C::padding_counts,
-    "prompts are padded to one length and generation goes on behind, as in NeMo; off: results do not depend on the batch");
+    "prompts are padded to one length and generation goes on behind, as in NeMo; off: results do not depend on the "
+    "batch");
 }
 
 void AedBeamConfig::describe(OptionSet<AedBeamConfig>& o) {
   using C = AedBeamConfig;
   o("beam_size", &C::beam_size, "1: greedy; wider beams are not supported");
   o("max_generation_delta", &C::max_generation_delta,
-    "a sequence has at most so many tokens more than the encoder gives frames; -1: as many as the decoder can", "tokens");
+    "a sequence has at most so many tokens more than the encoder gives frames; -1: as many as the decoder can",
+    "tokens");
   o("return_best_hypothesis", &C::return_best_hypothesis, "with a beam of one there is no other");
   o("ngram_lm_model", &C::ngram_lm_model, "null; language models are not supported");
   o("boosting_tree", &C::boosting_tree, "phrases to prefer; none: they are not supported");
   o("padding_counts", &C::padding_counts,
-    "prompts are padded to one length and generation goes on behind, as in NeMo; off: results do not depend on the batch");
+    "prompts are padded to one length and generation goes on behind, as in NeMo; off: results do not depend on the "
+    "batch");
   o.allow_extra();  // penalties and weights of wider beams and language models travel with every config
 }
 
@@ -94,7 +98,8 @@ AedDecoding::AedDecoding(const AedDecodingConfig& config, Tokenizer tokenizer)
     if (value) refuse_option(key, "true", "hypotheses do not hold this", "set it to false");
   }
   if (config.temperature != 1.0)
-    refuse_option("temperature", json_text(Json(config.temperature)), "this temperature changes nothing", "set it to 1.0");
+    refuse_option("temperature", json_text(Json(config.temperature)), "this temperature changes nothing",
+                  "set it to 1.0");
   config.confidence_cfg.check();
   if (config.confidence_cfg.preserve_word_confidence)
     refuse_option("confidence_cfg.preserve_word_confidence", "true",
@@ -212,10 +217,9 @@ void AedDecoding::decode_group(const ModuleHandle& decoder, const ModuleHandle& 
       Hypothesis& hypothesis = out[static_cast<size_t>(group.items[static_cast<size_t>(rows[k])])];
       hypothesis.y_sequence.push_back(token);
       if (wants_confidence_) {
-        hypothesis.frame_confidence.push_back(
-            frame_confidence(config_.confidence_cfg.method_cfg,
-                             log_probs.const_data_ptr<float>() + static_cast<int64_t>(k) * log_probs.size(1),
-                             log_probs.size(1)));
+        hypothesis.frame_confidence.push_back(frame_confidence(
+            config_.confidence_cfg.method_cfg,
+            log_probs.const_data_ptr<float>() + static_cast<int64_t>(k) * log_probs.size(1), log_probs.size(1)));
         hypothesis.token_confidence.push_back(hypothesis.frame_confidence.back());
       }
       const bool ends = token == specials_.eos || (!greedy_ && token == specials_.pad);
@@ -251,7 +255,8 @@ std::optional<TimeToken> next_time(const std::string& text, size_t from) {
     size_t end = at + 2;
     constexpr size_t kMostDigits = 9;
     while (end < text.size() && end < at + 2 + kMostDigits && text[end] >= '0' && text[end] <= '9') ++end;
-    if (end > at + 2 && text.compare(end, 2, "|>") == 0) return {{at, end + 2, std::stoll(text.substr(at + 2, end - at - 2))}};
+    if (end > at + 2 && text.compare(end, 2, "|>") == 0)
+      return {{at, end + 2, std::stoll(text.substr(at + 2, end - at - 2))}};
   }
   return std::nullopt;
 }

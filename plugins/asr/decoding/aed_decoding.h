@@ -1,6 +1,6 @@
 // Decoding of encoder-decoder models, as NeMo's MultiTaskDecoding: the likeliest token, one after the other, from a
-// prompt on. Strategies: greedy (and greedy_batch), and beam with beam_size 1, which NeMo takes by default: it also ends
-// at a padding token, and may go one token further.
+// prompt on. Strategies: greedy (and greedy_batch), and beam with beam_size 1, which NeMo takes by default: it also
+// ends at a padding token, and may go one token further.
 //
 // What an item gives does not depend on the items decoded with it: prompts of different lengths are decoded apart, and
 // the limit of an item's tokens is its own. Thread-safe: decode keeps no state.
@@ -67,9 +67,9 @@ class AedDecoding {
   void finish(Hypothesis& hypothesis) const;
 
   AedDecodingConfig config_;
-  bool greedy_ = true;             // and not NeMo's beam of one
-  int64_t delta_ = -1;             // max_generation_delta of the strategy
-  bool padding_counts_ = false;    // of the strategy
+  bool greedy_ = true;           // and not NeMo's beam of one
+  int64_t delta_ = -1;           // max_generation_delta of the strategy
+  bool padding_counts_ = false;  // of the strategy
   bool wants_confidence_ = false;
   Tokenizer tokenizer_;
   text::SpecialIds specials_;

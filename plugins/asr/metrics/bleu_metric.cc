@@ -95,8 +95,8 @@ void BleuMetric::Options::describe(OptionSet<Options>& o) {
 }
 
 BleuMetric::BleuMetric(const Options& options) : options_(options) {
-  if (options.bleu_tokenizer == "zh" || options.bleu_tokenizer == "intl" || options.bleu_tokenizer.find('-') != std::string::npos ||
-      options.bleu_tokenizer.starts_with("flores")) {
+  if (options.bleu_tokenizer == "zh" || options.bleu_tokenizer == "intl" ||
+      options.bleu_tokenizer.find('-') != std::string::npos || options.bleu_tokenizer.starts_with("flores")) {
     throw Error(Code::kUnavailable, "this way to cut texts into words for BLEU is not available")
         .at("bleu_tokenizer")
         .seen(options.bleu_tokenizer)

@@ -11,9 +11,9 @@ namespace fathom::asr {
 // or none (white space alone).
 std::vector<std::string> bleu_words(const std::string& text, const std::string& tokenizer);
 
-// BLEU of a corpus with one reference an item (Papineni et al. 2002, ACL), as NeMo's BLEU: update takes `hypotheses` and
-// `references`, lists of texts of one length; compute gives bleu from 0 to 1: 0 where any order of n-grams has no match,
-// and before the first item.
+// BLEU of a corpus with one reference an item (Papineni et al. 2002, ACL), as NeMo's BLEU: update takes `hypotheses`
+// and `references`, lists of texts of one length; compute gives bleu from 0 to 1: 0 where any order of n-grams has no
+// match, and before the first item.
 class BleuMetric final : public EpochMetric {
  public:
   static constexpr int64_t kLongestGram = 8;

@@ -32,8 +32,9 @@ class BleuTest : public ::testing::Test {
 
 // What torchmetrics 1.9.0 makes of the same texts.
 TEST_F(BleuTest, CutsTextsAs13a) {
-  EXPECT_THAT(bleu_words("Hello, world! It's 3.5-4 km (\"fast\").", "13a"),
-              ElementsAre("Hello", ",", "world", "!", "It's", "3.5", "-", "4", "km", "(", "\"", "fast", "\"", ")", "."));
+  EXPECT_THAT(
+      bleu_words("Hello, world! It's 3.5-4 km (\"fast\").", "13a"),
+      ElementsAre("Hello", ",", "world", "!", "It's", "3.5", "-", "4", "km", "(", "\"", "fast", "\"", ")", "."));
   EXPECT_THAT(bleu_words("a.,b 1,000.5 -5 5- x&amp;y <skipped>", "13a"),
               ElementsAre("a", ".", ",", "b", "1,000.5", "-5", "5", "-", "x", "&", "y"));
   EXPECT_THAT(bleu_words("Größe: 10%... naïve—yes", "13a"),
@@ -44,10 +45,11 @@ TEST_F(BleuTest, CutsTextsAs13a) {
 }
 
 TEST_F(BleuTest, GivesTorchmetricsNumbers) {
-  EXPECT_NEAR(bleu_of({}, {{"the cat sat on the mat", "the cat sat on the mat today"},
-                           {"a quick brown fox jumps over the lazy dog.", "the quick brown fox jumped over the lazy dog."},
-                           {"hello there", "hello there my friend"}}),
-              0.5906383395195007, 1e-6);
+  EXPECT_NEAR(
+      bleu_of({}, {{"the cat sat on the mat", "the cat sat on the mat today"},
+                   {"a quick brown fox jumps over the lazy dog.", "the quick brown fox jumped over the lazy dog."},
+                   {"hello there", "hello there my friend"}}),
+      0.5906383395195007, 1e-6);
   const Pairs few = {{"The cat sat", "the cat sat on"}, {"a b c", "a b d"}};
   BleuMetric::Options two;
   two.n_gram = 2;

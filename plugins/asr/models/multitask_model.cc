@@ -35,7 +35,8 @@ int64_t width_of(const Json& defaults, const char* key, const std::string& path)
 void EncDecMultiTaskModel::Options::describe(OptionSet<Options>& o) {
   o.include<SpeechModelOptions>();
   o("transf_encoder", &Options::transf_encoder, "a Transformer on the encoder's output; num_layers 0: none");
-  o("transf_decoder", &Options::transf_decoder, "the decoder (get_nemo_transformer); its vocabulary is the tokenizer's");
+  o("transf_decoder", &Options::transf_decoder,
+    "the decoder (get_nemo_transformer); its vocabulary is the tokenizer's");
   o("head", &Options::head, "from the decoder's states to classes (TokenClassifier)");
   o("loss", &Options::loss, "SmoothedCrossEntropyLoss; its pad_id is the tokenizer's");
   o("decoding", &Options::decoding, "from the encoder's output to text; greedy unless it says otherwise");
@@ -61,8 +62,9 @@ EncDecMultiTaskModel::EncDecMultiTaskModel(Json config, ModelContext context)
   if (tokenizer->special_ids().eos < 0 || pad_ < 0) {
     throw Error(Code::kFailed, "a multi-task model's tokenizer needs tokens for the end of an answer and for padding")
         .at(path_of("tokenizer"))
-        .next("name a tokenizer with special tokens: custom_tokenizer: {_target_: …CanaryTokenizer} for type agg, "
-              "…CanaryBPETokenizer for bpe");
+        .next(
+            "name a tokenizer with special tokens: custom_tokenizer: {_target_: …CanaryTokenizer} for type agg, "
+            "…CanaryBPETokenizer for bpe");
   }
   const Json format = config_.value("prompt_format", Json(nullptr));
   format_ = PromptFormat(format.is_string() ? format.get<std::string>() : "",
@@ -103,8 +105,8 @@ void EncDecMultiTaskModel::make_decoder() {
   if (heard != width) projection_ = register_module("encoder_decoder_proj", torch::nn::Linear(heard, width));
   const Json section = config_.value("transf_encoder", Json(nullptr));
   if (section.is_object() && section.value("num_layers", Json(0)) != Json(0)) {
-    transf_encoder_ =
-        make_child("transf_encoder", "nemo.collections.asr.modules.transformer.transformer_encoders.TransformerEncoder");
+    transf_encoder_ = make_child("transf_encoder",
+                                 "nemo.collections.asr.modules.transformer.transformer_encoders.TransformerEncoder");
     nn::init_transformer(*transf_encoder_.torch_module(), deviation(middle), /*glorot=*/true);
   }
   // A multiple of eight, which matrices like.
@@ -233,9 +235,8 @@ at::Tensor EncDecMultiTaskModel::label_mask(const Values& batch) const {
 
 at::Tensor EncDecMultiTaskModel::loss_of(const Encoded& encoded, const Values& batch) {
   const at::Tensor tokens = batch.tensor("prompted_transcript"), states = encoded.output.tensor();
-  const at::Tensor log_probs =
-      log_probs_of(states, mask_of(encoded.lengths.tensor(), states.size(1)), tokens.slice(1, 0, -1),
-                   batch.tensor("prompted_transcript_length") - 1);
+  const at::Tensor log_probs = log_probs_of(states, mask_of(encoded.lengths.tensor(), states.size(1)),
+                                            tokens.slice(1, 0, -1), batch.tensor("prompted_transcript_length") - 1);
   Values in{{"log_probs", log_probs}, {"labels", tokens.slice(1, 1)}};
   if (const at::Tensor mask = label_mask(batch); mask.defined()) in.add("output_mask", mask);
   return loss_(in).tensor("loss");
@@ -334,14 +335,16 @@ MadeDataset EncDecMultiTaskModel::make_dataset(Stage stage, const Json& section,
     log_warning(config_path + " has no manifest_filepath: no data for it");
     return nullptr;
   }
-  own.erase("use_lhotse");  // NeMo's models of this kind know no other way; here a manifest's lines are items either way
+  own.erase(
+      "use_lhotse");  // NeMo's models of this kind know no other way; here a manifest's lines are items either way
   const bool shuffles = own.contains("shuffle") && own["shuffle"] == Json(true);
-  for (const auto& [key, next] : {std::pair<const char*, const char*>{"seed", "leave it out: the run's seed orders data"},
-                                  {"shard_seed", "leave it out: the run's seed orders data"},
-                                  {"batch_duration", "use max_seconds, the most audio of a batch"},
-                                  {"quadratic_duration", "use max_seconds, the most audio of a batch"},
-                                  {"bucket_buffer_size", "leave it out: buckets are made of all items"},
-                                  {"shuffle_buffer_size", "leave it out: all items are shuffled"}}) {
+  for (const auto& [key, next] :
+       {std::pair<const char*, const char*>{"seed", "leave it out: the run's seed orders data"},
+        {"shard_seed", "leave it out: the run's seed orders data"},
+        {"batch_duration", "use max_seconds, the most audio of a batch"},
+        {"quadratic_duration", "use max_seconds, the most audio of a batch"},
+        {"bucket_buffer_size", "leave it out: buckets are made of all items"},
+        {"shuffle_buffer_size", "leave it out: all items are shuffled"}}) {
     if (!own.contains(key)) continue;
     const bool orders = std::string_view(key).ends_with("seed");
     if (!own[key].is_null() && (!orders || shuffles)) {

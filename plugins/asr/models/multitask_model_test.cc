@@ -60,8 +60,8 @@ class MultitaskModelTest : public ::testing::Test {
     return "";
   }
   static Values clips_of(const ModelHandle& model, const std::vector<int64_t>& items) {
-    const DatasetHandle data = model.make_dataset(
-        Stage::kPredict, {{"manifest_filepath", test_data::digits("test.json")}}, "predict_ds");
+    const DatasetHandle data =
+        model.make_dataset(Stage::kPredict, {{"manifest_filepath", test_data::digits("test.json")}}, "predict_ds");
     std::vector<DatasetHandle::Sample> samples;
     for (const int64_t item : items) samples.push_back(data.get(item, 0));
     return data.collate(samples);
@@ -103,7 +103,8 @@ TEST_F(MultitaskModelTest, AnItemGivesTheSameAloneAndInABatch) {
   const std::vector<int64_t> items = {0, 60, 120, 180, 240};
   const Values batch = clips_of(model, items);
   const auto forward = [&](const Values& in) {
-    const at::Tensor prompt = at::tensor({4, 21, 19, 21, 6, 27, 30}, at::kLong).repeat({in.tensor("audio_signal").size(0), 1});
+    const at::Tensor prompt =
+        at::tensor({4, 21, 19, 21, 6, 27, 30}, at::kLong).repeat({in.tensor("audio_signal").size(0), 1});
     return model.forward({{"input_signal", in.tensor("audio_signal")},
                           {"input_signal_length", in.tensor("a_sig_length")},
                           {"transcript", prompt},

@@ -70,8 +70,8 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   struct Kind {
     const char* name;                   // in messages: "asr.EncDecCTCModel"
     std::vector<const char*> sections;  // that must be there, beside preprocessor and encoder
-    const char* labelled;  // the one of them that repeats the labels: vocabulary and num_classes; null: none
-    bool subwords = false;              // the labels are a tokenizer's, which the config's tokenizer section names
+    const char* labelled;   // the one of them that repeats the labels: vocabulary and num_classes; null: none
+    bool subwords = false;  // the labels are a tokenizer's, which the config's tokenizer section names
   };
   // Checks the config, completes its labels and makes the children preprocessor and encoder.
   SpeechModel(Json config, ModelContext context, Kind kind);

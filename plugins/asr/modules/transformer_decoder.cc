@@ -76,9 +76,9 @@ Values TransformerDecoderNM::input_example() const {
 Values TransformerDecoderNM::forward(const Values& in) {
   auto memory = decoder_->start();
   const at::Tensor x = embedding_->forward(in.tensor("input_ids"), 0);
-  return {{"last_hidden_states",
-           decoder_->forward(x, in.tensor_or_undefined("decoder_mask"), in.tensor("encoder_embeddings"),
-                             in.tensor("encoder_mask"), memory)}};
+  return {
+      {"last_hidden_states", decoder_->forward(x, in.tensor_or_undefined("decoder_mask"),
+                                               in.tensor("encoder_embeddings"), in.tensor("encoder_mask"), memory)}};
 }
 
 Values TransformerDecoderNM::initial_state(int64_t /*batch*/) { return {}; }
@@ -117,7 +117,8 @@ void NemoTransformer::Options::describe(OptionSet<Options>& o) {
   o("encoder", &Options::encoder, "false or null: a decoder");
   o("pre_ln_final_layer_norm", &Options::pre_ln_final_layer_norm, "with pre_ln: a norm after the last layer");
   o.required("config_dict", &Options::config_dict, "the decoder's options").example([] {
-    return Json{{"vocab_size", 8}, {"hidden_size", 8}, {"num_layers", 1}, {"inner_size", 8}, {"num_attention_heads", 1}};
+    return Json{
+        {"vocab_size", 8}, {"hidden_size", 8}, {"num_layers", 1}, {"inner_size", 8}, {"num_attention_heads", 1}};
   }());
 }
 

@@ -7,9 +7,7 @@
 namespace fathom::asr {
 namespace {
 
-Ports states_in() {
-  return {{"encoder_states", {"B T D", ChannelType{}}}, {"encoder_mask", {"B T", MaskType{}}}};
-}
+Ports states_in() { return {{"encoder_states", {"B T D", ChannelType{}}}, {"encoder_mask", {"B T", MaskType{}}}}; }
 Ports states_out() { return {{"encoder_states", {"B T D", ChannelType{}}}}; }
 
 nn::TransformerOptions encoder_options(const TransformerEncoder::Options& o) {

@@ -31,7 +31,8 @@ class FixedPositions : public torch::nn::Module {
   FixedPositions(int64_t width, int64_t longest) {
     at::Tensor table = at::zeros({longest, width});
     const at::Tensor place = at::arange(longest, at::kFloat).unsqueeze(1);
-    const at::Tensor rate = at::exp(at::arange(0, width, 2, at::kFloat) * (-std::log(10000.0) / static_cast<double>(width)));
+    const at::Tensor rate =
+        at::exp(at::arange(0, width, 2, at::kFloat) * (-std::log(10000.0) / static_cast<double>(width)));
     table.slice(1, 0, width, 2).copy_(at::sin(place * rate));
     table.slice(1, 1, width, 2).copy_(at::cos(place * rate).slice(1, 0, width / 2));
     register_buffer("pos_enc", table / std::sqrt(static_cast<double>(width)));

@@ -94,7 +94,8 @@ TEST(Transformer, SaysHowFarItsPositionsReach) {
 
 TEST(Transformer, NewWeightsAreThoseOfItsKind) {
   at::manual_seed(4);
-  torch::nn::Sequential all(torch::nn::Linear(400, 400), torch::nn::Embedding(400, 400), torch::nn::LayerNorm(torch::nn::LayerNormOptions({8})));
+  torch::nn::Sequential all(torch::nn::Linear(400, 400), torch::nn::Embedding(400, 400),
+                            torch::nn::LayerNorm(torch::nn::LayerNormOptions({8})));
   init_transformer(*all, 0.5, /*glorot=*/false);
   for (const auto& weight : {all->ptr(0)->named_parameters()["weight"], all->ptr(1)->named_parameters()["weight"]})
     EXPECT_NEAR(weight.std().item<float>(), 0.5, 0.01);

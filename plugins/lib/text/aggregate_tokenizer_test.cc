@@ -23,9 +23,9 @@ std::shared_ptr<const SentencePieceTokenizer> characters(const std::string& lett
   return std::make_shared<SentencePieceTokenizer>(std::move(model), "a.model");
 }
 
-const std::vector<std::string> kSymbols = {"<|nospeech|>", "<pad>",   "<|endoftext|>", "<|startoftranscript|>",
-                                           "<|pnc|>",      "<|en|>",  "<|sv|>",        "<|startofcontext|>",
-                                           "<|emo:sad|>",  "<|0|>",   "<|12|>"};
+const std::vector<std::string> kSymbols = {"<|nospeech|>", "<pad>",  "<|endoftext|>", "<|startoftranscript|>",
+                                           "<|pnc|>",      "<|en|>", "<|sv|>",        "<|startofcontext|>",
+                                           "<|emo:sad|>",  "<|0|>",  "<|12|>"};
 
 std::vector<AggregateTokenizer::Part> parts(const std::string& english = "en") {
   return {{"spl_tokens", characters("", kSymbols)}, {english, characters("ab")}, {"sv", characters("ac")}};
@@ -73,7 +73,8 @@ TEST(CanaryTokenizer, CutsTheContextOfAPromptInTheTargetLanguage) {
   const CanaryTokenizer tokenizer(parts());
   const std::string rest = "<|startoftranscript|><|emo:sad|><|en|><|sv|>";
   EXPECT_THAT(tokenizer.text_to_ids_in("<|startofcontext|>" + rest, "spl_tokens"), ElementsAre(8, 4, 9, 6, 7));
-  // 13 special pieces (with the unknown one and the space), 4 of English, then Swedish: 17 unknown, 18 space, 19 a, 20 c.
+  // 13 special pieces (with the unknown one and the space), 4 of English, then Swedish: 17 unknown, 18 space, 19 a, 20
+  // c.
   EXPECT_THAT(tokenizer.text_to_ids_in("<|startofcontext|>ca" + rest, "spl_tokens"),
               ElementsAre(8, 18, 20, 19, 4, 9, 6, 7));
 }
@@ -101,7 +102,8 @@ TEST(CanaryBPETokenizer, TakesItsEndsFromTheSpecialTokens) {
   const CanaryBPETokenizer tokenizer(characters("ab", kSymbols), "a.model");
   EXPECT_EQ(tokenizer.special_ids().bos, 4);
   EXPECT_EQ(tokenizer.special_ids().unk, 0);
-  EXPECT_THAT(tokenizer.text_to_ids("<|en|>a<|endoftext|>"), ElementsAre(12, 6, 13, 3));  // a space in front, as in NeMo
+  EXPECT_THAT(tokenizer.text_to_ids("<|en|>a<|endoftext|>"),
+              ElementsAre(12, 6, 13, 3));  // a space in front, as in NeMo
   EXPECT_THAT(complaint_of([] { CanaryBPETokenizer(characters("ab"), "b.model"); }), HasSubstr("b.model"));
 }
 
