@@ -12,17 +12,12 @@ const std::string kTokenizers = FATHOM_SOURCE_DIR "/tests/data/tokenizers";
 
 class Multitask : public TrainingTest {
  protected:
-  std::vector<std::string> canary(const std::vector<std::string>& more) const {
-    std::vector<std::string> all = {"data_dir=" + kDigits,
-                                    "tokenizers_dir=" + kTokenizers,
-                                    "trainer.max_epochs=2",
-                                    "trainer.check_val_every_n_epoch=1",
-                                    "++trainer.limit_train_batches=6",
-                                    "++trainer.limit_val_batches=1",
-                                    "++trainer.limit_test_batches=1",
-                                    "++exp_manager.explicit_log_dir=" + folder_ + "/run"};
+  std::vector<std::string> canary(const std::vector<std::string>& more, const std::string& run = "run") const {
+    std::vector<std::string> all = {"data_dir=" + kDigits, "tokenizers_dir=" + kTokenizers,
+                                    "trainer.check_val_every_n_epoch=1", "++trainer.limit_val_batches=1",
+                                    "++trainer.limit_test_batches=1"};
     all.insert(all.end(), more.begin(), more.end());
-    return recipe("digits_canary", all);
+    return recipe_in(run, "digits_canary", all);
   }
   Result transcribe(const std::vector<std::string>& more) const {
     std::vector<std::string> all = {fathom_program(), "transcribe", folder_ + "/run/checkpoints/digits_canary.nemo"};
@@ -32,7 +27,7 @@ class Multitask : public TrainingTest {
 };
 
 TEST_F(Multitask, TrainsIsRestoredAndTranscribesAsItsPromptAsks) {
-  const Result trained = run(canary({}));
+  const Result trained = run(canary({"trainer.max_epochs=2", "++trainer.limit_train_batches=6"}));
   ASSERT_EQ(trained.status, 0) << trained.err;
   const Result plain = transcribe({any_clip()});
   ASSERT_EQ(plain.status, 0) << plain.err;
@@ -52,12 +47,22 @@ TEST_F(Multitask, TrainsIsRestoredAndTranscribesAsItsPromptAsks) {
   EXPECT_THAT(times.err, HasSubstr("canary2"));
 }
 
+TEST_F(Multitask, GoesOnWhereItWasStopped) {
+  const auto part = [&](const std::string& name, const std::string& epochs) {
+    return run(canary({"trainer.max_epochs=" + epochs, "++trainer.limit_train_batches=3", "~model.optim.sched",
+                       "++exp_manager.resume_if_exists=true", "++exp_manager.resume_ignore_no_checkpoint=true"},
+                      name));
+  };
+  const Result once = part("once", "2"), first = part("twice", "1"), second = part("twice", "2");
+  for (const Result* result : {&once, &first, &second}) ASSERT_EQ(result->status, 0) << result->err;
+  EXPECT_EQ(final_weights("once", "digits_canary.nemo"), final_weights("twice", "digits_canary.nemo"));
+}
+
 TEST_F(Multitask, ALineWithoutItsFieldsIsNamed) {
   const std::string manifest = folder_ + "/m.json";
   const std::string audio = R"({"audio_filepath": ")" + any_clip() + R"(", "duration": 0.298, "text": "zero")";
-  std::ofstream(manifest) << audio << R"(, "source_lang": "en", "target_lang": "en", "task": "asr", "pnc": "no"})"
-                          << "\n"
-                          << audio << R"(, "source_lang": "en", "taskname": "asr", "pnc": "no"})" << "\n";
+  write_file_atomically(manifest, audio + R"(, "source_lang": "en", "target_lang": "en", "task": "asr", "pnc": "no"})" +
+                                      "\n" + audio + R"(, "source_lang": "en", "taskname": "asr", "pnc": "no"})" + "\n");
   const Result result = run(canary({"model.train_ds.manifest_filepath=" + manifest, "~model.train_ds.tags"}));
   EXPECT_EQ(result.status, 65) << result.err;
   EXPECT_THAT(result.err, HasSubstr(manifest + ":2"));

@@ -400,7 +400,7 @@ PromptSlots EncDecMultiTaskModel::slots_of(const Json& entry, const PromptSlots&
 }
 
 std::vector<Values> EncDecMultiTaskModel::predict_step(const Values& batch, const Json& options) {
-  Json rest = options;
+  Json rest = options.is_object() ? options : Json::object();
   PromptSlots asked;
   std::vector<std::string> slots = format_.slots();
   if (format_.name() == "canary") slots.emplace_back("taskname");
