@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <set>
 
 #include "plugins/asr/data/model_tokenizer.h"
 
@@ -56,7 +57,7 @@ PromptedAudioDataset::PromptedAudioDataset(const Options& options, PromptFormat 
       pad_(std::max<int64_t>(pad, 0)),
       loader_(load_options(options), options.augmentor) {
   clips_ = open_clips(options_, {});
-  for (int64_t i = 0; i < clips_.size(); ++i) tokens_of(clips_.entry(i));
+  check_lines();
   log(LogLevel::kInfo, "asr.data", "dataset with " + summary_of(clips_));
 }
 
@@ -75,12 +76,13 @@ std::shared_ptr<PromptedAudioDataset> PromptedAudioDataset::for_inference(Option
       new PromptedAudioDataset(std::move(options), format, std::move(clips), shortest));
 }
 
-PromptFormat::Encoded PromptedAudioDataset::tokens_of(const audio::ManifestEntry& entry) const {
-  PromptSlots given(entry.extras.begin(), entry.extras.end());
-  const PromptSlots slots = format_.complete(given, options_.tags);
+PromptedAudioDataset::Line PromptedAudioDataset::line_of(const audio::ManifestEntry& entry) const {
+  Line line;
+  const PromptSlots given(entry.extras.begin(), entry.extras.end());
+  line.slots = format_.complete(given, options_.tags);
   std::string missing;
   for (const std::string& slot : format_.required()) {
-    if (slots.count(slot) == 0) missing += (missing.empty() ? "" : ", ") + slot;
+    if (line.slots.count(slot) == 0) missing += (missing.empty() ? "" : ", ") + slot;
   }
   if (!missing.empty()) {
     throw Error(Code::kBadData, "a manifest line lacks what the prompt is made of")
@@ -90,21 +92,44 @@ PromptFormat::Encoded PromptedAudioDataset::tokens_of(const audio::ManifestEntry
         .next("write them into the line, or give them for all lines: tags: {" + missing.substr(0, missing.find(',')) +
               ": …}");
   }
-  const auto text_of = [&](const std::string& key) -> std::optional<std::string> {
-    if (key == "text") return entry.text;
-    if (key == "lang" && !entry.lang.empty()) return entry.lang;
+  const auto value_of = [&](const std::string& key) -> std::optional<std::string> {
+    if (key == "text") return entry.has_text ? std::optional(entry.text) : std::nullopt;
+    if (key == "lang") return entry.lang.empty() ? std::nullopt : std::optional(entry.lang);
     const auto found = given.find(key);
     return found == given.end() ? std::nullopt : std::optional(found->second);
   };
-  const std::string language = text_of(options_.lang_field).value_or(slots.at("target_lang"));
+  line.language = value_of(options_.lang_field).value_or(line.slots.at("target_lang"));
+  line.answer = value_of(options_.text_field);
+  return line;
+}
+
+PromptFormat::Encoded PromptedAudioDataset::encoded(const Line& line, const audio::ManifestEntry& entry) const {
   try {
-    return format_.prompt_and_answer(slots, text_of(options_.text_field).value_or(""), language);
+    return format_.prompt_and_answer(line.slots, line.answer.value_or(""), line.language);
   } catch (const Error& error) {
     throw Error(Code::kBadData, "a manifest line makes no prompt and answer: " + error.message())
         .at(entry.where() + (error.where().empty() ? "" : " (" + error.where() + ")"))
         .seen(error.seen())
-        .expected(error.expected());
+        .expected(error.expected())
+        .candidates(error.candidates());
   }
+}
+
+// Texts become tokens when an item is asked for; here only what lines say besides, each combination once.
+void PromptedAudioDataset::check_lines() const {
+  std::set<std::pair<PromptSlots, std::string>> known;
+  int64_t silent = 0;
+  for (int64_t i = 0; i < clips_.size(); ++i) {
+    const audio::ManifestEntry entry = clips_.entry(i);
+    Line line = line_of(entry);
+    silent += line.answer ? 0 : 1;
+    line.answer.reset();
+    if (known.emplace(line.slots, line.language).second) encoded(line, entry);
+  }
+  if (silent == 0) return;
+  log(LogLevel::kWarning, "asr.data",
+      std::to_string(silent) + " of " + std::to_string(clips_.size()) + " lines have no '" + options_.text_field +
+          "' (text_field): their answer is empty");
 }
 
 std::vector<std::string> PromptedAudioDataset::length_units() const {
@@ -113,7 +138,8 @@ std::vector<std::string> PromptedAudioDataset::length_units() const {
 
 double PromptedAudioDataset::length(int64_t index, std::string_view unit) const {
   if (unit != "tokens") return clips_.duration(index);
-  const PromptFormat::Encoded tokens = tokens_of(clips_.entry(index));
+  const audio::ManifestEntry entry = clips_.entry(index);
+  const PromptFormat::Encoded tokens = encoded(line_of(entry), entry);
   return static_cast<double>(tokens.context.size() + tokens.answer.size());
 }
 
@@ -136,7 +162,7 @@ PromptedSample PromptedAudioDataset::get(int64_t index, uint64_t seed) const {
   sample.id = index;
   sample.audio = loader_.load(entry, seed);
   if (!inference_) {
-    PromptFormat::Encoded tokens = tokens_of(entry);
+    PromptFormat::Encoded tokens = encoded(line_of(entry), entry);
     sample.prompt = std::move(tokens.context);
     sample.answer = std::move(tokens.answer);
     return sample;

@@ -56,7 +56,15 @@ class PromptedAudioDataset final : public DatasetOf<PromptedSample>, public HasL
 
  private:
   PromptedAudioDataset(const Options& options, PromptFormat format, audio::Manifest clips, double shortest);
-  PromptFormat::Encoded tokens_of(const audio::ManifestEntry& entry) const;
+  // What one line says; of a line without the key, no answer.
+  struct Line {
+    PromptSlots slots;
+    std::optional<std::string> answer;
+    std::string language;
+  };
+  Line line_of(const audio::ManifestEntry& entry) const;
+  PromptFormat::Encoded encoded(const Line& line, const audio::ManifestEntry& entry) const;
+  void check_lines() const;
   void add_entries(Values& batch, const std::vector<const PromptedSample*>& samples) const;
 
   Options options_;

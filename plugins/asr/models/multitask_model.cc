@@ -429,7 +429,16 @@ std::vector<Values> EncDecMultiTaskModel::predict_step(const Values& batch, cons
   for (int64_t i = 0; i < count; ++i) {
     const Json entry =
         entries != nullptr ? parse_text(entries->list().at(static_cast<size_t>(i)).text()) : Json::object();
-    prompts_.push_back(format_.prompt(slots_of(entry, asked)).context);
+    try {
+      prompts_.push_back(format_.prompt(slots_of(entry, asked)).context);
+    } catch (const Error& error) {
+      const std::string file = entry.contains("audio_filepath") ? entry["audio_filepath"].get<std::string>() : "item";
+      throw Error(error.code(), "there is no prompt for an item: " + error.message())
+          .at(file + (error.where().empty() ? "" : " (" + error.where() + ")"))
+          .seen(error.seen())
+          .expected(error.expected())
+          .candidates(error.candidates());
+    }
   }
   return SpeechModel::predict_step(batch, rest);
 }

@@ -135,6 +135,36 @@ TEST_F(MultitaskModelTest, ALineHasItsOwnPrompt) {
   EXPECT_EQ(batch.tensor("a_sig_length").min().item<int64_t>(), 8000);
 }
 
+TEST_F(MultitaskModelTest, AnAnswerHasItsOwnKeyAndLanguage) {
+  const ModelHandle model = make(multitask_config());
+  const TemporaryFolder folder;
+  const std::string line = "{\"audio_filepath\": \"" + test_data::digits("flac/6_george_0.flac") +
+                           "\", \"duration\": 0.5, \"answer\": \"six\", \"source_lang\": \"en\", \"target_lang\": \"de\", "
+                           "\"taskname\": \"ast\", \"pnc\": true, \"told\": \"en\"}\n";
+  Json section = {{"manifest_filepath", folder.write("m.json", line)}, {"text_field", "answer"}, {"lang_field", "told"}};
+  const DatasetHandle data = model.make_dataset(Stage::kTrain, section, "train_ds");
+  std::vector<DatasetHandle::Sample> samples;
+  samples.push_back(data.get(0, 0));
+  const Values batch = data.collate(samples);
+  const at::Tensor prompt = batch.tensor("prompt"), whole = batch.tensor("prompted_transcript");
+  EXPECT_TRUE(prompt.equal(at::tensor({4, 21, 20, 22, 5}, at::kLong).unsqueeze(0))) << prompt;
+  EXPECT_TRUE(whole.slice(1, 0, 5).equal(prompt));
+  EXPECT_EQ(whole.select(1, -1).item<int64_t>(), 3) << "the end of the answer";
+  EXPECT_TRUE(whole.slice(1, 5, -1).equal(batch.tensor("transcripts")));
+  EXPECT_GT(batch.tensor("transcripts").size(1), 0);
+  EXPECT_GE(batch.tensor("transcripts").min().item<int64_t>(), 26);
+  // In the target language, which the tokenizer does not have.
+  section.erase("lang_field");
+  try {
+    model.make_dataset(Stage::kTrain, section, "train_ds");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kBadData);
+    EXPECT_THAT(error.what(), HasSubstr("m.json:1"));
+    EXPECT_THAT(error.what(), HasSubstr("one of: spl_tokens, en"));
+  }
+}
+
 TEST_F(MultitaskModelTest, IsRestoredWithAllItsTokenizers) {
   const TemporaryFolder folder;
   const ModelHandle model = make(multitask_config());
