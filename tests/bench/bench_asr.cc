@@ -4,21 +4,16 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <torch/nn.h>
 
-#include <cmath>
 #include <cstdlib>
 #include <memory>
 
-#include "core/base/allocator.h"
 #include "core/plugins/registry.h"
 #include "core/training/autocast.h"
 #include "core/training/optimization.h"
-#include "fathom/error.h"
 #include "fathom/module.h"
-#include "tests/bench/measure.h"
+#include "tests/bench/process_case.h"
 
 namespace fathom {
 namespace {
@@ -160,83 +155,19 @@ std::function<void()> prepare(const std::string& name) {
   };
 }
 
-double peak_mb() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
-}
-double cpu_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-void measure(const std::string& name, int repeats) {
-  keep_freed_memory();  // as in the program
-  at::set_num_threads(1);
-  at::manual_seed(1);
-  const auto run = prepare(name);
-  run();
-  std::vector<double> times, cpu;
-  for (int i = 0; i < repeats; ++i) {
-    const double before = cpu_seconds();
-    times.push_back(bench::seconds_of(run));
-    cpu.push_back(cpu_seconds() - before);
-  }
-  std::puts(json_text(Json{{"case", name},
-                           {"seconds", bench::median(times)},
-                           {"cpu_seconds", bench::median(cpu)},
-                           {"peak_mb", peak_mb()}})
-                .c_str());
-}
-
-// The last line a command prints, read as JSON; null where it fails.
-Json answer(const std::string& command) {
-  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
-  if (pipe == nullptr) return nullptr;
-  std::string text, last;
-  for (int c = std::fgetc(pipe.get()); c != EOF; c = std::fgetc(pipe.get())) {
-    if (c != '\n') {
-      text += static_cast<char>(c);
-      continue;
-    }
-    last = text;
-    text.clear();
-  }
-  if (!last.starts_with("{")) return nullptr;
-  return parse_text(last);
-}
-
-void compare(const std::string& self, const std::string& name, int repeats) {
-  const char* chosen = std::getenv("FATHOM_PYTHON");
-  const std::string python = chosen != nullptr && *chosen != '\0' ? chosen : "python3";
-  const std::string arguments = " " + name + " " + std::to_string(repeats);
-  const Json ours = answer("'" + self + "'" + arguments);
-  if (ours.is_null()) throw Error(Code::kFailed, "a case did not run").at(name);
-  const Json theirs = answer(python + " " FATHOM_SOURCE_DIR "/tests/bench/nemo_asr.py" + arguments + " 2>/dev/null");
-  const double none = std::nan("");
-  nlohmann::ordered_json extra = {{"cpu_seconds", ours["cpu_seconds"]}, {"peak_mb", ours["peak_mb"]}};
-  if (!theirs.is_null()) {
-    extra["peer_cpu_seconds"] = theirs["cpu_seconds"];
-    extra["peer_peak_mb"] = theirs["peak_mb"];
-  }
-  bench::report("asr", name, ours["seconds"].get<double>(), theirs.is_null() ? none : theirs["seconds"].get<double>(),
-                theirs.is_null() ? "none: " + python + " has no NeMo" : "NeMo", "s", true, extra);
-}
-
 }  // namespace
 }  // namespace fathom
 
 int main(int argc, char** argv) {
   using namespace fathom;  // NOLINT
   if (argc > 1) {
-    measure(argv[1], argc > 2 ? std::atoi(argv[2]) : 3);
+    at::set_num_threads(1);
+    at::manual_seed(1);
+    bench::measure_case(argv[1], argc > 2 ? std::atoi(argv[2]) : 3, prepare(argv[1]));
     return 0;
   }
   for (const char* name : {"quartznet_step", "quartznet_step_bf16", "conformer_step", "conformer_step_bf16"})
-    compare(argv[0], name, 3);
-  for (const char* name : {"quartznet_forward", "conformer_forward", "matchboxnet_step"}) compare(argv[0], name, 9);
+    bench::compare_with_nemo("asr", argv[0], name, 3);
+  for (const char* name : {"quartznet_forward", "conformer_forward", "matchboxnet_step"})
+    bench::compare_with_nemo("asr", argv[0], name, 9);
 }

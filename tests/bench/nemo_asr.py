@@ -148,6 +148,38 @@ def matchboxnet():
     }
 
 
+def digits_transducer():
+    """The model of configs/asr/digits_transducer, and its step from features: 32 items of 50 frames and 4 letters."""
+    import pathlib
+
+    import torch
+    from nemo.collections.asr.models import EncDecRNNTModel
+    from omegaconf import OmegaConf
+
+    folder = pathlib.Path(__file__).resolve().parents[2] / "configs/asr"
+    config = OmegaConf.load(folder / "digits_transducer.yaml").model
+    for key in ("train_ds", "validation_ds", "test_ds"):
+        config.pop(key)
+    model = EncDecRNNTModel(cfg=OmegaConf.create({"model": config}).model)
+    model.train()
+    optimizer, _ = model.setup_optimization({"name": "adamw", "lr": 0.003, "betas": [0.9, 0.98], "weight_decay": 0.001})
+    signal, length = torch.randn(32, 40, 50), torch.full((32,), 50)
+    targets, target_length = torch.randint(0, 16, (32, 4)), torch.full((32,), 4)
+
+    def step():
+        encoded, encoded_len = model.encoder(audio_signal=signal, length=length)
+        predicted, _, _ = model.decoder(targets=targets, target_length=target_length)
+        logits = model.joint(encoder_outputs=encoded, decoder_outputs=predicted)
+        loss = model.loss(
+            log_probs=logits, targets=targets, input_lengths=encoded_len, target_lengths=target_length
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step, {"batch": 32, "from": "features"}
+
+
 def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -180,6 +212,8 @@ def prepare(args):
 
     torch.set_num_threads(1)
     logging.setLevel(logging.ERROR)  # it writes to stdout
+    if args.case == "digits_transducer_step":
+        return digits_transducer()
     kind, what = args.case.split("_", 1)
     config = {"quartznet": quartznet, "conformer": conformer_small, "matchboxnet": matchboxnet}[kind]()
     classifier = kind == "matchboxnet"
@@ -221,6 +255,7 @@ def prepare(args):
 
 CASES = ["quartznet_step", "quartznet_step_bf16", "quartznet_forward"]
 CASES += ["conformer_step", "conformer_step_bf16", "conformer_forward", "matchboxnet_step"]
+CASES += ["digits_transducer_step"]
 
 
 def main():

@@ -1,14 +1,21 @@
-// Items one after the other (and several at once on several threads), each in two passes over tiles of whole frames:
-// the first makes a tile's logits and keeps what the lattice needs of them, the second makes them again, unless they
-// were few enough to keep, turns them into their gradient and adds up those of the parts.
+// Items one after the other (and several at once on several threads), each in passes over tiles of cells. Reading a
+// tile makes its logits and keeps what the lattice needs of them; going back makes them again, unless they were few
+// enough to keep, turns them into their gradient and adds up those of the parts.
+//
+// A trained model's paths keep to a few cells of each frame. Where there are fast products of bfloat16 an item is
+// therefore first read by them, and again in float32 only where a share of the paths that float32 could notice passes.
+// Cells that are left at three digits weigh less than float32's own rounding. An item whose paths go everywhere gains
+// nothing by this; those after it, on the same thread, are read in float32 at once.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <optional>
+#include <iterator>
+#include <numeric>
 
 #include "fathom/support.h"
+#include "plugins/asr/losses/joint_products.h"
 #include "plugins/asr/losses/transducer_items.h"
 #include "plugins/asr/losses/transducer_loss.h"
 
@@ -19,11 +26,19 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // Cells of a tile: their hidden layer and logits stay near the second-level cache, and products are large enough.
-constexpr int64_t kTileCells = 512;
+constexpr size_t kTileCells = 512;
+// Those of a sketch, whose weights are read again for each tile, but faster.
+constexpr size_t kSketchedCells = 64;
 // Logits that one item may keep between its passes.
 constexpr int64_t kKeptBytes = int64_t{64} << 20;
-// Cells that a smaller share of all paths passes have no gradient: far below what float32 resolves beside the others.
-constexpr double kLeastShare = 1e-10;
+// Cells that a smaller share of all paths passes have no gradient: below what float32 resolves beside the others.
+constexpr double kLeastShare = 1e-8;
+// A sketch errs in the shares, by a small factor: what it thinks rarer than this is rarer than kLeastShare.
+constexpr double kLeastSketchedShare = 1e-9;
+// A sketch whose log-probabilities are further off than this, on the mean, where both were read: not to be trusted.
+constexpr double kSketchError = 0.05;
+// With more cells than this to read again, sketching costs more than it saves.
+constexpr double kWorthSketching = 0.4;
 
 struct Gradients {
   at::Tensor encoder, prediction, weight, bias;  // undefined: not wanted
@@ -36,11 +51,18 @@ uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
+template <typename T>
+void add_row(const T* __restrict x, int64_t n, T* __restrict sum) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) sum[i] += x[i];
+}
+
 class ItemPasses {
  public:
-  ItemPasses(const JointParts& joint, const TransducerLossOptions& options, bool plain, const TransducerItem& item,
-             int64_t number, uint64_t seed)
+  ItemPasses(const JointParts& joint, const JointProducts& products, const TransducerLossOptions& options, bool plain,
+             const TransducerItem& item, int64_t number, uint64_t seed)
       : joint_(joint),
+        products_(products),
         options_(options),
         item_(item),
         width_(item.labels + 1),
@@ -49,23 +71,43 @@ class ItemPasses {
         seed_(mix(seed + static_cast<uint64_t>(number))),
         cells_(options, plain, item) {}
 
-  double run(const Gradients* gradients, int64_t number) {
-    const int64_t step = std::max<int64_t>(1, kTileCells / width_);
-    const int64_t bytes = item_.cells() * options_.classes() * static_cast<int64_t>(encoder_.element_size());
+  // `sketching`: whether to try, and afterwards whether it was worth it.
+  double run(const Gradients* gradients, int64_t number, bool& sketching) {
+    std::vector<int64_t> cells(static_cast<size_t>(item_.cells()));
+    std::iota(cells.begin(), cells.end(), 0);
+    const bool sketched = sketching && products_.can_sketch();
+    if (sketched) {
+      for (const at::IntArrayRef tile : tiles(cells, kSketchedCells))
+        cells_.read(normalized_logits(products_.sketch(hidden(tile).dropped), options_), tile);
+      cells_.estimate();
+      std::vector<int64_t> passed = passed_of(cells, kLeastSketchedShare);
+      sketching =
+          !passed.empty() && static_cast<double>(passed.size()) < kWorthSketching * static_cast<double>(cells.size());
+      if (sketching) cells = std::move(passed);
+    }
+    const int64_t bytes = static_cast<int64_t>(cells.size()) * options_.classes() * encoder_.element_size();
     const bool keep = gradients != nullptr && bytes <= kKeptBytes;
-    std::vector<at::Tensor> kept;
-    for (int64_t t = 0; t < item_.frames; t += step) {
-      at::Tensor rows = log_probs(hidden(t, std::min(step, item_.frames - t)).dropped);
-      cells_.read(rows, t * width_);
-      if (keep) kept.push_back(std::move(rows));
+    const std::vector<at::IntArrayRef> all = tiles(cells, kTileCells);
+    // In one piece: tiles that come and go beside pieces that stay would tear the memory up.
+    at::Tensor kept =
+        keep ? at::empty({static_cast<int64_t>(cells.size()), options_.classes()}, encoder_.options()) : at::Tensor();
+    const auto kept_of = [&](at::IntArrayRef tile) {
+      if (!keep) return at::Tensor();
+      const int64_t first = tile.data() - cells.data();
+      return kept.slice(0, first, first + static_cast<int64_t>(tile.size()));
+    };
+    for (const at::IntArrayRef tile : all) {
+      const at::Tensor rows = log_probs(hidden(tile).dropped);
+      cells_.read(rows, tile);
+      if (keep) kept_of(tile).copy_(rows);
+    }
+    if (sketched && sketching && cells_.mean_correction() > kSketchError) {
+      sketching = false;
+      return run(gradients, number, sketching);
     }
     const double cost = cells_.close(gradients != nullptr);
     if (gradients == nullptr) return cost;
-    size_t tile = 0;
-    for (int64_t t = 0; t < item_.frames; t += step, ++tile) {
-      const int64_t frames = std::min(step, item_.frames - t);
-      go_back(t, frames, keep ? std::move(kept[tile]) : at::Tensor(), *gradients, number);
-    }
+    for (const at::IntArrayRef tile : all) go_back(tile, kept_of(tile), *gradients, number);
     return cost;
   }
 
@@ -76,15 +118,26 @@ class ItemPasses {
     at::Tensor mask;     // of dropout: 0 or 1 / (1 - p); undefined without
   };
 
-  Hidden hidden(int64_t t, int64_t frames) const {
-    at::Tensor sum = (encoder_.slice(0, t, t + frames).unsqueeze(1) + prediction_.unsqueeze(0)).flatten(0, 1);
-    Hidden out{activate(sum), {}, {}};
-    std::vector<int64_t> cells(static_cast<size_t>(frames * width_));
-    for (size_t i = 0; i < cells.size(); ++i) cells[i] = t * width_ + static_cast<int64_t>(i);
-    drop(out, cells);
+  static std::vector<at::IntArrayRef> tiles(at::IntArrayRef cells, size_t most) {
+    std::vector<at::IntArrayRef> out;
+    for (size_t i = 0; i < cells.size(); i += most) out.push_back(cells.slice(i, std::min(most, cells.size() - i)));
     return out;
   }
-  Hidden hidden_of(const std::vector<int64_t>& cells, const at::Tensor& frames, const at::Tensor& labels) const {
+  std::vector<int64_t> passed_of(at::IntArrayRef cells, double least) const {
+    std::vector<int64_t> out;
+    std::copy_if(cells.begin(), cells.end(), std::back_inserter(out),
+                 [&](int64_t cell) { return cells_.is_passed(cell, least); });
+    return out;
+  }
+
+  Hidden hidden(at::IntArrayRef cells) const {
+    const auto count = static_cast<int64_t>(cells.size());
+    at::Tensor frames = at::empty({count}, at::kLong), labels = at::empty({count}, at::kLong);
+    auto *t = frames.mutable_data_ptr<int64_t>(), *u = labels.mutable_data_ptr<int64_t>();
+    for (size_t i = 0; i < cells.size(); ++i) {
+      t[i] = cells[i] / width_;
+      u[i] = cells[i] % width_;
+    }
     at::Tensor sum = encoder_.index_select(0, frames).add_(prediction_.index_select(0, labels));
     Hidden out{activate(sum), {}, {}};
     drop(out, cells);
@@ -107,7 +160,7 @@ class ItemPasses {
     return gradient;
   }
   // The same mask for a cell in both passes: a function of seed, cell and unit.
-  void drop(Hidden& h, const std::vector<int64_t>& cells) const {
+  void drop(Hidden& h, at::IntArrayRef cells) const {
     if (joint_.dropout <= 0) {
       h.dropped = h.active;
       return;
@@ -131,59 +184,58 @@ class ItemPasses {
   }
 
   at::Tensor log_probs(const at::Tensor& dropped) const {
-    return normalized_logits(at::addmm(joint_.bias, dropped, joint_.weight.t()), options_);
+    return normalized_logits(products_.logits(dropped), options_);
   }
 
-  void go_back(int64_t t, int64_t frames, at::Tensor rows, const Gradients& gradients, int64_t number) {
-    const double least = encoder_.scalar_type() == at::kDouble ? 0 : kLeastShare;
-    std::vector<int64_t> passed;
-    const int64_t first = t * width_, count = frames * width_;
-    for (int64_t cell = first; cell < first + count; ++cell) {
-      if (cells_.is_passed(cell, least)) passed.push_back(cell);
-    }
-    if (passed.empty()) return;
-    const bool all = static_cast<int64_t>(passed.size()) == count;
-    std::vector<int64_t> of_frame, of_label;
-    if (!all) {
-      for (const int64_t cell : passed) {
-        of_frame.push_back(cell / width_);
-        of_label.push_back(cell % width_);
-      }
-    }
-    const at::Tensor frame_index = at::tensor(of_frame, at::kLong), label_index = at::tensor(of_label, at::kLong);
-    const Hidden h = all ? hidden(t, frames) : hidden_of(passed, frame_index, label_index);
+  void go_back(at::IntArrayRef tile, at::Tensor rows, const Gradients& gradients, int64_t number) {
+    const std::vector<int64_t> cells = passed_of(tile, encoder_.scalar_type() == at::kDouble ? 0 : kLeastShare);
+    if (cells.empty()) return;
+    const Hidden h = hidden(cells);
     if (!rows.defined()) {
       rows = log_probs(h.dropped);
-    } else if (!all) {
+    } else if (cells.size() != tile.size()) {
       std::vector<int64_t> within;
-      for (const int64_t cell : passed) within.push_back(cell - first);
+      for (size_t i = 0, next = 0; next < cells.size(); ++i) {
+        if (tile[i] != cells[next]) continue;
+        within.push_back(static_cast<int64_t>(i));
+        ++next;
+      }
       rows = rows.index_select(0, at::tensor(within, at::kLong));
     }
-    cells_.to_gradient(rows, passed);
-    if (gradients.weight.defined())
-      at::addmm_out(const_cast<at::Tensor&>(gradients.weight), gradients.weight, rows.t(), h.dropped);
-    if (gradients.bias.defined()) const_cast<at::Tensor&>(gradients.bias).add_(rows.sum(0));
-    if (!gradients.encoder.defined() && !gradients.prediction.defined()) return;
-    at::Tensor below = at::mm(rows, joint_.weight);
-    if (h.mask.defined()) below.mul_(h.mask);
-    below = before_activation(below, h.active);
-    if (gradients.encoder.defined()) {
-      at::Tensor own = gradients.encoder[number];
-      if (all)
-        own.slice(0, t, t + frames).copy_(below.view({frames, width_, -1}).sum(1));
-      else
-        own.index_add_(0, frame_index, below);
+    cells_.to_gradient(rows, cells);
+    if (gradients.weight.defined()) {
+      at::Tensor sum = gradients.weight;
+      products_.add_to(sum, rows, h.dropped);
     }
-    if (gradients.prediction.defined()) {
-      at::Tensor own = gradients.prediction[number].slice(0, 0, width_);
-      if (all)
-        own.add_(below.view({frames, width_, -1}).sum(0));
-      else
-        own.index_add_(0, label_index, below);
+    if (gradients.bias.defined()) gradients.bias.add_(rows.sum(0));
+    if (!gradients.encoder.defined() && !gradients.prediction.defined()) return;
+    at::Tensor below = products_.below(rows);
+    if (h.mask.defined()) below.mul_(h.mask);
+    below = before_activation(below, h.active).contiguous();
+    if (below.scalar_type() == at::kDouble)
+      add_to_parts<double>(below, cells, gradients, number);
+    else
+      add_to_parts<float>(below, cells, gradients, number);
+  }
+
+  // A cell's gradient belongs to its frame and to its label.
+  template <typename T>
+  void add_to_parts(const at::Tensor& below, at::IntArrayRef cells, const Gradients& gradients, int64_t number) const {
+    const int64_t units = below.size(1);
+    const auto own = [&](const at::Tensor& all) {
+      return all.defined() ? all.mutable_data_ptr<T>() + number * all.size(1) * units : nullptr;
+    };
+    T *encoder = own(gradients.encoder), *prediction = own(gradients.prediction);
+    const T* row = below.const_data_ptr<T>();
+    for (const int64_t cell : cells) {
+      if (encoder != nullptr) add_row(row, units, encoder + cell / width_ * units);
+      if (prediction != nullptr) add_row(row, units, prediction + cell % width_ * units);
+      row += units;
     }
   }
 
   const JointParts& joint_;
+  const JointProducts& products_;
   const TransducerLossOptions& options_;
   const TransducerItem& item_;
   const int64_t width_;
@@ -203,6 +255,7 @@ struct FusedLoss : torch::autograd::Function<FusedLoss> {
     joint.prediction = prediction.detach().to(dtype).contiguous();
     joint.weight = weight.detach().to(dtype).contiguous();
     joint.bias = bias.detach().to(dtype).contiguous();
+    const JointProducts products(joint.weight, joint.bias);
     const bool training = std::find(wanted.begin(), wanted.end(), 1) != wanted.end();
     const bool plain = draw_plain(options, training);
     const uint64_t seed =
@@ -221,11 +274,12 @@ struct FusedLoss : torch::autograd::Function<FusedLoss> {
       const at::NoGradGuard no_grad;
       Gradients& own = partial[static_cast<size_t>(at::get_thread_num())];
       own = {all.encoder, all.prediction, zeros(2, joint.weight), zeros(3, joint.bias)};
+      bool sketching = true;
       for (int64_t b = begin; b < end; ++b) {
         const TransducerItem& item = batch.items[static_cast<size_t>(b)];
         if (item.frames == 0) continue;
         costs[static_cast<size_t>(b)] =
-            ItemPasses(joint, options, plain, item, b, seed).run(training ? &own : nullptr, b);
+            ItemPasses(joint, products, options, plain, item, b, seed).run(training ? &own : nullptr, b, sketching);
       }
     });
     if (training) {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "fathom/support.h"
 
@@ -102,16 +103,22 @@ TransducerCells::TransducerCells(const TransducerLossOptions& options, bool plai
 }
 
 template <typename T>
-void TransducerCells::read_rows(const T* rows, int64_t first, int64_t count) {
+void TransducerCells::read_rows(const T* rows, at::IntArrayRef cells) {
   const size_t blanks = arcs_.blank.size(), labels = arcs_.label.size();
-  for (int64_t i = 0; i < count; ++i) {
-    const T* row = rows + i * classes_;
-    const auto cell = static_cast<size_t>(first + i);
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const T* row = rows + static_cast<int64_t>(i) * classes_;
+    const auto cell = static_cast<size_t>(cells[i]);
     for (size_t k = 0; k < blanks; ++k) {
       const double duration = tdt_ ? static_cast<double>(row[tokens_ + blank_duration_[k]]) : 0;
-      blank_[cell * blanks + k] = static_cast<double>(row[blank_class_[k]]) - sigma_ + duration;
+      double& arc = blank_[cell * blanks + k];
+      const double log_prob = static_cast<double>(row[blank_class_[k]]) - sigma_ + duration;
+      if (estimated_) {
+        correction_ += std::abs(log_prob - arc);
+        ++corrected_;
+      }
+      arc = log_prob;
     }
-    const int64_t next = next_label(first + i);
+    const int64_t next = next_label(cells[i]);
     if (next < 0) continue;
     for (size_t k = 0; k < labels; ++k) {
       const double duration = tdt_ ? static_cast<double>(row[tokens_ + static_cast<int64_t>(k)]) : 0;
@@ -120,11 +127,24 @@ void TransducerCells::read_rows(const T* rows, int64_t first, int64_t count) {
   }
 }
 
-void TransducerCells::read(const at::Tensor& log_probs, int64_t first) {
+void TransducerCells::read(const at::Tensor& log_probs, at::IntArrayRef cells) {
   if (log_probs.scalar_type() == at::kDouble)
-    read_rows(log_probs.const_data_ptr<double>(), first, log_probs.size(0));
+    read_rows(log_probs.const_data_ptr<double>(), cells);
   else
-    read_rows(log_probs.const_data_ptr<float>(), first, log_probs.size(0));
+    read_rows(log_probs.const_data_ptr<float>(), cells);
+}
+
+void TransducerCells::sum_shares(const std::vector<double>& blank, const std::vector<double>& label) {
+  passed_.assign(static_cast<size_t>(item_.cells()), 0);
+  for (size_t i = 0; i < blank.size(); ++i) passed_[i / arcs_.blank.size()] += blank[i];
+  for (size_t i = 0; i < label.size(); ++i) passed_[i / arcs_.label.size()] += label[i];
+}
+
+void TransducerCells::estimate() {
+  std::vector<double> blank = blank_, label = label_;
+  transducer_posteriors(arcs_, {item_.frames, item_.labels, blank.data(), label.data()}, scratch_);
+  sum_shares(blank, label);
+  estimated_ = true;
 }
 
 double TransducerCells::close(bool posteriors) {
@@ -132,16 +152,14 @@ double TransducerCells::close(bool posteriors) {
   // NeMo's evaluations cost the same with FastEmit and without it.
   if (!posteriors) return -transducer_log_likelihood(arcs_, lattice, scratch_);
   const double cost = -transducer_posteriors(arcs_, lattice, scratch_);
-  passed_.assign(static_cast<size_t>(item_.cells()), 0);
-  for (size_t i = 0; i < blank_.size(); ++i) passed_[i / arcs_.blank.size()] += blank_[i];
-  for (size_t i = 0; i < label_.size(); ++i) passed_[i / arcs_.label.size()] += label_[i];
+  sum_shares(blank_, label_);
   return cost * (1 + options_.fastemit_lambda);
 }
 
 // d(-log P)/d(log p of a class) is minus the posterior of the arcs that use it; the logits' own gradient is then
 // p * (sum of those of its group) - that. FastEmit weighs the labels' arcs by 1 + lambda, among the tokens only.
 template <typename T>
-void TransducerCells::subtract_rows(T* rows, const std::vector<int64_t>& cells) const {
+void TransducerCells::subtract_rows(T* rows, at::IntArrayRef cells) const {
   const size_t blanks = arcs_.blank.size(), labels = arcs_.label.size();
   const double factor = item_.factor, label_factor = factor * (1 + options_.fastemit_lambda);
   for (size_t i = 0; i < cells.size(); ++i) {
@@ -162,7 +180,7 @@ void TransducerCells::subtract_rows(T* rows, const std::vector<int64_t>& cells) 
   }
 }
 
-void TransducerCells::to_gradient(at::Tensor& log_probs, const std::vector<int64_t>& cells) const {
+void TransducerCells::to_gradient(at::Tensor& log_probs, at::IntArrayRef cells) const {
   const size_t labels = arcs_.label.size();
   std::vector<double> sums;  // of the tokens' posteriors
   std::vector<double> passed;

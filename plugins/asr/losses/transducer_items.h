@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/ArrayRef.h>
 
 #include <vector>
 
@@ -38,8 +39,13 @@ class TransducerCells {
   // `plain`: train the tokens of a TDT model as RNN-T.
   TransducerCells(const TransducerLossOptions& options, bool plain, const TransducerItem& item);
 
-  // log_probs (n, C), normalized over the tokens and over the durations: of cells `first` and following.
-  void read(const at::Tensor& log_probs, int64_t first);
+  // log_probs (n, C), normalized over the tokens and over the durations: of the given cells, in place of what was read
+  // of them before.
+  void read(const at::Tensor& log_probs, at::IntArrayRef cells);
+  // What is_passed() needs, by log-probabilities that may be read again: before close().
+  void estimate();
+  // What reading cells again changed, on the mean: of their log-probabilities, in nats.
+  double mean_correction() const { return corrected_ == 0 ? 0 : correction_ / static_cast<double>(corrected_); }
   // The item's cost; with `posteriors`, in training, what to_gradient() and is_passed() need, and a cost that FastEmit
   // weighs.
   double close(bool posteriors);
@@ -47,13 +53,14 @@ class TransducerCells {
   bool is_passed(int64_t cell, double least) const { return passed_[static_cast<size_t>(cell)] > least; }
   // log_probs (n, C) of the given cells becomes the gradient of the item's part of the loss with respect to the
   // logits.
-  void to_gradient(at::Tensor& log_probs, const std::vector<int64_t>& cells) const;
+  void to_gradient(at::Tensor& log_probs, at::IntArrayRef cells) const;
 
  private:
   template <typename T>
-  void read_rows(const T* rows, int64_t first, int64_t count);
+  void read_rows(const T* rows, at::IntArrayRef cells);
   template <typename T>
-  void subtract_rows(T* rows, const std::vector<int64_t>& cells) const;
+  void subtract_rows(T* rows, at::IntArrayRef cells) const;
+  void sum_shares(const std::vector<double>& blank, const std::vector<double>& label);
   int64_t next_label(int64_t cell) const {
     const int64_t u = cell % (item_.labels + 1);
     return u < item_.labels ? item_.targets[u] : -1;
@@ -68,6 +75,9 @@ class TransducerCells {
   std::vector<int64_t> blank_class_;     // the token of each blank arc
   std::vector<int64_t> blank_duration_;  // TDT: the duration output of each blank arc
   std::vector<double> blank_, label_, passed_, scratch_;
+  bool estimated_ = false;
+  double correction_ = 0;
+  int64_t corrected_ = 0;
 };
 
 // Over the tokens, and of TDT over the durations, in place where the result has the dtype of `logits`.

@@ -33,12 +33,12 @@ struct DenseLoss : torch::autograd::Function<DenseLoss> {
         };
         at::Tensor rows =
             normalized_logits(own(all).to(computed_in(all)).reshape({item.cells(), options.classes()}), options);
-        TransducerCells cells(options, plain, item);
-        cells.read(rows, 0);
-        costs[static_cast<size_t>(b)] = cells.close(training);
-        if (!training) continue;
         std::vector<int64_t> numbers(static_cast<size_t>(item.cells()));
         std::iota(numbers.begin(), numbers.end(), 0);
+        TransducerCells cells(options, plain, item);
+        cells.read(rows, numbers);
+        costs[static_cast<size_t>(b)] = cells.close(training);
+        if (!training) continue;
         cells.to_gradient(rows, numbers);
         own(gradient).copy_(rows.view({item.frames, item.labels + 1, options.classes()}));
       }

@@ -149,6 +149,28 @@ TEST(TransducerLoss, FusedIsTheLossOfTheWholeOutput) {
                         transducer_loss_options(9, "default", "mean_batch", {{"clamp", 0.01}}), 1e-10);
 }
 
+// A last layer that is large enough to be read by products of bfloat16 first, with sharp paths, and with logits so
+// large that those products are worth nothing.
+TEST(TransducerLoss, ReadingRoughlyFirstChangesNothing) {
+  for (const double scale : {0.5, 1.0, 20.0}) {
+    at::manual_seed(11);
+    RandomBatch batch;
+    batch.joint.encoder = at::randn({3, 40, 256}).mul_(scale).requires_grad_();
+    batch.joint.prediction = at::randn({3, 17, 256}).mul_(scale).requires_grad_();
+    batch.joint.weight = at::randn({300, 256}).mul_(0.5).requires_grad_();
+    batch.joint.bias = at::randn({300}).requires_grad_();
+    batch.targets = {at::randint(0, 299, {3, 16}, at::kLong), at::tensor({16, 0, 7}, at::kLong),
+                     at::tensor({31, 40, 9}, at::kLong)};
+    const auto options = transducer_loss_options(299, "default", "mean_batch", nullptr);
+    const at::Tensor fused = fused_transducer_loss(batch.joint, batch.targets, options);
+    const at::Tensor whole = transducer_loss(whole_output(batch.joint), batch.targets, options);
+    EXPECT_NEAR(fused.item<double>(), whole.item<double>(), 2e-6 * std::abs(whole.item<double>()));
+    const auto a = gradients_of(batch.joint, fused), b = gradients_of(batch.joint, whole);
+    for (size_t i = 0; i < a.size(); ++i)
+      EXPECT_LT((a[i] - b[i]).norm().item<double>(), 1e-5 * b[i].norm().item<double>()) << scale << ", " << i;
+  }
+}
+
 // What an item costs does not depend on the others, nor on the threads.
 TEST(TransducerLoss, ItemsAreAlone) {
   RandomBatch batch = random_batch(9, 0, at::kDouble);
