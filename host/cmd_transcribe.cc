@@ -54,7 +54,7 @@ int run_transcribe(const Words& words, const Globals& globals) {
   app.add_option("--decoder-type", decoder_type, "of a hybrid model: rnnt or ctc");
   app.add_option("--prompt", slots, "of a multi-task model: SLOT=VALUE, for items whose manifest line does not say")
       ->type_name("SLOT=VALUE")
-      ->expected(1);
+      ->allow_extra_args(false);
   app.add_flag("--json", json, "one document {items, wer, cer, errors, words, rtfx} instead of lines");
   if (parse_arguments(app, words)) return 0;
   if (files.empty() == manifest.empty()) {

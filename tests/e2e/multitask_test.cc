@@ -62,7 +62,8 @@ TEST_F(Multitask, ALineWithoutItsFieldsIsNamed) {
   const std::string manifest = folder_ + "/m.json";
   const std::string audio = R"({"audio_filepath": ")" + any_clip() + R"(", "duration": 0.298, "text": "zero")";
   write_file_atomically(manifest, audio + R"(, "source_lang": "en", "target_lang": "en", "task": "asr", "pnc": "no"})" +
-                                      "\n" + audio + R"(, "source_lang": "en", "taskname": "asr", "pnc": "no"})" + "\n");
+                                      "\n" + audio + R"(, "source_lang": "en", "taskname": "asr", "pnc": "no"})" +
+                                      "\n");
   const Result result = run(canary({"model.train_ds.manifest_filepath=" + manifest, "~model.train_ds.tags"}));
   EXPECT_EQ(result.status, 65) << result.err;
   EXPECT_THAT(result.err, HasSubstr(manifest + ":2"));

@@ -32,9 +32,11 @@ class AedDecodingTest : public ::testing::Test {
                             {"max_sequence_length", 20},
                             {"num_token_types", 0}},
                            "decoder");
-    head_ = make_module(
-        {{"_target_", "asr.TokenClassifier"}, {"hidden_size", 16}, {"num_classes", 32}, {"use_transformer_init", false}},
-        "head");
+    head_ = make_module({{"_target_", "asr.TokenClassifier"},
+                         {"hidden_size", 16},
+                         {"num_classes", 32},
+                         {"use_transformer_init", false}},
+                        "head");
     decoder_.torch_module()->eval();
     head_.torch_module()->eval();
   }
@@ -51,7 +53,8 @@ class AedDecodingTest : public ::testing::Test {
   static AedDecoding make(const Json& section) {
     return {parse_options<AedDecodingConfig>(section, "decoding"), tokenizer()};
   }
-  std::vector<Hypothesis> run(const AedDecoding& decoding, const at::Tensor& states, const std::vector<int64_t>& lengths,
+  std::vector<Hypothesis> run(const AedDecoding& decoding, const at::Tensor& states,
+                              const std::vector<int64_t>& lengths,
                               const std::vector<std::vector<int64_t>>& prompts) const {
     const at::NoGradGuard no_grad;
     return decoding.decode(decoder_, head_, {states, at::tensor(lengths, at::kLong)}, prompts);

@@ -50,9 +50,6 @@ void EncDecMultiTaskModel::Options::describe(OptionSet<Options>& o) {
   o("label_smoothing", &Options::label_smoothing, "a number for loss.label_smoothing to refer to");
 }
 
-// Those that NeMo's class lists, of NVIDIA's catalogue: none.
-std::vector<PretrainedModelInfo> EncDecMultiTaskModel::list_available_models() { return {}; }
-
 EncDecMultiTaskModel::EncDecMultiTaskModel(Json config, ModelContext context)
     : SpeechModel(std::move(config), std::move(context),
                   {"asr.EncDecMultiTaskModel", {"transf_decoder", "head", "loss"}, nullptr, /*subwords=*/true}) {

@@ -28,8 +28,6 @@ class EncDecMultiTaskModel final : public SpeechModel {
     static void describe(OptionSet<Options>& o);
   };
 
-  static std::vector<PretrainedModelInfo> list_available_models();
-
   EncDecMultiTaskModel(Json config, ModelContext context);
 
   Ports inputs() const override;

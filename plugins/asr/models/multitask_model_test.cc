@@ -138,10 +138,12 @@ TEST_F(MultitaskModelTest, ALineHasItsOwnPrompt) {
 TEST_F(MultitaskModelTest, AnAnswerHasItsOwnKeyAndLanguage) {
   const ModelHandle model = make(multitask_config());
   const TemporaryFolder folder;
-  const std::string line = "{\"audio_filepath\": \"" + test_data::digits("flac/6_george_0.flac") +
-                           "\", \"duration\": 0.5, \"answer\": \"six\", \"source_lang\": \"en\", \"target_lang\": \"de\", "
-                           "\"taskname\": \"ast\", \"pnc\": true, \"told\": \"en\"}\n";
-  Json section = {{"manifest_filepath", folder.write("m.json", line)}, {"text_field", "answer"}, {"lang_field", "told"}};
+  const std::string line =
+      "{\"audio_filepath\": \"" + test_data::digits("flac/6_george_0.flac") +
+      "\", \"duration\": 0.5, \"answer\": \"six\", \"source_lang\": \"en\", \"target_lang\": \"de\", "
+      "\"taskname\": \"ast\", \"pnc\": true, \"told\": \"en\"}\n";
+  Json section = {
+      {"manifest_filepath", folder.write("m.json", line)}, {"text_field", "answer"}, {"lang_field", "told"}};
   const DatasetHandle data = model.make_dataset(Stage::kTrain, section, "train_ds");
   std::vector<DatasetHandle::Sample> samples;
   samples.push_back(data.get(0, 0));
