@@ -65,7 +65,9 @@ Values TokenClassifier::forward(const Values& in) {
     if (i > 0) x = nn::activate(x, activation_);
     x = nn::linear(x, layers_[i]);
   }
-  if (options_.log_softmax) return {{"log_probs", at::log_softmax(x, -1)}};
+  // Half precision has too few digits for logarithms that are added up to a loss.
+  const bool half = x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf;
+  if (options_.log_softmax) return {{"log_probs", at::log_softmax(x, -1, half ? at::kFloat : x.scalar_type())}};
   return {{"logits", x}};
 }
 
