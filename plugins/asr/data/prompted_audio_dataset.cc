@@ -6,6 +6,7 @@
 #include <set>
 
 #include "plugins/asr/data/model_tokenizer.h"
+#include "plugins/asr/decoding/confidence.h"
 
 namespace fathom::asr {
 namespace {
@@ -28,6 +29,20 @@ PaddedTokens pad_tokens(const std::vector<std::vector<int64_t>>& rows, int64_t p
   return out;
 }
 
+// In samples.
+int64_t shortest_of(const PromptedAudioDataset::Options& options) {
+  const double seconds = options.pad_min_duration.value_or(0);
+  constexpr double kMostSeconds = 3600;
+  if (!(seconds >= 0 && seconds <= kMostSeconds)) {
+    throw Error(Code::kFailed, "clips cannot be padded to that")
+        .at("pad_min_duration")
+        .seen(json_text(Json(seconds)))
+        .expected("0 to 3600 seconds, or null");
+  }
+  expect_one_of(options.pad_direction, {"left", "right", "both"}, "pad_direction");
+  return static_cast<int64_t>(seconds * static_cast<double>(options.sample_rate));
+}
+
 PromptFormat format_of(const PromptedAudioDataset::Options& options) {
   return {options.prompt_format.value_or(""), options.prompt_defaults,
           ModelTokenizer::read(options.tokenizer, "tokenizer").tokenizer(), ""};
@@ -44,6 +59,8 @@ void PromptedAudioDataset::Options::describe(OptionSet<Options>& o) {
   o("text_field", &Options::text_field, "the manifest's key of the answer");
   o("lang_field", &Options::lang_field,
     "the manifest's key of the answer's language; target_lang where a line has none");
+  o("pad_min_duration", &Options::pad_min_duration, "shorter clips get silence; null: none do, in transcription 1", "s");
+  o("pad_direction", &Options::pad_direction, "where: left, right or both; in transcription both, unless it is told");
   o("tags", &Options::tags, "slots of lines that have none of their own: {source_lang: en, …}");
 }
 
@@ -55,25 +72,24 @@ PromptedAudioDataset::PromptedAudioDataset(const Options& options, PromptFormat 
     : options_(options),
       format_(std::move(format)),
       pad_(std::max<int64_t>(pad, 0)),
-      loader_(load_options(options), options.augmentor) {
+      loader_(load_options(options), options.augmentor),
+      shortest_(shortest_of(options)) {
   clips_ = open_clips(options_, {});
   check_lines();
   log(LogLevel::kInfo, "asr.data", "dataset with " + summary_of(clips_));
 }
 
-PromptedAudioDataset::PromptedAudioDataset(const Options& options, PromptFormat format, audio::Manifest clips,
-                                           double shortest)
+PromptedAudioDataset::PromptedAudioDataset(const Options& options, PromptFormat format, audio::Manifest clips)
     : options_(options),
       format_(std::move(format)),
       loader_(load_options(options), nullptr),
       clips_(std::move(clips)),
       inference_(true),
-      shortest_(static_cast<int64_t>(shortest * static_cast<double>(options.sample_rate))) {}
+      shortest_(shortest_of(options)) {}
 
 std::shared_ptr<PromptedAudioDataset> PromptedAudioDataset::for_inference(Options options, const PromptFormat& format,
-                                                                          audio::Manifest clips, double shortest) {
-  return std::shared_ptr<PromptedAudioDataset>(
-      new PromptedAudioDataset(std::move(options), format, std::move(clips), shortest));
+                                                                          audio::Manifest clips) {
+  return std::shared_ptr<PromptedAudioDataset>(new PromptedAudioDataset(std::move(options), format, std::move(clips)));
 }
 
 PromptedAudioDataset::Line PromptedAudioDataset::line_of(const audio::ManifestEntry& entry) const {
@@ -185,13 +201,16 @@ void PromptedAudioDataset::add_entries(Values& batch, const std::vector<const Pr
   batch.add("entries", std::move(entries));
 }
 
+at::Tensor PromptedAudioDataset::padded(const at::Tensor& clip) const {
+  const int64_t lacking = shortest_ - clip.size(0);
+  if (lacking <= 0) return clip;
+  const int64_t left = options_.pad_direction == "both" ? lacking / 2 : options_.pad_direction == "left" ? lacking : 0;
+  return at::constant_pad_nd(clip, {left, lacking - left});
+}
+
 Values PromptedAudioDataset::collate(const std::vector<const PromptedSample*>& samples) const {
   std::vector<at::Tensor> clips;
-  for (const auto* sample : samples) {
-    const int64_t lacking = shortest_ - sample->audio.size(0);
-    clips.push_back(lacking > 0 ? at::constant_pad_nd(sample->audio, {lacking / 2, lacking - lacking / 2})
-                                : sample->audio);
-  }
+  for (const auto* sample : samples) clips.push_back(padded(sample->audio));
   const auto [audio, lengths] = pad_clips(clips, ClipPadding::kZeros);
   Values batch{{"audio_signal", audio}, {"a_sig_length", lengths}};
   if (inference_) {

@@ -37,14 +37,15 @@ class PromptedAudioDataset final : public DatasetOf<PromptedSample>, public HasL
     std::optional<std::string> prompt_format;
     std::string text_field = "text", lang_field = "lang";
     std::map<std::string, std::string> tags;
+    std::optional<double> pad_min_duration;  // s
+    std::string pad_direction = "right";
     static void describe(OptionSet<Options>& o);
   };
   // Tokenizer and format are made from the options.
   explicit PromptedAudioDataset(const Options& options);
   PromptedAudioDataset(const Options& options, PromptFormat format, int64_t pad);
-  // `shortest`, in seconds: shorter clips get silence on both sides.
   static std::shared_ptr<PromptedAudioDataset> for_inference(Options options, const PromptFormat& format,
-                                                             audio::Manifest clips, double shortest);
+                                                             audio::Manifest clips);
 
   int64_t size() const override { return clips_.size(); }
   double length_hint(int64_t index) const override { return clips_.duration(index); }
@@ -55,7 +56,7 @@ class PromptedAudioDataset final : public DatasetOf<PromptedSample>, public HasL
   Values collate(const std::vector<const PromptedSample*>& samples) const override;
 
  private:
-  PromptedAudioDataset(const Options& options, PromptFormat format, audio::Manifest clips, double shortest);
+  PromptedAudioDataset(const Options& options, PromptFormat format, audio::Manifest clips);
   // What one line says; of a line without the key, no answer.
   struct Line {
     PromptSlots slots;
@@ -65,6 +66,7 @@ class PromptedAudioDataset final : public DatasetOf<PromptedSample>, public HasL
   Line line_of(const audio::ManifestEntry& entry) const;
   PromptFormat::Encoded encoded(const Line& line, const audio::ManifestEntry& entry) const;
   void check_lines() const;
+  at::Tensor padded(const at::Tensor& clip) const;
   void add_entries(Values& batch, const std::vector<const PromptedSample*>& samples) const;
 
   Options options_;
@@ -73,7 +75,7 @@ class PromptedAudioDataset final : public DatasetOf<PromptedSample>, public HasL
   ClipLoader loader_;
   audio::Manifest clips_;
   bool inference_ = false;
-  int64_t shortest_ = 0;  // samples
+  int64_t shortest_ = 0;  // samples; shorter clips get silence
 };
 
 }  // namespace fathom::asr

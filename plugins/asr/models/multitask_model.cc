@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kTransformer = "nemo.collections.asr.modules.transformer.get_nemo_transformer";
 constexpr const char* kClassifier = "nemo.collections.asr.parts.submodules.token_classifier.TokenClassifier";
-constexpr double kShortestClip = 1.0;  // s; shorter ones get silence around them, as in NeMo's transcribe
+constexpr double kShortestClip = 1.0;  // s; what is shorter gets silence around it in transcription, as in NeMo's
 
 Value texts_value(const std::vector<std::string>& texts) { return std::vector<Value>(texts.begin(), texts.end()); }
 
@@ -357,6 +357,10 @@ MadeDataset EncDecMultiTaskModel::make_dataset(Stage stage, const Json& section,
     clips = predict_clips(own, config_path);
     own.erase("paths");
     own["manifest_filepath"] = "";
+    if (!own.contains("pad_min_duration")) {
+      own["pad_min_duration"] = kShortestClip;
+      if (!own.contains("pad_direction")) own["pad_direction"] = "both";
+    }
   }
   own = dataset_keys(own, option_names<PromptedAudioDataset::Options>(), config_path);
   if (!own.contains("sample_rate") || own["sample_rate"].is_null()) own["sample_rate"] = sample_rate();
@@ -374,7 +378,7 @@ MadeDataset EncDecMultiTaskModel::make_dataset(Stage stage, const Json& section,
         .expected(std::to_string(sample_rate()));
   }
   try {
-    if (predicts) return PromptedAudioDataset::for_inference(options, format_, std::move(clips), kShortestClip);
+    if (predicts) return PromptedAudioDataset::for_inference(options, format_, std::move(clips));
     auto dataset = std::make_shared<PromptedAudioDataset>(options, format_, pad_);
     if (dataset->size() > 0) return dataset;
     throw Error(Code::kBadData, "no clip is left: min_duration or max_duration dropped them all").at(config_path);
