@@ -36,7 +36,7 @@ ErrorRate error_rate(const PredictTotals& totals, const char* name) {
 int run_transcribe(const Words& words, const Globals& globals) {
   PredictRequest request;
   std::vector<std::string> files, slots;
-  std::string manifest, output = "-", decoder_type;
+  std::string manifest, output = "-", decoder_type, precision;
   bool timestamps = false;
   bool json = false;
   CLI::App app(
@@ -55,6 +55,7 @@ int run_transcribe(const Words& words, const Globals& globals) {
   app.add_option("--prompt", slots, "of a multi-task model: SLOT=VALUE, for items whose manifest line does not say")
       ->type_name("SLOT=VALUE")
       ->allow_extra_args(false);
+  app.add_option("--precision", precision, "lay the encoder's weights out once, for products of 32, bf16 or int8");
   app.add_flag("--json", json, "one document {items, wer, cer, errors, words, rtfx} instead of lines");
   if (parse_arguments(app, words)) return 0;
   if (files.empty() == manifest.empty()) {
@@ -67,6 +68,7 @@ int run_transcribe(const Words& words, const Globals& globals) {
   }
   request.threads = globals.threads;
   request.options = {{"timestamps", timestamps}};
+  if (!precision.empty()) request.options["precision"] = precision;
   if (!decoder_type.empty()) request.options["decoder_type"] = decoder_type;
   for (const auto& slot : slots) {
     const size_t sign = slot.find('=');

@@ -24,11 +24,15 @@
 #include "plugins/asr/modules/conformer_encoder.h"
 #include "plugins/asr/modules/conv_asr_decoder.h"
 #include "plugins/asr/modules/conv_asr_encoder.h"
+#include "plugins/asr/modules/conv_asr_reconstruction.h"
 #include "plugins/asr/modules/crop_or_pad.h"
+#include "plugins/asr/modules/lstm_decoder.h"
 #include "plugins/asr/modules/mfcc_preprocessor.h"
+#include "plugins/asr/modules/rnn_encoder.h"
 #include "plugins/asr/modules/rnnt_decoder.h"
 #include "plugins/asr/modules/rnnt_joint.h"
 #include "plugins/asr/modules/spec_augment.h"
+#include "plugins/asr/modules/squeezeformer_encoder.h"
 #include "plugins/asr/modules/token_classifier.h"
 #include "plugins/asr/modules/transformer_decoder.h"
 #include "plugins/asr/modules/transformer_encoder.h"
@@ -51,6 +55,13 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                                  module_names("SpectrogramAugmentation", "audio_preprocessing"));
   r.add<ConformerEncoder>("asr.ConformerEncoder", "Conformer and FastConformer encoder",
                           module_names("ConformerEncoder", "conformer_encoder"));
+  r.add<SqueezeformerEncoder>("asr.SqueezeformerEncoder", "Squeezeformer encoder, of NeMo until 1.23",
+                              module_names("SqueezeformerEncoder", "squeezeformer_encoder"));
+  r.add<RNNEncoder>("asr.RNNEncoder", "stacked LSTMs with projections", module_names("RNNEncoder", "rnn_encoder"));
+  r.add<LSTMDecoder>("asr.LSTMDecoder", "LSTMs and log-softmax per frame", module_names("LSTMDecoder", "lstm_decoder"));
+  r.add<ConvASRDecoderReconstruction>("asr.ConvASRDecoderReconstruction",
+                                      "spectrograms from an encoder's output, for self-supervised training",
+                                      module_names("ConvASRDecoderReconstruction", "conv_asr"));
   r.add<CropOrPadSpectrogramAugmentation>("asr.CropOrPadSpectrogramAugmentation",
                                           "cuts or pads spectrograms to a length",
                                           module_names("CropOrPadSpectrogramAugmentation", "audio_preprocessing"));

@@ -13,6 +13,7 @@
 #include "core/training/autocast.h"
 #include "core/training/optimization.h"
 #include "fathom/module.h"
+#include "plugins/asr/modules/inference_compute.h"
 #include "tests/bench/process_case.h"
 
 namespace fathom {
@@ -60,6 +61,40 @@ Json conformer() {
           {"dropout_att", 0.1}};
 }
 
+// The encoder of the 0.6 B transducers people use (parakeet-tdt-0.6b: 24 layers of width 1024).
+Json fastconformer() {
+  return {{"_target_", "asr.ConformerEncoder"},
+          {"feat_in", 128},
+          {"n_layers", 24},
+          {"d_model", 1024},
+          {"n_heads", 8},
+          {"subsampling", "dw_striding"},
+          {"subsampling_factor", 8},
+          {"subsampling_conv_channels", 256},
+          {"ff_expansion_factor", 4},
+          {"conv_kernel_size", 9},
+          {"xscaling", false},
+          {"use_bias", false}};
+}
+
+constexpr int64_t kLongFrames = 6000;  // 60 s
+
+// A minute of audio through an encoder whose weights were laid out for `precision`; "plain": as libtorch's modules have
+// them.
+std::function<void()> minute(const Json& config, int64_t features, const std::string& precision) {
+  const ModuleHandle encoder = make_module(config, "encoder");
+  encoder.torch_module()->eval();
+  if (precision != "plain") {
+    const auto compute = encoder.query<asr::asr_inference_compute_v1>(ASR_INFERENCE_COMPUTE_EXTENSION);
+    check(compute->prepare(compute.self(), to_abi(precision)));
+  }
+  const at::Tensor signal = at::randn({1, features, kLongFrames}), length = at::full({1}, kLongFrames, at::kLong);
+  return [=] {
+    const c10::InferenceMode inference;
+    encoder({{"audio_signal", signal}, {"length", length}});
+  };
+}
+
 // A model's modules as one, so that the optimizer sees their parameters.
 struct Model : torch::nn::Module {
   ModuleHandle add(const std::string& name, const Json& config) {
@@ -72,6 +107,10 @@ struct Model : torch::nn::Module {
 // What one run of a case does, warmed up by the caller.
 std::function<void()> prepare(const std::string& name) {
   const std::string kind = name.substr(0, name.find('_'));
+  if (const size_t at = name.find("_60s_"); at != std::string::npos) {
+    const std::string precision = name.substr(at + 5);
+    return kind == "fastconformer" ? minute(fastconformer(), 128, precision) : minute(conformer(), 80, precision);
+  }
   const bool forward_only = name.ends_with("_forward"), mixed = name.ends_with("_bf16");
   const bool classifier = kind == "matchboxnet", attention = kind == "conformer";
   auto model = std::make_shared<Model>();

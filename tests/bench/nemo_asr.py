@@ -180,6 +180,32 @@ def digits_transducer():
     return step, {"batch": 32, "from": "features"}
 
 
+def minute(case):
+    """An encoder on 60 s of features: the 0.6 B transducers' (parakeet-tdt-0.6b), or Conformer-CTC small."""
+    import torch
+    from nemo.collections.asr.modules import ConformerEncoder
+
+    if case.startswith("fastconformer"):
+        encoder = ConformerEncoder(
+            feat_in=128, n_layers=24, d_model=1024, n_heads=8, subsampling="dw_striding", subsampling_factor=8,
+            subsampling_conv_channels=256, ff_expansion_factor=4, conv_kernel_size=9, xscaling=False, use_bias=False,
+        )  # fmt: skip
+    else:
+        config = conformer_small()["encoder"]
+        config.pop("_target_")
+        encoder = ConformerEncoder(**config)
+    encoder.eval()
+    features = 128 if case.startswith("fastconformer") else 80
+    signal, length = torch.randn(1, features, 6000), torch.full((1,), 6000)
+    half = case.endswith("bf16")
+
+    def forward():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+            encoder(audio_signal=signal, length=length)
+
+    return forward, {"batch": 1, "from": "features"}
+
+
 def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -214,6 +240,8 @@ def prepare(args):
     logging.setLevel(logging.ERROR)  # it writes to stdout
     if args.case == "digits_transducer_step":
         return digits_transducer()
+    if "_60s_" in args.case:
+        return minute(args.case)
     kind, what = args.case.split("_", 1)
     config = {"quartznet": quartznet, "conformer": conformer_small, "matchboxnet": matchboxnet}[kind]()
     classifier = kind == "matchboxnet"
@@ -256,6 +284,7 @@ def prepare(args):
 CASES = ["quartznet_step", "quartznet_step_bf16", "quartznet_forward"]
 CASES += ["conformer_step", "conformer_step_bf16", "conformer_forward", "matchboxnet_step"]
 CASES += ["digits_transducer_step"]
+CASES += [f"{model}_60s_{precision}" for model in ("fastconformer", "conformer") for precision in ("32", "bf16")]
 
 
 def main():

@@ -247,7 +247,8 @@ void compare_gradients(const std::string& prefix, const std::map<std::string, at
 Outcome run_module(const Case& c, bool old) {
   const Record record = read_record(c);
   Json extra = Json::object();
-  if (old && c.body["class"].get<std::string>().ends_with("ConformerEncoder"))
+  const std::string name = c.body["class"];
+  if (old && (name.ends_with("ConformerEncoder") || name.ends_with("SqueezeformerEncoder")))
     extra["subsampling_conv_masking"] = false;
   const ModuleHandle module = make(c, extra);
   const auto torch_module = module.torch_module();

@@ -54,5 +54,6 @@ void add_parity_suites(std::vector<Suite>& suites);
 void add_whole_model_suites(std::vector<Suite>& suites);
 void add_v1_model_suites(std::vector<Suite>& suites);
 void add_timestamp_suites(std::vector<Suite>& suites);
+void add_data_order_suites(std::vector<Suite>& suites);
 
 }  // namespace fathom::conformance

@@ -42,6 +42,7 @@ std::vector<Suite> all_suites() {
 #endif
 #ifdef FATHOM_SUITES_ASR
   add_asr_suites(suites);
+  add_data_order_suites(suites);
 #endif
 #ifdef FATHOM_SUITES_WHOLE_MODEL
   add_whole_model_suites(suites);

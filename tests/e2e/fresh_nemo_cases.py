@@ -151,7 +151,7 @@ def conformer(width):
                 "conv_context_size": [None, "causal", [left, kernel - 1 - left]],
                 "use_bias": [True, False],
                 "use_pytorch_sdpa": [True, False],
-                "global_tokens": [0, 1, 2],
+                "global_tokens": [0, 1],  # of more, NeMo mixes those of a batch's items
                 "global_tokens_spacing": [1, 2],
                 "global_attn_separate": [True, False],
             }

@@ -17,7 +17,14 @@ audio::AudioLoadOptions transcript_load_options(const AudioToTextDataset::Option
 
 void AudioToTextDataset::Options::describe(OptionSet<Options>& o) {
   o.include<ClipOptions>();
+  o("is_tarred", &Options::is_tarred, "the audio lies in tar files");
+  o("tarred_audio_filepaths", &Options::tarred_audio_filepaths,
+    "the tar files: a pattern (audio__OP_0..511_CL_.tar), or a list");
+  o("tarred_shard_strategy", &Options::tarred_shard_strategy,
+    "tar files of a process among several: scatter (its share of them) or replicate (all)");
   o("max_utts", &Options::max_utts, "keep the first so many clips; 0: all");
+  o("min_tps", &Options::min_tps, "clips with fewer tokens a second are left out", "1/s");
+  o("max_tps", &Options::max_tps, "clips with more tokens a second are left out: their texts are often wrong", "1/s");
   o("normalize_db", &Options::normalize_db, "scale every clip to this level", "dB");
   o("return_sample_id", &Options::return_sample_id, "batches carry the items' indices");
 }
@@ -27,27 +34,67 @@ AudioToTextDataset::AudioToTextDataset(const Options& options, const Marks& mark
 
 void AudioToTextDataset::take_clips(audio::Manifest clips) {
   inference_ = true;
-  clips_ = std::move(clips);
+  if (options_.is_tarred) {
+    throw Error(Code::kUnavailable, "audio is transcribed from files of its own, not from tar files")
+        .at("is_tarred")
+        .next("unpack the tar files, and leave is_tarred out");
+  }
+  clips_ = ClipList(std::move(clips));
+}
+
+bool AudioToTextDataset::is_too_slow_or_fast(const audio::ManifestLine& line) const {
+  if ((!options_.min_tps && !options_.max_tps) || !(line.duration > 0)) return false;
+  audio::ManifestEntry entry;
+  entry.text = line.text;
+  entry.manifest = line.file;
+  entry.line = line.line;
+  const double tps = static_cast<double>(entry.text.empty() ? 0 : text_ids(entry).size()) / line.duration;
+  return (options_.min_tps && tps < *options_.min_tps) || (options_.max_tps && tps > *options_.max_tps);
 }
 
 // Counts what is left out; the texts themselves are not kept.
 void AudioToTextDataset::open_manifests(const std::function<bool(const audio::ManifestLine& line)>& keep) {
-  audio::Dropped unparseable;
+  if (options_.is_tarred && options_.max_utts > 0) {
+    throw Error(Code::kFailed, "max_utts does not go with tarred data")
+        .at("max_utts")
+        .seen(std::to_string(options_.max_utts))
+        .next("name fewer tar files, or set limit_train_batches");
+  }
+  audio::Dropped unparseable, of_other_speed;
   std::string example;
   audio::ManifestFilter filter;
   filter.most = std::max<int64_t>(options_.max_utts, 0);
+  std::vector<std::string> names, left_out;  // of tarred clips: what the tar files are looked through for
+  const auto note = [&](std::vector<std::string>& in, const audio::ManifestLine& line) {
+    if (options_.is_tarred) in.emplace_back(line.audio);
+  };
+  filter.dropped = [&](const audio::ManifestLine& line) { note(left_out, line); };
   filter.keep = [&](const audio::ManifestLine& line) {
-    if (keep(line)) return true;
+    const bool parsed = keep(line), stays = parsed && !is_too_slow_or_fast(line);
+    note(stays ? names : left_out, line);
+    if (stays) return true;
+    if (parsed) {
+      ++of_other_speed.count;
+      of_other_speed.seconds += std::max(line.duration, 0.0);
+      return false;
+    }
     ++unparseable.count;
     unparseable.seconds += std::max(line.duration, 0.0);
     if (example.empty()) example = line.where();
     return false;
   };
-  clips_ = open_clips(options_, std::move(filter));
+  audio::Manifest clips = open_clips(options_, std::move(filter));
+  clips_ = options_.is_tarred ? ClipList::of_tars(std::move(clips), std::move(names), std::move(left_out), options_)
+                              : ClipList(std::move(clips));
   if (unparseable.count > 0) {
     log(LogLevel::kWarning, "asr.data",
         std::to_string(unparseable.count) + " clips (" + in_hours(unparseable.seconds) +
             ") were left out: the parser cannot read their text (first: " + example + ")");
+  }
+  if (of_other_speed.count > 0) {
+    log(LogLevel::kInfo, "asr.data",
+        std::to_string(of_other_speed.count) + " clips (" + in_hours(of_other_speed.seconds) +
+            ") were left out by min_tps and max_tps");
   }
   log(LogLevel::kInfo, "asr.data", "dataset with " + summary_of(clips_));
 }
@@ -86,7 +133,7 @@ Ports AudioToTextDataset::outputs() const {
 SpeechSample AudioToTextDataset::get(int64_t index, uint64_t seed) const {
   audio::ManifestEntry entry = clips_.entry(index);
   SpeechSample sample;
-  sample.id = index;
+  sample.id = clips_.row(index);
   sample.audio = loader_.load(entry, seed);
   if (inference_)
     sample.entry = std::move(entry);

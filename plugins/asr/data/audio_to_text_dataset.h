@@ -5,6 +5,7 @@
 
 #include "fathom/dataset.h"
 #include "fathom/lengths.h"
+#include "plugins/asr/data/clip_list.h"
 #include "plugins/asr/data/clip_loader.h"
 #include "plugins/asr/data/clip_options.h"
 
@@ -20,22 +21,26 @@ struct SpeechSample {
 // A batch: audio_signal (B,T) float32 padded with 0, a_sig_length (B) int64 samples, transcripts (B,U) int64 padded
 // with the id for that, transcript_length (B) int64 and, with return_sample_id, sample_id (B) int64.
 //
-// Items outside [min_duration, max_duration] and items whose text cannot be parsed are left out when the manifest is
-// opened, and counted in the log. Text becomes ids when an item is asked for: what stays in memory is the manifest's
-// index. Audio that cannot be read is an error naming the manifest's file and line.
+// Items outside [min_duration, max_duration] or [min_tps, max_tps] and items whose text cannot be parsed are left out
+// when the manifest is opened, and counted in the log. Text becomes ids when an item is asked for: what stays in memory
+// is the manifest's index. Audio that cannot be read is an error naming the manifest's file and line. With is_tarred
+// the audio lies in tar files, whose order is that of the items (clip_list.h); sample_id is then the row among the
+// manifest's.
 //
 // In inference (take_clips) every clip is there in order, unfiltered, and texts are only carried along. Batches have
 // audio_signal, a_sig_length, sample_id and `entries`, a list of JSON objects {audio_filepath, text?, duration,
 // offset?}.
 class AudioToTextDataset : public DatasetOf<SpeechSample>, public HasLengths {
  public:
-  struct Options : ClipOptions {
+  struct Options : ClipOptions, TarOptions {
     int64_t max_utts = 0;
+    std::optional<double> min_tps, max_tps;  // tokens per second
     std::optional<double> normalize_db;
     bool return_sample_id = false;
     static void describe(OptionSet<Options>& o);
   };
 
+  const ClipList& clips() const { return clips_; }
   int64_t size() const override { return clips_.size(); }
   double length_hint(int64_t index) const override { return clips_.duration(index); }
   // "seconds", and but for inference "tokens" of the transcript, for which the item's line is read.
@@ -62,11 +67,12 @@ class AudioToTextDataset : public DatasetOf<SpeechSample>, public HasLengths {
 
  private:
   std::vector<int64_t> tokens_of(const audio::ManifestEntry& entry) const;
+  bool is_too_slow_or_fast(const audio::ManifestLine& line) const;
 
   Options options_;
   Marks marks_;
   ClipLoader loader_;
-  audio::Manifest clips_;
+  ClipList clips_;
   bool inference_ = false;
 };
 

@@ -14,6 +14,7 @@ ClipLoader::ClipLoader(const audio::AudioLoadOptions& load, const Json& augmento
 
 at::Tensor ClipLoader::load(const audio::ManifestEntry& entry, uint64_t seed) const {
   audio::AudioLoadOptions load = load_;
+  load.part = entry.part;
   load.offset = entry.offset;
   load.duration = entry.duration;
   audio::AudioSegment audio = audio::load_audio(entry.audio_file, load, entry.where());

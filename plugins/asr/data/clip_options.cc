@@ -42,12 +42,6 @@ audio::Manifest open_clips(const ClipOptions& options, audio::ManifestFilter fil
   return clips;
 }
 
-std::string summary_of(const audio::Manifest& clips) {
-  double seconds = 0;
-  for (int64_t i = 0; i < clips.size(); ++i) seconds += std::max(clips.duration(i), 0.0);
-  return std::to_string(clips.size()) + " clips, " + in_hours(seconds);
-}
-
 std::string in_hours(double seconds) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.2f hours", seconds / 3600);

@@ -26,8 +26,16 @@ audio::AudioLoadOptions load_options(const ClipOptions& options);
 audio::Manifest open_clips(const ClipOptions& options, audio::ManifestFilter filter);
 
 // "N clips, H hours" of all clips whose duration is known.
-std::string summary_of(const audio::Manifest& clips);
+template <typename Clips>
+std::string summary_of(const Clips& clips);
 // "1.25 hours".
 std::string in_hours(double seconds);
+
+template <typename Clips>
+std::string summary_of(const Clips& clips) {
+  double seconds = 0;
+  for (int64_t i = 0; i < clips.size(); ++i) seconds += clips.duration(i) > 0 ? clips.duration(i) : 0;
+  return std::to_string(clips.size()) + " clips, " + in_hours(seconds);
+}
 
 }  // namespace fathom::asr

@@ -31,49 +31,20 @@ void rows_by_blocks(nn::ProductShape shape, const T* a, const T* b, float* c, bo
 }  // namespace
 
 JointProducts::JointProducts(at::Tensor weight, at::Tensor bias) : weight_(std::move(weight)), bias_(std::move(bias)) {
-  if (weight_.scalar_type() != at::kFloat || !nn::faster_than_blas()) return;
-  const int64_t classes = weight_.size(0), hidden = weight_.size(1);
-  // Panels of one width, as nearly as steps allow: no thin one at the end.
-  const int64_t count = (classes + kPanelFrames - 1) / kPanelFrames;
-  const int64_t width = rounded_up((classes + count - 1) / count, kPanelStep);
-  const bool pairs = hidden % 2 == 0 && weight_.numel() >= kFewestWeights && nn::pairs_supported();
-  const at::Tensor half = pairs ? weight_.to(at::kBFloat16) : at::Tensor();
-  for (int64_t first = 0; first < classes; first += width) {
-    Panel panel{first, std::min(width, classes - first), {}};
-    panel.turned = at::empty({hidden, panel.width}, at::kFloat);
-    nn::transpose(weight_.const_data_ptr<float>() + first * hidden, panel.width, hidden, hidden,
-                  panel.turned.mutable_data_ptr<float>());
-    panels_.push_back(panel);
-    if (!pairs) continue;
-    panel.turned = at::empty({hidden / 2, panel.width, 2}, at::kBFloat16);
-    nn::transpose_pairs(half.const_data_ptr<c10::BFloat16>() + first * hidden, panel.width, hidden, hidden,
-                        panel.turned.mutable_data_ptr<c10::BFloat16>());
-    pairs_.push_back(panel);
-  }
-}
-
-template <typename T>
-at::Tensor JointProducts::by_panels(const at::Tensor& hidden, const std::vector<Panel>& panels) const {
-  const int64_t rows = hidden.size(0), units = hidden.size(1);
-  at::Tensor out = bias_.unsqueeze(0).expand({rows, classes()}).contiguous();
-  for (const Panel& panel : panels) {
-    rows_by_blocks<T>({rows, panel.width, units, units, panel.width, classes()}, hidden.const_data_ptr<T>(),
-                      panel.turned.const_data_ptr<T>(), out.mutable_data_ptr<float>() + panel.first, true);
-  }
-  return out;
+  if (!nn::PackedLinear::can_pack(weight_, nn::Compute::kFloat32)) return;
+  exact_ = std::make_unique<nn::PackedLinear>(weight_, nn::Compute::kFloat32);
+  if (weight_.numel() >= kFewestWeights && nn::PackedLinear::can_pack(weight_, nn::Compute::kBFloat16))
+    rough_ = std::make_unique<nn::PackedLinear>(weight_, nn::Compute::kBFloat16);
 }
 
 at::Tensor JointProducts::logits(const at::Tensor& hidden) const {
-  if (panels_.empty()) return at::addmm(bias_, hidden, weight_.t());
-  return by_panels<float>(hidden, panels_);
+  return exact_ == nullptr ? at::addmm(bias_, hidden, weight_.t()) : (*exact_)(hidden, bias_);
 }
 
-at::Tensor JointProducts::sketch(const at::Tensor& hidden) const {
-  return by_panels<c10::BFloat16>(hidden.to(at::kBFloat16), pairs_);
-}
+at::Tensor JointProducts::sketch(const at::Tensor& hidden) const { return (*rough_)(hidden, bias_); }
 
 at::Tensor JointProducts::below(const at::Tensor& gradient) const {
-  if (panels_.empty()) return at::mm(gradient, weight_);
+  if (exact_ == nullptr) return at::mm(gradient, weight_);
   const int64_t rows = gradient.size(0), units = weight_.size(1);
   at::Tensor out = at::empty({rows, units}, at::kFloat);
   for (int64_t first = 0; first < units; first += kPanelFrames) {
@@ -85,7 +56,7 @@ at::Tensor JointProducts::below(const at::Tensor& gradient) const {
 }
 
 void JointProducts::add_to(at::Tensor& sum, const at::Tensor& gradient, const at::Tensor& hidden) const {
-  if (panels_.empty()) {
+  if (exact_ == nullptr) {
     at::addmm_out(sum, sum, gradient.t(), hidden);
     return;
   }

@@ -4,7 +4,9 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <vector>
+#include <memory>
+
+#include "plugins/lib/nn/packed_linear.h"
 
 namespace fathom::asr {
 
@@ -23,21 +25,12 @@ class JointProducts {
 
   // Whether there are products of bfloat16 (summed in float32), which take half the time and keep three
   // digits; not of small layers, where they would gain nothing.
-  bool can_sketch() const { return !pairs_.empty(); }
+  bool can_sketch() const { return rough_ != nullptr; }
   at::Tensor sketch(const at::Tensor& hidden) const;  // logits(), about
 
  private:
-  // Columns of the output that one product makes: a panel of turned weights stays in the second-level cache.
-  struct Panel {
-    int64_t first = 0, width = 0;
-    at::Tensor turned;  // (H, width)
-  };
-  template <typename T>
-  at::Tensor by_panels(const at::Tensor& hidden, const std::vector<Panel>& panels) const;
-
   at::Tensor weight_, bias_;
-  std::vector<Panel> panels_;  // none: BLAS multiplies
-  std::vector<Panel> pairs_;   // of bfloat16, (H / 2, width, 2)
+  std::unique_ptr<const nn::PackedLinear> exact_, rough_;  // none: BLAS multiplies; bfloat16
 };
 
 }  // namespace fathom::asr

@@ -39,6 +39,13 @@ struct PredictSwitches {
 PredictSwitches predict_switches(const Json& options) {
   PredictSwitches out;
   for (const auto& [key, value] : options.items()) {
+    if (key == "precision" && value != Json("32")) {
+      throw Error(Code::kUnavailable, "classifications compute in float32 only")
+          .at("precision")
+          .seen(json_text(value))
+          .next("leave precision out");
+    }
+    if (key == "precision") continue;
     if (key != "timestamps" && key != "logprobs") {
       throw Error(Code::kFailed, "a classification has no option '" + key + "'").expected("logprobs");
     }

@@ -200,7 +200,7 @@ TEST_F(CtcModelTest, DataSectionsAreChecked) {
   plain["tarred_audio_filepaths"] = nullptr;
   EXPECT_EQ(error_of(plain), "");
   plain["is_tarred"] = true;
-  EXPECT_NE(error_of(plain).find("model.train_ds.is_tarred"), std::string::npos);
+  EXPECT_NE(error_of(plain).find("model.train_ds.tarred_audio_filepaths"), std::string::npos);
   plain["is_tarred"] = false;
   plain["max_duraton"] = 3;
   EXPECT_NE(error_of(plain).find("max_duraton"), std::string::npos);

@@ -33,7 +33,8 @@ std::vector<VersionConventions::Key> VersionConventions::keys_of_config() const 
   if (class_of(config_["preprocessor"]) != "AudioToMFCCPreprocessor")
     keys.push_back({"preprocessor", "front_end", "nemo1", "nemo3"});
   // The same release began to mask inside the subsampling.
-  if (config_.contains("encoder") && class_of(config_["encoder"]) == "ConformerEncoder")
+  const std::string encoder = config_.contains("encoder") ? class_of(config_["encoder"]) : "";
+  if (encoder == "ConformerEncoder" || encoder == "SqueezeformerEncoder")
     keys.push_back({"encoder", "subsampling_conv_masking", false, true});
   return keys;
 }

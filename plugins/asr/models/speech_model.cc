@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "plugins/asr/data/data_section.h"
+#include "plugins/asr/data/speech_set.h"
+#include "plugins/asr/modules/inference_compute.h"
 
 namespace fathom::asr {
 namespace {
@@ -249,15 +251,12 @@ MadeDataset SpeechModel::make_dataset(Stage stage, const Json& section, const st
     return nullptr;
   }
   try {
-    const auto checked = [&](auto dataset) -> MadeDataset {
-      if (dataset->size() > 0) return dataset;
-      throw Error(Code::kBadData, "no clip is left: min_duration, max_duration or the text parser dropped them all")
-          .at(config_path);
-    };
-    if (!tokenizer_)
-      return checked(std::make_shared<AudioToCharDataset>(dataset_options<AudioToCharDataset>(section, config_path)));
-    return checked(std::make_shared<AudioToBPEDataset>(dataset_options<AudioToBPEDataset>(section, config_path),
-                                                       tokenizer_.tokenizer()));
+    return make_speech_set(section, config_path, [&](const Json& part) -> std::shared_ptr<AudioToTextDataset> {
+      if (!tokenizer_)
+        return std::make_shared<AudioToCharDataset>(dataset_options<AudioToCharDataset>(part, config_path));
+      return std::make_shared<AudioToBPEDataset>(dataset_options<AudioToBPEDataset>(part, config_path),
+                                                 tokenizer_.tokenizer());
+    });
   } catch (Error& error) {
     error.locate(config_path);
     throw;
@@ -284,16 +283,33 @@ SpeechModel::TranscribeOptions SpeechModel::transcribe_options(const Json& optio
             .seen(json_text(value))
             .expected(decoders.empty() ? "no decoder_type: the model has one decoder" : known);
       out.decoder_type = value.get<std::string>();
+    } else if (key == "precision") {
+      if (value.is_null()) continue;
+      out.precision = value.is_string() ? value.get<std::string>() : json_text(value);
     } else {
-      throw Error(Code::kFailed, "transcription has no option '" + key + "'").expected("timestamps or decoder_type");
+      throw Error(Code::kFailed, "transcription has no option '" + key + "'")
+          .expected("timestamps, decoder_type or precision");
     }
   }
   return out;
 }
 
+void SpeechModel::prepare_inference(const std::string& precision) {
+  const auto compute = encoder_.query<asr_inference_compute_v1>(ASR_INFERENCE_COMPUTE_EXTENSION);
+  if (compute) {
+    check(compute->prepare(compute.self(), to_abi(precision)));
+  } else if (precision != "32") {
+    throw Error(Code::kUnavailable, "this model's encoder computes in float32 only")
+        .at("precision")
+        .seen(precision)
+        .next("leave precision out");
+  }
+}
+
 std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& options) {
   const TranscribeOptions wanted = transcribe_options(options);
   const at::NoGradGuard no_grad;
+  if (!wanted.precision.empty()) prepare_inference(wanted.precision);
   Encoded encoded;
   if (batch.tensor_or_undefined("processed_signal").defined()) {
     encoded = encode(batch);

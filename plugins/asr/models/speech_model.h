@@ -107,6 +107,7 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   struct TranscribeOptions {
     bool timestamps = false;
     std::string decoder_type;  // of a model with several decoders, which checks the name; empty: its own choice
+    std::string precision;     // 32, bf16 or int8: the encoder's weights are laid out for it, and no longer train
   };
   // The best hypothesis of every item, by the configured strategy.
   virtual std::vector<Hypothesis> decode(const Encoded& encoded, const TranscribeOptions& options) const = 0;
@@ -148,6 +149,7 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   bool are_new_labels(const std::vector<std::string>& labels) const;
   void adopt_tokenizer(ModelTokenizer tokenizer, bool keep_weights);
   TranscribeOptions transcribe_options(const Json& options) const;
+  void prepare_inference(const std::string& precision);
   Encoded encode(const Values& batch);
   void log_first_prediction(const std::vector<std::string>& texts, const Values& batch) const;
   Encoded encode_features(Value features, const Value& lengths);

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "plugins/asr/option_range.h"
+#include "plugins/lib/nn/linear.h"
 
 namespace fathom::asr {
 namespace {
@@ -219,7 +220,7 @@ Frames ConformerEncoder::pre_encode(const Values& in, bool cached) {
   if (signal.size(encoded ? 1 : 2) == 0) throw Error(Code::kFailed, "the encoder got no frames at all");
   if (encoded) return frames;
   frames.x = signal.transpose(1, 2);
-  if (!subsampling_) return {projection_(frames.x), frames.lengths};
+  if (!subsampling_) return {nn::linear(frames.x, projection_), frames.lengths};
   frames = subsampling_->forward(frames);
   const Value* drop = in.find("drop_extra_pre_encoded");
   const int64_t extra = !cached                               ? 0
@@ -255,7 +256,7 @@ void ConformerEncoder::hand_out(size_t layer, const Frames& frames) {
     if (item != Json(layer)) continue;
     const std::string number = std::to_string(layer);
     register_accessible_tensor("interctc/layer_output_" + number,
-                               (out_proj_ ? out_proj_(frames.x) : frames.x).transpose(1, 2));
+                               (out_proj_ ? nn::linear(frames.x, out_proj_) : frames.x).transpose(1, 2));
     register_accessible_tensor("interctc/layer_length_" + number, frames.lengths);
   }
 }
@@ -347,7 +348,7 @@ Values ConformerEncoder::forward(const Values& in) {
     }
     hand_out(i, frames);
   }
-  if (out_proj_) frames.x = out_proj_(frames.x);
+  if (out_proj_) frames.x = nn::linear(frames.x, out_proj_);
   if (reduction_ && *o.reduction_position == -1) frames = reduction_->forward(frames);
   Values out = {{"outputs", frames.x.transpose(1, 2)}, {"encoded_lengths", frames.lengths}};
   if (cached) {
@@ -373,6 +374,23 @@ std::vector<std::string> ConformerEncoder::get_enabled_adapters() const {
 std::vector<std::string> ConformerEncoder::get_adapters() const { return layers_.front()->get_adapters(); }
 void ConformerEncoder::unfreeze_enabled_adapters() {
   for (const auto& layer : layers_) layer->unfreeze_enabled_adapters();
+}
+
+const void* ConformerEncoder::query(std::string_view id) {
+  return capability_detail::find<ConformerEncoder, NeuralModule::Storage>(id,
+                                                                          capability_detail::List<InferenceCompute>{});
+}
+
+void ConformerEncoder::prepare_inference(const std::string& precision) {
+  const nn::Compute compute = nn::parse_compute(precision);
+  if (prepared_) return;
+  prepared_ = true;
+  if (subsampling_)
+    subsampling_->prepare_inference(compute);
+  else
+    nn::pack_weight(projection_->weight, compute);
+  for (const auto& layer : layers_) layer->prepare_inference(compute);
+  if (out_proj_) nn::pack_weight(out_proj_->weight, compute);
 }
 
 Json ConformerEncoder::properties() const {

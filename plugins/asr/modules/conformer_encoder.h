@@ -5,6 +5,7 @@
 #include "fathom/module.h"
 #include "plugins/asr/modules/conformer_context.h"
 #include "plugins/asr/modules/conformer_layer.h"
+#include "plugins/asr/modules/inference_compute.h"
 #include "plugins/lib/nn/positional_encoding.h"
 
 namespace fathom::asr {
@@ -20,7 +21,11 @@ namespace fathom::asr {
 //
 // State: pre_encode.…, layers.N.…, and where the options ask for them reduction_subsampling.… and out_proj.…
 // Adapters go into every layer, after its last norm, with d_model as their in_features.
-class ConformerEncoder final : public NeuralModule, public AdapterHost, public AccessMixin, public HasProperties {
+class ConformerEncoder final : public NeuralModule,
+                               public AdapterHost,
+                               public AccessMixin,
+                               public HasProperties,
+                               public InferenceCompute {
  public:
   static constexpr const char* kState =
       "pre_encode.conv.N.* and pre_encode.out.* (or proj_out, pre_norm); of layer N layers.N.{norm_feed_forward1, "
@@ -76,6 +81,10 @@ class ConformerEncoder final : public NeuralModule, public AdapterHost, public A
   // conv_context_size, att_context_size (every choice), and `streaming` where the context allows it.
   Json properties() const override;
 
+  // The weights of its products for one precision, once: "32", "bf16" or "int8".
+  void prepare_inference(const std::string& precision) override;
+  const void* query(std::string_view id);
+
   // The context outside training, from now on. Streaming follows.
   void set_default_context(const nn::AttentionContext& context);
   const nn::AttentionContext& context() const { return context_; }
@@ -96,6 +105,7 @@ class ConformerEncoder final : public NeuralModule, public AdapterHost, public A
   Subsampling::Streaming frames_of_streaming() const;
 
   const Options options_;
+  bool prepared_ = false;  // for inference
   SelfAttention self_attention_;
   AttentionContexts contexts_;
   nn::AttentionContext context_;

@@ -76,6 +76,21 @@ at::Tensor ConformerFeedForward::forward(const at::Tensor& x) {
   return nn::linear(hidden, linear2_);
 }
 
+void ConformerFeedForward::prepare_inference(nn::Compute compute) {
+  for (auto* layer : {&linear1_, &linear2_}) nn::pack_weight((*layer)->weight, compute);
+}
+
+void ConformerConvolution::prepare_inference(nn::Compute compute) {
+  for (const auto& layer : {pointwise_conv1_, pointwise_conv2_}) nn::pack_weight(layer->weight, compute);
+}
+
+void ConformerLayer::prepare_inference(nn::Compute compute) {
+  feed_forward1_->prepare_inference(compute);
+  self_attn_->prepare_inference(compute);
+  conv_->prepare_inference(compute);
+  feed_forward2_->prepare_inference(compute);
+}
+
 ConformerConvolution::ConformerConvolution(const ConformerLayerOptions& o) {
   if (o.conv_kernel < 1 || o.conv_kernel % 2 == 0) {
     throw Error(Code::kFailed, "conv_kernel_size must be odd")

@@ -36,6 +36,7 @@ class ConformerFeedForward final : public torch::nn::Module {
  public:
   explicit ConformerFeedForward(const ConformerLayerOptions& options);
   at::Tensor forward(const at::Tensor& x);
+  void prepare_inference(nn::Compute compute);
 
  private:
   double dropout_;
@@ -55,6 +56,7 @@ class ConformerConvolution final : public torch::nn::Module {
   // x (B, T, D); what lies beyond the lengths counts as 0. cache is replaced by what the next chunk needs; the last
   // `drop` frames will come again.
   at::Tensor forward(const at::Tensor& x, const nn::LengthMaskPtr& lengths, at::Tensor& cache, int64_t drop);
+  void prepare_inference(nn::Compute compute);
 
  private:
   enum class Norm { kBatch, kInstance, kLayer, kAffine, kGroup };
@@ -79,6 +81,8 @@ class ConformerLayer final : public torch::nn::Module, public AdapterModuleMixin
   };
   // x (B, T, D) -> (B, T, D). cache is replaced, where there is one.
   at::Tensor forward(const at::Tensor& x, const Input& in, LayerCache& cache);
+  // Packs the weights of all large products. No training after that.
+  void prepare_inference(nn::Compute compute);
 
  private:
   at::Tensor attend(const at::Tensor& x, const Input& in, at::Tensor& cache);

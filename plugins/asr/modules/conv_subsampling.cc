@@ -155,7 +155,7 @@ Frames StackingSubsampling::forward(const Frames& in) {
   if (pre_norm_) x = pre_norm_(x);
   x = x.reshape({x.size(0), x.size(1) / factor_, x.size(2) * factor_});
   // The frames that fill up the batch count for every item, as in NeMo.
-  return {proj_out_(x), at::div(in.lengths + missing, factor_, "floor")};
+  return {nn::linear(x, proj_out_), at::div(in.lengths + missing, factor_, "floor")};
 }
 
 SubsamplingReduction::SubsamplingReduction(const std::string& kind, int64_t width, int64_t factor)

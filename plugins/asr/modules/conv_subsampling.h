@@ -10,6 +10,7 @@
 #include <string>
 
 #include "plugins/lib/nn/length_mask.h"
+#include "plugins/lib/nn/packed_linear.h"
 
 namespace fathom::asr {
 
@@ -29,6 +30,8 @@ class Subsampling : public torch::nn::Module {
     bool pair = false;  // the first chunk differs from later ones
   };
   virtual Streaming streaming() const = 0;
+  // Packs the weights of large products. No training after that.
+  virtual void prepare_inference(nn::Compute compute) = 0;
 };
 
 struct ConvSubsamplingOptions {
@@ -49,6 +52,7 @@ class ConvSubsampling final : public Subsampling {
   explicit ConvSubsampling(const ConvSubsamplingOptions& options);
   Frames forward(const Frames& in) override;
   Streaming streaming() const override { return {1, options_.factor, options_.factor + 1, true}; }
+  void prepare_inference(nn::Compute compute) override { nn::pack_weight(out_->weight, compute); }
 
  private:
   at::Tensor convolve(at::Tensor x, nn::LengthMaskPtr lengths, at::Tensor& out_lengths);
@@ -68,6 +72,7 @@ class StackingSubsampling final : public Subsampling {
   StackingSubsampling(int64_t factor, int64_t feat_in, int64_t feat_out, bool norm);
   Frames forward(const Frames& in) override;
   Streaming streaming() const override { return {factor_, factor_, 0, false}; }
+  void prepare_inference(nn::Compute compute) override { nn::pack_weight(proj_out_->weight, compute); }
 
  private:
   int64_t factor_;

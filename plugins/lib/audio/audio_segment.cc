@@ -55,7 +55,7 @@ double mean_power(const AudioSegment& audio, int64_t channel, int64_t start, int
 }  // namespace
 
 AudioSegment load_audio(const std::string& path, const AudioLoadOptions& options, const std::string& where) {
-  SoundFile file(path, where);
+  SoundFile file(path, where, options.part);
   const SF_INFO& format = file.format();
   AudioSegment audio;
   audio.sample_rate = format.samplerate;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fathom/support.h"
+#include "plugins/lib/audio/file_part.h"
 
 namespace fathom::audio {
 
@@ -32,6 +33,7 @@ ChannelSelector parse_channel_selector(const Json& value, const std::string& pat
 
 struct AudioLoadOptions {
   int64_t target_sr = 0;  // Hz; 0: the file's
+  FilePart part;          // of the file that is read
   double offset = 0;      // seconds to skip
   double duration = 0;    // seconds to read; 0 or less: to the end
   ChannelSelector channel_selector;

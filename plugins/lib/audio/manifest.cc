@@ -263,8 +263,9 @@ void Manifest::add_file(const std::string& path, const ManifestFilter& filter) {
     ManifestEntry entry;
     if (!line || (line->duration < 0 && filter.needs_duration)) {
       entry = parse_manifest_line(text, path, number, filter.needs_duration);
-      line = ManifestLine{entry.duration, entry.text, {}, 0, {}};
+      line = ManifestLine{entry.duration, entry.text, {}, 0, {}, {}};
       if (entry.label) line->label = *entry.label;
+      line->audio = entry.named_as;
     }
     line->file = path;
     line->line = number;
@@ -273,6 +274,7 @@ void Manifest::add_file(const std::string& path, const ManifestFilter& filter) {
                          (filter.max_duration && seconds > *filter.max_duration))) {
       ++dropped_.count;
       dropped_.seconds += seconds;
+      if (filter.dropped) filter.dropped(*line);
       continue;
     }
     if (filter.most > 0 && size() >= filter.most) continue;

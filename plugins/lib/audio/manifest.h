@@ -27,6 +27,8 @@ struct ManifestFilter {
   int64_t most = 0;                                  // the first so many of what stays; 0: all
   // Asked of each line within the durations, in order, until `most` are kept.
   std::function<bool(const ManifestLine&)> keep;
+  // Told of each line that the durations leave out.
+  std::function<void(const ManifestLine&)> dropped;
 };
 
 // What a filter dropped, for the log.

@@ -104,9 +104,9 @@ class LineReader {
 
 // Of the keys that an entry has no place of its own for; of one that stands twice the last value counts.
 std::map<std::string, std::string, std::less<>> extras_of(const dom::object& object) {
-  constexpr std::array<std::string_view, 13> kOwn = {
+  constexpr std::array<std::string_view, 14> kOwn = {
       "audio_filepath", "audio_filename", "duration", "offset",  "text", "text_filepath",   "normalized_text",
-      "command",        "target",         "label",    "speaker", "lang", "orig_sample_rate"};
+      "command",        "target",         "label",    "speaker", "lang", "orig_sample_rate", "shard_id"};
   std::map<std::string, std::string, std::less<>> out;
   for (const auto& field : object) {
     if (std::find(kOwn.begin(), kOwn.end(), field.key) != kOwn.end()) continue;
@@ -170,6 +170,7 @@ ManifestEntry read_entry(const dom::object& object, const std::string& file, int
   entry.lang = read.text("lang").value_or("");
   entry.extras = extras_of(object);
   if (auto rate = read.number("orig_sample_rate")) entry.orig_sample_rate = static_cast<int64_t>(*rate);
+  if (int64_t shard = 0; object["shard_id"].get(shard) == simdjson::SUCCESS) entry.shard_id = shard;
   return entry;
 }
 

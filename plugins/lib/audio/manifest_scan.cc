@@ -75,7 +75,10 @@ class Scanner {
           out.label = text;
           label_key_ = key;
         }
-        if ((key == kAudioFilepath || key == kAudioFilename) && text.empty()) return false;
+        if (key == kAudioFilepath || key == kAudioFilename) {
+          if (text.empty()) return false;
+          if (key == kAudioFilepath || (seen_ >> kAudioFilepath & 1) == 0) out.audio = text;
+        }
       } else if (*at_ == '-' || (*at_ >= '0' && *at_ <= '9')) {
         double value = 0;
         if (key != kOther && (!is_number_key(key) || *at_ == '-')) return false;

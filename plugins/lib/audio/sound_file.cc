@@ -20,7 +20,7 @@ sf_count_t write_nothing(const void*, sf_count_t, void*) { return 0; }
 
 }  // namespace
 
-SoundFile::SoundFile(const std::string& path, const std::string& where) {
+SoundFile::SoundFile(const std::string& path, const std::string& where, FilePart part) {
   const std::string& place = where.empty() ? path : where;
   // O_NONBLOCK: a pipe that nobody writes into is refused below, and not waited for.
   descriptor_.value = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -29,8 +29,11 @@ SoundFile::SoundFile(const std::string& path, const std::string& where) {
   if (descriptor_.value < 0 || ::fstat(descriptor_.value, &info) != 0)
     refuse(Error(Code::kNoInput, std::string("audio file cannot be opened: ") + std::strerror(errno)));
   if (S_ISDIR(info.st_mode)) refuse(Error(Code::kNoInput, "audio file is a folder"));
-  if (info.st_size == 0) refuse(Error(Code::kBadData, "audio file is empty (0 bytes)"));
-  size_ = info.st_size;
+  const bool is_whole = part.size < 0;
+  begin_ = is_whole ? 0 : part.begin;
+  size_ = is_whole ? info.st_size : part.size;
+  if (size_ == 0) refuse(Error(Code::kBadData, "audio file is empty (0 bytes)"));
+  if (begin_ + size_ > info.st_size) refuse(Error(Code::kBadData, "archive has become shorter since it was opened"));
   buffer_size_ = std::min(size_, kBuffer);
   buffer_.reset(new char[static_cast<size_t>(buffer_size_)]);
 
@@ -47,7 +50,7 @@ SoundFile::SoundFile(const std::string& path, const std::string& where) {
       &write_nothing, [](void* self) { return static_cast<SoundFile*>(self)->position_; }};
   file_.reset(sf_open_virtual(&io, SFM_READ, &format_, this));
   // Some formats are known by a file's name alone.
-  if (file_ == nullptr) file_.reset(sf_open(path.c_str(), SFM_READ, &(format_ = {})));
+  if (file_ == nullptr && is_whole) file_.reset(sf_open(path.c_str(), SFM_READ, &(format_ = {})));
   if (file_ != nullptr) {
     check_format(path, place);
     return;
@@ -75,9 +78,10 @@ SoundFile::Descriptor::~Descriptor() {
 sf_count_t SoundFile::read(char* out, sf_count_t count) {
   sf_count_t done = 0;
   const auto read_at_position = [&](char* to, sf_count_t most) {
+    most = std::min(most, size_ - position_);
     ssize_t got = 0;
     do {
-      got = ::pread(descriptor_.value, to, static_cast<size_t>(most), position_);
+      got = ::pread(descriptor_.value, to, static_cast<size_t>(most), begin_ + position_);
     } while (got < 0 && errno == EINTR);
     return std::max<sf_count_t>(got, 0);  // what fails looks like the end; the frames that lack are told
   };

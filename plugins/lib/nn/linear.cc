@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "plugins/lib/nn/depthwise_conv.h"
+#include "plugins/lib/nn/packed_linear.h"
 #include "plugins/lib/nn/product_kernel.h"
 
 namespace fathom::nn {
@@ -31,6 +32,7 @@ bool worth_it(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& b
 }  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (const PackedLinear* packed = packed_of(weight)) return (*packed)(x, bias);
   if (!worth_it(x, weight, bias)) return at::linear(x, weight, bias.defined() ? std::optional(bias) : std::nullopt);
   const int64_t in = weight.size(1), out = weight.size(0), rows = x.numel() / in;
   const at::Tensor source = x.contiguous();

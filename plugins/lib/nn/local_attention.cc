@@ -61,8 +61,9 @@ LocalRelPositionMultiHeadAttention::LocalRelPositionMultiHeadAttention(const Att
 at::Tensor LocalRelPositionMultiHeadAttention::global_rows(const Heads& heads, const at::Tensor& valid) const {
   const int64_t h = options_.heads, batch = heads.k.size(1), width = heads.k.size(3), count = heads.q.size(2);
   // NeMo lays these queries out as (token, item, head) and reads them as (item, head, token): the same for one token,
-  // and what models with more were trained with.
-  const at::Tensor queries = heads.q.permute({2, 1, 0, 3}).reshape({batch * h, count, width});
+  // and what models with more were trained with. In a batch of several items these then read one another's queries;
+  // here each has its own, in the places that they have in a batch of one.
+  const at::Tensor queries = heads.q.permute({1, 2, 0, 3}).reshape({batch * h, count, width});
   const auto by_item = [&](const at::Tensor& x) { return x.transpose(0, 1).reshape({batch * h, x.size(2), width}); };
   at::Tensor scores = at::bmm(queries, by_item(heads.k).transpose(1, 2));
   if (valid.defined()) {

@@ -42,6 +42,16 @@ MultiHeadAttention::MultiHeadAttention(const AttentionOptions& options)
   register_module("linear_out", linear_out_);
 }
 
+void MultiHeadAttention::prepare_inference(Compute compute) {
+  for (auto* layer : {&linear_q_, &linear_k_, &linear_v_, &linear_out_}) pack_weight((*layer)->weight, compute);
+  half_products_ = compute != Compute::kFloat32;
+}
+
+at::Tensor MultiHeadAttention::product(const at::Tensor& a, const at::Tensor& b) const {
+  if (!half_products_ || a.scalar_type() != at::kFloat) return at::bmm(a, b);
+  return at::bmm(a.to(at::kBFloat16), b.to(at::kBFloat16)).to(at::kFloat);
+}
+
 double MultiHeadAttention::scale() const { return 1 / std::sqrt(static_cast<double>(options_.width / options_.heads)); }
 
 at::Tensor MultiHeadAttention::split_heads(const at::Tensor& x) const {
@@ -64,23 +74,36 @@ at::Tensor MultiHeadAttention::attend(const at::Tensor& queries, const at::Tenso
   } else {
     const auto flat = [&](const at::Tensor& x) { return x.reshape({heads * batch, x.size(2), x.size(3)}); };
     const at::Tensor left = flat(queries), right = flat(keys).transpose(1, 2);
-    const bool fresh = added.defined() && mask.scores.defined() && !sum.requires_grad() && !left.requires_grad() &&
-                       !right.requires_grad() && sum.scalar_type() == left.scalar_type() &&
+    const bool fresh = !half_products_ && added.defined() && mask.scores.defined() && !sum.requires_grad() &&
+                       !left.requires_grad() && !right.requires_grad() && sum.scalar_type() == left.scalar_type() &&
                        left.scalar_type() == right.scalar_type();
-    at::Tensor scores = fresh           ? flat(sum).baddbmm_(left, right)
+    at::Tensor scores = half_products_  ? product(left, right)
+                        : fresh         ? flat(sum).baddbmm_(left, right)
                         : sum.defined() ? at::baddbmm(flat(sum), left, right)
                                         : at::bmm(left, right);
+    if (half_products_ && sum.defined()) scores += flat(sum);
     at::Tensor weights = at::softmax(scores, -1);
     if (dropout_now() > 0) weights = at::dropout(weights, dropout_now(), true);
-    out = at::bmm(weights, flat(values)).view({heads, batch, q, values.size(3)});
+    out = product(weights, flat(values)).view({heads, batch, q, values.size(3)});
   }
   if (mask.blind.defined()) out = out.masked_fill(mask.blind.unsqueeze(-1), 0);
   return linear(join_heads(out), linear_out_);
 }
 
+bool MultiHeadAttention::by_blocks(const AttentionHeads& heads) const {
+  return !options_.sdpa && dropout_now() == 0 && prefers_blocks(heads, half_products_);
+}
+
 at::Tensor MultiHeadAttention::forward(const at::Tensor& query, const at::Tensor& source, const AttentionMask& mask) {
-  return attend(split_heads(linear(query, linear_q_) * scale()), split_heads(linear(source, linear_k_)),
-                split_heads(linear(source, linear_v_)), {}, mask);
+  const AttentionHeads whole{linear(query, linear_q_) * scale(),
+                             linear(source, linear_k_),
+                             linear(source, linear_v_),
+                             {},
+                             {},
+                             {},
+                             options_.heads};
+  if (by_blocks(whole)) return linear(blocked_attention(whole, mask, half_products_), linear_out_);
+  return attend(split_heads(whole.queries), split_heads(whole.keys), split_heads(whole.values), {}, mask);
 }
 
 RelPositionMultiHeadAttention::RelPositionMultiHeadAttention(const AttentionOptions& options, const at::Tensor& bias_u,
@@ -92,6 +115,11 @@ RelPositionMultiHeadAttention::RelPositionMultiHeadAttention(const AttentionOpti
   pos_bias_v_ = register_parameter("pos_bias_v", bias_v.defined() ? bias_v : own());
 }
 
+void RelPositionMultiHeadAttention::prepare_inference(Compute compute) {
+  MultiHeadAttention::prepare_inference(compute);
+  pack_weight(linear_pos_->weight, compute);
+}
+
 at::Tensor RelPositionMultiHeadAttention::forward(const at::Tensor& query, const at::Tensor& source,
                                                   const at::Tensor& positions, const AttentionMask& mask) {
   const int64_t batch = query.size(0), queries = query.size(1), keys = source.size(1), heads = options_.heads;
@@ -100,15 +128,23 @@ at::Tensor RelPositionMultiHeadAttention::forward(const at::Tensor& query, const
         .seen(std::to_string(positions.size(1)))
         .expected(std::to_string(2 * keys - 1));
   }
-  const at::Tensor q = split_heads(linear(query, linear_q_)) * scale();
+  const at::Tensor u = pos_bias_u_ * scale(), v = pos_bias_v_ * scale();
+  const AttentionHeads whole{linear(query, linear_q_) * scale(),
+                             linear(source, linear_k_),
+                             linear(source, linear_v_),
+                             linear(positions, linear_pos_).squeeze(0),
+                             u.flatten(),
+                             v.flatten(),
+                             heads};
+  if (by_blocks(whole)) return linear(blocked_attention(whole, mask, half_products_), linear_out_);
+  const at::Tensor q = split_heads(whole.queries);
   // (H, D / H, 2 K - 1), and (H, B Q, D / H): one product a head for the whole batch.
-  const at::Tensor p = split_heads(linear(positions, linear_pos_)).squeeze(1).transpose(1, 2);
-  const at::Tensor bias_u = (pos_bias_u_ * scale()).unsqueeze(1).unsqueeze(1);
-  const at::Tensor bias_v = (pos_bias_v_ * scale()).unsqueeze(1).unsqueeze(1);
+  const at::Tensor p = split_heads(whole.positions.unsqueeze(0)).squeeze(1).transpose(1, 2);
+  const at::Tensor bias_u = u.unsqueeze(1).unsqueeze(1), bias_v = v.unsqueeze(1).unsqueeze(1);
   const at::Tensor by_position =
-      at::bmm((q + bias_v).reshape({heads, batch * queries, q.size(3)}), p).view({heads, batch, queries, p.size(2)});
-  return attend(q + bias_u, split_heads(linear(source, linear_k_)), split_heads(linear(source, linear_v_)),
-                relative_shift(by_position, keys), mask);
+      product((q + bias_v).reshape({heads, batch * queries, q.size(3)}), p).view({heads, batch, queries, p.size(2)});
+  return attend(q + bias_u, split_heads(whole.keys), split_heads(whole.values), relative_shift(by_position, keys),
+                mask);
 }
 
 }  // namespace fathom::nn

@@ -7,6 +7,8 @@
 #include <torch/nn/modules/linear.h>
 
 #include "plugins/lib/nn/attention_mask.h"
+#include "plugins/lib/nn/blocked_attention.h"
+#include "plugins/lib/nn/packed_linear.h"
 
 namespace fathom::nn {
 
@@ -29,6 +31,9 @@ class MultiHeadAttention : public torch::nn::Module {
   // query (B, Q, D), source (B, K, D) gives keys and values -> (B, Q, D). Hidden keys get the weight 0, blind queries
   // the output of an all-zero sum.
   at::Tensor forward(const at::Tensor& query, const at::Tensor& source, const AttentionMask& mask);
+  // Packs the projections (packed_linear.h); with less than float32 the products of queries, keys, positions and values
+  // are of bfloat16. No training after that.
+  virtual void prepare_inference(Compute compute);
 
  protected:
   // (B, T, D) -> (H, B, T, D / H), a view. Heads come first so that what all items share (positions) needs no copy.
@@ -38,10 +43,15 @@ class MultiHeadAttention : public torch::nn::Module {
   at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
                     const at::Tensor& scores, const AttentionMask& mask);
   double scale() const;
+  // Whether nothing but the output is wanted, and blocked_attention.h can give it.
+  bool by_blocks(const AttentionHeads& heads) const;
+  // at::bmm of float32, by the chosen products.
+  at::Tensor product(const at::Tensor& a, const at::Tensor& b) const;
   double dropout_now() const { return is_training() ? options_.dropout : 0; }
 
   AttentionOptions options_;
   torch::nn::Linear linear_q_, linear_k_, linear_v_, linear_out_;
+  bool half_products_ = false;
 };
 
 // Besides: linear_pos (no bias), pos_bias_u and pos_bias_v (H, D / H).
@@ -52,6 +62,7 @@ class RelPositionMultiHeadAttention : public MultiHeadAttention {
   // source: K frames whose last Q are the query's. positions (1, 2 K - 1, D), as PositionTable::kRelative.
   at::Tensor forward(const at::Tensor& query, const at::Tensor& source, const at::Tensor& positions,
                      const AttentionMask& mask);
+  void prepare_inference(Compute compute) override;
 
  protected:
   torch::nn::Linear linear_pos_;

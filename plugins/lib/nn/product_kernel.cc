@@ -24,8 +24,8 @@ bool has_own_kernels() {
 // Summed over at a time: a block of b that stays in the second-level cache. BLAS blocks by itself.
 int64_t depth() { return has_own_kernels() ? 256 : INT64_MAX; }
 
-template <typename T>
-void blocked(const ProductShape& s, const T* a, const T* b, float* c, bool add, bool pairs) {
+template <typename A, typename B, typename C>
+void blocked(const ProductShape& s, const A* a, const B* b, C* c, bool add, bool pairs) {
   const int64_t step = std::min(depth(), s.k);
   for (int64_t k = 0; k < s.k; k += step) {
     at::native::cpublas::brgemm(s.m, s.n, std::min(step, s.k - k), s.lda, s.ldb, s.ldc, add || k > 0, a + k,
@@ -79,6 +79,15 @@ void product(const ProductShape& shape, const c10::BFloat16* a, const c10::BFloa
   blocked(shape, a, b, c, add, true);
 }
 
+void product(const ProductShape& shape, const uint8_t* a, const int8_t* b, int32_t* c, bool add) {
+  blocked(shape, a, b, c, add, true);
+}
+
+int64_t even_panel(int64_t n) {
+  const int64_t count = (n + kPanelFrames - 1) / kPanelFrames;
+  return ((n + count - 1) / count + kPanelStep - 1) / kPanelStep * kPanelStep;
+}
+
 bool faster_than_blas() {
 #if defined(__x86_64__)
   static const bool amd = __builtin_cpu_is("amd") && has_own_kernels();
@@ -100,6 +109,22 @@ bool pairs_supported() {
       return false;
     }
     return c[0] == 2 && c[255] == 2;
+  }();
+  return supported;
+}
+
+bool quads_supported() {
+  static const bool supported = [] {
+    std::array<uint8_t, 64> a;
+    std::array<int8_t, 64> b;
+    std::array<int32_t, 256> c{};
+    a.fill(200), b.fill(-100);  // products that 16 bits would not hold
+    try {
+      at::native::cpublas::brgemm(16, 16, 4, 4, 16, 16, false, a.data(), b.data(), c.data(), true);
+    } catch (const std::exception&) {
+      return false;
+    }
+    return c[0] == -80000 && c[255] == -80000;
   }();
   return supported;
 }

@@ -34,6 +34,14 @@ bool faster_than_blas();
 void product(const ProductShape& shape, const c10::BFloat16* a, const c10::BFloat16* b, float* c, bool add);
 bool pairs_supported();
 
+// The same of bytes, summed in 32 bits. b has four rows in turns, (k / 4, n, 4), and k is a multiple of 4. Only where
+// quads_supported() (AVX512-VNNI).
+void product(const ProductShape& shape, const uint8_t* a, const int8_t* b, int32_t* c, bool add);
+bool quads_supported();
+
+// The width of panels that share n columns as evenly as steps allow: at most kPanelFrames, and no thin one at the end.
+int64_t even_panel(int64_t n);
+
 // x (rows, columns) with ldx between rows, rows even -> out (rows / 2, columns, 2).
 void interleave_rows(const c10::BFloat16* x, int64_t rows, int64_t columns, int64_t ldx, c10::BFloat16* out);
 // x (rows, columns) -> out (columns, rows).
