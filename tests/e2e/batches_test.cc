@@ -9,9 +9,9 @@ class Batches : public TrainingTest {
  protected:
   // A model after a few steps of training with this encoder; "" leaves the recipe's.
   std::string trained(const std::string& name, const std::string& encoder) const {
-    std::vector<std::string> more = {"data_dir=" + kDigits,           "trainer.max_epochs=1",
-                                     "++trainer.limit_train_batches=6", "++trainer.limit_val_batches=1",
-                                     "++trainer.limit_test_batches=0",  "++trainer.num_sanity_val_steps=0"};
+    std::vector<std::string> more = {
+        "data_dir=" + kDigits,           "trainer.max_epochs=1",           "++trainer.limit_train_batches=6",
+        "++trainer.limit_val_batches=1", "++trainer.limit_test_batches=0", "++trainer.num_sanity_val_steps=0"};
     if (!encoder.empty()) {
       more.insert(more.end(), {"~model.encoder", "+model.encoder={feat_in: 40, " + encoder + "}",
                                "model.decoder.feat_in=null", "~model.optim.sched"});

@@ -59,7 +59,8 @@ void PromptedAudioDataset::Options::describe(OptionSet<Options>& o) {
   o("text_field", &Options::text_field, "the manifest's key of the answer");
   o("lang_field", &Options::lang_field,
     "the manifest's key of the answer's language; target_lang where a line has none");
-  o("pad_min_duration", &Options::pad_min_duration, "shorter clips get silence; null: none do, in transcription 1", "s");
+  o("pad_min_duration", &Options::pad_min_duration, "shorter clips get silence; null: none do, in transcription 1",
+    "s");
   o("pad_direction", &Options::pad_direction, "where: left, right or both; in transcription both, unless it is told");
   o("tags", &Options::tags, "slots of lines that have none of their own: {source_lang: en, …}");
 }

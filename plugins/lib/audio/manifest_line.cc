@@ -105,7 +105,7 @@ class LineReader {
 // Of the keys that an entry has no place of its own for; of one that stands twice the last value counts.
 std::map<std::string, std::string, std::less<>> extras_of(const dom::object& object) {
   constexpr std::array<std::string_view, 14> kOwn = {
-      "audio_filepath", "audio_filename", "duration", "offset",  "text", "text_filepath",   "normalized_text",
+      "audio_filepath", "audio_filename", "duration", "offset",  "text", "text_filepath",    "normalized_text",
       "command",        "target",         "label",    "speaker", "lang", "orig_sample_rate", "shard_id"};
   std::map<std::string, std::string, std::less<>> out;
   for (const auto& field : object) {

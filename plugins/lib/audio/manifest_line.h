@@ -27,11 +27,11 @@ struct ManifestEntry {
   std::optional<std::string> label;  // none as well where it is no text
   std::string speaker, lang;
   std::optional<int64_t> orig_sample_rate, shard_id;
-  FilePart part;         // of audio_file
+  FilePart part;                                           // of audio_file
   std::map<std::string, std::string, std::less<>> extras;  // of the other keys
-  std::string named_as;  // audio_filepath as the manifest has it
-  std::string manifest;  // "" when the entry did not come from one
-  int64_t line = 0;      // from 1
+  std::string named_as;                                    // audio_filepath as the manifest has it
+  std::string manifest;                                    // "" when the entry did not come from one
+  int64_t line = 0;                                        // from 1
   std::string where() const { return manifest.empty() ? audio_file : manifest + ":" + std::to_string(line); }
 };
 
