@@ -1,6 +1,6 @@
 // Whole speech models, one thread: what a training step or a forward pass takes and how high memory rises, beside NeMo
 // where FATHOM_PYTHON (default python3) has it (nemo_asr.py builds the same models). Each case is a process of its own:
-// `bench_asr CASE [REPEATS]` measures ours of one case, without arguments all of them, in turn with NeMo's.
+// `bench_asr CASE [REPEATS [THREADS]]` measures ours of one case, without arguments all of them, in turn with NeMo's.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
@@ -200,13 +200,27 @@ std::function<void()> prepare(const std::string& name) {
 int main(int argc, char** argv) {
   using namespace fathom;  // NOLINT
   if (argc > 1) {
-    at::set_num_threads(1);
+    at::set_num_threads(argc > 3 ? std::atoi(argv[3]) : 1);
     at::manual_seed(1);
     bench::measure_case(argv[1], argc > 2 ? std::atoi(argv[2]) : 3, prepare(argv[1]));
     return 0;
   }
   for (const char* name : {"quartznet_step", "quartznet_step_bf16", "conformer_step", "conformer_step_bf16"})
     bench::compare_with_nemo("asr", argv[0], name, 3);
+  for (const char* model : {"fastconformer", "conformer"}) {
+    const Json theirs = bench::nemo_case(model + std::string("_60s_32"), 2);
+    const Json their_half = bench::nemo_case(model + std::string("_60s_bf16"), 2);
+    // "plain": the layers as libtorch has them. Bytes are compared with NeMo's float32: on a CPU it has none.
+    for (const char* precision : {"plain", "32", "bf16", "int8"}) {
+      for (const int threads : {1, 2}) {
+        const std::string name = std::string(model) + "_60s_" + precision;
+        const Json ours = bench::measured(argv[0], name, 2, threads);
+        const Json& peer = std::string(precision) == "bf16" ? their_half : theirs;
+        bench::report_processes("asr", name + ", " + std::to_string(threads) + " threads", ours,
+                                threads == 1 ? peer : Json(nullptr), "NeMo, one thread");
+      }
+    }
+  }
   for (const char* name : {"quartznet_forward", "conformer_forward", "matchboxnet_step"})
     bench::compare_with_nemo("asr", argv[0], name, 9);
 }

@@ -68,8 +68,10 @@ inline Json answer(const std::string& command) {
 }
 
 // A case of this program, in a process of its own.
-inline Json measured(const std::string& self, const std::string& name, int repeats) {
-  Json line = answer("'" + self + "' " + name + " " + std::to_string(repeats));
+inline Json measured(const std::string& self, const std::string& name, int repeats, int threads = 1) {
+  const std::string count = std::to_string(threads);
+  Json line =
+      answer("OMP_NUM_THREADS=" + count + " '" + self + "' " + name + " " + std::to_string(repeats) + " " + count);
   if (line.is_null()) throw Error(Code::kFailed, "a case did not run").at(name);
   return line;
 }
@@ -88,14 +90,20 @@ inline void report_processes(const std::string& bench, const std::string& name, 
          peer, "s", true, extra);
 }
 
+inline std::string nemo_python() {
+  const char* chosen = std::getenv("FATHOM_PYTHON");
+  return chosen != nullptr && *chosen != '\0' ? chosen : "python3";
+}
+// A case of nemo_asr.py; null where there is no NeMo.
+inline Json nemo_case(const std::string& name, int repeats) {
+  return answer(nemo_python() + " " FATHOM_SOURCE_DIR "/tests/bench/nemo_asr.py " + name + " " +
+                std::to_string(repeats) + " 2>/dev/null");
+}
+
 // Beside the same case of nemo_asr.py.
 inline void compare_with_nemo(const std::string& bench, const std::string& self, const std::string& name, int repeats) {
-  const char* chosen = std::getenv("FATHOM_PYTHON");
-  const std::string python = chosen != nullptr && *chosen != '\0' ? chosen : "python3";
-  const Json ours = measured(self, name, repeats);
-  const Json theirs = answer(python + " " FATHOM_SOURCE_DIR "/tests/bench/nemo_asr.py " + name + " " +
-                             std::to_string(repeats) + " 2>/dev/null");
-  report_processes(bench, name, ours, theirs, theirs.is_null() ? "none: " + python + " has no NeMo" : "NeMo");
+  const Json ours = measured(self, name, repeats), theirs = nemo_case(name, repeats);
+  report_processes(bench, name, ours, theirs, theirs.is_null() ? "none: " + nemo_python() + " has no NeMo" : "NeMo");
 }
 
 }  // namespace fathom::bench

@@ -11,7 +11,7 @@ import sys
 
 import soundfile
 import torch
-from nemo.collections.asr.models import ASRModel, EncDecClassificationModel
+from nemo.collections.asr.models import ASRModel, EncDecClassificationModel, EncDecHybridRNNTCTCModel, EncDecRNNTModel
 from safetensors.torch import save_file
 
 TOLERANCE = {"abs": 1e-4, "rel": 1e-4, "features_abs": 1e-3}  # features: some are differences of large numbers
@@ -32,9 +32,23 @@ def outputs(model, audio):
         out = {"features": features, "features_len": features_len, "encoded": encoded, "encoded_len": encoded_len}
         if isinstance(model, EncDecClassificationModel):
             out["logits"] = model.decoder(encoder_output=encoded)
-        else:
+        elif isinstance(model, EncDecHybridRNNTCTCModel):
+            out["ctc_log_probs"] = model.ctc_decoder(encoder_output=encoded)
+        elif not isinstance(model, EncDecRNNTModel):
             out["log_probs"] = model.decoder(encoder_output=encoded)
     return {name: tensor.clone().contiguous() for name, tensor in out.items()}
+
+
+def joint(model, clip):
+    """Of a transducer: its prediction network on labels, and its joint network on the clip's first frames."""
+    model.eval()
+    labels = torch.arange(4).unsqueeze(0)
+    with torch.inference_mode():
+        encoded, _ = model(input_signal=clip.unsqueeze(0), input_signal_length=torch.tensor([len(clip)]))
+        decoded, _, _ = model.decoder(targets=labels, target_length=torch.tensor([4]))
+        out = model.joint.joint(encoded[:, :, :3].transpose(1, 2), decoded.transpose(1, 2))
+    tensors = {"labels": labels, "decoder_out": decoded, "out": out}
+    return {f"joint.{name}": tensor.clone().contiguous() for name, tensor in tensors.items()}
 
 
 def answers(model, paths, batch_size):
@@ -54,6 +68,8 @@ def record(model, nemo, folder, paths):
     for i, clip in enumerate(audio):
         tensors.update({f"clip{i}.{name}": tensor for name, tensor in outputs(model, [clip]).items()})
     tensors.update({f"batch.{name}": tensor for name, tensor in outputs(model, audio).items()})
+    if isinstance(model, EncDecRNNTModel):
+        tensors.update(joint(model, audio[0]))
     save_file(tensors, folder + "/io.safetensors")
     meta = {
         "kind": "model",

@@ -11,8 +11,8 @@
 namespace fathom::asr {
 namespace {
 
-[[noreturn]] void refuse_option(const char* key, const std::string& seen, const std::string& why,
-                                const std::string& next) {
+[[noreturn]] void refuse_decoding(const char* key, const std::string& seen, const std::string& why,
+                                  const std::string& next) {
   throw Error(Code::kUnavailable, why).at(key).seen(seen).next(next);
 }
 
@@ -78,32 +78,32 @@ AedDecoding::AedDecoding(const AedDecodingConfig& config, Tokenizer tokenizer)
   delta_ = greedy_ ? config.greedy.max_generation_delta : config.beam.max_generation_delta;
   padding_counts_ = greedy_ ? config.greedy.padding_counts : config.beam.padding_counts;
   if (greedy_ && config.greedy.temperature)
-    refuse_option("greedy.temperature", json_text(Json(*config.greedy.temperature)),
-                  "tokens are not drawn at random, but the likeliest is taken", "set it to null");
+    refuse_decoding("greedy.temperature", json_text(Json(*config.greedy.temperature)),
+                    "tokens are not drawn at random, but the likeliest is taken", "set it to null");
   if (greedy_ && config.greedy.n_samples != 1)
-    refuse_option("greedy.n_samples", std::to_string(config.greedy.n_samples), "there is one answer, no samples",
-                  "set it to 1");
+    refuse_decoding("greedy.n_samples", std::to_string(config.greedy.n_samples), "there is one answer, no samples",
+                    "set it to 1");
   if (!greedy_ && config.beam.beam_size != 1)
-    refuse_option("beam.beam_size", std::to_string(config.beam.beam_size),
-                  "encoder-decoder models are decoded with a beam of one", "set decoding.beam.beam_size=1");
+    refuse_decoding("beam.beam_size", std::to_string(config.beam.beam_size),
+                    "encoder-decoder models are decoded with a beam of one", "set decoding.beam.beam_size=1");
   if (!greedy_ && !config.beam.ngram_lm_model.is_null())
-    refuse_option("beam.ngram_lm_model", json_text(config.beam.ngram_lm_model),
-                  "language models are not supported in the decoding of encoder-decoder models", "set it to null");
+    refuse_decoding("beam.ngram_lm_model", json_text(config.beam.ngram_lm_model),
+                    "language models are not supported in the decoding of encoder-decoder models", "set it to null");
   if (!greedy_ && has_phrases(config.beam.boosting_tree))
-    refuse_option("beam.boosting_tree", json_text(config.beam.boosting_tree),
-                  "phrases cannot be preferred in the decoding of encoder-decoder models", "leave its phrases out");
+    refuse_decoding("beam.boosting_tree", json_text(config.beam.boosting_tree),
+                    "phrases cannot be preferred in the decoding of encoder-decoder models", "leave its phrases out");
   for (const auto& [key, value] : {std::pair<const char*, bool>{"compute_langs", config.compute_langs},
                                    {"compute_hypothesis_token_set", config.compute_hypothesis_token_set},
                                    {"return_xattn_scores", config.return_xattn_scores}}) {
-    if (value) refuse_option(key, "true", "hypotheses do not hold this", "set it to false");
+    if (value) refuse_decoding(key, "true", "hypotheses do not hold this", "set it to false");
   }
   if (config.temperature != 1.0)
-    refuse_option("temperature", json_text(Json(config.temperature)), "this temperature changes nothing",
-                  "set it to 1.0");
+    refuse_decoding("temperature", json_text(Json(config.temperature)), "this temperature changes nothing",
+                    "set it to 1.0");
   config.confidence_cfg.check();
   if (config.confidence_cfg.preserve_word_confidence)
-    refuse_option("confidence_cfg.preserve_word_confidence", "true",
-                  "encoder-decoder models give confidences of tokens", "use preserve_token_confidence");
+    refuse_decoding("confidence_cfg.preserve_word_confidence", "true",
+                    "encoder-decoder models give confidences of tokens", "use preserve_token_confidence");
   wants_confidence_ = greedy_ && config.confidence_cfg.wanted();
 }
 

@@ -14,6 +14,9 @@ struct Best {
   int64_t duration = 0;  // frames
 };
 
+// Labels in one frame where no max_symbols is set: a model that never says blank would never end.
+constexpr int64_t kMostSymbols = 1000;
+
 class Search {
  public:
   Search(const RecurrentHandle& decoder, const JointHandle& joint, const at::Tensor& encoder_outputs,
@@ -80,7 +83,7 @@ class Search {
         if (!options_.durations.empty()) path.durations.push_back(best[i].duration);
         if (best[i].duration > 0)
           move(item, best[i].duration);
-        else if (++item.symbols == options_.max_symbols)
+        else if (++item.symbols == (options_.max_symbols > 0 ? options_.max_symbols : kMostSymbols))
           move(item, 1);
         emitted[row] = best[i].token;
       }

@@ -18,7 +18,7 @@ struct TransducerSearchOptions {
   int64_t blank = 0;                         // the last of the tokens
   std::vector<int64_t> durations;            // of TDT's outputs behind the blank, in frames; empty: RNN-T
   std::vector<int64_t> big_blank_durations;  // of multi-blank; they stand before the blank
-  int64_t max_symbols = 10;                  // labels in one frame, then time moves on; 0: no limit
+  int64_t max_symbols = 10;                  // labels in one frame, then time moves on; 0: 1000
   double temperature = 1;                    // divides the logits that scores come from
 };
 

@@ -22,6 +22,7 @@ void EncDecCTCModel::Options::describe(OptionSet<Options>& o) {
   o.include<SpeechModelOptions>();
   o("decoder", &Options::decoder, "from the encoder's output to log-probabilities (ConvASRDecoder)");
   o("decoding", &Options::decoding, "from log-probabilities to text; greedy unless it says otherwise");
+  o("interctc", &Options::interctc, "losses on layers of the encoder: loss_weights, apply_at_layers");
   o("ctc_reduction", &Options::ctc_reduction, "how the losses of a batch become one: mean_batch, mean, sum, …");
 }
 
@@ -69,6 +70,7 @@ EncDecCTCModel::EncDecCTCModel(Json config, ModelContext context, Kind kind)
   add_child("loss", loss_);
   setup_adapters(*this, config_, "encoder");
   decoding_ = make_decoding();
+  set_inter_ctc({{"_target_", "asr.WER"}, {"use_cer", config_.value("use_cer", false)}});
 }
 
 ModuleHandle EncDecCTCModel::make_loss() const {
@@ -128,6 +130,16 @@ at::Tensor EncDecCTCModel::loss_of(const Encoded& encoded, const Values& batch) 
                 {"input_lengths", encoded.lengths},
                 {"target_lengths", batch["transcript_length"]}})
       .tensor("loss");
+}
+
+InterCtc::Head EncDecCTCModel::inter_ctc_head(const Values& batch) {
+  return {[this](const Value& encoded) { return head(encoded).tensor(); },
+          [this, &batch](const at::Tensor& log_probs, const at::Tensor& lengths) {
+            return loss_of({log_probs, lengths}, batch);
+          },
+          [this, &batch](const at::Tensor& log_probs, const at::Tensor& lengths, const MetricHandle& wer) {
+            count_errors(best_texts({log_probs, lengths}), batch, wer);
+          }};
 }
 
 std::vector<std::string> EncDecCTCModel::best_texts(const Encoded& encoded) const {

@@ -12,7 +12,7 @@ namespace fathom::asr {
 class EncDecCTCModel : public SpeechModel {
  public:
   struct Options : SpeechModelOptions {
-    Json decoder, decoding;
+    Json decoder, decoding, interctc;
     std::optional<std::string> ctc_reduction;
     static void describe(OptionSet<Options>& o);
   };
@@ -32,6 +32,7 @@ class EncDecCTCModel : public SpeechModel {
   Value head(const Value& encoder_output, const Value& lengths) override;
   at::Tensor loss_of(const Encoded& encoded, const Values& batch) override;
   std::vector<std::string> best_texts(const Encoded& encoded) const override;
+  InterCtc::Head inter_ctc_head(const Values& batch) override;
   std::vector<Hypothesis> decode(const Encoded& encoded, const TranscribeOptions& options) const override;
   // A new decoder, loss and decoding; the labels of the data sections follow.
   void relabel(const std::vector<std::string>& labels, bool keep_weights) override;

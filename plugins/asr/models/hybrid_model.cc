@@ -68,6 +68,7 @@ EncDecHybridRNNTCTCModel::EncDecHybridRNNTCTCModel(Json config, ModelContext con
   ctc_wer_ = make_metric(wer, path_of("ctc_wer"));
   batch_ctc_wer_ = make_metric(wer, path_of("ctc_wer"));
   add_child("ctc_wer", ctc_wer_);
+  set_inter_ctc(wer);
 }
 
 ModuleHandle EncDecHybridRNNTCTCModel::make_ctc_loss() const {
@@ -117,15 +118,30 @@ std::vector<std::string> EncDecHybridRNNTCTCModel::ctc_texts(const Encoded& enco
   return ctc_decoding_.decode_predictions(log_probs.argmax(-1), encoded.lengths.tensor());
 }
 
+at::Tensor EncDecHybridRNNTCTCModel::ctc_loss_of(const at::Tensor& log_probs, const Value& lengths,
+                                                 const Values& batch) const {
+  return ctc_loss_({{"log_probs", log_probs},
+                    {"targets", batch["transcripts"]},
+                    {"input_lengths", lengths},
+                    {"target_lengths", batch["transcript_length"]}})
+      .tensor("loss");
+}
+
+InterCtc::Head EncDecHybridRNNTCTCModel::inter_ctc_head(const Values& batch) {
+  return {[this](const Value& encoded) { return ctc_log_probs({encoded, {}}); },
+          [this, &batch](const at::Tensor& log_probs, const at::Tensor& lengths) {
+            return ctc_loss_of(log_probs, lengths, batch);
+          },
+          [this, &batch](const at::Tensor& log_probs, const at::Tensor& lengths, const MetricHandle& wer) {
+            count_errors(ctc_decoding_.decode_predictions(log_probs.argmax(-1), lengths), batch, wer);
+          }};
+}
+
 at::Tensor EncDecHybridRNNTCTCModel::loss_of(const Encoded& encoded, const Values& batch) {
   const at::Tensor rnnt = EncDecRNNTModel::loss_of(encoded, batch);
   if (!rnnt.defined() || weight_ <= 0) return rnnt;
   const at::Tensor log_probs = ctc_log_probs(encoded);
-  const at::Tensor ctc = ctc_loss_({{"log_probs", log_probs},
-                                    {"targets", batch["transcripts"]},
-                                    {"input_lengths", encoded.lengths},
-                                    {"target_lengths", batch["transcript_length"]}})
-                             .tensor("loss");
+  const at::Tensor ctc = ctc_loss_of(log_probs, encoded.lengths, batch);
   log_probs_ = log_probs.detach();
   rnnt_part_ = rnnt.detach();
   ctc_part_ = ctc.detach();

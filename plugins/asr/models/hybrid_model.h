@@ -44,10 +44,12 @@ class EncDecHybridRNNTCTCModel : public EncDecRNNTModel {
   void evaluate_also(const Encoded& encoded, const Values& batch) override;
   void log_evaluation(const Step& step, const std::string& prefix) override;
   void reset_evaluation() override;
+  InterCtc::Head inter_ctc_head(const Values& batch) override;
 
  private:
   at::Tensor ctc_log_probs(const Encoded& encoded) const;
   std::vector<std::string> ctc_texts(const Encoded& encoded) const;
+  at::Tensor ctc_loss_of(const at::Tensor& log_probs, const Value& lengths, const Values& batch) const;
   ModuleHandle make_ctc_loss() const;
   CtcDecoding make_ctc_decoding() const;
 

@@ -36,7 +36,7 @@ void RNNTModelOptions::describe(OptionSet<RNNTModelOptions>& o) {
   o("rnnt_reduction", &Options::rnnt_reduction, "how the losses of a batch become one: mean_batch, mean, sum, …");
   o("compute_eval_loss", &Options::compute_eval_loss, "whether evaluations have a loss; off: error rates only");
   o("variational_noise", &Options::variational_noise, "noise on the decoder's gradients: only std: 0 is supported");
-  o("interctc", &Options::interctc, "losses on layers of the encoder: only empty lists are supported");
+  o("interctc", &Options::interctc, "losses on layers of the encoder: loss_weights, apply_at_layers; of hybrids alone");
   o("normalize_joint_txu", &Options::normalize_joint_txu, "only false is supported");
   o("normalize_encoder_norm", &Options::normalize_encoder_norm, "only false is supported");
   o("normalize_decoder_norm", &Options::normalize_decoder_norm, "only false is supported");
@@ -94,8 +94,11 @@ void EncDecRNNTModel::refuse_what_is_missing() const {
       !context().restoring)
     refuse("variational_noise", "noise on the prediction network's gradients");
   const Json inter = config_.value("interctc", Json(nullptr));
-  if (inter.is_object() && inter.contains("loss_weights") && !inter["loss_weights"].empty() && !context().restoring)
-    refuse("interctc", "a loss on layers of the encoder");
+  const bool has_head = config_.contains("aux_ctc") && config_["aux_ctc"].is_object();
+  if (!has_head && inter.is_object() && inter.contains("loss_weights") && !inter["loss_weights"].empty()) {
+    if (!context().restoring) refuse("interctc", "a loss on layers of the encoder, of a model without a CTC head,");
+    log_warning(path_of("interctc") + " has no effect: a transducer without a CTC head reads no layers");
+  }
 }
 
 std::string EncDecRNNTModel::loss_name() const {

@@ -160,12 +160,14 @@ void SpeechModel::log_first_prediction(const std::vector<std::string>& texts, co
 }
 
 at::Tensor SpeechModel::training_step(const Values& batch, const Step& step) {
+  inter_ctc_.capture();
   const Encoded encoded = encode(batch);
   at::Tensor loss = loss_of(encoded, batch);
+  const bool errors = step.log_every_n_steps() > 0 && (step.batch_idx() + 1) % step.log_every_n_steps() == 0;
+  if (inter_ctc_) loss = inter_ctc_.train(loss, inter_ctc_head(batch), step, errors);
   step.log("train_loss", loss.detach());
   step.log("learning_rate", step.learning_rate());
   step.log("global_step", static_cast<double>(step.global_step()));
-  const bool errors = step.log_every_n_steps() > 0 && (step.batch_idx() + 1) % step.log_every_n_steps() == 0;
   if (errors) {
     const std::vector<std::string> texts = best_texts(encoded);
     log_first_prediction(texts, batch);
@@ -177,8 +179,10 @@ at::Tensor SpeechModel::training_step(const Values& batch, const Step& step) {
 
 void SpeechModel::validation_step(const Values& batch, const Step& step) {
   if (step.batch_idx() == 0) reset_evaluation();  // one that was broken off leaves nothing behind
+  inter_ctc_.capture();
   const Encoded encoded = encode(batch);
-  const at::Tensor loss = loss_of(encoded, batch);
+  at::Tensor loss = loss_of(encoded, batch);
+  if (inter_ctc_) loss = inter_ctc_.evaluate(loss, inter_ctc_head(batch));
   if (loss.defined()) val_loss_.update({{"loss", loss}, {"num_measurements", loss_weight(batch)}});
   const std::vector<std::string> texts = best_texts(encoded);
   log_first_prediction(texts, batch);
@@ -193,12 +197,23 @@ void SpeechModel::eval_epoch_end(const Step& step) {
   const auto errors = wer_.sums();
   if (has_loss || errors.at("units") > 0 || errors.at("errors") > 0) {  // there was a batch
     step.log(prefix + "wer", wer_.compute().at("wer"));
+    inter_ctc_.log(step, prefix);
     log_evaluation(step, prefix);
   }
   reset_evaluation();
 }
 
+InterCtc::Head SpeechModel::inter_ctc_head(const Values& /*batch*/) {
+  throw Error(Code::kInternal, "a model without a CTC head reads no layers").at(owner_name());
+}
+
+void SpeechModel::set_inter_ctc(const Json& wer) {
+  inter_ctc_ = InterCtc(config_.value("interctc", Json(nullptr)), encoder_, path_of("interctc"), wer);
+  for (const auto& [name, metric] : inter_ctc_.metrics()) add_child(name, metric);
+}
+
 void SpeechModel::reset_evaluation() {
+  inter_ctc_.reset();
   val_loss_.reset();
   wer_.reset();
 }

@@ -10,6 +10,7 @@
 #include "plugins/asr/data/model_tokenizer.h"
 #include "plugins/asr/decoding/hypothesis.h"
 #include "plugins/asr/models/front_end.h"
+#include "plugins/asr/models/inter_ctc.h"
 #include "plugins/lib/text/vocabulary.h"
 
 namespace fathom::asr {
@@ -101,6 +102,11 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   virtual void evaluate_also(const Encoded& /*encoded*/, const Values& /*batch*/) {}
   virtual void log_evaluation(const Step& /*step*/, const std::string& /*prefix*/) {}
   virtual void reset_evaluation();
+  // Of a model with a CTC head, which calls set_inter_ctc(): what it does with a layer within the encoder. `batch`
+  // outlives what is returned.
+  virtual InterCtc::Head inter_ctc_head(const Values& batch);
+  // Reads the section interctc; `wer`: the metric of its error rates.
+  void set_inter_ctc(const Json& wer);
   // The likeliest text of every item, found fast: for error rates during training and evaluation.
   virtual std::vector<std::string> best_texts(const Encoded& encoded) const = 0;
   // What a transcription may ask for, beside the audio.
@@ -171,6 +177,7 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   // Of the evaluation loader in progress: children, so that their sums are those of all processes.
   MetricHandle wer_, val_loss_;
   MetricHandle batch_wer_;  // of a training batch
+  InterCtc inter_ctc_;
 };
 
 // `section` with the class to make where it names none.
