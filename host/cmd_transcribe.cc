@@ -35,7 +35,7 @@ ErrorRate error_rate(const PredictTotals& totals, const char* name) {
 
 int run_transcribe(const Words& words, const Globals& globals) {
   PredictRequest request;
-  std::vector<std::string> files;
+  std::vector<std::string> files, slots;
   std::string manifest, output = "-", decoder_type, precision;
   bool timestamps = false;
   bool json = false;
@@ -52,6 +52,9 @@ int run_transcribe(const Words& words, const Globals& globals) {
   app.add_option("--batch-size", request.batch_size, "items computed together")->check(CLI::PositiveNumber);
   app.add_flag("--timestamps", timestamps, "add start and end of characters and words, in seconds");
   app.add_option("--decoder-type", decoder_type, "of a hybrid model: rnnt or ctc");
+  app.add_option("--prompt", slots, "of a multi-task model: SLOT=VALUE, for items whose manifest line does not say")
+      ->type_name("SLOT=VALUE")
+      ->allow_extra_args(false);
   app.add_option("--precision", precision, "lay the encoder's weights out once, for products of 32, bf16 or int8");
   app.add_flag("--json", json, "one document {items, wer, cer, errors, words, rtfx} instead of lines");
   if (parse_arguments(app, words)) return 0;
@@ -67,6 +70,16 @@ int run_transcribe(const Words& words, const Globals& globals) {
   request.options = {{"timestamps", timestamps}};
   if (!precision.empty()) request.options["precision"] = precision;
   if (!decoder_type.empty()) request.options["decoder_type"] = decoder_type;
+  for (const auto& slot : slots) {
+    const size_t sign = slot.find('=');
+    if (sign == std::string::npos || sign == 0) {
+      throw Error(Code::kUsage, "a prompt's slot needs its value")
+          .at("--prompt")
+          .seen(slot)
+          .expected("SLOT=VALUE, such as target_lang=de");
+    }
+    request.options[slot.substr(0, sign)] = slot.substr(sign + 1);
+  }
   if (manifest.empty())
     request.data["paths"] = files;
   else

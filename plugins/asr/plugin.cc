@@ -5,16 +5,20 @@
 #include "plugins/asr/data/audio_to_char_dataset.h"
 #include "plugins/asr/data/audio_to_label_dataset.h"
 #include "plugins/asr/data/char_tokenizer_component.h"
+#include "plugins/asr/data/prompted_audio_dataset.h"
 #include "plugins/asr/data/subword_tokenizer_components.h"
 #include "plugins/asr/losses/cross_entropy_loss.h"
 #include "plugins/asr/losses/ctc_loss.h"
 #include "plugins/asr/losses/rnnt_loss.h"
+#include "plugins/asr/losses/smoothed_cross_entropy_loss.h"
 #include "plugins/asr/metrics/average_loss.h"
+#include "plugins/asr/metrics/bleu_metric.h"
 #include "plugins/asr/metrics/classification_accuracy.h"
 #include "plugins/asr/metrics/wer_metric.h"
 #include "plugins/asr/models/classification_model.h"
 #include "plugins/asr/models/ctc_model.h"
 #include "plugins/asr/models/hybrid_model.h"
+#include "plugins/asr/models/multitask_model.h"
 #include "plugins/asr/models/rnnt_model.h"
 #include "plugins/asr/modules/audio_preprocessor.h"
 #include "plugins/asr/modules/conformer_encoder.h"
@@ -29,6 +33,9 @@
 #include "plugins/asr/modules/rnnt_joint.h"
 #include "plugins/asr/modules/spec_augment.h"
 #include "plugins/asr/modules/squeezeformer_encoder.h"
+#include "plugins/asr/modules/token_classifier.h"
+#include "plugins/asr/modules/transformer_decoder.h"
+#include "plugins/asr/modules/transformer_encoder.h"
 
 FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
   using namespace fathom::asr;  // NOLINT
@@ -66,6 +73,24 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                                       module_names("ConvASRDecoderClassification", "conv_asr"));
   r.add<CTCLoss>("asr.CTCLoss", "connectionist temporal classification",
                  {"nemo.collections.asr.losses.CTCLoss", "nemo.collections.asr.losses.ctc.CTCLoss"});
+  r.add<SmoothedCrossEntropyLoss>("asr.SmoothedCrossEntropyLoss", "cross entropy of sequences with smoothed labels",
+                                  {"nemo.collections.common.losses.SmoothedCrossEntropyLoss",
+                                   "nemo.collections.common.losses.smoothed_cross_entropy.SmoothedCrossEntropyLoss"});
+  r.add<TransformerEncoder>(
+      "asr.TransformerEncoder", "Transformer on encoded frames",
+      {"nemo.collections.asr.modules.transformer.TransformerEncoder",
+       "nemo.collections.asr.modules.transformer.transformer_encoders.TransformerEncoder",
+       "nemo.collections.nlp.modules.common.transformer.transformer_encoders.TransformerEncoder"});
+  r.add<TransformerDecoderNM>("asr.TransformerDecoderNM", "Transformer decoder with its embeddings",
+                              {"nemo.collections.asr.modules.transformer.TransformerDecoderNM",
+                               "nemo.collections.asr.modules.transformer.transformer.TransformerDecoderNM"});
+  r.add<NemoTransformer>("asr.get_nemo_transformer", "the same, by the section of NeMo's function of that name",
+                         {"nemo.collections.asr.modules.transformer.get_nemo_transformer",
+                          "nemo.collections.nlp.modules.common.transformer.get_nemo_transformer"});
+  r.add<TokenClassifier>("asr.TokenClassifier", "from hidden states to classes of tokens",
+                         {"nemo.collections.asr.parts.submodules.token_classifier.TokenClassifier",
+                          "nemo.collections.nlp.modules.common.TokenClassifier",
+                          "nemo.collections.nlp.modules.common.token_classifier.TokenClassifier"});
   r.add<RNNTDecoder>("asr.RNNTDecoder", "prediction network of a transducer: embedding and LSTM",
                      module_names("RNNTDecoder", "rnnt"));
   r.add<StatelessTransducerDecoder>("asr.StatelessTransducerDecoder",
@@ -82,6 +107,9 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                             {"nemo.collections.asr.data.audio_to_text.AudioToCharDataset"});
   r.add<AudioToBPEDataset>("asr.AudioToBPEDataset", "clips of a manifest with transcripts as ids of subwords",
                            {"nemo.collections.asr.data.audio_to_text.AudioToBPEDataset"});
+  r.add<PromptedAudioDataset>(
+      "asr.PromptedAudioDataset", "clips of a manifest with prompts and answers",
+      {"nemo.collections.asr.data.audio_to_text_lhotse_prompted.PromptedAudioToTextLhotseDataset"});
   r.add<CrossEntropyLoss>("asr.CrossEntropyLoss", "cross entropy of logits and classes",
                           {"nemo.collections.common.losses.CrossEntropyLoss",
                            "nemo.collections.common.losses.cross_entropy.CrossEntropyLoss"});
@@ -98,6 +126,8 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
   r.add<MacroAccuracy>("asr.MacroAccuracy", "mean over classes of the share that was told", {});
   r.add<WerMetric>("asr.WER", "word or character error rate",
                    {"nemo.collections.asr.metrics.WER", "nemo.collections.asr.metrics.wer.WER"});
+  r.add<BleuMetric>("asr.BLEU", "BLEU of texts, from 0 to 1",
+                    {"nemo.collections.asr.metrics.BLEU", "nemo.collections.asr.metrics.bleu.BLEU"});
   r.add<AverageLoss>("asr.GlobalAverageLossMetric", "mean of losses over the batches of an evaluation",
                      {"nemo.collections.common.metrics.GlobalAverageLossMetric",
                       "nemo.collections.common.metrics.global_average_loss_metric.GlobalAverageLossMetric"});
@@ -107,12 +137,20 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
                                 tokenizer_names("SentencePieceTokenizer", "sentencepiece_tokenizer"));
   r.add<WordPieceComponent>("asr.WordPieceTokenizer", "BERT's word pieces, from a vocabulary file",
                             tokenizer_names("AutoTokenizer", "huggingface.auto_tokenizer"));
+  r.add<CanaryTokenizerComponent>("asr.CanaryTokenizer", "tokenizers of several languages and of special tokens",
+                                  tokenizer_names("CanaryTokenizer", "canary_tokenizer"));
+  r.add<CanaryBPEComponent>("asr.CanaryBPETokenizer", "a SentencePiece model with Canary's special tokens",
+                            tokenizer_names("CanaryBPETokenizer", "canary_tokenizer"));
   r.add<EncDecCTCModel>(
       "asr.EncDecCTCModel", "character speech recognition with CTC (Jasper, QuartzNet)",
       {"nemo.collections.asr.models.EncDecCTCModel", "nemo.collections.asr.models.ctc_models.EncDecCTCModel"});
   r.add<EncDecCTCModelBPE>("asr.EncDecCTCModelBPE", "speech recognition on subwords with CTC (Citrinet, Conformer)",
                            {"nemo.collections.asr.models.EncDecCTCModelBPE",
                             "nemo.collections.asr.models.ctc_bpe_models.EncDecCTCModelBPE"});
+  r.add<EncDecMultiTaskModel>("asr.EncDecMultiTaskModel",
+                              "speech recognition and translation by prompt, with an encoder and a decoder (Canary)",
+                              {"nemo.collections.asr.models.EncDecMultiTaskModel",
+                               "nemo.collections.asr.models.aed_multitask_models.EncDecMultiTaskModel"});
   const auto model_names = [](const std::string& name, const std::string& file) {
     return std::vector<std::string>{"nemo.collections.asr.models." + name,
                                     "nemo.collections.asr.models." + file + "." + name};

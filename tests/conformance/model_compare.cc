@@ -107,6 +107,41 @@ Outcome Differences::outcome() const {
   return fail(count_ > 4 ? fmt::format("{} (and {} more)", text_, count_ - 4) : text_);
 }
 
+Json tokenizer_section(const RestoredModel& restored) {
+  constexpr std::string_view kBefore = "tokenizer.";
+  Json section = restored.config["tokenizer"];
+  for (const auto& [key, path] : restored.model.artifacts()) {
+    if (!key.starts_with(kBefore)) continue;
+    Json* place = &section;
+    std::string rest = key.substr(kBefore.size());
+    for (size_t dot = 0; (dot = rest.find('.')) != std::string::npos; rest = rest.substr(dot + 1))
+      place = &(*place)[rest.substr(0, dot)];
+    (*place)[rest] = path;
+  }
+  return section;
+}
+
+std::string wave_file(const at::Tensor& samples, int64_t sample_rate) {
+  const at::Tensor plain = samples.to(at::kFloat).contiguous();
+  const auto bytes = static_cast<uint32_t>(plain.numel() * sizeof(float)), rate = static_cast<uint32_t>(sample_rate);
+  std::string out;
+  const auto put = [&](auto number) { out.append(reinterpret_cast<const char*>(&number), sizeof number); };
+  out += "RIFF";
+  put(36 + bytes);
+  out += "WAVEfmt ";
+  put(uint32_t{16});
+  put(uint16_t{3});  // IEEE float
+  put(uint16_t{1});
+  put(rate);
+  put(static_cast<uint32_t>(rate * sizeof(float)));
+  put(static_cast<uint16_t>(sizeof(float)));
+  put(uint16_t{32});
+  out += "data";
+  put(bytes);
+  out.append(static_cast<const char*>(plain.const_data_ptr()), bytes);
+  return out;
+}
+
 void compare_prediction(const std::string& what, const Json& item, const nlohmann::json& expected,
                         Differences& differences) {
   const nlohmann::json& want = expected.is_array() ? expected.at(0) : expected;

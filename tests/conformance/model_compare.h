@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/models/nemo_file.h"
 #include "fathom/json.h"
 #include "tests/conformance/suite.h"
 
@@ -11,6 +12,9 @@ namespace fathom::conformance {
 // The first class that the model in a .nemo needs and no plugin gives: its own, or one of its children's; "" when all
 // are there.
 std::string missing_class(const std::string& nemo);
+
+// The `tokenizer` section of a restored model, with its files where they lie while the model lives.
+Json tokenizer_section(const RestoredModel& restored);
 
 struct Bounds {
   double absolute = 2e-4, relative = 1e-3;
@@ -23,6 +27,9 @@ struct PaddedAudio {
   at::Tensor signal, lengths;  // (B,T), (B)
 };
 PaddedAudio padded(const std::vector<at::Tensor>& clips);
+
+// A WAV file of samples: 32-bit floats, one channel, so that nothing is rounded on the way.
+std::string wave_file(const at::Tensor& samples, int64_t sample_rate);
 
 // Counts, and keeps the first few.
 class Differences {

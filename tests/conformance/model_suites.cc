@@ -22,6 +22,7 @@
 #include "tests/conformance/case_reader.h"
 #include "tests/conformance/classification_answers.h"
 #include "tests/conformance/model_compare.h"
+#include "tests/conformance/multitask_model_case.h"
 
 namespace fathom::conformance {
 namespace {
@@ -302,6 +303,7 @@ Outcome run_model(const Case& c) {
     ModelCase one(c);
     if (const std::string missing = missing_class(one.nemo()); !missing.empty())
       return skip("not supported yet: " + missing);
+    if (c.body.value("class", "").ends_with("EncDecMultiTaskModel")) return run_multitask_model(c, one.nemo());
     return one.run();
   } catch (const Error& error) {
     return fail(fmt::format("expected no error, got: {}", error.what()));

@@ -139,8 +139,8 @@ TEST_F(Subwords, WhatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
     EXPECT_FALSE(fs::exists(folder_ + "/refused")) << word;
   };
   refused("model.decoder.num_classes=7", 1, "a tokenizer of 32");
-  refused("model.tokenizer.type=spm", 1, "bpe (SentencePiece) or wpe (WordPiece)");
-  refused("model.tokenizer.type=agg", 69, "model.tokenizer.type");
+  refused("model.tokenizer.type=spm", 1, "bpe (SentencePiece), wpe (WordPiece) or agg");
+  refused("model.tokenizer.type=agg", 1, "model.tokenizer.langs");
   refused("tokenizer_dir=" + folder_, 66, "tokenizer.model");
   refused("~model.tokenizer", 1, "model.tokenizer");
   refused("model._target_=nemo.collections.asr.models.EncDecCTCModel", 1, "EncDecCTCModelBPE");

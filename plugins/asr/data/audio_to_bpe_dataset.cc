@@ -53,7 +53,12 @@ std::shared_ptr<AudioToBPEDataset> AudioToBPEDataset::for_inference(Options opti
 }
 
 std::vector<int64_t> AudioToBPEDataset::text_ids(const audio::ManifestEntry& entry) const {
-  return tokenizer_->text_to_ids(entry.text);
+  try {
+    return tokenizer_->text_to_ids_in(entry.text, entry.lang);  // of several languages the line says which
+  } catch (Error& error) {
+    error.locate(entry.where());
+    throw;
+  }
 }
 
 }  // namespace fathom::asr

@@ -7,6 +7,7 @@
 
 #include "core/planning/loader_options.h"
 #include "core/plugins/host_table.h"
+#include "plugins/asr/data/audio_to_bpe_dataset.h"
 #include "plugins/asr/data/data_section.h"
 #include "plugins/lib/recorded_test_data.h"
 
@@ -60,6 +61,31 @@ TEST_F(DatasetTest, FiltersAreCountedAndNothingElseIsDropped) {
   o = options();
   o.max_utts = 7;
   EXPECT_EQ(AudioToCharDataset(o).size(), 7);
+}
+
+TEST_F(DatasetTest, OfSeveralLanguagesALineSaysWhich) {
+  const std::string manifest = folder_ + "/m.json", tokenizers = FATHOM_SOURCE_DIR "/tests/data/tokenizers/digits";
+  const std::string line = "{\"audio_filepath\": \"" + test_data::digits("flac/0_george_0.flac") +
+                           "\", \"duration\": 0.298, \"text\": \"zero\"";
+  std::ofstream(manifest) << line << ", \"lang\": \"en\"}\n" << line << ", \"lang\": \"de\"}\n" << line << "}\n";
+  AudioToBPEDataset::Options o;
+  o.manifest_filepath = manifest;
+  o.sample_rate = 8000;
+  o.tokenizer = {
+      {"type", "agg"},
+      {"langs", {{"en", {{"dir", tokenizers}, {"type", "bpe"}}}, {"de", {{"dir", tokenizers}, {"type", "bpe"}}}}}};
+  const AudioToBPEDataset data(o);
+  std::vector<int64_t> shifted = data.get(0, 0).tokens;
+  ASSERT_FALSE(shifted.empty());
+  for (int64_t& id : shifted) id += 32;
+  EXPECT_EQ(data.get(1, 0).tokens, shifted) << "the ids of the second language follow those of the first";
+  try {
+    data.get(2, 0);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where(), manifest + ":3");
+    EXPECT_NE(std::string(error.what()).find("one of: en, de"), std::string::npos) << error.what();
+  }
 }
 
 TEST_F(DatasetTest, UnreadableAudioIsAnErrorWithFileAndLine) {

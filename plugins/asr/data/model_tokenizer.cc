@@ -5,6 +5,7 @@
 
 #include "fathom/nearest_names.h"
 #include "fathom/support.h"
+#include "plugins/lib/text/aggregate_tokenizer.h"
 #include "plugins/lib/text/sentencepiece_tokenizer.h"
 #include "plugins/lib/text/word_piece_tokenizer.h"
 
@@ -40,18 +41,27 @@ struct ModelTokenizer::Reader {
   std::string type() const {
     std::string type = text_of("type");
     std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (type == "agg") {
-      throw Error(Code::kUnavailable, "tokenizers of several languages (agg) are not available")
-          .at(key_path("type"))
-          .next("use one tokenizer of all languages: bpe or wpe");
-    }
-    if (type != "bpe" && type != "wpe") {
+    if (type != "bpe" && type != "wpe" && type != "agg") {
       throw Error(Code::kFailed, "there is no tokenizer of that type")
           .at(key_path("type"))
           .seen(type.empty() ? "nothing" : type)
-          .expected("bpe (SentencePiece) or wpe (WordPiece)");
+          .expected("bpe (SentencePiece), wpe (WordPiece) or agg (several, one a language)");
     }
     return type;
+  }
+
+  // The last part of custom_tokenizer's class; "" where there is none. `known`: the one that may stand here.
+  std::string custom_class(const char* known) const {
+    if (!given.contains("custom_tokenizer") || given["custom_tokenizer"].is_null()) return "";
+    const Json& custom = given["custom_tokenizer"];
+    const Json target = custom.is_object() && custom.contains("_target_") ? custom["_target_"] : Json(nullptr);
+    const std::string path = target.is_string() ? target.get<std::string>() : "";
+    const std::string name = path.substr(path.rfind('.') + 1);
+    if (name == known) return name;
+    throw Error(Code::kUnavailable, "there is no such tokenizer")
+        .at(key_path("custom_tokenizer") + "._target_")
+        .seen(path.empty() ? json_text(custom) : path)
+        .expected(std::string("nemo.collections.common.tokenizers.canary_tokenizer.") + known);
   }
 
   // What the section calls `key`, or `name` in its folder; "" when there is no such file and none is needed.
@@ -117,8 +127,8 @@ ModelTokenizer ModelTokenizer::read(const Json& section, const std::string& conf
         .expected("a section {dir, type}");
   }
   const std::vector<std::string> known = {
-      "dir",       "type",           "model_path",      "vocab_path", "spe_tokenizer_vocab",
-      "hf_kwargs", "special_tokens", "update_tokenizer"};
+      "dir",       "type",           "model_path",       "vocab_path",      "langs", "spe_tokenizer_vocab",
+      "hf_kwargs", "special_tokens", "custom_tokenizer", "update_tokenizer"};
   const Reader reader{section, config_path, restore_dir};
   for (const auto& [key, value] : section.items()) {
     if (std::find(known.begin(), known.end(), key) == known.end()) {
@@ -134,12 +144,18 @@ ModelTokenizer ModelTokenizer::read(const Json& section, const std::string& conf
           .next("leave it out");
     }
   }
+  const std::string type = reader.type();
+  if (type == "agg") return read_languages(section, config_path, restore_dir);
   ModelTokenizer out;
   out.section_ = section;
-  const std::string type = reader.type();
   out.section_["type"] = type;
   if (type == "bpe") {
-    out.tokenizer_ = text::SentencePieceTokenizer::open(reader.take(out, "model_path", "tokenizer.model", true));
+    const std::string path = reader.take(out, "model_path", "tokenizer.model", true);
+    const auto pieces = text::SentencePieceTokenizer::open(path);
+    if (reader.custom_class("CanaryBPETokenizer").empty())
+      out.tokenizer_ = pieces;
+    else
+      out.tokenizer_ = std::make_shared<text::CanaryBPETokenizer>(pieces, path);
     if (reader.take(out, "vocab_path", "vocab.txt", false).empty() && restore_dir.empty()) {
       log(LogLevel::kWarning, "asr.tokenizer",
           reader.key_path("dir") + ": the folder has no vocab.txt; it is not needed here, but NeMo cannot restore a " +
@@ -148,6 +164,41 @@ ModelTokenizer ModelTokenizer::read(const Json& section, const std::string& conf
     reader.take(out, "spe_tokenizer_vocab", "tokenizer.vocab", false);
   } else {
     out.tokenizer_ = text::WordPieceTokenizer::open(reader.take(out, "vocab_path", "vocab.txt", true));
+  }
+  return out;
+}
+
+ModelTokenizer ModelTokenizer::read_languages(const Json& section, const std::string& config_path,
+                                              const std::string& restore_dir) {
+  const Reader reader{section, config_path, restore_dir};
+  const Json langs = section.value("langs", Json(nullptr));
+  if (!langs.is_object() || langs.empty()) {
+    throw Error(Code::kFailed, "a tokenizer of several languages has none")
+        .at(reader.key_path("langs"))
+        .seen(json_text(langs))
+        .expected("{LANGUAGE: {dir, type}, …}");
+  }
+  ModelTokenizer out;
+  out.section_ = section;
+  out.section_["type"] = "agg";
+  std::vector<text::AggregateTokenizer::Part> parts;
+  for (const auto& [language, given] : langs.items()) {
+    const std::string path = reader.key_path("langs." + language);
+    const Json type = given.is_object() ? given.value("type", Json(nullptr)) : Json(nullptr);
+    if (type == "agg") throw Error(Code::kFailed, "a language's tokenizer is one").at(path + ".type").seen("agg");
+    ModelTokenizer one = read(given, path, restore_dir);
+    parts.push_back({language, one.tokenizer_});
+    out.section_["langs"][language] = one.section_;
+    for (auto& [key, file] : one.files_) out.files_.emplace_back("langs." + language + "." + key, std::move(file));
+  }
+  try {
+    if (reader.custom_class("CanaryTokenizer").empty())
+      out.tokenizer_ = std::make_shared<text::AggregateTokenizer>(std::move(parts));
+    else
+      out.tokenizer_ = std::make_shared<text::CanaryTokenizer>(std::move(parts));
+  } catch (Error& error) {
+    error.locate(reader.key_path("langs"));
+    throw;
   }
   return out;
 }

@@ -1,6 +1,8 @@
 // The `tokenizer` section of a model's config, as NeMo's ASRBPEMixin reads it: {dir, type: bpe | wpe}, where the folder
 // holds tokenizer.model, vocab.txt and tokenizer.vocab (bpe, SentencePiece) or vocab.txt (wpe, WordPiece); in a .nemo,
-// the artifacts model_path, vocab_path and spe_tokenizer_vocab stand for these. Uses no torch.
+// the artifacts model_path, vocab_path and spe_tokenizer_vocab stand for these. Of several languages: {type: agg,
+// langs: {LANGUAGE: {dir, type}, …}}. custom_tokenizer: {_target_: …CanaryTokenizer (agg) or …CanaryBPETokenizer
+// (bpe)}. Uses no torch.
 #pragma once
 
 #include <memory>
@@ -16,7 +18,7 @@ class ModelTokenizer {
   explicit operator bool() const { return tokenizer_ != nullptr; }
 
   // `restore_dir` is where the files of a .nemo lie ("" outside one); `config_path` is the section's. Errors name the
-  // key: kFailed for a section that does not say what is needed, kUnavailable for type agg (several languages),
+  // key: kFailed for a section that does not say what is needed, kUnavailable for a custom_tokenizer of another class,
   // kNoInput and kBadData for files.
   static ModelTokenizer read(const Json& section, const std::string& config_path, const std::string& restore_dir = {});
 
@@ -28,6 +30,8 @@ class ModelTokenizer {
 
  private:
   struct Reader;
+  static ModelTokenizer read_languages(const Json& section, const std::string& config_path,
+                                       const std::string& restore_dir);
   std::shared_ptr<const text::SubwordTokenizer> tokenizer_;
   Json section_;
   std::vector<std::pair<std::string, std::string>> files_;

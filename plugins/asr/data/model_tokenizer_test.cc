@@ -41,6 +41,23 @@ TEST(ModelTokenizer, ReadsAFolderAndNotesItsFiles) {
   EXPECT_EQ(words.files().size(), 1u);
 }
 
+TEST(ModelTokenizer, SeveralLanguagesAreOneTokenizer) {
+  const Json section = {{"type", "agg"},
+                        {"langs",
+                         {{"spl_tokens", {{"dir", kTokenizers + "/canary_special"}, {"type", "bpe"}}},
+                          {"en", {{"dir", kTokenizers + "/digits"}, {"type", "bpe"}}}}},
+                        {"custom_tokenizer", {{"_target_", "asr.CanaryTokenizer"}, {"tokenizers", nullptr}}}};
+  const auto read = ModelTokenizer::read(section, "model.tokenizer");
+  EXPECT_EQ(read.tokenizer()->vocab_size(), 26 + 32);
+  EXPECT_EQ(read.tokenizer()->special_ids().eos, 3);
+  ASSERT_EQ(read.files().size(), 6u);
+  EXPECT_EQ(read.files()[3].first, "langs.en.model_path");
+  EXPECT_EQ(read.section()["langs"]["en"]["model_path"], kTokenizers + "/digits/tokenizer.model");
+  Json plain = section;
+  plain.erase("custom_tokenizer");
+  EXPECT_EQ(ModelTokenizer::read(plain, "model.tokenizer").tokenizer()->special_ids().eos, -1);
+}
+
 TEST(ModelTokenizer, FilesOfAnArchiveKeepTheirNames) {
   const TemporaryFolder archive;
   archive.write("0123_tokenizer.model", read_file(kTokenizers + "/char.model"));
@@ -64,7 +81,18 @@ TEST(ModelTokenizer, FilesOfAnArchiveKeepTheirNames) {
 TEST(ModelTokenizer, SaysWhatIsWrongAndWhere) {
   EXPECT_TRUE(says(refusal(nullptr), "{dir, type}"));
   EXPECT_TRUE(says(refusal({{"dir", "x"}}), "model.tokenizer.type"));
-  EXPECT_TRUE(says(refusal({{"dir", "x"}, {"type", "agg"}}), "69 "));
+  EXPECT_TRUE(says(refusal({{"dir", "x"}, {"type", "agg"}}), "model.tokenizer.langs"));
+  const Json digits = {{"dir", kTokenizers + "/digits"}, {"type", "bpe"}};
+  EXPECT_TRUE(says(refusal({{"type", "agg"}, {"langs", {{"en", {{"dir", "x"}, {"type", "agg"}}}}}}),
+                   "model.tokenizer.langs.en.type"));
+  EXPECT_TRUE(says(refusal({{"type", "agg"}, {"langs", {{"en", {{"dir", "/no/folder"}, {"type", "bpe"}}}}}}),
+                   "model.tokenizer.langs.en.dir"));
+  const Json canary = {{"_target_", "nemo.collections.common.tokenizers.canary_tokenizer.CanaryTokenizer"}};
+  EXPECT_TRUE(
+      says(refusal({{"type", "agg"}, {"langs", {{"en", digits}}}, {"custom_tokenizer", canary}}), "spl_tokens"));
+  Json single = digits;
+  single["custom_tokenizer"] = canary;
+  EXPECT_TRUE(says(refusal(single), "CanaryBPETokenizer"));
   EXPECT_TRUE(says(refusal({{"type", "bpe"}}), "model.tokenizer.dir"));
   EXPECT_TRUE(says(refusal({{"dir", "/no/folder"}, {"type", "bpe"}}), "/no/folder/tokenizer.model"));
   EXPECT_TRUE(says(refusal({{"dir", 3}, {"type", "bpe"}}), "model.tokenizer.dir"));

@@ -1,5 +1,7 @@
 #include "plugins/asr/data/subword_tokenizer_components.h"
 
+#include "plugins/asr/data/model_tokenizer.h"
+#include "plugins/lib/text/aggregate_tokenizer.h"
 #include "plugins/lib/text/sentencepiece_tokenizer.h"
 #include "plugins/lib/text/word_piece_tokenizer.h"
 
@@ -35,5 +37,30 @@ void WordPieceComponent::Options::describe(OptionSet<Options>& o) {
 }
 
 WordPieceComponent::WordPieceComponent(const Options& options) : SubwordTokenizerComponent(open_word_piece(options)) {}
+
+void CanaryTokenizerComponent::Options::describe(OptionSet<Options>& o) {
+  o("tokenizers", &Options::tokenizers,
+    "{LANGUAGE: {dir, type}, …}, spl_tokens among them; null in a model's section, which has them as langs");
+}
+
+CanaryTokenizerComponent::CanaryTokenizerComponent(const Options& options)
+    : SubwordTokenizerComponent([&] {
+        const Json section = {{"type", "agg"},
+                              {"langs", options.tokenizers},
+                              {"custom_tokenizer", {{"_target_", "asr.CanaryTokenizer"}}}};
+        return ModelTokenizer::read(section, "tokenizers").tokenizer();
+      }()) {}
+
+void CanaryBPEComponent::Options::describe(OptionSet<Options>& o) {
+  o("model_path", &Options::model_path, "a SentencePiece model; null in a model's section, which has its own");
+}
+
+CanaryBPEComponent::CanaryBPEComponent(const Options& options)
+    : SubwordTokenizerComponent([&] {
+        if (!options.model_path)
+          throw Error(Code::kFailed, "a tokenizer needs its SentencePiece model").at("model_path").seen("null");
+        return std::make_shared<const text::CanaryBPETokenizer>(text::SentencePieceTokenizer::open(*options.model_path),
+                                                                *options.model_path);
+      }()) {}
 
 }  // namespace fathom::asr

@@ -1,4 +1,4 @@
-// The components asr.SentencePieceTokenizer and asr.WordPieceTokenizer.
+// The components asr.SentencePieceTokenizer, asr.WordPieceTokenizer, asr.CanaryTokenizer and asr.CanaryBPETokenizer.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace fathom::asr {
 
-// What both are beyond their options.
+// What all are beyond their options.
 class SubwordTokenizerComponent : public Tokenizer {
  public:
   explicit SubwordTokenizerComponent(std::shared_ptr<const text::SubwordTokenizer> tokenizer)
@@ -42,6 +42,27 @@ class WordPieceComponent final : public SubwordTokenizerComponent {
     static void describe(OptionSet<Options>& o);
   };
   explicit WordPieceComponent(const Options& options);
+};
+
+// Tokenizers of several languages, one of them of special tokens, as NeMo's CanaryTokenizer. Encoding has no language:
+// it is a model's to name one, so a text alone is refused; ids are decoded.
+class CanaryTokenizerComponent final : public SubwordTokenizerComponent {
+ public:
+  struct Options {
+    Json tokenizers;
+    static void describe(OptionSet<Options>& o);
+  };
+  explicit CanaryTokenizerComponent(const Options& options);
+};
+
+// A SentencePiece model with Canary's special tokens.
+class CanaryBPEComponent final : public SubwordTokenizerComponent {
+ public:
+  struct Options {
+    std::optional<std::string> model_path;
+    static void describe(OptionSet<Options>& o);
+  };
+  explicit CanaryBPEComponent(const Options& options);
 };
 
 }  // namespace fathom::asr

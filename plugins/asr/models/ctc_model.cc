@@ -120,7 +120,7 @@ Values EncDecCTCModel::forward(const Values& in) {
           {"greedy_predictions", out.output.tensor().argmax(-1)}};
 }
 
-Value EncDecCTCModel::head(const Value& encoder_output) {
+Value EncDecCTCModel::head(const Value& encoder_output, const Value& /*lengths*/) {
   return decoder_({{"encoder_output", encoder_output}})["logprobs"];
 }
 

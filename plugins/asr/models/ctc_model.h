@@ -29,7 +29,7 @@ class EncDecCTCModel : public SpeechModel {
  protected:
   EncDecCTCModel(Json config, ModelContext context, Kind kind);
 
-  Value head(const Value& encoder_output) override;
+  Value head(const Value& encoder_output, const Value& lengths) override;
   at::Tensor loss_of(const Encoded& encoded, const Values& batch) override;
   std::vector<std::string> best_texts(const Encoded& encoded) const override;
   InterCtc::Head inter_ctc_head(const Values& batch) override;

@@ -104,7 +104,7 @@ SpeechModel::Encoded SpeechModel::encode_features(Value features, const Value& l
   if (spec_augmentation_ && is_training())
     features = spec_augmentation_({{"input_spec", features}, {"length", lengths}})["augmented_spec"];
   const Values encoded = encoder_({{"audio_signal", features}, {"length", lengths}});
-  return {head(encoded["outputs"]), encoded["encoded_lengths"]};
+  return {head(encoded["outputs"], encoded["encoded_lengths"]), encoded["encoded_lengths"]};
 }
 
 SpeechModel::Encoded SpeechModel::encode(const Values& batch) {
@@ -183,7 +183,7 @@ void SpeechModel::validation_step(const Values& batch, const Step& step) {
   const Encoded encoded = encode(batch);
   at::Tensor loss = loss_of(encoded, batch);
   if (inter_ctc_) loss = inter_ctc_.evaluate(loss, inter_ctc_head(batch));
-  if (loss.defined()) val_loss_.update({{"loss", loss}});
+  if (loss.defined()) val_loss_.update({{"loss", loss}, {"num_measurements", loss_weight(batch)}});
   const std::vector<std::string> texts = best_texts(encoded);
   log_first_prediction(texts, batch);
   count_errors(texts, batch, wer_);

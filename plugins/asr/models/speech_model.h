@@ -71,8 +71,8 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   struct Kind {
     const char* name;                   // in messages: "asr.EncDecCTCModel"
     std::vector<const char*> sections;  // that must be there, beside preprocessor and encoder
-    const char* labelled;               // the one of them that repeats the labels: vocabulary and num_classes
-    bool subwords = false;              // the labels are a tokenizer's, which the config's tokenizer section names
+    const char* labelled;   // the one of them that repeats the labels: vocabulary and num_classes; null: none
+    bool subwords = false;  // the labels are a tokenizer's, which the config's tokenizer section names
   };
   // Checks the config, completes its labels and makes the children preprocessor and encoder.
   SpeechModel(Json config, ModelContext context, Kind kind);
@@ -88,9 +88,11 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   Encoded encode_inputs(const Values& in);
 
   // What the encoder's output (B,D,T') becomes first, the same for loss and decoding. By default itself.
-  virtual Value head(const Value& encoder_output) { return encoder_output; }
+  virtual Value head(const Value& encoder_output, const Value& /*lengths*/) { return encoder_output; }
   // Undefined in an evaluation that is told to have none.
   virtual at::Tensor loss_of(const Encoded& encoded, const Values& batch) = 0;
+  // What the loss of a batch counts for in the mean of an evaluation.
+  virtual double loss_weight(const Values& /*batch*/) const { return 1; }
   // training_batch_wer of a batch's texts.
   virtual double training_error_rate(const std::vector<std::string>& texts, const Values& batch);
   // What a model logs besides, after loss_of of a training step; `errors`: whether error rates are wanted.
@@ -143,6 +145,8 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   std::string path_of(const char* section) const;  // "model.decoder"
   const std::vector<std::string>& labels() const { return labels_; }
   const text::Vocabulary& vocabulary() const { return vocabulary_; }
+  const ModelTokenizer& model_tokenizer() const { return tokenizer_; }
+  int64_t sample_rate() const { return sample_rate_; }
 
  private:
   void read_tokenizer();

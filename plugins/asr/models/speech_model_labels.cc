@@ -78,6 +78,7 @@ void SpeechModel::read_tokenizer() {
   tokenizer_ = ModelTokenizer::read(section, path_of("tokenizer"), context().restoring ? context().restore_dir : "");
   config_["tokenizer"] = tokenizer_.section();
   const auto tokens = tokenizer_.tokenizer()->vocabulary();
+  if (kind_.labelled == nullptr) return;
   Json& labelled = config_[kind_.labelled];
   const auto size = static_cast<int64_t>(tokens.size());
   const bool has_count = labelled.contains("num_classes") && labelled["num_classes"].is_number_integer();
@@ -110,6 +111,10 @@ std::vector<std::pair<std::string, std::string>> SpeechModel::artifacts() const 
 
 // labels and the labelled section's vocabulary and num_classes stand for each other where one is left out.
 void SpeechModel::complete_labels() {
+  if (kind_.labelled == nullptr) {
+    labels_ = tokenizer_.tokenizer()->vocabulary();
+    return;
+  }
   const std::string name = kind_.labelled;
   Json& section = config_[name];
   if (!is_list(section, "vocabulary")) {

@@ -3,6 +3,8 @@
 #include <simdjson.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -100,6 +102,29 @@ class LineReader {
   int64_t line_;
 };
 
+// Of the keys that an entry has no place of its own for; of one that stands twice the last value counts.
+std::map<std::string, std::string, std::less<>> extras_of(const dom::object& object) {
+  constexpr std::array<std::string_view, 14> kOwn = {
+      "audio_filepath", "audio_filename", "duration", "offset",  "text", "text_filepath",    "normalized_text",
+      "command",        "target",         "label",    "speaker", "lang", "orig_sample_rate", "shard_id"};
+  std::map<std::string, std::string, std::less<>> out;
+  for (const auto& field : object) {
+    if (std::find(kOwn.begin(), kOwn.end(), field.key) != kOwn.end()) continue;
+    std::string_view text;
+    bool truth = false;
+    int64_t number = 0;
+    if (field.value.get(text) == simdjson::SUCCESS)
+      out[std::string(field.key)] = text;
+    else if (field.value.get(truth) == simdjson::SUCCESS)
+      out[std::string(field.key)] = truth ? "true" : "false";
+    else if (field.value.get(number) == simdjson::SUCCESS)
+      out[std::string(field.key)] = std::to_string(number);
+    else
+      out.erase(std::string(field.key));
+  }
+  return out;
+}
+
 ManifestEntry read_entry(const dom::object& object, const std::string& file, int64_t line, bool needs_duration) {
   const LineReader read(object, file, line);
   ManifestEntry entry;
@@ -143,6 +168,7 @@ ManifestEntry read_entry(const dom::object& object, const std::string& file, int
   entry.label = read.label();
   entry.speaker = read.text("speaker").value_or("");
   entry.lang = read.text("lang").value_or("");
+  entry.extras = extras_of(object);
   if (auto rate = read.number("orig_sample_rate")) entry.orig_sample_rate = static_cast<int64_t>(*rate);
   if (int64_t shard = 0; object["shard_id"].get(shard) == simdjson::SUCCESS) entry.shard_id = shard;
   return entry;

@@ -3,11 +3,13 @@
 // Lines are read as Python's json reads them (python_json.h); of a key that stands twice the last value counts.
 // Keys (NeMo's): audio_filepath (or audio_filename), duration in seconds, text | text_filepath | normalized_text (""
 // when none is there), command | target | label (of a classification), offset in seconds, speaker, lang,
-// orig_sample_rate, shard_id (of the tar file that holds the audio). Others are ignored. A relative path is looked up
-// in the manifest's folder first, then in the working directory.
+// orig_sample_rate, shard_id (of the tar file that holds the audio). What other keys say is kept as text where it is a
+// text, a truth value or a whole number, for models that are told more of an item. A relative path is looked up in the
+// manifest's folder first, then in the working directory.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,10 +27,11 @@ struct ManifestEntry {
   std::optional<std::string> label;  // none as well where it is no text
   std::string speaker, lang;
   std::optional<int64_t> orig_sample_rate, shard_id;
-  FilePart part;         // of audio_file
-  std::string named_as;  // audio_filepath as the manifest has it
-  std::string manifest;  // "" when the entry did not come from one
-  int64_t line = 0;      // from 1
+  FilePart part;                                           // of audio_file
+  std::map<std::string, std::string, std::less<>> extras;  // of the other keys
+  std::string named_as;                                    // audio_filepath as the manifest has it
+  std::string manifest;                                    // "" when the entry did not come from one
+  int64_t line = 0;                                        // from 1
   std::string where() const { return manifest.empty() ? audio_file : manifest + ":" + std::to_string(line); }
 };
 

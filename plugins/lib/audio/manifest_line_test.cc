@@ -65,6 +65,14 @@ TEST(ManifestLine, KnowsTheKeysOfALabel) {
 }
 
 // Whatever is out of the ordinary is the parser's, whether it takes it or not.
+TEST(ManifestLine, KeepsWhatOtherKeysSay) {
+  const ManifestEntry entry = parse_manifest_line(
+      R"({"audio_filepath": "a.wav", "lang": "en", "pnc": "no", "itn": true, "speed": 2, "gain": 0.5, "tags": ["x"], "pnc": "yes", "none": null})",
+      "m.json", 1, false);
+  const std::map<std::string, std::string, std::less<>> expected = {{"itn", "true"}, {"pnc", "yes"}, {"speed", "2"}};
+  EXPECT_EQ(entry.extras, expected) << "texts, truth values and whole numbers of keys without a place of their own";
+}
+
 TEST(ManifestLine, TheRestIsLeftToTheParser) {
   for (const std::string& line : {std::string(R"({"audio_filepath": "a\"b", "duration": 1})"),
                                   std::string(R"({"audio_filepath": "a", "duration": 1e2})"),

@@ -19,6 +19,12 @@ class SubwordTokenizer {
   virtual ~SubwordTokenizer() = default;
   virtual int64_t vocab_size() const = 0;
   virtual std::vector<int64_t> text_to_ids(std::string_view text) const = 0;
+  // Of a text in a language. A tokenizer of one language has the same ids for all.
+  virtual std::vector<int64_t> text_to_ids_in(std::string_view text, std::string_view /*language*/) const {
+    return text_to_ids(text);
+  }
+  // Those that a text may be in; none: it is not asked for.
+  virtual std::vector<std::string> languages() const { return {}; }
   // The pieces as they are stored ("▁the", "##ing"); what is unknown stands as it is in the text.
   virtual std::vector<std::string> text_to_tokens(std::string_view text) const = 0;
   // Throws Error(kFailed) for an id outside the vocabulary.
