@@ -133,7 +133,7 @@ at::Tensor EncDecCTCModel::loss_of(const Encoded& encoded, const Values& batch) 
 }
 
 InterCtc::Head EncDecCTCModel::inter_ctc_head(const Values& batch) {
-  return {[this](const Value& encoded) { return head(encoded).tensor(); },
+  return {[this](const Value& encoded) { return head(encoded, {}).tensor(); },
           [this, &batch](const at::Tensor& log_probs, const at::Tensor& lengths) {
             return loss_of({log_probs, lengths}, batch);
           },
