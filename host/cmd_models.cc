@@ -1,8 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <cstdio>
 
 #include "core/base/log.h"
 #include "core/base/text.h"
@@ -10,37 +6,11 @@
 #include "core/model_files/pretrained.h"
 #include "host/arguments.h"
 #include "host/output.h"
+#include "host/progress.h"
 #include "host/signals.h"
 
 namespace fathom::cli {
 namespace {
-
-// One line that is written over on a terminal, else a line every 10 seconds.
-class Progress {
- public:
-  void operator()(uint64_t bytes, uint64_t total) {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - last_ < (terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10'000))) return;
-    last_ = now;
-    const std::string text = total > 0 ? fmt::format("{:.1f} of {:.1f} MB ({:.0f} %)", bytes / 1e6, total / 1e6,
-                                                     100.0 * static_cast<double>(bytes) / static_cast<double>(total))
-                                       : fmt::format("{:.1f} MB", bytes / 1e6);
-    if (terminal_) {
-      fmt::print(stderr, "\r{}\033[K", text);
-      drawn_ = true;
-    } else {
-      log_info("download", "{}", text);
-    }
-  }
-  ~Progress() {
-    if (drawn_) fmt::print(stderr, "\r\033[K");
-  }
-
- private:
-  const bool terminal_ = ::isatty(STDERR_FILENO) == 1;
-  bool drawn_ = false;
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 std::string text_or(const Json& value, const char* otherwise) {
   return value.is_string() ? value.get<std::string>() : otherwise;
@@ -67,9 +37,14 @@ int fetch(const std::string& name) {
   catch_interrupts();
   std::string path;
   try {
-    Progress progress;
+    ProgressLine line("download");
     model_files::FetchOptions options;
-    options.progress = [&](uint64_t bytes, uint64_t total) { progress(bytes, total); };
+    options.progress = [&](uint64_t bytes, uint64_t total) {
+      if (!line.due()) return;
+      line.show(total > 0 ? fmt::format("{:.1f} of {:.1f} MB ({:.0f} %)", bytes / 1e6, total / 1e6,
+                                        100.0 * static_cast<double>(bytes) / static_cast<double>(total))
+                          : fmt::format("{:.1f} MB", bytes / 1e6));
+    };
     path = model_files::fetch_model(name, options);
   } catch (const Error& error) {
     if (error.code() != Code::kInterrupted) throw;

@@ -10,6 +10,7 @@
 #include "core/plugins/registry.h"
 #include "host/commands.h"
 #include "host/output.h"
+#include "host/plugin_command.h"
 
 namespace fathom::cli {
 namespace {
@@ -26,6 +27,9 @@ std::string help_text() {
     text += "  " + std::string(command.name) + std::string(14 - std::string_view(command.name).size(), ' ') +
             command.summary + "\n";
   }
+  const std::vector<std::string> groups = plugin_command_groups();
+  if (!groups.empty()) text += "\nCommands of plugins:\n";
+  for (const auto& group : groups) text += "  " + group + ": " + join(plugin_commands(group), ", ") + "\n";
   text +=
       "\nEverywhere:\n"
       "  --help, -h                     this text, or a command's\n"
@@ -110,6 +114,10 @@ int run(Words words) {
   for (const auto& command : commands()) {
     if (name == command.name) return command.run(words, globals);
     known.push_back(command.name);
+  }
+  for (const auto& group : plugin_command_groups()) {
+    if (name == group) return run_plugin_command(group, words, globals);
+    known.push_back(group);
   }
   throw Error(Code::kUsage, "unknown command")
       .seen(name)

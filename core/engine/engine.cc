@@ -6,8 +6,10 @@
 #include <torch/headeronly/version.h>
 
 #include "core/base/allocator.h"
+#include "core/engine/model_files_extension.h"
 #include "core/experiment/run.h"
 #include "core/inference/predictor.h"
+#include "core/inference/synthesizer.h"
 #include "core/models/nemo_file.h"
 #include "core/training/model_wiring.h"
 
@@ -40,6 +42,11 @@ class EngineImpl final : public Engine {
   PredictTotals predict(const PredictRequest& request, const std::function<void(const Json& item)>& emit) override {
     return run_prediction(request, emit);
   }
+  void synthesize(const SynthesisRequest& request, const std::function<std::optional<Utterance>()>& next,
+                  const SynthesisSink& sink) override {
+    Synthesizer synthesizer(request);
+    while (const std::optional<Utterance> utterance = next()) synthesizer.speak(*utterance, sink);
+  }
   std::pair<Json, std::string> model_graph(const std::string& nemo) override {
     const RestoredModel restored = restore_nemo(nemo);
     const typing::Wiring wiring = training::record_forward(restored.model);
@@ -62,5 +69,6 @@ class EngineImpl final : public Engine {
 
 fathom::Engine* fathom_make_engine() {
   fathom::keep_freed_memory();
+  fathom::offer_model_files();
   return new fathom::EngineImpl();
 }

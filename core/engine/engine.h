@@ -3,10 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/inference/predict_request.h"
+#include "core/inference/synthesis_request.h"
 #include "core/planning/run_request.h"
 #include "fathom/support.h"
 
@@ -24,6 +26,9 @@ class Engine {
   virtual RunSummary predict(const RunRequest& request, const std::function<void(const Json& item)>& emit) = 0;
   // Calls `emit` with one JSON object an item, in input order.
   virtual PredictTotals predict(const PredictRequest& request, const std::function<void(const Json& item)>& emit) = 0;
+  // Speaks the utterances that `next` gives, until it gives none.
+  virtual void synthesize(const SynthesisRequest& request, const std::function<std::optional<Utterance>()>& next,
+                          const SynthesisSink& sink) = 0;
   // The modules of a .nemo's model with ports, shapes and parameters, and how they are wired: as JSON
   // (training/model_wiring.h) and as text.
   virtual std::pair<Json, std::string> model_graph(const std::string& nemo) = 0;

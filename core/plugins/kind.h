@@ -11,7 +11,7 @@
 
 namespace fathom::plugins {
 
-inline constexpr std::array<std::pair<fathom_kind, std::string_view>, 13> kKinds = {{
+inline constexpr std::array<std::pair<fathom_kind, std::string_view>, 14> kKinds = {{
     {FATHOM_KIND_MODULE, "module"},
     {FATHOM_KIND_MODEL, "model"},
     {FATHOM_KIND_DATASET, "dataset"},
@@ -25,6 +25,7 @@ inline constexpr std::array<std::pair<fathom_kind, std::string_view>, 13> kKinds
     {FATHOM_KIND_RESOLVER, "resolver"},
     {FATHOM_KIND_EXPORTER, "exporter"},
     {FATHOM_KIND_ACCELERATOR, "accelerator"},
+    {FATHOM_KIND_COMMAND, "command"},
 }};
 
 // A set of kinds: bit (1 << kind).

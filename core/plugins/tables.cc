@@ -10,6 +10,7 @@
 #include "core/plugins/kind.h"
 #include "fathom/abi/accelerator.h"
 #include "fathom/abi/callback.h"
+#include "fathom/abi/command.h"
 #include "fathom/abi/dataset.h"
 #include "fathom/abi/exporter.h"
 #include "fathom/abi/logger.h"
@@ -84,6 +85,7 @@ const Shape& shape_of(fathom_kind kind) {
       {FATHOM_KIND_ACCELERATOR,
        {sizeof(fathom_accelerator_v1),
         {FATHOM_SLOT(fathom_accelerator_v1, device_type), FATHOM_SLOT(fathom_accelerator_v1, device_count)}}},
+      {FATHOM_KIND_COMMAND, {sizeof(fathom_command_v1), {FATHOM_SLOT(fathom_command_v1, run)}}},
   };
   static const Shape none;
   const auto found = shapes.find(kind);

@@ -13,6 +13,7 @@
 #include "core/plugins/tables.h"
 #include "fathom/accelerator.h"
 #include "fathom/callback.h"
+#include "fathom/command.h"
 #include "fathom/exporter.h"
 #include "fathom/logger.h"
 #include "fathom/model.h"
@@ -223,6 +224,7 @@ size_t table_size(fathom_kind kind) {
     case FATHOM_KIND_RESOLVER: return sizeof(fathom_resolver_v1);
     case FATHOM_KIND_EXPORTER: return sizeof(fathom_exporter_v1);
     case FATHOM_KIND_ACCELERATOR: return sizeof(fathom_accelerator_v1);
+    case FATHOM_KIND_COMMAND: return sizeof(fathom_command_v1);
     default: return 0;
   }
 }

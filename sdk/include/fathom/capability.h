@@ -4,7 +4,7 @@
 //
 // Deriving is all: the component's query() finds the interfaces of a class by itself, and whoever holds the object asks
 // for "fathom.recurrent/1". A class may answer for ids of its own with `const void* query(std::string_view id)`, which
-// returns a table that starts with struct_size and whose functions take the component's self (`self_of`).
+// returns a table that starts with struct_size and whose functions take the component's self.
 #pragma once
 
 #include <string_view>
@@ -28,6 +28,8 @@ class ManualOptimization;  // manual_optimization.h
 class Iterable;            // iterable.h
 class BatchPlanner;        // batch_plan.h
 class HasLengths;          // lengths.h
+class SpeechSynthesizer;   // synthesis.h
+class Vocoder;             // synthesis.h
 
 // Specialised beside each interface: `id`, and `table<Get>()`, whose functions reach the interface by Get::get(self).
 template <typename Interface>
@@ -38,7 +40,7 @@ namespace capability_detail {
 template <typename... Interfaces>
 struct List {};
 using Known = List<Stateful, HasProperties, AdapterHost, AccessMixin, Recurrent, Streaming, HasVocabulary, FineTunable,
-                   ManualOptimization, Iterable, BatchPlanner, HasLengths>;
+                   ManualOptimization, Iterable, BatchPlanner, HasLengths, SpeechSynthesizer, Vocoder>;
 
 // From self to the interface, by way of the class T that has it. Storage says how a kind keeps its objects (kind.h).
 template <typename Interface, typename T, typename Storage>
