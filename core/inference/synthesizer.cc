@@ -182,7 +182,8 @@ void Synthesizer::speak(const Utterance& utterance, const SynthesisSink& sink) {
     tokens += parsed.tensor("tokens").numel();
     if (const Value* text = parsed.find("text")) normalized += (normalized.empty() ? "" : " ") + text->text();
     if (const Value* symbols = parsed.find("skipped")) {
-      for (const auto& [symbol, count] : Json::parse(symbols->text()).items()) skipped[symbol] += count.get<int64_t>();
+      const Json counts = Json::parse(symbols->text());
+      for (const auto& [symbol, count] : counts.items()) skipped[symbol] += count.get<int64_t>();
     }
     const Values spoken = me.speaker->synthesize(parsed, options);
     if (!me.begun) sink.begin(me.sample_rate);

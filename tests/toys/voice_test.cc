@@ -1,0 +1,164 @@
+// Commands that a plugin adds and models that speak, by the program: what `fathom synthesize` writes is what the models
+// give, whichever way it is cut.
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "core/checkpoint/torch_file.h"
+#include "core/engine/engine.h"
+#include "core/models/nemo_file.h"
+#include "core/plugins/registry.h"
+#include "tests/e2e/process.h"
+
+namespace fathom::e2e {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const std::string kPlugins = FATHOM_BINARY_DIR "/tests/toys/plugins";
+
+class Voice : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fathom_make_engine();
+    plugins::registry().use_search_path({});
+    plugins::registry().add_plugin_dir(kPlugins);
+    folder_ = ::testing::TempDir() + "fathom_voice/";
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    save("toy.Voice", "voice.nemo");
+    save("toy.Held", "held.nemo");
+    save("toy.Held", "other.nemo", {{"features", 20}});
+  }
+  static void save(const char* target, const std::string& file, Json section = Json::object()) {
+    section["_target_"] = target;
+    save_nemo(ModelHandle(create_object(1u << FATHOM_KIND_MODEL, section, "model")), folder_ + file);
+  }
+  static Result fathom(std::vector<std::string> words) {
+    words.insert(words.begin(), fathom_program());
+    words.insert(words.end(), {"--plugin-dir", kPlugins});
+    return run(words);
+  }
+  static Result speak(const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"synthesize", folder_ + "voice.nemo", "--vocoder", folder_ + "held.nemo"};
+    words.insert(words.end(), more.begin(), more.end());
+    return fathom(words);
+  }
+  // The samples of a file, after a look at its header.
+  static std::vector<int16_t> samples(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+    EXPECT_GE(bytes.size(), 44u);
+    if (bytes.size() < 44) return {};
+    uint32_t length = 0, rate = 0;
+    std::memcpy(&length, bytes.data() + 40, 4);
+    std::memcpy(&rate, bytes.data() + 24, 4);
+    EXPECT_EQ(rate, 8000u);
+    EXPECT_EQ(length, bytes.size() - 44);
+    std::vector<int16_t> out((bytes.size() - 44) / 2);
+    std::memcpy(out.data(), bytes.data() + 44, out.size() * 2);
+    return out;
+  }
+  static inline std::string folder_;
+};
+
+TEST_F(Voice, ATextIsWhatItsLettersAre) {
+  const Result result = speak({"--text", "b z", "--output", folder_ + "a.wav", "--json"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  const auto audio = samples(folder_ + "a.wav");
+  ASSERT_EQ(audio.size(), 2u * 6 * 4);
+  EXPECT_EQ(audio[5], std::lrintf(32767.0f * (1 / 26.0f)));  // within the first letter
+  EXPECT_EQ(audio[40], std::lrintf(32767.0f * (25 / 26.0f)));
+  const Json report = Json::parse(result.out);
+  EXPECT_EQ(report["tokens"], 2);
+  EXPECT_EQ(report["frames"], 12);
+  EXPECT_EQ(report["skipped"], (Json{{" ", 1}}));
+  EXPECT_THAT(result.err, HasSubstr("left out, as the model has no token for them: ' ' (1)"));
+}
+
+TEST_F(Voice, ChunksSoundLikeTheWhole) {
+  ASSERT_EQ(speak({"--text", "thequickbrownfox", "-o", folder_ + "whole.wav", "--chunk-frames", "0"}).status, 0);
+  for (const char* frames : {"1", "7", "95", "1000"}) {
+    ASSERT_EQ(speak({"--text", "thequickbrownfox", "-o", folder_ + "cut.wav", "--chunk-frames", frames}).status, 0);
+    EXPECT_EQ(samples(folder_ + "cut.wav"), samples(folder_ + "whole.wav")) << frames;
+  }
+}
+
+TEST_F(Voice, ManyTextsEachItsFileOrAllInOne) {
+  std::ofstream(folder_ + "lines.jsonl") << "ab\n\n{\"text\": \"ab\", \"pace\": 2, \"output\": \"fast.wav\"}\n";
+  const Result each = speak({"--input", folder_ + "lines.jsonl", "--output-dir", folder_ + "out"});
+  ASSERT_EQ(each.status, 0) << each.err;
+  EXPECT_EQ(samples(folder_ + "out/00001.wav").size(), 48u);
+  EXPECT_EQ(samples(folder_ + "out/fast.wav").size(), 24u);
+  std::ofstream(folder_ + "two.txt") << "a. b.\nc\n";
+  ASSERT_EQ(speak({"--input", folder_ + "two.txt", "-o", folder_ + "one.wav"}).status, 0);
+  EXPECT_EQ(samples(folder_ + "one.wav").size(), 3u * 24);
+}
+
+TEST_F(Voice, WhatCannotBeSpokenIsToldAndWritesNothing) {
+  const auto refused = [](const std::vector<std::string>& words, int status, const std::string& part) {
+    const Result result = speak(words);
+    EXPECT_EQ(result.status, status) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(part));
+    EXPECT_FALSE(std::filesystem::exists(folder_ + "none.wav"));
+  };
+  const std::string none = folder_ + "none.wav";
+  refused({"--text", " ", "-o", none}, 65, "nothing to speak");
+  refused({"--text", "...", "-o", none}, 65, "nothing to speak");
+  refused({"--text", "a", "-o", none, "--option", "colour=red"}, 2, "no such option");
+  refused({"-o", none}, 2, "--text or --input");
+  refused({"--text", "a"}, 2, "--output, --output-dir or --play");
+  refused({"--text", "a", "-o", folder_ + "no/such/none.wav"}, 73, "cannot be written");
+  const Result other = fathom(
+      {"synthesize", folder_ + "voice.nemo", "--vocoder", folder_ + "other.nemo", "--text", "a", "-o", none});
+  EXPECT_EQ(other.status, 65);
+  EXPECT_THAT(other.err, HasSubstr("they differ in features"));
+  EXPECT_THAT(other.err, HasSubstr("features: 26 | 20   <- differs"));
+  const Result mute = fathom({"synthesize", folder_ + "held.nemo", "--text", "a", "-o", none});
+  EXPECT_EQ(mute.status, 69);
+  EXPECT_THAT(mute.err, HasSubstr("does not speak"));
+}
+
+TEST_F(Voice, CommandsOfAPluginTakeTheirOptionsAsFlags) {
+  EXPECT_EQ(fathom({"toy", "shout", "hello", "there"}).out, "HELLO THERE!\n");
+  EXPECT_EQ(fathom({"toy", "shout", "a", "--times=2", "--no-loud", "--mark", "?", "--volume", "0.5"}).out,
+            "a at 0.500000?\na at 0.500000?\n");
+  const Result wrong = fathom({"toy", "shout", "a", "--times", "many"});
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("--times"));
+  EXPECT_EQ(fathom({"toy", "shout"}).status, 2);
+  EXPECT_THAT(fathom({"toy", "shuot"}).err, HasSubstr("shout"));
+  EXPECT_THAT(fathom({"toy", "--help"}).out, HasSubstr("words, louder"));
+  EXPECT_THAT(fathom({"toy", "shout", "--help"}).out, HasSubstr("--no-loud"));
+  EXPECT_THAT(fathom({"--help"}).out, HasSubstr("toy: look, shout"));
+}
+
+TEST_F(Voice, PluginsReadModelsAndTensors) {
+  const Result model = fathom({"toy", "look", "--model", folder_ + "voice.nemo"});
+  ASSERT_EQ(model.status, 0) << model.err;
+  EXPECT_EQ(Json::parse(model.out)["sample_rate"], 8000);
+
+  checkpoint::save_safetensors(folder_ + "t.safetensors", {{"a", at::ones({3})}});
+  EXPECT_EQ(fathom({"toy", "look", "--tensors", folder_ + "t.safetensors"}).out, "'a' 3.000000\n");
+  checkpoint::save_torch_file(folder_ + "t.pt", checkpoint::from_tensor(at::full({2, 2}, 2.0)));
+  EXPECT_EQ(fathom({"toy", "look", "--tensors", folder_ + "t.pt"}).out, "'' 8.000000\n");
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
+  header += std::string(128 - 10 - header.size() - 1, ' ') + "\n";
+  const float values[] = {1.5f, 2.0f};
+  std::ofstream(folder_ + "t.npy", std::ios::binary)
+      << "\x93NUMPY" << '\x01' << '\x00' << static_cast<char>(header.size()) << '\x00' << header
+      << std::string(reinterpret_cast<const char*>(values), sizeof(values));
+  EXPECT_EQ(fathom({"toy", "look", "--tensors", folder_ + "t.npy"}).out, "'' 3.500000\n");
+  std::ofstream(folder_ + "cut.npy", std::ios::binary) << "\x93NUMPY" << '\x01' << '\x00' << "\xFF\xFF" << "{'descr'";
+  EXPECT_EQ(fathom({"toy", "look", "--tensors", folder_ + "cut.npy"}).status, 65);
+  EXPECT_EQ(fathom({"toy", "look", "--tensors", folder_ + "none.npy"}).status, 66);
+  EXPECT_EQ(fathom({"toy", "look", "--model", folder_ + "none.nemo"}).status, 66);
+}
+
+}  // namespace
+}  // namespace fathom::e2e
