@@ -37,6 +37,7 @@ Trainer::Trainer(TrainerOptions options, TrainerParts parts)
       freezing_(parts_.freeze_updates, "model.freeze_updates", parts_.model.typed_children()),
       profiler_(options_.profiler.is_null() ? nullptr : std::make_unique<Profiler>()),
       table_(std::make_unique<TrainerTable>(*this)) {
+  hooks_ = parts_.model.query<fathom_training_hooks_v1>(FATHOM_TRAINING_HOOKS_EXTENSION);
   check_state_keys(parts_.callbacks);
   const PrecisionPlan& plan = options_.precision_plan;
   if (plan.precision == Precision::k64True) module_->to(at::kDouble);
@@ -132,6 +133,7 @@ void Trainer::run_epoch() {
   if (!resumed) {
     reload_loaders();
     emit(FATHOM_ON_TRAIN_EPOCH_START);
+    call_hook(FATHOM_ON_TRAIN_EPOCH_START);
   }
   enter_epoch(resumed);
   if (run_.phase == RunState::Phase::kAfterBatch) after_batch();
@@ -194,6 +196,7 @@ void Trainer::train_batch(const Values& batch) {
     const at::Tensor mean = window > 1 ? loss / static_cast<double>(window) : loss;
     profiled(profiler_.get(), "backward", [&] { (scaler_ ? scaler_->scale_loss(mean) : mean).backward(); });
     emit(FATHOM_ON_AFTER_BACKWARD);
+    call_hook(FATHOM_ON_AFTER_BACKWARD);
   }
   run_.optimizer_stepped = optimization_ && (in_window + 1 == accumulate_ || last_batch);
   if (run_.optimizer_stepped) step_optimizer();
@@ -291,6 +294,7 @@ void Trainer::end_epoch() {
   if (statistics_) statistics_->end();
   router_.begin_training_epoch_end();
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kNormal, Order::kNormal);
+  if (!run_.broken_off) call_hook(FATHOM_ON_TRAIN_EPOCH_END);
   MetricRow row = run_.broken_off ? router_.break_off_epoch() : router_.finish_epoch();
   emit(FATHOM_ON_TRAIN_EPOCH_END, Order::kMonitoring, Order::kMonitoring);
   log_row(std::move(row), std::max<int64_t>(0, run_.progress.batches_that_stepped - 1), true);
@@ -428,6 +432,12 @@ void Trainer::emit(uint32_t event, Order lowest, Order highest) {
     const ProfileScope scope(profiler_.get(), *callback, event);
     callback->on_event(event, table_->table());
   }
+}
+
+void Trainer::call_hook(uint32_t event) {
+  if (!hooks_) return;
+  const fathom_step step = step_view(Stage::kTrain, 0, 1);
+  check(hooks_->on_event(hooks_.self(), event, &step));
 }
 
 void Trainer::log_row(MetricRow row, int64_t step, bool add_epoch) {

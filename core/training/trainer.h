@@ -22,6 +22,7 @@
 #include "core/training/run_state.h"
 #include "core/training/safety_checkpoints.h"
 #include "core/training/trainer_parts.h"
+#include "fathom/abi/training_hooks.h"
 
 namespace fathom::training {
 
@@ -116,6 +117,8 @@ class Trainer {
 
   void emit(uint32_t event);
   void emit(uint32_t event, Order lowest, Order highest);
+  // The model's own hook of that event (fathom/training_hooks.h).
+  void call_hook(uint32_t event);
   void log_row(MetricRow row, int64_t step, bool add_epoch);
   fathom_step step_view(Stage stage, int64_t dataloader_idx, int64_t dataloader_count);
   at::Tensor training_loss(const Values& batch);
@@ -134,6 +137,7 @@ class Trainer {
   std::vector<std::unique_ptr<Optimization>> optimizations_;
   Optimization* optimization_ = nullptr;  // the one that the loop itself drives; null where the model optimizes by hand
   bool manual_ = false, fitting_ = false;
+  Extension<fathom_training_hooks_v1> hooks_;  // the model's own
   std::vector<std::pair<at::Tensor, bool>> toggled_;   // requires_grad of the parameters before toggle()
   NamedMetrics metrics_;                               // the model's components, by the names of its children
   std::unique_ptr<GradScaler> scaler_;                 // 16-mixed only

@@ -27,6 +27,7 @@ struct ManualSteps {
       profiled(t.profiler_.get(), "backward", [&] { (t.scaler_ ? t.scaler_->scale_loss(loss) : loss).backward(); });
       t.gradient_norm_known_ = false;
       t.emit(FATHOM_ON_AFTER_BACKWARD);
+      t.call_hook(FATHOM_ON_AFTER_BACKWARD);
     });
   }
 

@@ -1,11 +1,7 @@
-// Bounds of options that only multiply when a module runs: a config of a stranger must fail when it is read, by the
-// name of the option, and not when memory is gone.
+// How far options of this collection may go (plugins/lib/option_range.h).
 #pragma once
 
-#include <cstdint>
-#include <string>
-
-#include "fathom/error.h"
+#include "plugins/lib/option_range.h"
 
 namespace fathom::asr {
 
@@ -13,13 +9,5 @@ namespace fathom::asr {
 constexpr int64_t kMostFrames = 1 << 16;
 // Hz. All audio of a model is resampled to its rate.
 constexpr int64_t kHighestRate = 768'000;
-
-inline void check_range(const std::string& option, int64_t value, int64_t least, int64_t most) {
-  if (value >= least && value <= most) return;
-  throw Error(Code::kFailed, "option '" + option + "' is out of range")
-      .at(option)
-      .seen(std::to_string(value))
-      .expected(std::to_string(least) + " to " + std::to_string(most));
-}
 
 }  // namespace fathom::asr

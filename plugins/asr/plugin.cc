@@ -49,6 +49,8 @@ FATHOM_PLUGIN("asr", "0.1.0", "Apache-2.0", "fathom", "") {
   };
   r.add<AudioToMelSpectrogramPreprocessor>("asr.AudioToMelSpectrogramPreprocessor", "audio to log-mel features",
                                            module_names("AudioToMelSpectrogramPreprocessor", "audio_preprocessing"));
+  r.add<FilterbankFeaturesModule>("asr.FilterbankFeatures", "audio to log-mel features, as vocoders name it",
+                                  {"nemo.collections.asr.parts.preprocessing.features.FilterbankFeatures"});
   r.add<AudioToMFCCPreprocessor>("asr.AudioToMFCCPreprocessor", "audio to mel-frequency cepstral coefficients",
                                  module_names("AudioToMFCCPreprocessor", "audio_preprocessing"));
   r.add<SpectrogramAugmentation>("asr.SpectrogramAugmentation", "masks bands of frequency and time, and rectangles",

@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "core/archive/nemo_archive.h"
+#include "core/base/file.h"
 #include "core/config/json.h"
 #include "core/config/yaml_loader.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/registry.h"
+#include "tests/conformance/case_reader.h"
 
 namespace fathom::conformance {
 namespace {
@@ -140,6 +143,25 @@ std::string wave_file(const at::Tensor& samples, int64_t sample_rate) {
   put(bytes);
   out.append(static_cast<const char*>(plain.const_data_ptr()), bytes);
   return out;
+}
+
+void compare_gradients(const torch::nn::Module& model, const std::string& grads_json, const std::string& prefix,
+                       Differences& differences) {
+  constexpr double kRelative = 1e-3;
+  const nlohmann::json recorded = parse_lenient_json(read_file(grads_json));
+  std::map<std::string, at::Tensor> gradients;
+  for (const auto& item : model.named_parameters()) gradients[prefix + item.key()] = item.value().grad();
+  for (const auto& [name, expected] : recorded.at("params").items()) {
+    if (expected.is_null() || !name.starts_with(prefix)) continue;
+    const auto found = gradients.find(name);
+    if (found == gradients.end() || !found->second.defined()) {
+      differences.add(name + ": expected a gradient, got none");
+      continue;
+    }
+    const double norm = found->second.norm().item<double>(), wanted = expected.at("norm");
+    if (std::abs(norm - wanted) > kRelative * std::max(wanted, 1e-3))
+      differences.add(fmt::format("gradient of {}: expected norm {}, got {}", name, wanted, norm));
+  }
 }
 
 void compare_prediction(const std::string& what, const Json& item, const nlohmann::json& expected,

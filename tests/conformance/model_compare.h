@@ -42,6 +42,10 @@ class Differences {
   int64_t count_ = 0;
 };
 
+// The norm of every gradient that a grads.json records under `prefix` and the parameter's name.
+void compare_gradients(const torch::nn::Module& model, const std::string& grads_json, const std::string& prefix,
+                       Differences& differences);
+
 // An item that a predict step gave, against a recorded text or hypothesis {text, timestamp?} (of an n-best list: its
 // first): the text, and of the places in time those kinds that are recorded.
 void compare_prediction(const std::string& what, const Json& item, const nlohmann::json& expected,

@@ -23,6 +23,7 @@
 #include "tests/conformance/classification_answers.h"
 #include "tests/conformance/model_compare.h"
 #include "tests/conformance/multitask_model_case.h"
+#include "tests/conformance/synthesis_model_case.h"
 
 namespace fathom::conformance {
 namespace {
@@ -303,6 +304,7 @@ Outcome run_model(const Case& c) {
     ModelCase one(c);
     if (const std::string missing = missing_class(one.nemo()); !missing.empty())
       return skip("not supported yet: " + missing);
+    if (c.body.value("class", "").ends_with("HifiGanModel")) return run_vocoder(c, one.nemo());
     if (c.body.value("class", "").ends_with("EncDecMultiTaskModel")) return run_multitask_model(c, one.nemo());
     return one.run();
   } catch (const Error& error) {

@@ -35,12 +35,13 @@ void RNNTModelOptions::describe(OptionSet<RNNTModelOptions>& o) {
   o("decoding", &Options::decoding, "from the networks to text; greedy_batch unless it says otherwise");
   o("rnnt_reduction", &Options::rnnt_reduction, "how the losses of a batch become one: mean_batch, mean, sum, …");
   o("compute_eval_loss", &Options::compute_eval_loss, "whether evaluations have a loss; off: error rates only");
-  o("variational_noise", &Options::variational_noise, "noise on the decoder's gradients: only std: 0 is supported");
+  o("variational_noise", &Options::variational_noise, "noise on the prediction network's gradients: {std, start_step}");
   o("interctc", &Options::interctc, "losses on layers of the encoder: loss_weights, apply_at_layers; of hybrids alone");
-  o("normalize_joint_txu", &Options::normalize_joint_txu, "only false is supported");
-  o("normalize_encoder_norm", &Options::normalize_encoder_norm, "only false is supported");
-  o("normalize_decoder_norm", &Options::normalize_decoder_norm, "only false is supported");
-  o("normalize_joint_norm", &Options::normalize_joint_norm, "only false is supported");
+  o("normalize_joint_txu", &Options::normalize_joint_txu,
+    "divide the encoder's gradients by the batch's most tokens, the prediction network's by its most frames");
+  o("normalize_encoder_norm", &Options::normalize_encoder_norm, "make each of the encoder's gradients of norm 1");
+  o("normalize_decoder_norm", &Options::normalize_decoder_norm, "make each of the prediction network's gradients of norm 1");
+  o("normalize_joint_norm", &Options::normalize_joint_norm, "make each of the joint network's gradients of norm 1");
 }
 
 // Some of those that NeMo's classes list, of NVIDIA's catalogue.
@@ -68,6 +69,7 @@ EncDecRNNTModel::EncDecRNNTModel(Json config, ModelContext context, Kind kind)
 
 void EncDecRNNTModel::make_transducer() {
   refuse_what_is_missing();
+  gradients_ = TransducerGradients(config_, path_of("variational_noise"));
   complete_sections();
   decoder_ = make_child("decoder", kDefaultPrediction);
   joint_ = JointHandle(make_child("joint", kDefaultJoint));
@@ -85,14 +87,6 @@ void EncDecRNNTModel::refuse_what_is_missing() const {
   const auto refuse = [&](const std::string& key, const std::string& what) {
     throw Error(Code::kUnavailable, what + " is not supported").at(path_of(key.c_str())).next("leave it out");
   };
-  for (const char* key :
-       {"normalize_joint_txu", "normalize_encoder_norm", "normalize_decoder_norm", "normalize_joint_norm"}) {
-    if (is_on(config_, key) && !context().restoring) refuse(key, "normalizing gradients");
-  }
-  const Json noise = config_.value("variational_noise", Json(nullptr));
-  if (noise.is_object() && noise.value("std", Json(0)) != Json(0) && noise.value("std", Json(0)) != Json(0.0) &&
-      !context().restoring)
-    refuse("variational_noise", "noise on the prediction network's gradients");
   const Json inter = config_.value("interctc", Json(nullptr));
   const bool has_head = config_.contains("aux_ctc") && config_["aux_ctc"].is_object();
   if (!has_head && inter.is_object() && inter.contains("loss_weights") && !inter["loss_weights"].empty()) {
@@ -217,6 +211,10 @@ Values EncDecRNNTModel::forward(const Values& in) {
 at::Tensor EncDecRNNTModel::loss_of(const Encoded& encoded, const Values& batch) {
   if (!compute_eval_loss_ && !is_training()) return {};
   const Value &targets = batch["transcripts"], &target_lengths = batch["transcript_length"];
+  if (gradients_.needs_lengths() && is_training()) {
+    gradients_.set_lengths(encoded.lengths.tensor().max().item<int64_t>(),
+                           target_lengths.tensor().max().item<int64_t>());
+  }
   const Value decoded = decoder_({{"targets", targets}, {"target_length", target_lengths}})["outputs"];
   if (joint_.has_parts()) {
     return joint_.loss(loss_text_, {{"encoder_outputs", encoded.output},
@@ -232,6 +230,8 @@ at::Tensor EncDecRNNTModel::loss_of(const Encoded& encoded, const Values& batch)
                 {"target_lengths", target_lengths}})
       .tensor("loss");
 }
+
+void EncDecRNNTModel::on_after_backward(const Step& step) { gradients_.change(*this, step.global_step()); }
 
 double EncDecRNNTModel::training_error_rate(const std::vector<std::string>& texts, const Values& batch) {
   const Json& joint = config_["joint"];

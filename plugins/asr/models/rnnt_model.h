@@ -2,8 +2,10 @@
 // (loss.loss_name: tdt, joint.num_extra_outputs) and multi-blank are the same classes.
 #pragma once
 
+#include "fathom/training_hooks.h"
 #include "plugins/asr/decoding/transducer_decoding.h"
 #include "plugins/asr/models/speech_model.h"
+#include "plugins/asr/models/transducer_gradients.h"
 
 namespace fathom::asr {
 
@@ -22,7 +24,7 @@ struct RNNTModelOptions : SpeechModelOptions {
 //
 // In training the joint network and the loss are one (transducer_loss.h) where the joint network can; the output of
 // another plugin's joint network is made whole.
-class EncDecRNNTModel : public SpeechModel {
+class EncDecRNNTModel : public SpeechModel, public TrainingHooks {
  public:
   using Options = RNNTModelOptions;
 
@@ -32,6 +34,7 @@ class EncDecRNNTModel : public SpeechModel {
 
   Ports outputs() const override;
   Values forward(const Values& in) override;
+  void on_after_backward(const Step& step) override;
 
  protected:
   EncDecRNNTModel(Json config, ModelContext context, Kind kind);
@@ -59,6 +62,7 @@ class EncDecRNNTModel : public SpeechModel {
   JointHandle joint_;
   std::string loss_text_;  // loss_config() as JSON, for the joint network
   bool compute_eval_loss_ = true;
+  TransducerGradients gradients_;
   TransducerDecoding decoding_;
 };
 

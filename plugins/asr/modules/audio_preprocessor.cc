@@ -246,7 +246,11 @@ void AudioToMelSpectrogramPreprocessor::Options::describe(OptionSet<Options>& o)
     "(NeMo 1.0 to 2.4)");
 }
 
-AudioToMelSpectrogramPreprocessor::AudioToMelSpectrogramPreprocessor(const Options& o) {
+namespace {
+
+// The arithmetic that the options ask for. Throws Error, naming the option; `bands` is the name of that of the mel
+// bands.
+FilterbankFeatures::Settings settings_of(const AudioToMelSpectrogramPreprocessor::Options& o, const char* bands) {
   check_range("sample_rate", o.sample_rate, 1, kHighestRate);
   FilterbankFeatures::Settings s;
   s.sample_rate = o.sample_rate;
@@ -290,7 +294,7 @@ AudioToMelSpectrogramPreprocessor::AudioToMelSpectrogramPreprocessor(const Optio
           .seen(seen)
           .expected(expected);
   };
-  check_range("features", s.features, 1, kMostFeatures);
+  check_range(bands, s.features, 1, kMostFeatures);
   check_range("frame_splicing", s.frame_splicing, 1, kMostFeatures / s.features);
   check_range("pad_to", s.pad_to, 0, std::min(kMostFrames, kMostPadding / (s.features * s.frame_splicing)));
   need(s.high_hz > s.low_hz, "highfreq", std::to_string(s.high_hz), "more than lowfreq");
@@ -298,8 +302,26 @@ AudioToMelSpectrogramPreprocessor::AudioToMelSpectrogramPreprocessor(const Optio
   need(!s.exact_pad || s.n_fft >= s.hop_length, "exact_pad", "n_fft " + std::to_string(s.n_fft), "at least the hop");
   need(o.rng.is_null(), "rng", json_text(o.rng), "null");
   need(!o.use_torchaudio, "use_torchaudio", "true", "false");
-  featurizer_ = register_module("featurizer", std::make_shared<FilterbankFeatures>(s));
+  return s;
 }
+
+Values features_of(FilterbankFeatures& featurizer, const Values& in) {
+  const at::AutoGradMode recording(at::GradMode::is_enabled() && featurizer.settings.use_grads);
+  auto [features, lengths] = featurizer.forward(in.tensor("input_signal").to(at::kFloat), in.tensor("length"));
+  return {{"processed_signal", features.to(featurizer.fb.scalar_type())}, {"processed_length", lengths}};
+}
+
+Values second_of_noise(const FilterbankFeatures& featurizer) {
+  const auto options = featurizer.fb.options();
+  const int64_t samples = featurizer.settings.sample_rate;
+  return {{"input_signal", at::rand({1, samples}, options.dtype(at::kFloat)) * 2 - 1},
+          {"length", at::full({1}, samples, options.dtype(at::kLong))}};
+}
+
+}  // namespace
+
+AudioToMelSpectrogramPreprocessor::AudioToMelSpectrogramPreprocessor(const Options& o)
+    : featurizer_(register_module("featurizer", std::make_shared<FilterbankFeatures>(settings_of(o, "features")))) {}
 
 Ports AudioToMelSpectrogramPreprocessor::inputs() const { return mel_inputs(featurizer_->settings.sample_rate); }
 Ports AudioToMelSpectrogramPreprocessor::outputs() const { return mel_outputs(); }
@@ -308,17 +330,87 @@ void AudioToMelSpectrogramPreprocessor::describe_ports(Json& schema) {
   schema["outputs"] = ports_json(mel_outputs());
 }
 
-Values AudioToMelSpectrogramPreprocessor::forward(const Values& in) {
-  const at::AutoGradMode recording(at::GradMode::is_enabled() && featurizer_->settings.use_grads);
-  auto [features, lengths] = featurizer_->forward(in.tensor("input_signal").to(at::kFloat), in.tensor("length"));
-  return {{"processed_signal", features.to(featurizer_->fb.scalar_type())}, {"processed_length", lengths}};
+Values AudioToMelSpectrogramPreprocessor::forward(const Values& in) { return features_of(*featurizer_, in); }
+Values AudioToMelSpectrogramPreprocessor::input_example() const { return second_of_noise(*featurizer_); }
+
+void FilterbankFeaturesModule::Options::describe(OptionSet<Options>& o) {
+  o("sample_rate", &Options::sample_rate, "sampling rate of the audio", "Hz");
+  o("n_window_size", &Options::n_window_size, "window length", "samples");
+  o("n_window_stride", &Options::n_window_stride, "step between frames", "samples");
+  o("window", &Options::window, "hann, hamming, blackman, bartlett, ones or none");
+  o("normalize", &Options::normalize, "per_feature, all_features, {fixed_mean, fixed_std} or null; other text: none");
+  o("n_fft", &Options::n_fft, "length of the transform; null: the power of two that holds the window", "samples");
+  o("preemph", &Options::preemph, "pre-emphasis coefficient; null: none");
+  o("nfilt", &Options::nfilt, "mel bands");
+  o("lowfreq", &Options::lowfreq, "lower edge of the mel filters", "Hz");
+  o("highfreq", &Options::highfreq, "upper edge of the mel filters; null: half the sampling rate", "Hz");
+  o("log", &Options::log, "take the logarithm");
+  o("log_zero_guard_type", &Options::log_zero_guard_type, "how the logarithm is kept from zero: add or clamp");
+  o("log_zero_guard_value", &Options::log_zero_guard_value, "the amount: a number, tiny or eps");
+  o("dither", &Options::dither, "white noise added in training", "standard deviation");
+  o("pad_to", &Options::pad_to, "pad time to a multiple of this; 0: do not", "frames");
+  o("max_duration", &Options::max_duration, "accepted, without effect: NeMo's logs mention it", "s");
+  o("frame_splicing", &Options::frame_splicing, "multiplies the features, as NeMo's splicing does");
+  o("exact_pad", &Options::exact_pad, "pad so that the number of frames is samples / hop exactly (for vocoders)");
+  o("pad_value", &Options::pad_value, "what frames beyond an item's end hold");
+  o("mag_power", &Options::mag_power, "exponent of the magnitude: 2 power, 1 magnitude");
+  o("use_grads", &Options::use_grads, "let gradients through to the audio");
+  o("rng", &Options::rng, "NeMo's own generator; only null: draws come from torch's default generator");
+  o("nb_augmentation_prob", &Options::nb_augmentation_prob,
+    "probability, in training, that an item loses what lies above nb_max_freq");
+  o("nb_max_freq", &Options::nb_max_freq, "see nb_augmentation_prob", "Hz");
+  o("mel_norm", &Options::mel_norm, "normalisation of the mel filters: slaney, null or a number p");
+  o("stft_exact_pad", &Options::stft_exact_pad, "deprecated in NeMo: an older name of exact_pad");
+  o("stft_conv", &Options::stft_conv, "deprecated in NeMo, without effect there");
+  o("front_end", &Options::front_end, "nemo3 or nemo1, as AudioToMelSpectrogramPreprocessor's");
 }
 
-Values AudioToMelSpectrogramPreprocessor::input_example() const {
-  const auto options = featurizer_->fb.options();
-  const int64_t samples = featurizer_->settings.sample_rate;
-  return {{"input_signal", at::rand({1, samples}, options.dtype(at::kFloat)) * 2 - 1},
-          {"length", at::full({1}, samples, options.dtype(at::kLong))}};
+FilterbankFeaturesModule::FilterbankFeaturesModule(const Options& o) {
+  AudioToMelSpectrogramPreprocessor::Options same;
+  same.sample_rate = o.sample_rate;
+  same.window_size = same.window_stride = nullptr;
+  same.n_window_size = o.n_window_size;
+  same.n_window_stride = o.n_window_stride;
+  same.window = o.window;
+  same.normalize = o.normalize;
+  same.n_fft = o.n_fft;
+  same.preemph = o.preemph;
+  same.features = o.nfilt;
+  same.lowfreq = o.lowfreq;
+  same.highfreq = o.highfreq;
+  same.log = o.log;
+  same.log_zero_guard_type = o.log_zero_guard_type;
+  same.log_zero_guard_value = o.log_zero_guard_value;
+  same.dither = o.dither;
+  same.pad_to = o.pad_to;
+  same.frame_splicing = o.frame_splicing;
+  same.exact_pad = o.exact_pad || o.stft_exact_pad;
+  same.pad_value = o.pad_value;
+  same.mag_power = o.mag_power;
+  same.rng = o.rng;
+  same.nb_augmentation_prob = o.nb_augmentation_prob;
+  same.nb_max_freq = o.nb_max_freq;
+  same.mel_norm = o.mel_norm;
+  same.use_grads = o.use_grads;
+  same.front_end = o.front_end;
+  features_ = std::make_shared<FilterbankFeatures>(settings_of(same, "nfilt"));
+  register_buffer("window", features_->window);
+  register_buffer("fb", features_->fb);
 }
+
+Ports FilterbankFeaturesModule::inputs() const { return mel_inputs(features_->settings.sample_rate); }
+Ports FilterbankFeaturesModule::outputs() const { return mel_outputs(); }
+void FilterbankFeaturesModule::describe_ports(Json& schema) {
+  schema["inputs"] = ports_json(mel_inputs(Options{}.sample_rate));
+  schema["outputs"] = ports_json(mel_outputs());
+}
+Values FilterbankFeaturesModule::forward(const Values& in) {
+  // Moving the module to another type or device replaces its own handles of the buffers.
+  features_->window = named_buffers()["window"];
+  features_->fb = named_buffers()["fb"];
+  features_->train(is_training());
+  return features_of(*features_, in);
+}
+Values FilterbankFeaturesModule::input_example() const { return second_of_noise(*features_); }
 
 }  // namespace fathom::asr

@@ -88,6 +88,48 @@ class AudioToMelSpectrogramPreprocessor final : public NeuralModule {
   std::shared_ptr<FilterbankFeatures> featurizer_;
 };
 
+// The same under the names of NeMo's inner class, which vocoders and speech synthesis use by itself: nfilt instead of
+// features, lengths in samples only, and the buffers window and fb in the module itself.
+class FilterbankFeaturesModule final : public NeuralModule {
+ public:
+  static constexpr const char* kState = "window, fb";
+  struct Options {
+    int64_t sample_rate = 16000, n_window_size = 320, n_window_stride = 160;
+    std::optional<std::string> window = "hann";
+    Json normalize = "per_feature";
+    std::optional<int64_t> n_fft;
+    std::optional<double> preemph = 0.97;
+    int64_t nfilt = 64;
+    double lowfreq = 0;
+    std::optional<double> highfreq;
+    bool log = true;
+    std::string log_zero_guard_type = "add";
+    Json log_zero_guard_value = 5.9604644775390625e-08;  // 2^-24
+    double dither = 1e-5;
+    int64_t pad_to = 16, frame_splicing = 1;
+    double max_duration = 16.7;
+    bool exact_pad = false;
+    double pad_value = 0, mag_power = 2;
+    bool use_grads = false;
+    Json rng = nullptr;
+    double nb_augmentation_prob = 0, nb_max_freq = 4000;
+    Json mel_norm = "slaney";
+    bool stft_exact_pad = false, stft_conv = false;
+    std::string front_end = "nemo3";
+    static void describe(OptionSet<Options>& o);
+  };
+  explicit FilterbankFeaturesModule(const Options& options);
+
+  Ports inputs() const override;
+  Ports outputs() const override;
+  Values forward(const Values& in) override;
+  Values input_example() const override;
+  static void describe_ports(Json& schema);
+
+ private:
+  std::shared_ptr<FilterbankFeatures> features_;  // its buffers are this module's
+};
+
 // Window and hop in samples from NeMo's four options, each given in seconds or in samples but not in both.
 std::pair<int64_t, int64_t> window_samples(int64_t sample_rate, const Json& window_size, const Json& window_stride,
                                            const Json& n_window_size, const Json& n_window_stride);

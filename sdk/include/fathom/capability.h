@@ -28,6 +28,7 @@ class ManualOptimization;  // manual_optimization.h
 class Iterable;            // iterable.h
 class BatchPlanner;        // batch_plan.h
 class HasLengths;          // lengths.h
+class TrainingHooks;       // training_hooks.h
 class SpeechSynthesizer;   // synthesis.h
 class Vocoder;             // synthesis.h
 

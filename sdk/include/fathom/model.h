@@ -4,7 +4,8 @@
 // in an experiment's config others are refused unless something refers to them. Without Options every key is accepted.
 // A model that trains with several optimizers derives from ManualOptimization too, one whose labels can change from
 // HasVocabulary (and from FineTunable, where a config may ask for that), one that hears while one speaks from
-// Streaming, and one with state of its own beside weights and metrics from Stateful.
+// Streaming, one that acts between its steps from TrainingHooks, and one with state of its own beside weights and
+// metrics from Stateful.
 //
 // A model's constructor takes (const Json& config, const ModelContext&): the config is its whole section, resolved, and
 // children are made from it by name (make_child). Values passed on as they are, not as bare tensors, keep their types

@@ -1,0 +1,84 @@
+#include "plugins/tts/modules/normed_conv.h"
+
+#include <ATen/ATen.h>
+#include <torch/nn/init.h>
+
+#include <cmath>
+#include <numeric>
+
+namespace fathom::tts {
+namespace {
+
+constexpr double kEps = 1e-12;
+
+at::Tensor unit(const at::Tensor& x) { return x / x.norm().clamp_min(kEps); }
+
+// 1 for each dimension of the kernel that the options leave out.
+std::vector<int64_t> filled_with(std::vector<int64_t> values, size_t size, int64_t otherwise) {
+  if (values.empty()) values.assign(size, otherwise);
+  return values;
+}
+
+}  // namespace
+
+NormedConv::NormedConv(NormedConvOptions options) : options_(std::move(options)) {
+  NormedConvOptions& o = options_;
+  const size_t dims = o.kernel.size();
+  o.stride = filled_with(o.stride, dims, 1);
+  o.padding = filled_with(o.padding, dims, 0);
+  o.dilation = filled_with(o.dilation, dims, 1);
+  std::vector<int64_t> shape = o.transposed ? std::vector<int64_t>{o.in, o.out / o.groups}
+                                            : std::vector<int64_t>{o.out, o.in / o.groups};
+  shape.insert(shape.end(), o.kernel.begin(), o.kernel.end());
+  at::Tensor weight = at::empty(shape);
+  // As torch's convolutions begin.
+  torch::nn::init::kaiming_uniform_(weight, std::sqrt(5.0));
+  const int64_t fan_in = std::accumulate(shape.begin() + 1, shape.end(), int64_t{1}, std::multiplies<>());
+  const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
+  bias_ = register_parameter("bias", at::empty({o.out}).uniform_(-bound, bound));
+  if (o.norm == WeightNorm::kLength) {
+    g_ = register_parameter("weight_g", at::norm_except_dim(weight, 2, 0).clone());
+    v_ = register_parameter("weight_v", weight);
+    return;
+  }
+  const int64_t rows = shape[0];
+  orig_ = register_parameter("weight_orig", weight);
+  u_ = register_buffer("weight_u", unit(at::randn({rows})));
+  right_ = register_buffer("weight_v", unit(at::randn({weight.numel() / rows})));
+}
+
+at::Tensor NormedConv::spectral_weight() {
+  const at::Tensor matrix = orig_.reshape({orig_.size(0), -1});
+  at::Tensor u = u_, v = right_;
+  if (is_training()) {
+    const at::NoGradGuard no_grad;
+    right_.copy_(unit(at::mv(matrix.t(), u_)));
+    u_.copy_(unit(at::mv(matrix, right_)));
+    // The next call changes the buffers before this one's gradients are taken.
+    u = u_.clone();
+    v = right_.clone();
+  }
+  return orig_ / at::dot(u, at::mv(matrix, v));
+}
+
+at::Tensor NormedConv::weight() {
+  if (options_.norm == WeightNorm::kSpectral) return spectral_weight();
+  if (is_training() || at::GradMode::is_enabled() || v_.is_inference()) return at::_weight_norm(v_, g_, 0);
+  if (!folded_.defined() || folded_g_ != g_._version() || folded_v_ != v_._version() ||
+      folded_.scalar_type() != v_.scalar_type() || folded_.device() != v_.device()) {
+    folded_ = at::_weight_norm(v_, g_, 0);
+    folded_g_ = g_._version();
+    folded_v_ = v_._version();
+  }
+  return folded_;
+}
+
+at::Tensor NormedConv::forward(const at::Tensor& x) {
+  const NormedConvOptions& o = options_;
+  if (o.transposed)
+    return at::conv_transpose1d(x, weight(), bias_, o.stride, o.padding, /*output_padding=*/0, o.groups, o.dilation);
+  if (o.kernel.size() == 2) return at::conv2d(x, weight(), bias_, o.stride, o.padding, o.dilation, o.groups);
+  return at::conv1d(x, weight(), bias_, o.stride, o.padding, o.dilation, o.groups);
+}
+
+}  // namespace fathom::tts

@@ -1,0 +1,47 @@
+// A convolution whose weight is normalised: by length and direction (Salimans & Kingma 2016, arXiv:1602.07868), or by its
+// largest singular value (Miyato et al. 2018, arXiv:1802.05957). Parameters and buffers have the names and the order of
+// torch.nn.utils.weight_norm and spectral_norm: bias, weight_g, weight_v; bias, weight_orig, weight_u, weight_v.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <vector>
+
+namespace fathom::tts {
+
+enum class WeightNorm { kLength, kSpectral };
+
+struct NormedConvOptions {
+  int64_t in = 0, out = 0;
+  std::vector<int64_t> kernel;  // one number: conv1d; two: conv2d
+  std::vector<int64_t> stride, padding, dilation;
+  int64_t groups = 1;
+  bool transposed = false;
+  WeightNorm norm = WeightNorm::kLength;
+};
+
+class NormedConv : public torch::nn::Module {
+ public:
+  explicit NormedConv(NormedConvOptions options);
+
+  // x (B, in, T) or (B, in, H, W). In training a spectral norm takes one step of power iteration a call, as torch's.
+  at::Tensor forward(const at::Tensor& x);
+  // The weight that is used: in evaluation without gradients it is worked out once, until a parameter changes.
+  at::Tensor weight();
+  const at::Tensor& bias() const { return bias_; }
+  const NormedConvOptions& options() const { return options_; }
+
+ private:
+  at::Tensor spectral_weight();
+
+  NormedConvOptions options_;
+  at::Tensor bias_, g_, v_;      // by length
+  at::Tensor orig_, u_, right_;  // spectral
+  at::Tensor folded_;
+  int64_t folded_g_ = -1, folded_v_ = -1;  // versions of the parameters it was made of
+};
+
+// Same padding of an odd kernel.
+inline int64_t same_padding(int64_t kernel, int64_t dilation = 1) { return (kernel * dilation - dilation) / 2; }
+
+}  // namespace fathom::tts

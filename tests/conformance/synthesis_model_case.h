@@ -1,0 +1,13 @@
+// Recorded models that speak: vocoders and acoustic models, restored from their .nemo.
+#pragma once
+
+#include "tests/conformance/suite.h"
+
+namespace fathom::conformance {
+
+// nemo_models/models/hifigan*: front-ends, audio, and what the critics say and cost.
+Outcome run_vocoder(const Case& c, const std::string& nemo);
+// nemo_models_v1/hifigan*: the same of NeMo 1.23, with gradients.
+Outcome run_v1_vocoder(const Case& c);
+
+}  // namespace fathom::conformance
