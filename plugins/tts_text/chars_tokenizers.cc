@@ -33,19 +33,25 @@ CharsSpeechTokenizer::Config chars_config(const CleanedCharsOptions& options, To
                       punctuation);
 }
 std::unique_ptr<text::SpeechTokenizer> chars_tokenizer(
-    CharsSpeechTokenizer::Config config, CharsSpeechTokenizer::Takes takes = CharsSpeechTokenizer::Takes::kAlphanumeric) {
+    CharsSpeechTokenizer::Config config,
+    CharsSpeechTokenizer::Takes takes = CharsSpeechTokenizer::Takes::kAlphanumeric) {
   config.takes = takes;
   return std::make_unique<CharsSpeechTokenizer>(std::move(config));
 }
 
-Tokens chars_or(const Json& given, Tokens fallback) { return read_tokens(given, "chars").value_or(std::move(fallback)); }
+Tokens chars_or(const Json& given, Tokens fallback) {
+  return read_tokens(given, "chars").value_or(std::move(fallback));
+}
 
 Tokens mixed_letters(const char* locale) { return locale_letters(locale, LetterCase::kMixed); }
 
 // A script without case, with English letters: `version` 1 is what NeMo had until 2.8.
 Tokens script_letters(const char* locale, int64_t version, bool small_only_at_first) {
   if (version != 1 && version != 2)
-    throw Error(Code::kFailed, "there is no such set of characters").at("charset_version").seen(std::to_string(version)).expected("1 or 2");
+    throw Error(Code::kFailed, "there is no such set of characters")
+        .at("charset_version")
+        .seen(std::to_string(version))
+        .expected("1 or 2");
   Tokens out = locale_letters(locale, version == 1 ? LetterCase::kMixed : LetterCase::kUpper);
   const size_t count = version == 1 && small_only_at_first ? 26 : 52;
   for (size_t i = 0; i < count; ++i) out.emplace_back(1, kAsciiLetters[i]);
@@ -77,13 +83,14 @@ void BaseCharsTokenizer::Options::describe(OptionSet<Options>& o) {
   o.include<CleanedCharsOptions>();
 }
 BaseCharsTokenizer::BaseCharsTokenizer(const Options& options)
-    : SpeechTokenizerComponent("tts.BaseCharsTokenizer",
-                               chars_tokenizer(chars_config(options, chars_or(options.chars, {}), TextCleaning::kNone))) {}
+    : SpeechTokenizerComponent(
+          "tts.BaseCharsTokenizer",
+          chars_tokenizer(chars_config(options, chars_or(options.chars, {}), TextCleaning::kNone))) {}
 
 EnglishCharsTokenizer::EnglishCharsTokenizer(const Options& options)
-    : SpeechTokenizerComponent(
-          "tts.EnglishCharsTokenizer",
-          chars_tokenizer(chars_config(options, locale_letters("en-US", LetterCase::kLower), TextCleaning::kEnglishLower))) {}
+    : SpeechTokenizerComponent("tts.EnglishCharsTokenizer",
+                               chars_tokenizer(chars_config(options, locale_letters("en-US", LetterCase::kLower),
+                                                            TextCleaning::kEnglishLower))) {}
 
 GermanCharsTokenizer::Options::Options() { non_default_punct_list = punctuation_json("de-DE"); }
 void GermanCharsTokenizer::Options::describe(OptionSet<Options>& o) {
@@ -98,7 +105,8 @@ GermanCharsTokenizer::GermanCharsTokenizer(const Options& options)
 void VietnameseCharsTokenizer::Options::describe(OptionSet<Options>& o) {
   o("chars", &Options::chars, kCharsDoc);
   o.include<CharsOptions>();
-  o("text_preprocessing_func", &Options::text_preprocessing_func, "as in NeMo the text is made small, whatever this says");
+  o("text_preprocessing_func", &Options::text_preprocessing_func,
+    "as in NeMo the text is made small, whatever this says");
 }
 VietnameseCharsTokenizer::VietnameseCharsTokenizer(const Options& options)
     : SpeechTokenizerComponent(
@@ -107,27 +115,29 @@ VietnameseCharsTokenizer::VietnameseCharsTokenizer(const Options& options)
                                        chars_or(options.chars, mixed_letters("vi-VN")), TextCleaning::kLower))) {}
 
 SpanishCharsTokenizer::SpanishCharsTokenizer(const Options& options)
-    : SpeechTokenizerComponent("tts.SpanishCharsTokenizer",
-                               chars_tokenizer(chars_config(
-                                   options, text::split_characters("abcdefghijklmnopqrstuvwxyzáéíñóúü"),
-                                   TextCleaning::kLower, text::locale_punctuation("es-ES")))) {}
+    : SpeechTokenizerComponent(
+          "tts.SpanishCharsTokenizer",
+          chars_tokenizer(chars_config(options, text::split_characters("abcdefghijklmnopqrstuvwxyzáéíñóúü"),
+                                       TextCleaning::kLower, text::locale_punctuation("es-ES")))) {}
 
 FrenchCharsTokenizer::FrenchCharsTokenizer(const Options& options)
     : SpeechTokenizerComponent("tts.FrenchCharsTokenizer",
                                chars_tokenizer(chars_config(options, locale_letters("fr-FR", LetterCase::kLower),
-                                                            TextCleaning::kLower, text::locale_punctuation("fr-FR")))) {}
+                                                            TextCleaning::kLower, text::locale_punctuation("fr-FR")))) {
+}
 
 ItalianCharsTokenizer::ItalianCharsTokenizer(const Options& options)
-    : SpeechTokenizerComponent("tts.ItalianCharsTokenizer",
-                               chars_tokenizer(chars_config(
-                                   options, text::split_characters("abcdefghijklmnopqrstuvwxyzàèéìòùó"),
-                                   TextCleaning::kLower, text::locale_punctuation("it-IT")))) {}
+    : SpeechTokenizerComponent(
+          "tts.ItalianCharsTokenizer",
+          chars_tokenizer(chars_config(options, text::split_characters("abcdefghijklmnopqrstuvwxyzàèéìòùó"),
+                                       TextCleaning::kLower, text::locale_punctuation("it-IT")))) {}
 
 void HindiCharsTokenizer::Options::describe(OptionSet<Options>& o) {
   o("chars", &Options::chars, kCharsDoc);
   o("charset_version", &Options::charset_version, "letters where chars is null: 2, or 1 as before NeMo 2.8");
   o.include<CleanedCharsOptions>();
-  o("punct_version", &Options::punct_version, "punctuation where none is given: 2 with dandas, or 1 as before NeMo 2.8");
+  o("punct_version", &Options::punct_version,
+    "punctuation where none is given: 2 with dandas, or 1 as before NeMo 2.8");
 }
 HindiCharsTokenizer::HindiCharsTokenizer(const Options& options)
     : SpeechTokenizerComponent("tts.HindiCharsTokenizer", [&] {
@@ -173,8 +183,9 @@ ItalianPhonemesTokenizer::ItalianPhonemesTokenizer(const Options& options)
         for (auto& mark : text::split_characters("„“”‘’‒—«»‹›_")) marks.push_back(std::move(mark));
         return chars_tokenizer(
             chars_config(options,
-                         text::split_characters("abcdefghijklmnopqrstuvwxyzàèéìòùóæɐɑɔəɚɜɬɹʌʔᵻðŋɛɡɣɪɲɾʃʊʎʒʝβθd͡'t͡'øɒɕɓçɖɘɝɞɟʄɡɠɢʛɦɧħɥʜ"
-                                                "ɨɬɫɮʟɱɯɰɳɵɸœɶʘɺɻʀʁɽʂʈʧʉʋⱱɤʍχʏʑʐʔʡʕʢǀǁǂᵻʃ'ː"),
+                         text::split_characters(
+                             "abcdefghijklmnopqrstuvwxyzàèéìòùóæɐɑɔəɚɜɬɹʌʔᵻðŋɛɡɣɪɲɾʃʊʎʒʝβθd͡'t͡'øɒɕɓçɖɘɝɞɟʄɡɠɢʛɦɧħɥʜ"
+                             "ɨɬɫɮʟɱɯɰɳɵɸœɶʘɺɻʀʁɽʂʈʧʉʋⱱɤʍχʏʑʐʔʡʕʢǀǁǂᵻʃ'ː"),
                          TextCleaning::kLower, marks),
             CharsSpeechTokenizer::Takes::kAlphanumericOrTilde);
       }()) {}

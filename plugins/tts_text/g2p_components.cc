@@ -10,15 +10,18 @@
 namespace fathom::tts {
 namespace {
 
-using text::Pronunciations;
 using text::PronunciationDictionary;
+using text::Pronunciations;
 
 constexpr int64_t kBeyondUnicode = 0x110000;
 
 std::string composed(const std::string& given) { return text::to_utf8(text::to_nfc(text::code_points(given))); }
 
 [[noreturn]] void wrong_type(const char* option, const Json& seen, const char* expected) {
-  throw Error(Code::kFailed, "option has the wrong type").at(option).seen(json_text(seen).substr(0, 80)).expected(expected);
+  throw Error(Code::kFailed, "option has the wrong type")
+      .at(option)
+      .seen(json_text(seen).substr(0, 80))
+      .expected(expected);
 }
 
 constexpr const char* kDictionaryLayout = "a file, {WORD: [[SYMBOL, …], …]}, or (IPA) a list of these";
@@ -90,7 +93,8 @@ std::vector<std::string> read_heteronyms(const Json& given, text::FileEncoding e
 }
 
 template <typename Choice>
-Choice choose(const char* option, const std::string& given, std::initializer_list<std::pair<const char*, Choice>> known) {
+Choice choose(const char* option, const std::string& given,
+              std::initializer_list<std::pair<const char*, Choice>> known) {
   std::vector<std::string> names;
   for (const auto& [name, choice] : known) {
     if (given == name) return choice;
@@ -98,16 +102,20 @@ Choice choose(const char* option, const std::string& given, std::initializer_lis
   }
   std::string list;
   for (const auto& name : names) list += (list.empty() ? "" : ", ") + name;
-  throw Error(Code::kFailed, "not one of the choices").at(option).seen(given).expected(list).candidates(nearest_names(given, names));
+  throw Error(Code::kFailed, "not one of the choices")
+      .at(option)
+      .seen(given)
+      .expected(list)
+      .candidates(nearest_names(given, names));
 }
 
 template <typename Config>
 void read_shared(const DictionaryG2pOptions& options, Config& config) {
   using Ambiguous = typename Config::Ambiguous;
   config.ignore_ambiguous_words = options.ignore_ambiguous_words;
-  config.ambiguous = choose<Ambiguous>(
-      "ambiguous_words", options.ambiguous_words,
-      {{"spell", Ambiguous::kSpell}, {"first", Ambiguous::kFirst}, {"oov", Ambiguous::kUnknownWord}});
+  config.ambiguous =
+      choose<Ambiguous>("ambiguous_words", options.ambiguous_words,
+                        {{"spell", Ambiguous::kSpell}, {"first", Ambiguous::kFirst}, {"oov", Ambiguous::kUnknownWord}});
   if (options.phoneme_probability && !(*options.phoneme_probability >= 0 && *options.phoneme_probability <= 1)) {
     throw Error(Code::kFailed, "not a probability")
         .at("phoneme_probability")
@@ -116,7 +124,8 @@ void read_shared(const DictionaryG2pOptions& options, Config& config) {
   }
   config.phoneme_probability = options.phoneme_probability;
   if (options.mapping_file && !options.mapping_file->empty())
-    log(LogLevel::kWarning, "tts", "mapping_file '" + *options.mapping_file + "' is not read: no G2P needs it, as in NeMo 3");
+    log(LogLevel::kWarning, "tts",
+        "mapping_file '" + *options.mapping_file + "' is not read: no G2P needs it, as in NeMo 3");
   if (!options.apply_to_oov_word.is_null()) {
     const Json section = options.apply_to_oov_word.is_string() ? Json{{"_target_", options.apply_to_oov_word}}
                                                                : options.apply_to_oov_word;
@@ -190,11 +199,14 @@ void DictionaryG2pOptions::describe(OptionSet<DictionaryG2pOptions>& o) {
   using O = DictionaryG2pOptions;
   o("phoneme_dict", &O::phoneme_dict, "the dictionary: a file, {WORD: [[SYMBOL, …], …]}, or (IPA) a list of these");
   o("heteronyms", &O::heteronyms, "words whose sound depends on the sentence: a file with a word a line, or a list");
-  o("apply_to_oov_word", &O::apply_to_oov_word, "a G2P for words without an entry: {_target_: tts.TrainedG2p}; null: spelled");
+  o("apply_to_oov_word", &O::apply_to_oov_word,
+    "a G2P for words without an entry: {_target_: tts.TrainedG2p}; null: spelled");
   o("ignore_ambiguous_words", &O::ignore_ambiguous_words, "words with several pronunciations count as heteronyms");
   o("ambiguous_words", &O::ambiguous_words,
-    "what becomes of heteronyms and ignored words: spell (as in NeMo), first (pronunciation), oov (apply_to_oov_word's)");
-  o("phoneme_probability", &O::phoneme_probability, "in training a word becomes phonemes with this probability; null: always");
+    "what becomes of heteronyms and ignored words: spell (as in NeMo), first (pronunciation), oov "
+    "(apply_to_oov_word's)");
+  o("phoneme_probability", &O::phoneme_probability,
+    "in training a word becomes phonemes with this probability; null: always");
   o("mapping_file", &O::mapping_file, "of NeMo; not read");
 }
 void EnglishG2pOptions::describe(OptionSet<EnglishG2pOptions>& o) {

@@ -10,8 +10,8 @@
 
 namespace fathom::tts {
 
-// A G2P as a component: a tokenizer whose pieces are the symbols. The id of a symbol of one character is its code point,
-// of a longer one (ARPABET) a number beyond Unicode. The tokenizers of this plugin take the G2P itself.
+// A G2P as a component: a tokenizer whose pieces are the symbols. The id of a symbol of one character is its code
+// point, of a longer one (ARPABET) a number beyond Unicode. The tokenizers of this plugin take the G2P itself.
 class G2pComponent : public Tokenizer {
  public:
   G2pComponent(std::unique_ptr<text::G2p> g2p, const std::vector<std::string>& long_symbols);

@@ -51,8 +51,8 @@ EnglishPhonemesTokenizer::EnglishPhonemesTokenizer(const Options& options)
         config.stresses = options.stresses;
         config.chars = options.chars;
         config.apostrophe = options.apostrophe;
-        config.punctuation = read_tokens(options.non_default_punct_list, "non_default_punct_list")
-                                 .value_or(text::common_punctuation());
+        config.punctuation =
+            read_tokens(options.non_default_punct_list, "non_default_punct_list").value_or(text::common_punctuation());
         config.cleaning = read_text_preprocessing(options.text_preprocessing_func, text::TextCleaning::kEnglish);
         return std::make_unique<text::EnglishPhonemesTokenizer>(std::move(config));
       }()) {}

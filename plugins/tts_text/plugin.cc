@@ -8,9 +8,9 @@
 FATHOM_PLUGIN("tts_text", "0.1.0", "Apache-2.0", "fathom", "") {
   using namespace fathom::tts;  // NOLINT
   const auto tokenizer_names = [](const std::string& name) {
-    return std::vector<std::string>{
-        "nemo.collections.common.tokenizers.text_to_speech.tts_tokenizers." + name,
-        "nemo.collections.tts.torch.tts_tokenizers." + name, "nemo.collections.tts.data.tts_tokenizers." + name};
+    return std::vector<std::string>{"nemo.collections.common.tokenizers.text_to_speech.tts_tokenizers." + name,
+                                    "nemo.collections.tts.torch.tts_tokenizers." + name,
+                                    "nemo.collections.tts.data.tts_tokenizers." + name};
   };
   r.add<BaseCharsTokenizer>("tts.BaseCharsTokenizer", "an id a character, of characters of one's own",
                             tokenizer_names("BaseCharsTokenizer"));

@@ -26,8 +26,9 @@ class SpeechTokenizerTest : public ::testing::Test {
     return folder_ + "/" + name;
   }
   std::string cmu() const {
-    return file("cmu", ";;; a comment\nHELLO  HH AH0 L OW1\nHELLO(1)  HH EH0 L OW1\nWORLD  W ER1 L D\nCAT  K AE1 T\n"
-                       "LIVE  L AY1 V\nBUS  B AH1 S\n");
+    return file("cmu",
+                ";;; a comment\nHELLO  HH AH0 L OW1\nHELLO(1)  HH EH0 L OW1\nWORLD  W ER1 L D\nCAT  K AE1 T\n"
+                "LIVE  L AY1 V\nBUS  B AH1 S\n");
   }
   Json english(const Json& more = Json::object()) const {
     Json section = {{"_target_", "nemo.collections.tts.g2p.models.en_us_arpabet.EnglishG2p"}, {"phoneme_dict", cmu()}};
@@ -99,8 +100,8 @@ TEST_F(SpeechTokenizerTest, KnowsLanguages) {
 }
 
 TEST_F(SpeechTokenizerTest, SpeaksEnglish) {
-  const auto tokenizer =
-      made<EnglishPhonemesTokenizer>({{"g2p", english({{"heteronyms", {"live"}}})}, {"stresses", true}, {"chars", true}});
+  const auto tokenizer = made<EnglishPhonemesTokenizer>(
+      {{"g2p", english({{"heteronyms", {"live"}}})}, {"stresses", true}, {"chars", true}});
   EXPECT_EQ(tokenizer.vocab_size(), 1 + 24 + 45 + 26 + 1 + 15 + 2);
   EXPECT_EQ(spoken(tokenizer, "World, cat!"), "W|ER1|L|D|,| |K|AE1|T|!");
   EXPECT_EQ(spoken(tokenizer, "cats cat's"), "K|AE1|T|Z| |K|AE1|T|Z");
@@ -126,9 +127,8 @@ TEST_F(SpeechTokenizerTest, MixesLettersBySeed) {
   EXPECT_EQ(all.size(), 4u * 1000 - 1);
   const auto mixed = [&](double p, uint64_t seed) {
     Ids ids;
-    const fathom_ids_sink sink = {&ids, [](void* ctx, const int64_t* data, size_t count) {
-                                    static_cast<Ids*>(ctx)->assign(data, data + count);
-                                  }};
+    const fathom_ids_sink sink = {
+        &ids, [](void* ctx, const int64_t* data, size_t count) { static_cast<Ids*>(ctx)->assign(data, data + count); }};
     EXPECT_EQ(table->encode_mixed(self, to_abi(text), p, seed, &sink), FATHOM_OK);
     return ids;
   };
@@ -144,7 +144,8 @@ TEST_F(SpeechTokenizerTest, MixesLettersBySeed) {
 TEST_F(SpeechTokenizerTest, SpeaksIpa) {
   const auto tokenizer = made<IPATokenizer>({{"g2p", ipa()}});
   EXPECT_EQ(spoken(tokenizer, "hello, cats Jones's"), "h|ə|ˈ|ɫ|o|ʊ|,| |ˈ|k|æ|t|s| |ˈ|d|ʒ|o|ʊ|n|z|ɪ|z");
-  const auto letters = made<IPATokenizer>({{"g2p", ipa({{"use_chars", true}, {"grapheme_prefix", "#"}, {"use_stresses", false}})}});
+  const auto letters =
+      made<IPATokenizer>({{"g2p", ipa({{"use_chars", true}, {"grapheme_prefix", "#"}, {"use_stresses", false}})}});
   EXPECT_EQ(spoken(letters, "hello old"), "h|ə|ɫ|o|ʊ| |#O|#L|#D");
   const auto fixed = made<IPATokenizer>({{"g2p", ipa()}, {"fixed_vocab", "CATæktˈ"}});
   EXPECT_EQ(spoken(fixed, "cat hello"), "ˈ|k|æ|t");  // the others need symbols that the vocabulary lacks
@@ -156,20 +157,30 @@ TEST_F(SpeechTokenizerTest, RefusesWhatItCannotRead) {
   EXPECT_NE(error_of(tokenizer(english({{"phoneme_dict", broken}}))).find(broken + ":2"), std::string::npos);
   const std::string empty = file("empty", ";;; nothing\n");
   EXPECT_NE(error_of(tokenizer(english({{"phoneme_dict", empty}}))).find("no words"), std::string::npos);
-  EXPECT_NE(error_of(tokenizer(english({{"phoneme_dict", folder_ + "/none"}}))).find("cannot be read"), std::string::npos);
+  EXPECT_NE(error_of(tokenizer(english({{"phoneme_dict", folder_ + "/none"}}))).find("cannot be read"),
+            std::string::npos);
   EXPECT_NE(error_of(tokenizer(english({{"encoding", "ebcdic"}}))).find("ebcdic"), std::string::npos);
   EXPECT_NE(error_of(tokenizer(english({{"ambiguous_words", "frist"}}))).find("first"), std::string::npos);
-  EXPECT_NE(error_of(tokenizer(english({{"phoneme_probability", 1.5}}))).find("g2p.phoneme_probability"), std::string::npos);
+  EXPECT_NE(error_of(tokenizer(english({{"phoneme_probability", 1.5}}))).find("g2p.phoneme_probability"),
+            std::string::npos);
   EXPECT_NE(error_of(tokenizer(english({{"phoneme_dict", {{"a", "AH0"}}}}))).find("phoneme_dict"), std::string::npos);
   EXPECT_NE(error_of(tokenizer("EnglishG2p")).find("_target_"), std::string::npos);
   const std::string latin = file("latin", "CAF\xc9  K AE0 F EY1\n");
-  EXPECT_NE(error_of(tokenizer(english({{"phoneme_dict", latin}, {"encoding", "utf-8"}}))).find(latin + ":1"), std::string::npos);
-  EXPECT_NE(error_of([&] { made<IPATokenizer>({{"g2p", english()}}); }).find("does not list its symbols"), std::string::npos);
-  EXPECT_NE(error_of([&] { made<IPATokenizer>({{"g2p", ipa()}, {"locale", "de-AT"}}); }).find("de-DE"), std::string::npos);
+  EXPECT_NE(error_of(tokenizer(english({{"phoneme_dict", latin}, {"encoding", "utf-8"}}))).find(latin + ":1"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { made<IPATokenizer>({{"g2p", english()}}); }).find("does not list its symbols"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { made<IPATokenizer>({{"g2p", ipa()}, {"locale", "de-AT"}}); }).find("de-DE"),
+            std::string::npos);
   const std::string bare = file("bare", "HELLO həˈɫoʊ\nWORLD\n");
-  EXPECT_NE(error_of([&] { made<IPATokenizer>({{"g2p", ipa({{"phoneme_dict", bare}})}}); }).find(bare + ":2"), std::string::npos);
-  EXPECT_NE(error_of([&] { made<EnglishCharsTokenizer>({{"text_preprocessing_func", "my.function"}}); }).find("my.function"), std::string::npos);
-  EXPECT_NE(error_of([&] { made<EnglishCharsTokenizer>({{"non_default_punct_list", 3}}); }).find("non_default_punct_list"), std::string::npos);
+  EXPECT_NE(error_of([&] { made<IPATokenizer>({{"g2p", ipa({{"phoneme_dict", bare}})}}); }).find(bare + ":2"),
+            std::string::npos);
+  EXPECT_NE(
+      error_of([&] { made<EnglishCharsTokenizer>({{"text_preprocessing_func", "my.function"}}); }).find("my.function"),
+      std::string::npos);
+  EXPECT_NE(
+      error_of([&] { made<EnglishCharsTokenizer>({{"non_default_punct_list", 3}}); }).find("non_default_punct_list"),
+      std::string::npos);
   EXPECT_NE(error_of([&] { made<EnglishCharsTokenizer>({}).decode({45}); }).find("0 to 44"), std::string::npos);
 }
 

@@ -174,8 +174,8 @@ std::string compare_rows(const nlohmann::json& body) {
         const auto& wanted = expected[kLoggedFrom + k];
         if (wanted.is_null()) continue;
         const double room = recording.logged[k] == kSecondNorm ? 10 * relative * wanted.get<double>()
-                            : recording.two_optimizers             ? relative * std::max(1.0, wanted.get<double>())
-                                                                   : relative;
+                            : recording.two_optimizers         ? relative * std::max(1.0, wanted.get<double>())
+                                                               : relative;
         if (!row.logged[k] || std::abs(*row.logged[k] - wanted.get<double>()) > room + 1e-7) {
           return fmt::format("row {}: {}: expected {}, got {}", i, recording.logged[k], json_text(wanted),
                              row.logged[k].value_or(std::nan("")));

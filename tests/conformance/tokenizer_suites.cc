@@ -74,7 +74,8 @@ Outcome run_speech_chars(const Case& c) {
   config.apostrophe = params["apostrophe"];
   config.pad_with_space = params["pad_with_space"];
   const text::CharsSpeechTokenizer tokenizer(std::move(config));
-  if (json(tokenizer.tokens()) != c.body["tokens"]) return fail("tokens differ: " + json_text(json(tokenizer.tokens())));
+  if (json(tokenizer.tokens()) != c.body["tokens"])
+    return fail("tokens differ: " + json_text(json(tokenizer.tokens())));
   if (tokenizer.special().pad != c.body["pad"].get<int64_t>())
     return fail(fmt::format("pad: got {}", tokenizer.special().pad));
   for (const auto& row : c.body["rows"]) {

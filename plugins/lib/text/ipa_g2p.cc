@@ -19,10 +19,9 @@ bool is_word_character(char32_t c) { return is_any_locale_letter(c) || is_digit_
 struct Elision {
   std::string_view letters, phonemes;
 };
-constexpr Elision kFrenchElisions[] = {{"l'", "l"},           {"c'", "s"},          {"d'", "d"},
-                                       {"j'", "ʒ"},           {"m'", "m"},          {"n'", "n"},
-                                       {"qu'", "k"},          {"s'", "s"},          {"t'", "t"},
-                                       {"puisqu'", "pyisk"},  {"lorsqu'", "loʁsk"}, {"jusqu'", "ʒysk"}};
+constexpr Elision kFrenchElisions[] = {{"l'", "l"}, {"c'", "s"},          {"d'", "d"},          {"j'", "ʒ"},
+                                       {"m'", "m"}, {"n'", "n"},          {"qu'", "k"},         {"s'", "s"},
+                                       {"t'", "t"}, {"puisqu'", "pyisk"}, {"lorsqu'", "loʁsk"}, {"jusqu'", "ʒysk"}};
 
 bool ends_in(const std::string& word, char small) {
   return !word.empty() && (word.back() == small || word.back() == small - 32);

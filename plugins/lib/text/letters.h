@@ -7,7 +7,7 @@
 
 namespace fathom::text {
 
-bool is_letter_or_digit(char32_t c);  // str.isalnum()
+bool is_letter_or_digit(char32_t c);      // str.isalnum()
 bool is_digit_of_any_script(char32_t c);  // `\d` of a regular expression
 // str.isalnum() of a text: not empty, every character is.
 bool all_letters_or_digits(std::string_view text);

@@ -23,7 +23,8 @@ std::string whole_file(const std::string& path) {
   std::ostringstream bytes;
   if (in) bytes << in.rdbuf();
   if (!in) {
-    throw Error(Code::kNoInput, std::string("the file cannot be read: ") + (errno == 0 ? "not a file" : std::strerror(errno)))
+    throw Error(Code::kNoInput,
+                std::string("the file cannot be read: ") + (errno == 0 ? "not a file" : std::strerror(errno)))
         .at(path);
   }
   return bytes.str();
@@ -35,8 +36,9 @@ std::string decoded(const std::string& line, FileEncoding encoding, const std::s
     for (const char c : line) utf8::append(out, static_cast<unsigned char>(c));
     return out;
   }
-  const bool good = encoding == FileEncoding::kUtf8 ? utf8::is_valid(line)
-                                                    : std::all_of(line.begin(), line.end(), [](unsigned char c) { return c < 0x80; });
+  const bool good = encoding == FileEncoding::kUtf8
+                        ? utf8::is_valid(line)
+                        : std::all_of(line.begin(), line.end(), [](unsigned char c) { return c < 0x80; });
   if (!good) {
     throw Error(Code::kBadData, "bytes that are not of the file's encoding")
         .at(path, number)
@@ -83,7 +85,9 @@ std::vector<std::string> split_at_blanks(std::string_view text) {
 
 void check_not_empty(const PronunciationDictionary& dictionary, const std::string& path, const char* layout) {
   if (dictionary.words.empty())
-    throw Error(Code::kBadData, "the dictionary has no words").at(path).expected(std::string("lines such as ") + layout);
+    throw Error(Code::kBadData, "the dictionary has no words")
+        .at(path)
+        .expected(std::string("lines such as ") + layout);
 }
 
 bool begins_ipa_entry(char32_t c) {

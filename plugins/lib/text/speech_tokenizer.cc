@@ -10,8 +10,8 @@
 namespace fathom::text {
 namespace {
 
-constexpr const char* kConsonants[] = {"B", "CH", "D", "DH", "F", "G",  "HH", "JH", "K",  "L", "M", "N",
-                                       "NG", "P", "R", "S", "SH", "T", "TH", "V",  "W",  "Y", "Z", "ZH"};
+constexpr const char* kConsonants[] = {"B",  "CH", "D", "DH", "F",  "G", "HH", "JH", "K", "L", "M", "N",
+                                       "NG", "P",  "R", "S",  "SH", "T", "TH", "V",  "W", "Y", "Z", "ZH"};
 constexpr const char* kVowels[] = {"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER",
                                    "EY", "IH", "IY", "OW", "OY", "UH", "UW"};
 

@@ -37,7 +37,8 @@ std::vector<std::string> between_blanks(const std::string& text) {
 std::vector<WordSpan> cut(std::string_view text, bool (*is_letter)(char32_t), bool lower) {
   const CodePoints codes = code_points(text);
   const auto piece = [&](size_t from, size_t to) {
-    return to_utf8({codes.begin() + static_cast<std::ptrdiff_t>(from), codes.begin() + static_cast<std::ptrdiff_t>(to)});
+    return to_utf8(
+        {codes.begin() + static_cast<std::ptrdiff_t>(from), codes.begin() + static_cast<std::ptrdiff_t>(to)});
   };
   std::vector<WordSpan> out;
   for (size_t at = 0; at < codes.size();) {
