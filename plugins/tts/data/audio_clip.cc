@@ -58,8 +58,8 @@ at::Tensor load_window(const audio::ManifestEntry& entry, const audio::AudioLoad
                        uint64_t seed) {
   const SF_INFO format = audio::SoundFile(entry.audio_file, entry.where(), entry.part).format();
   // As many at the file's own rate, rounded up, as NeMo's AudioSegment.segment_from_file.
-  const auto wanted = static_cast<int64_t>(std::ceil(static_cast<double>(samples) * format.samplerate /
-                                                     static_cast<double>(options.target_sr)));
+  const auto wanted = static_cast<int64_t>(
+      std::ceil(static_cast<double>(samples) * format.samplerate / static_cast<double>(options.target_sr)));
   if (format.frames <= wanted || options.trim) {
     const at::Tensor all = load_clip(entry, options);
     if (all.size(0) <= samples) return all;

@@ -20,8 +20,8 @@ struct TrimOptions {
 // How clips are read. Throws Error (kFailed) for a sampling rate that no audio has.
 audio::AudioLoadOptions clip_options(int64_t sample_rate, const TrimOptions& trim);
 
-// (T) float32, resampled. Errors name the manifest's file and line: what load_audio says, several channels, nothing left
-// by trimming.
+// (T) float32, resampled. Errors name the manifest's file and line: what load_audio says, several channels, nothing
+// left by trimming.
 at::Tensor load_clip(const audio::ManifestEntry& entry, const audio::AudioLoadOptions& options);
 // The same of `samples` samples at the rate of `options` (all, where there are no more) from a place that `seed` draws:
 // only these are read.
