@@ -1,11 +1,13 @@
 // The collection's registered names.
 #include "fathom/plugin.h"
 
+#include "plugins/tts/commands/vocode.h"
 #include "plugins/tts/data/vocoder_dataset.h"
 #include "plugins/tts/models/fastpitch_model.h"
 #include "plugins/tts/models/hifigan_model.h"
 #include "plugins/tts/modules/alignment_encoder.h"
 #include "plugins/tts/modules/fft_transformer.h"
+#include "plugins/tts/modules/griffin_lim.h"
 #include "plugins/tts/modules/hifigan_generator.h"
 #include "plugins/tts/modules/temporal_predictor.h"
 
@@ -30,8 +32,11 @@ FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
                         model_names("FastPitchModel", "fastpitch"));
   r.add<HifiGanGenerator>("tts.HifiGanGenerator", "HiFi-GAN's generator: spectrograms to audio",
                           Names{"nemo.collections.tts.modules.hifigan_modules.Generator"});
+  r.add<GriffinLimModel>("tts.GriffinLimModel", "spectrograms to audio without training: Griffin-Lim, fast",
+                         model_names("GriffinLimModel", "two_stages"));
   r.add<HifiGanModel>("tts.HifiGanModel", "a vocoder trained against critics", model_names("HifiGanModel", "hifigan"));
   r.add<VocoderDataset>(
       "tts.VocoderDataset", "pieces of recordings, for vocoders",
       Names{"nemo.collections.tts.data.dataset.VocoderDataset", "nemo.collections.tts.data.datalayers.AudioDataset"});
+  r.add<Vocode>("tts.vocode", "recordings through a spectrogram and a vocoder and back");
 }
