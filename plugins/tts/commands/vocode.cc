@@ -71,8 +71,11 @@ void Vocode::run(const CommandIo& io) {
     const at::Tensor samples = load_clip(entry, load).unsqueeze(0);
     const Values mel =
         features({{"input_signal", samples}, {"length", at::full({1}, samples.size(1), at::kLong)}});
+    // Without the padding behind the last whole frame.
+    const at::Tensor spect =
+        mel.tensor("processed_signal").slice(2, 0, mel.tensor("processed_length").item<int64_t>());
     const at::Tensor made =
-        vocoder->vocode({{"spect", mel["processed_signal"]}}, options_.vocoder_options).tensor("audio")[0].contiguous();
+        vocoder->vocode({{"spect", spect}}, options_.vocoder_options).tensor("audio")[0].contiguous();
     audio::AudioSegment out;
     out.sample_rate = info.at("sample_rate");
     out.samples.assign(made.const_data_ptr<float>(), made.const_data_ptr<float>() + made.numel());
