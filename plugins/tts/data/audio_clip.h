@@ -20,13 +20,17 @@ struct TrimOptions {
 // How clips are read. Throws Error (kFailed) for a sampling rate that no audio has.
 audio::AudioLoadOptions clip_options(int64_t sample_rate, const TrimOptions& trim);
 
-// (T) float32, resampled. Errors name the manifest's file and line: what load_audio says, several channels, nothing left
-// by trimming.
+// (T) float32, resampled. Errors name the manifest's file and line: what load_audio says, several channels, nothing
+// left by trimming.
 at::Tensor load_clip(const audio::ManifestEntry& entry, const audio::AudioLoadOptions& options);
 // The same of `samples` samples at the rate of `options` (all, where there are no more) from a place that `seed` draws:
 // only these are read.
 at::Tensor load_window(const audio::ManifestEntry& entry, const audio::AudioLoadOptions& options, int64_t samples,
                        uint64_t seed);
+
+// `audio` without what is silent at both ends: quieter by trim_top_db of `options` than the amplitude `reference`.
+at::Tensor trimmed_to(const at::Tensor& audio, double reference, const audio::AudioLoadOptions& options,
+                      const audio::ManifestEntry& entry);
 
 // A number from 0 to `bound` - 1 that depends on `seed` alone.
 int64_t draw(uint64_t seed, int64_t bound);
