@@ -18,11 +18,20 @@ training::EvalLoaderPlan plan_loaders(const Json& given, training::EvalKind kind
   return plan;
 }
 
+// What a dataset that a config names is told of the model it is for (fathom/dataset.h).
+Json dataset_context(const ModelHandle& model, Stage stage) {
+  Json artifacts = Json::object();
+  for (const auto& [key, path] : model.artifacts()) artifacts[key] = path;
+  const char* const names[] = {"train", "validation", "test", "predict"};
+  return {{"stage", names[static_cast<size_t>(stage)]}, {"model", model.config()}, {"artifacts", std::move(artifacts)}};
+}
+
 std::unique_ptr<DataLoader> make_loader(const ModelHandle& model, Stage stage, const Json& section,
                                         const std::string& path, int64_t seed) {
   DataSection data = read_data_section(section, path);
   // What a model makes itself comes straight from its plugin.
-  DatasetHandle dataset(data.names_dataset ? create_object(1u << FATHOM_KIND_DATASET, data.dataset, data.dataset_path)
+  DatasetHandle dataset(data.names_dataset ? create_object(1u << FATHOM_KIND_DATASET, data.dataset, data.dataset_path,
+                                                           dataset_context(model, stage))
                                            : plugins::adopt(model.make_dataset(stage, section, path).release()));
   if (!dataset) return nullptr;
   return std::make_unique<DataLoader>(std::move(dataset), LoaderOptions::from_section(data.loader, data.loader_path),

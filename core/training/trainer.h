@@ -137,7 +137,7 @@ class Trainer {
   std::vector<std::unique_ptr<Optimization>> optimizations_;
   Optimization* optimization_ = nullptr;  // the one that the loop itself drives; null where the model optimizes by hand
   bool manual_ = false, fitting_ = false;
-  Extension<fathom_training_hooks_v1> hooks_;  // the model's own
+  Extension<fathom_training_hooks_v1> hooks_;          // the model's own
   std::vector<std::pair<at::Tensor, bool>> toggled_;   // requires_grad of the parameters before toggle()
   NamedMetrics metrics_;                               // the model's components, by the names of its children
   std::unique_ptr<GradScaler> scaler_;                 // 16-mixed only

@@ -3,8 +3,12 @@
 
 #include "plugins/tts/data/tts_dataset.h"
 #include "plugins/tts/data/vocoder_dataset.h"
+#include "plugins/tts/models/fastpitch_model.h"
 #include "plugins/tts/models/hifigan_model.h"
+#include "plugins/tts/modules/alignment_encoder.h"
+#include "plugins/tts/modules/fft_transformer.h"
 #include "plugins/tts/modules/hifigan_generator.h"
+#include "plugins/tts/modules/temporal_predictor.h"
 
 FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
   using namespace fathom::tts;  // NOLINT
@@ -12,6 +16,19 @@ FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
   const auto model_names = [](const std::string& name, const std::string& file) {
     return Names{"nemo.collections.tts.models." + name, "nemo.collections.tts.models." + file + "." + name};
   };
+  const auto module_names = [](const std::string& name, const std::string& file) {
+    return Names{"nemo.collections.tts.modules." + name, "nemo.collections.tts.modules." + file + "." + name};
+  };
+  r.add<FFTransformerEncoder>("tts.FFTransformerEncoder", "tokens to encodings, by attention and convolutions",
+                              module_names("FFTransformerEncoder", "transformer"));
+  r.add<FFTransformerDecoder>("tts.FFTransformerDecoder", "encodings of frames, by attention and convolutions",
+                              module_names("FFTransformerDecoder", "transformer"));
+  r.add<TemporalPredictor>("tts.TemporalPredictor", "a number for each token: duration, pitch, energy",
+                           module_names("TemporalPredictor", "fastpitch"));
+  r.add<AlignmentEncoder>("tts.AlignmentEncoder", "which frame of a spectrogram belongs to which token",
+                          module_names("AlignmentEncoder", "aligner"));
+  r.add<FastPitchModel>("tts.FastPitchModel", "text to spectrograms, with pitch and duration of every token",
+                        model_names("FastPitchModel", "fastpitch"));
   r.add<HifiGanGenerator>("tts.HifiGanGenerator", "HiFi-GAN's generator: spectrograms to audio",
                           Names{"nemo.collections.tts.modules.hifigan_modules.Generator"});
   r.add<HifiGanModel>("tts.HifiGanModel", "a vocoder trained against critics", model_names("HifiGanModel", "hifigan"));

@@ -137,6 +137,7 @@ Outcome run_v1(const Case& c) {
     if (const std::string missing = missing_class(one.nemo()); !missing.empty())
       return skip("not supported yet: " + missing);
     if (c.id.starts_with("hifigan")) return run_v1_vocoder(c);
+    if (c.id.starts_with("fastpitch")) return run_v1_fastpitch(c);
     if (!c.id.starts_with("ctc_") && !c.id.starts_with("rnnt_"))
       return fail("no comparison is known for " + c.body.value("class", c.id));
     return one.run();

@@ -1,5 +1,5 @@
-// Batches that NeMo made, in the place of a model's data set: "train0.audio", "train0.audio_lens", "train1.audio", … of a
-// safetensors file.
+// Batches that NeMo made, in the place of a model's data set: "train0.audio", "train0.audio_lens", "train1.audio", … of
+// a safetensors file.
 #pragma once
 
 #include <fmt/format.h>

@@ -106,7 +106,8 @@ Outcome run_vocoder(const Case& c, const std::string& nemo) {
     const Values mel = one.features("audio_to_melspec_precessor", audio.signal, audio.lengths);
     one.compare(clip + "spec", mel.tensor("processed_signal"));
     one.compare(clip + "spec_len", mel.tensor("processed_length"));
-    one.compare(clip + "trg_mel", one.features("trg_melspec_fn", audio.signal, audio.lengths).tensor("processed_signal"));
+    one.compare(clip + "trg_mel",
+                one.features("trg_melspec_fn", audio.signal, audio.lengths).tensor("processed_signal"));
     one.compare(clip + "waveform", vocoder.vocode({{"spect", mel["processed_signal"]}}).tensor("audio"));
     // As `fathom synthesize` vocodes a long text: in chunks, each with the context that the model asks for.
     const Json info = vocoder.info();
@@ -155,7 +156,7 @@ Outcome run_v1_vocoder(const Case& c) {
   const at::Tensor l1 = at::l1_loss(made_mel, target);
   const at::Tensor fm_mpd = tts::feature_matching_loss(period), fm_msd = tts::feature_matching_loss(scale);
   const at::Tensor gen_mpd = tts::generator_loss(period), gen_msd = tts::generator_loss(scale);
-  one.compare("l1_mel", l1.reshape({1}), kLoss);
+  one.compare("l1_mel", l1.reshape({1}) * 45, kLoss);
   one.compare("fm_mpd", fm_mpd.reshape({1}), kLoss);
   one.compare("fm_msd", fm_msd.reshape({1}), kLoss);
   one.compare("gen_mpd", gen_mpd.reshape({1}), kLoss);
@@ -171,7 +172,8 @@ Outcome run_v1_vocoder(const Case& c) {
     if (name != "audio") continue;
     const at::Tensor spec = recorded_tensors(c.folder + "/infer.safetensors").at("spec");
     one.differences().add(tensor_difference(
-        "inferred audio", VocoderHandle(one.model().object()).vocode({{"spect", spec}}).tensor("audio"), tensor, kAudio));
+        "inferred audio", VocoderHandle(one.model().object()).vocode({{"spect", spec}}).tensor("audio"), tensor,
+        kAudio));
   }
   return one.outcome();
 }

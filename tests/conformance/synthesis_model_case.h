@@ -7,7 +7,10 @@ namespace fathom::conformance {
 
 // nemo_models/models/hifigan*: front-ends, audio, and what the critics say and cost.
 Outcome run_vocoder(const Case& c, const std::string& nemo);
-// nemo_models_v1/hifigan*: the same of NeMo 1.23, with gradients.
+// nemo_models/models/fastpitch: tokens and spectrograms of texts, and a teacher-forced pass with its losses.
+Outcome run_fastpitch(const Case& c, const std::string& nemo);
+// nemo_models_v1/hifigan*, fastpitch*: the same of NeMo 1.23, with gradients.
 Outcome run_v1_vocoder(const Case& c);
+Outcome run_v1_fastpitch(const Case& c);
 
 }  // namespace fathom::conformance

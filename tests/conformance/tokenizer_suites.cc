@@ -10,6 +10,8 @@
 #include "plugins/lib/text/char_parser.h"
 #include "plugins/lib/text/char_tokenizer.h"
 #include "plugins/lib/text/sentencepiece_tokenizer.h"
+#include "plugins/lib/text/speech_locales.h"
+#include "plugins/lib/text/speech_tokenizer.h"
 #include "plugins/lib/text/word_piece_tokenizer.h"
 #include "tests/conformance/case_reader.h"
 #include "tests/conformance/suite.h"
@@ -61,6 +63,32 @@ Outcome run_parser(const Case& c) {
                     : fail(fmt::format("{} of {} texts differ, first: {}", wrong, c.body["rows"].size(), first));
 }
 
+// NeMo's EnglishCharsTokenizer.
+Outcome run_speech_chars(const Case& c) {
+  text::CharsSpeechTokenizer::Config config;
+  config.chars = text::locale_letters("en-US", text::LetterCase::kLower);
+  config.punctuation = text::common_punctuation();
+  config.cleaning = text::TextCleaning::kEnglishLower;
+  const json& params = c.body["params"];
+  config.punct = params["punct"];
+  config.apostrophe = params["apostrophe"];
+  config.pad_with_space = params["pad_with_space"];
+  const text::CharsSpeechTokenizer tokenizer(std::move(config));
+  if (json(tokenizer.tokens()) != c.body["tokens"])
+    return fail("tokens differ: " + json_text(json(tokenizer.tokens())));
+  if (tokenizer.special().pad != c.body["pad"].get<int64_t>())
+    return fail(fmt::format("pad: got {}", tokenizer.special().pad));
+  for (const auto& row : c.body["rows"]) {
+    const std::string text = row["text"];
+    const auto ids = tokenizer.encode(text);
+    if (json(ids) != row["ids"])
+      return fail(fmt::format("ids of '{}': expected {}, got {}", text, json_text(row["ids"]), json_text(json(ids))));
+    if (tokenizer.decode(ids) != row["decoded"].get<std::string>())
+      return fail(fmt::format("decoded '{}': got '{}'", text, tokenizer.decode(ids)));
+  }
+  return pass();
+}
+
 // --- subwords --------------------------------------------------------------------------------------------------------
 
 // What one text should become; a key that the record lacks is not compared.
@@ -109,6 +137,7 @@ Outcome run_folder(const Case& c) {
   const std::string kind = c.body.value("kind", std::string());
   if (kind == "char") return run_char_tokenizer(c);
   if (kind == "char_parser") return run_parser(c);
+  if (kind == "tts_english_chars") return run_speech_chars(c);
   if (kind == "sentencepiece")
     return run_subwords(c, *text::SentencePieceTokenizer::open(c.folder + "/tokenizer.model"));
   if (kind == "wordpiece") return run_subwords(c, *text::WordPieceTokenizer::open(c.folder + "/vocab.txt"));

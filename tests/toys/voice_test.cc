@@ -114,8 +114,8 @@ TEST_F(Voice, WhatCannotBeSpokenIsToldAndWritesNothing) {
   refused({"-o", none}, 2, "--text or --input");
   refused({"--text", "a"}, 2, "--output, --output-dir or --play");
   refused({"--text", "a", "-o", folder_ + "no/such/none.wav"}, 73, "cannot be written");
-  const Result other = fathom(
-      {"synthesize", folder_ + "voice.nemo", "--vocoder", folder_ + "other.nemo", "--text", "a", "-o", none});
+  const Result other =
+      fathom({"synthesize", folder_ + "voice.nemo", "--vocoder", folder_ + "other.nemo", "--text", "a", "-o", none});
   EXPECT_EQ(other.status, 65);
   EXPECT_THAT(other.err, HasSubstr("they differ in features"));
   EXPECT_THAT(other.err, HasSubstr("features: 26 | 20   <- differs"));

@@ -40,7 +40,8 @@ void RNNTModelOptions::describe(OptionSet<RNNTModelOptions>& o) {
   o("normalize_joint_txu", &Options::normalize_joint_txu,
     "divide the encoder's gradients by the batch's most tokens, the prediction network's by its most frames");
   o("normalize_encoder_norm", &Options::normalize_encoder_norm, "make each of the encoder's gradients of norm 1");
-  o("normalize_decoder_norm", &Options::normalize_decoder_norm, "make each of the prediction network's gradients of norm 1");
+  o("normalize_decoder_norm", &Options::normalize_decoder_norm,
+    "make each of the prediction network's gradients of norm 1");
   o("normalize_joint_norm", &Options::normalize_joint_norm, "make each of the joint network's gradients of norm 1");
 }
 

@@ -54,8 +54,7 @@ TransducerGradients::TransducerGradients(const Json& section, const std::string&
 void TransducerGradients::change(torch::nn::Module& model, int64_t global_step) const {
   const at::NoGradGuard no_grad;
   if (noise_ > 0 && global_step >= noise_start_) {
-    for_gradients(model, "decoder",
-                  [&](at::Tensor& gradient) { gradient.add_(at::randn_like(gradient), noise_); });
+    for_gradients(model, "decoder", [&](at::Tensor& gradient) { gradient.add_(at::randn_like(gradient), noise_); });
   }
   if (joint_txu_ && most_frames_ > 0 && most_tokens_ > 0) {
     for_gradients(model, "encoder", [&](at::Tensor& gradient) { gradient.div_(most_tokens_); });

@@ -305,9 +305,9 @@ FilterbankFeatures::Settings settings_of(const AudioToMelSpectrogramPreprocessor
   return s;
 }
 
-Values features_of(FilterbankFeatures& featurizer, const Values& in) {
+Values features_of(FilterbankFeatures& featurizer, const at::Tensor& audio, const at::Tensor& length) {
   const at::AutoGradMode recording(at::GradMode::is_enabled() && featurizer.settings.use_grads);
-  auto [features, lengths] = featurizer.forward(in.tensor("input_signal").to(at::kFloat), in.tensor("length"));
+  auto [features, lengths] = featurizer.forward(audio, length);
   return {{"processed_signal", features.to(featurizer.fb.scalar_type())}, {"processed_length", lengths}};
 }
 
@@ -330,7 +330,9 @@ void AudioToMelSpectrogramPreprocessor::describe_ports(Json& schema) {
   schema["outputs"] = ports_json(mel_outputs());
 }
 
-Values AudioToMelSpectrogramPreprocessor::forward(const Values& in) { return features_of(*featurizer_, in); }
+Values AudioToMelSpectrogramPreprocessor::forward(const Values& in) {
+  return features_of(*featurizer_, in.tensor("input_signal").to(at::kFloat), in.tensor("length"));
+}
 Values AudioToMelSpectrogramPreprocessor::input_example() const { return second_of_noise(*featurizer_); }
 
 void FilterbankFeaturesModule::Options::describe(OptionSet<Options>& o) {
@@ -409,7 +411,10 @@ Values FilterbankFeaturesModule::forward(const Values& in) {
   features_->window = named_buffers()["window"];
   features_->fb = named_buffers()["fb"];
   features_->train(is_training());
-  return features_of(*features_, in);
+  // Unlike the other, NeMo's inner class computes in the type of what it is given.
+  const at::Tensor& audio = in.tensor("input_signal");
+  const bool is_double = audio.scalar_type() == at::kDouble;
+  return features_of(*features_, is_double ? audio : audio.to(at::kFloat), in.tensor("length"));
 }
 Values FilterbankFeaturesModule::input_example() const { return second_of_noise(*features_); }
 

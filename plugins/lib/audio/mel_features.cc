@@ -127,8 +127,8 @@ at::Tensor spectrum(const at::Tensor& x, const at::Tensor& window, const StftOpt
   const at::Tensor cut = x.narrow(1, 0, (frames - 1) * o.hop + o.n_fft).unfold(1, o.n_fft, o.hop);
   const at::Tensor bins = at::view_as_real(at::fft_rfft(cut * weights));
   const at::Tensor re = bins.select(-1, 0), im = bins.select(-1, 1);
-  at::Tensor power = at::addcmul(re * re, im, im);
-  if (o.sqrt_guard > 0) power = power + o.sqrt_guard;
+  // With gradients rounded as NeMo rounds: whoever trains against a sign of them sees the last bit.
+  at::Tensor power = o.sqrt_guard > 0 ? re * re + im * im + o.sqrt_guard : at::addcmul(re * re, im, im);
   return o.magnitude ? power.sqrt() : power;
 }
 

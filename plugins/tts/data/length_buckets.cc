@@ -67,7 +67,7 @@ LengthBuckets::LengthBuckets(const Options& options, const std::vector<int64_t>&
       .expected("some above " + std::to_string(bounds.front()) + " and up to " + std::to_string(bounds.back()));
 }
 
-std::vector<std::vector<int64_t>> LengthBuckets::plan(const BatchRequest& request) const {
+std::vector<std::vector<int64_t>> LengthBuckets::plan_batches(const BatchRequest& request) const {
   Draws draws(request.seed * 0x9E3779B97F4A7C15u + static_cast<uint64_t>(request.epoch) + 1);
   const auto size = static_cast<size_t>(options_.batch_size);
   std::vector<std::vector<int64_t>> batches;

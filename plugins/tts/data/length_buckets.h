@@ -1,4 +1,9 @@
-// Batches of clips of like length, as NeMo's DistributedBucketSampler makes them. Uses no torch; thread-safe.
+// Batches of clips of like length, as NeMo's DistributedBucketSampler makes them for VITS. Uses no torch; thread-safe.
+//
+//   batch_sampler: {batch_size: 32, boundaries: [32, 300, 400, 500, 600, 700, 800, 900, 1000], shuffle: true}
+//
+// A batch's clips lie between the same two neighbours of boundaries; clips outside of the first and the last are left
+// out. The order is drawn from seed and epoch.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +30,7 @@ class LengthBuckets {
 
   int64_t left_out() const { return left_out_; }
   // Every batch is full: a group is gone through again from its beginning until it is.
-  std::vector<std::vector<int64_t>> plan(const BatchRequest& request) const;
+  std::vector<std::vector<int64_t>> plan_batches(const BatchRequest& request) const;
 
  private:
   Options options_;

@@ -1,31 +1,53 @@
 #include "plugins/tts/data/text_side.h"
 
-#include "fathom/abi/properties.h"
-
 namespace fathom::tts {
+namespace {
 
-TextSide text_side_of(const TokenizerHandle& tokenizer) {
+// The model's section, with the files that an archive holds where they lie now.
+Json model_tokenizer(const Json& context) {
+  const Json model = context.is_object() ? context.value("model", Json(nullptr)) : Json(nullptr);
+  Json section = model.is_object() ? model.value("text_tokenizer", Json(nullptr)) : Json(nullptr);
+  if (!section.is_object()) return nullptr;
+  const std::string prefix = "text_tokenizer.";
+  for (const auto& [key, path] : context.value("artifacts", Json::object()).items()) {
+    if (!key.starts_with(prefix)) continue;
+    Json* at = &section;
+    for (size_t start = prefix.size(); at != nullptr && start <= key.size();) {
+      const size_t dot = std::min(key.find('.', start), key.size());
+      const std::string part = key.substr(start, dot - start);
+      at = at->is_object() && at->contains(part) ? &(*at)[part] : nullptr;
+      start = dot + 1;
+    }
+    if (at != nullptr) *at = path;
+  }
+  return section;
+}
+
+}  // namespace
+
+TextSide text_side_of(const text::SpeechTokenizerHandle& tokenizer, bool training) {
   TextSide out;
-  out.encode = [tokenizer](std::string_view text, uint64_t) { return tokenizer.encode(text); };
-  const auto facts = query<fathom_properties_v1>(tokenizer.borrowed(), FATHOM_PROPERTIES_EXTENSION);
-  if (!facts) return out;
-  const Json properties =
-      read_json([&](const fathom_text_sink* sink) { return facts->properties(facts.self(), sink); });
-  if (!properties.is_object()) return out;
-  if (const Json pad = properties.value("pad", Json(nullptr)); pad.is_number_integer()) out.pad = pad.get<int64_t>();
-  const auto random = query<tts_random_tokens_v1>(tokenizer.borrowed(), kRandomTokens);
-  if (!random || !properties.value("phoneme_probability", Json(nullptr)).is_number()) return out;
-  out.is_random = true;
-  out.encode = [tokenizer, random](std::string_view text, uint64_t seed) {
-    std::vector<int64_t> ids;
-    const fathom_ids_sink sink = {&ids, [](void* ctx, const int64_t* data, size_t count) {
-                                    auto& all = *static_cast<std::vector<int64_t>*>(ctx);
-                                    all.insert(all.end(), data, data + count);
-                                  }};
-    check(random->encode(random.self(), to_abi(text), seed, &sink));
-    return ids;
-  };
+  if (const int64_t pad = tokenizer.special().pad; pad >= 0) out.pad = pad;
+  out.is_random = training && tokenizer.phoneme_probability().has_value();
+  if (out.is_random)
+    out.encode = [tokenizer](std::string_view text, uint64_t seed) { return tokenizer.encode(text, seed); };
+  else
+    out.encode = [tokenizer](std::string_view text, uint64_t) { return tokenizer.encode(text); };
   return out;
+}
+
+TextSide text_side_of(const Json& section, const Json& context) {
+  const bool own = !section.is_null();
+  const Json used = own ? section : model_tokenizer(context);
+  if (!used.is_object()) {
+    throw Error(Code::kFailed, "the dataset needs a tokenizer, as no model lends it one")
+        .at("text_tokenizer")
+        .seen(json_text(used))
+        .expected("a section {_target_: …}");
+  }
+  const std::string stage = context.is_object() ? context.value("stage", "train") : "train";
+  return text_side_of(text::SpeechTokenizerHandle::make(used, own ? "text_tokenizer" : "model.text_tokenizer"),
+                      stage == "train");
 }
 
 }  // namespace fathom::tts

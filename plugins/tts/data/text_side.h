@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "fathom/tokenizer.h"
+#include "plugins/lib/text/speech_tokenizer_handle.h"
 
 namespace fathom::tts {
 
@@ -21,15 +21,10 @@ struct TextSide {
   bool is_random = false;  // the same text may become other tokens each time (phoneme_probability)
 };
 
-// Of a tokenizer component: pad is its property "pad" (fathom.properties/1), where it tells. A tokenizer whose property
-// "phoneme_probability" is a number and that has the capability tts.random_tokens/1 is random.
-TextSide text_side_of(const TokenizerHandle& tokenizer);
-
-// Capability "tts.random_tokens/1" of tokenizers.
-constexpr std::string_view kRandomTokens = "tts.random_tokens/1";
-struct tts_random_tokens_v1 {
-  uint32_t struct_size;
-  fathom_status (*encode)(void* self, fathom_str text, uint64_t seed, const fathom_ids_sink* ids);
-};
+// Of a tokenizer. Nothing is left to chance but in training, and there only by its phoneme_probability.
+TextSide text_side_of(const text::SpeechTokenizerHandle& tokenizer, bool training);
+// Of a dataset's own section text_tokenizer or, where that is null, of the model's, as the context of a dataset tells it
+// (fathom/dataset.h). Throws Error (kFailed) where neither is there.
+TextSide text_side_of(const Json& section, const Json& context);
 
 }  // namespace fathom::tts

@@ -47,11 +47,11 @@ at::Tensor planes_of(const std::vector<const TtsItem*>& items, at::Tensor TtsIte
 Ports TTSDataset::outputs() const {
   const NeuralType row{"B T", RegressionValuesType{}}, count{"B", LengthsType{}};
   Ports ports = {{"audio", {"B T", AudioSignal{options_.sample_rate}}},
-                 {"audio_lens", count},
+                 {"audio_len", count},
                  {"text", {"B T", TokenIndex{}}},
-                 {"text_lens", count}};
+                 {"text_len", count}};
   for (const SupData type : types_) {
-    const std::string name = name_of(type);
+    const std::string name = type == SupData::kDurations ? "durs" : name_of(type);
     switch (type) {
       case SupData::kLogMel: ports.push_back({name, {"B D T", MelSpectrogramType{}}}); break;
       case SupData::kDurations: ports.push_back({name, {"B T", ElementType{"TokenDurationType"}}}); break;
@@ -62,21 +62,21 @@ Ports TTSDataset::outputs() const {
     }
     if (type == SupData::kLogMel || type == SupData::kPitch || type == SupData::kEnergy ||
         type == SupData::kReferenceAudio)
-      ports.push_back({name + "_lens", count});
+      ports.push_back({name + "_len", count});
   }
   return ports;
 }
 
 Values TTSDataset::collate(const std::vector<const TtsItem*>& items) const {
   Values batch{{"audio", rows_of(items, &TtsItem::audio, 0)},
-               {"audio_lens", lengths_of(items, &TtsItem::audio)},
+               {"audio_len", lengths_of(items, &TtsItem::audio)},
                {"text", rows_of(items, &TtsItem::text, pad_)},
-               {"text_lens", lengths_of(items, &TtsItem::text)}};
+               {"text_len", lengths_of(items, &TtsItem::text)}};
   const auto with_lengths = [&](const std::string& name, at::Tensor TtsItem::*part) {
-    batch.add(name, rows_of(items, part, 0)).add(name + "_lens", lengths_of(items, part));
+    batch.add(name, rows_of(items, part, 0)).add(name + "_len", lengths_of(items, part));
   };
   for (const SupData type : types_) {
-    const std::string name = name_of(type);
+    const std::string name = type == SupData::kDurations ? "durs" : name_of(type);
     switch (type) {
       case SupData::kLogMel:
         for (const TtsItem* item : items) {
@@ -85,7 +85,7 @@ Values TTSDataset::collate(const std::vector<const TtsItem*>& items) const {
               .seen(std::to_string(items[0]->log_mel.size(0)) + " and " + std::to_string(item->log_mel.size(0)));
         }
         batch.add(name, planes_of(items, &TtsItem::log_mel, std::numeric_limits<float>::min()))
-            .add(name + "_lens", lengths_of(items, &TtsItem::log_mel));
+            .add(name + "_len", lengths_of(items, &TtsItem::log_mel));
         break;
       case SupData::kDurations: batch.add(name, rows_of(items, &TtsItem::durations, 0)); break;
       case SupData::kAlignPriorMatrix: batch.add(name, planes_of(items, &TtsItem::align_prior_matrix, 0)); break;

@@ -8,6 +8,7 @@
 #include "fathom/log_level.h"
 #include "fathom/model_files.h"
 #include "fathom/nearest_names.h"
+#include "plugins/lib/audio/sound_file.h"
 #include "plugins/lib/option_range.h"
 #include "plugins/tts/data/vocoder_dataset.h"
 
@@ -16,15 +17,6 @@ namespace {
 
 // Apart from the other draws of an item.
 constexpr uint64_t kReferenceSeed = 0x7265666572656e63, kSegmentSeed = 0x7365676d656e7473;
-
-TextSide own_text_side(const Json& section) {
-  if (section.is_null()) {
-    throw Error(Code::kFailed, "the dataset needs a tokenizer, as no model lends it one")
-        .at("text_tokenizer")
-        .expected("a section {_target_: …}");
-  }
-  return text_side_of(make_tokenizer(section, "text_tokenizer"));
-}
 
 // A front-end may give a frame more or less than the hop says.
 void check_fit(const at::Tensor& x, int64_t frames, const char* what, const std::string& file,
@@ -49,7 +41,8 @@ at::Tensor as_row(const at::Tensor& stored, const char* what, const std::string&
 
 }  // namespace
 
-TTSDataset::TTSDataset(const Options& options) : TTSDataset(options, own_text_side(options.text_tokenizer)) {}
+TTSDataset::TTSDataset(const Options& options, const Json& context)
+    : TTSDataset(options, text_side_of(options.text_tokenizer, context)) {}
 
 TTSDataset::TTSDataset(const Options& options, TextSide text)
     : options_(options),
@@ -108,9 +101,43 @@ TTSDataset::TTSDataset(const Options& options, TextSide text)
     log(LogLevel::kInfo, "tts", "use_beta_binomial_interpolator is on, as texts become tokens at random");
   }
   clips_ = open_clips(options_.manifest_filepath, options_.min_duration, options_.max_duration, options_.ignore_file);
+  if (options_.batch_sampler) read_batch_sampler();
   read_texts();
   open_folders();
   read_durations();
+}
+
+// Frames of each clip, of the manifest's durations, else of the files' headers.
+void TTSDataset::read_batch_sampler() {
+  std::vector<int64_t> frames;
+  for (int64_t i = 0; i < clips_.size(); ++i) {
+    double seconds = clips_.duration(i);
+    if (seconds < 0) {
+      const audio::ManifestEntry entry = clips_.entry(i);
+      const SF_INFO format = audio::SoundFile(entry.audio_file, entry.where(), entry.part).format();
+      seconds = static_cast<double>(format.frames) / format.samplerate;
+    }
+    frames.push_back(static_cast<int64_t>(seconds * static_cast<double>(options_.sample_rate)) / features_.hop());
+  }
+  try {
+    buckets_.emplace(*options_.batch_sampler, frames);
+  } catch (Error& error) {
+    error.locate_within("batch_sampler");
+    throw;
+  }
+  if (buckets_->left_out() == 0) return;
+  log(LogLevel::kWarning, "tts",
+      std::to_string(buckets_->left_out()) + " of " + std::to_string(size()) +
+          " clips are never used: their lengths lie outside of batch_sampler.boundaries");
+}
+
+const void* TTSDataset::query(std::string_view id) const {
+  struct Get {
+    static const LengthBuckets& get(void* self) {
+      return *static_cast<const TTSDataset&>(Dataset::Storage::get(self)).buckets_;
+    }
+  };
+  return buckets_ && id == Capability<BatchPlanner>::id ? Capability<BatchPlanner>::table<Get>() : nullptr;
 }
 
 bool TTSDataset::has(SupData type) const { return std::find(types_.begin(), types_.end(), type) != types_.end(); }
@@ -399,25 +426,6 @@ void TTSDataset::add_reference(TtsItem& item, const audio::ManifestEntry& entry,
   const auto& clips = by_speaker_.at(entry.speaker);
   const int64_t chosen = clips[static_cast<size_t>(draw(seed ^ kReferenceSeed, static_cast<int64_t>(clips.size())))];
   item.reference_audio = whole_audio(clips_.entry(chosen));
-}
-
-TtsOptions read_tts_options(Json section, const std::string& path) {
-  section.erase("_target_");
-  if (section.contains("text_tokenizer") && !section["text_tokenizer"].is_null()) {
-    throw Error(Code::kFailed, "the texts' tokenizer is the model's").at(path + ".text_tokenizer").next("leave it out");
-  }
-  return parse_options<TtsOptions>(section, path);
-}
-
-std::shared_ptr<TTSDataset> make_tts_dataset(const Json& section, const std::string& path, TextSide text) {
-  const TtsOptions options = read_tts_options(section, path);
-  try {
-    return std::make_shared<TTSDataset>(options, std::move(text));
-  } catch (Error& error) {
-    error.locate(path);
-    if (names_option<TtsOptions>(error.where())) error.locate_within(path);
-    throw;
-  }
 }
 
 }  // namespace fathom::tts

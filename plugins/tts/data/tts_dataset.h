@@ -29,11 +29,11 @@ struct TtsItem {
   int64_t speaker_id = 0;
 };
 
-// A batch: audio (B,S) float32, audio_lens (B) int64 samples, text (B,N) int64, text_lens (B) int64, then what
-// sup_data_types asks for, in its order: log_mel (B,D,T) with log_mel_lens, durations (B,N) int64, align_prior_matrix
-// (B,T,N), pitch (B,T) with pitch_lens, energy (B,T) with energy_lens, speaker_id (B) int64, voiced_mask and p_voiced
-// (B,T), reference_audio (B,S') with reference_audio_lens. Padding is 0, of texts the tokenizer's pad, of log_mel the
-// smallest normal float32 (sic, as in NeMo).
+// A batch: audio (B,S) float32, audio_len (B) int64 samples, text (B,N) int64, text_len (B) int64, then what
+// sup_data_types asks for, in its order: log_mel (B,D,T) with log_mel_len, durations as durs (B,N) int64,
+// align_prior_matrix (B,T,N), pitch (B,T) with pitch_len, energy (B,T) with energy_len, speaker_id (B) int64,
+// voiced_mask and p_voiced (B,T), reference_audio (B,S') with reference_audio_len. Padding is 0, of texts the
+// tokenizer's pad, of log_mel the smallest normal float32 (sic, as in NeMo).
 //
 // log_mel, pitch, voiced_mask, p_voiced and energy are computed of the audio once and kept in sup_data_path, if there
 // is one (sup_files.h); NeMo's files there are used as they are. Texts become tokens when the set is opened, but for
@@ -45,8 +45,8 @@ struct TtsItem {
 class TTSDataset : public DatasetOf<TtsItem>, public HasLengths {
  public:
   using Options = TtsOptions;
-  // With a tokenizer of its own.
-  explicit TTSDataset(const Options& options);
+  // With a tokenizer of its own, or that of the model that the context tells of.
+  TTSDataset(const Options& options, const Json& context);
   TTSDataset(const Options& options, TextSide text);
 
   int64_t size() const override { return clips_.size(); }
@@ -57,6 +57,7 @@ class TTSDataset : public DatasetOf<TtsItem>, public HasLengths {
   Ports outputs() const override;
   TtsItem get(int64_t index, uint64_t seed) const override;
   Values collate(const std::vector<const TtsItem*>& items) const override;
+  const void* query(std::string_view id) const;  // plans its batches where there is a batch_sampler
 
   const std::vector<SupData>& types() const { return types_; }
   const audio::Manifest& clips() const { return clips_; }
@@ -68,6 +69,7 @@ class TTSDataset : public DatasetOf<TtsItem>, public HasLengths {
   bool has(SupData type) const;
   SupFolder folder_of(SupData type, const std::optional<std::string>& own) const;
   void open_folders();
+  void read_batch_sampler();
   void read_texts();
   void read_durations();
   std::string text_of(const audio::ManifestEntry& entry) const;
@@ -93,16 +95,12 @@ class TTSDataset : public DatasetOf<TtsItem>, public HasLengths {
   SupFolder log_mels_, pitches_, voiced_masks_, p_voiced_, energies_;
   std::map<std::string, at::Tensor> durations_;
   std::map<std::string, std::vector<int64_t>> by_speaker_;  // clips
+  std::optional<LengthBuckets> buckets_;
   PitchScale scale_;
   PriorBank priors_;
   bool stretches_priors_ = false;
   int64_t pad_ = 0;
   mutable std::atomic<bool> said_unvoiced_ = false, said_foreign_ = false;
 };
-
-// The dataset of a model's section {_target_, …}, with the model's own text. Errors name `path`.
-std::shared_ptr<TTSDataset> make_tts_dataset(const Json& section, const std::string& path, TextSide text);
-// What such a section says.
-TtsOptions read_tts_options(Json section, const std::string& path);
 
 }  // namespace fathom::tts

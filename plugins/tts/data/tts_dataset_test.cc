@@ -18,7 +18,6 @@
 #include "fathom/model_files.h"
 #include "plugins/lib/recorded_test_data.h"
 #include "plugins/tts/data/length_buckets.h"
-#include "plugins/tts/data/model_data.h"
 
 extern "C" const fathom_plugin_entry fathom_plugin_entry_v1;
 
@@ -74,7 +73,7 @@ class TtsData : public ::testing::Test {
             {"sup_data_path", file("sup")}};
   }
   static std::shared_ptr<TTSDataset> make(const Json& section, TextSide text = letters()) {
-    return make_tts_dataset(section, "model.train_ds.dataset", std::move(text));
+    return std::make_shared<TTSDataset>(parse_options<TtsOptions>(section, "train_ds"), std::move(text));
   }
   template <typename Body>
   static std::string error_of(Body&& body) {
@@ -106,17 +105,17 @@ TEST_F(TtsData, BatchesHoldWhatIsAskedForInItsOrder) {
   std::vector<std::string> names, ports;
   for (const auto& [name, value] : batch) names.push_back(name);
   for (const auto& port : set->outputs()) ports.push_back(port.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"audio", "audio_lens", "text", "text_lens", "pitch", "pitch_lens",
-                                             "align_prior_matrix", "energy", "energy_lens", "log_mel", "log_mel_lens",
+  EXPECT_EQ(names, (std::vector<std::string>{"audio", "audio_len", "text", "text_len", "pitch", "pitch_len",
+                                             "align_prior_matrix", "energy", "energy_len", "log_mel", "log_mel_len",
                                              "speaker_id", "voiced_mask", "p_voiced"}));
   EXPECT_EQ(names, ports);
-  const at::Tensor samples = batch.tensor("audio_lens"), frames = batch.tensor("pitch_lens");
+  const at::Tensor samples = batch.tensor("audio_len"), frames = batch.tensor("pitch_len");
   for (int64_t i = 0; i < 3; ++i) {
     const int64_t expected = 1 + samples[i].item<int64_t>() / 256,
-                  tokens = batch.tensor("text_lens")[i].item<int64_t>();
+                  tokens = batch.tensor("text_len")[i].item<int64_t>();
     EXPECT_EQ(frames[i].item<int64_t>(), expected);
-    EXPECT_EQ(batch.tensor("energy_lens")[i].item<int64_t>(), expected);
-    EXPECT_EQ(batch.tensor("log_mel_lens")[i].item<int64_t>(), expected);
+    EXPECT_EQ(batch.tensor("energy_len")[i].item<int64_t>(), expected);
+    EXPECT_EQ(batch.tensor("log_mel_len")[i].item<int64_t>(), expected);
     const at::Tensor prior = batch.tensor("align_prior_matrix")[i];
     EXPECT_NEAR(prior.narrow(0, 0, expected).sum().item<double>(), static_cast<double>(expected), 0.05);
     EXPECT_EQ(prior.narrow(1, tokens, prior.size(1) - tokens).count_nonzero().item<int64_t>(), 0);
@@ -290,37 +289,39 @@ TEST_F(TtsData, OptionsAreChecked) {
   expect_contains(refused("sup_data_types", {"lm_tokens"}), "language model");
   expect_contains(refused("pitch_augment", true), "pitch_augment");
   expect_contains(refused("pitch_method", "yin"), "autocorrelation");
-  expect_contains(refused("win_length", 4096), "model.train_ds.dataset.win_length");
+  expect_contains(refused("win_length", 4096), "at: win_length");
   expect_contains(refused("segment_max_duration", 2), "speaker_id and reference_audio alone");
-  expect_contains(refused("text_tokenizer", {{"_target_", "x"}}), "the texts' tokenizer is the model's");
   expect_contains(refused("ignore_file", folder_.write("ignored.pkl", std::string("\x80\x04]"))), "a pickle");
 }
 
-TEST_F(TtsData, AModelMakesItWithItsOwnText) {
+TEST_F(TtsData, AConfigNamesItBesideItsModel) {
   plugins::registry().add_builtin(&fathom_plugin_entry_v1);
-  const Json dataset = {{"_target_", "nemo.collections.tts.data.dataset.TTSDataset"},
-                        {"manifest_filepath", manifest(6)},
-                        {"sample_rate", 16000}};
-  Json whole = {{"dataset", dataset},
-                {"dataloader_params", {{"num_workers", 0}}},
-                {"batch_sampler", {{"batch_size", 2}, {"boundaries", {32, 300, 350, 360}}}}};
-  EXPECT_TRUE(read_data_section(whole, "model.train_ds").wants_tokenizer);
-  Json flat = dataset;
-  flat["batch_size"] = 3;
-  EXPECT_EQ(read_data_section(flat, "model.train_ds").whole,
-            (Json{{"dataset", dataset}, {"dataloader_params", {{"batch_size", 3}}}}));
-  flat["text_tokenizer"] = {{"_target_", "x"}};
-  EXPECT_FALSE(read_data_section(flat, "model.train_ds").wants_tokenizer);
-  const DataSection read = read_data_section(whole, "model.train_ds");
-  DataLoader loader(DatasetHandle(plugins::adopt(make_speech_data(read.whole, "model.train_ds", letters()).object())),
-                    LoaderOptions::from_section(read.loader, read.loader_path), 1, "model.train_ds");
-  EXPECT_EQ(loader.size(), 3);  // of 118, 281; 321, 329; 355 and that again; 400 is too long
-  whole["batch_sampler"]["boundaries"] = {5, 4};
-  expect_contains(error_of([&] { make_speech_data(whole, "model.train_ds", letters()); }),
-                  "model.train_ds.batch_sampler.boundaries");
-  whole.erase("batch_sampler");
-  whole["sampler"] = 1;
-  expect_contains(error_of([&] { read_data_section(whole, "model.train_ds"); }), "unknown key 'sampler'");
+  const Json tokenizer = {{"_target_", "asr.CharTokenizer"},
+                          {"vocab_file", folder_.write("vocab.txt", "'a'\n'b'\n'c'\n'e'\n'i'\n'n'\n'o'\n't'\n")}};
+  Json section = {{"dataset",
+                   {{"_target_", "nemo.collections.tts.data.dataset.TTSDataset"},
+                    {"manifest_filepath", manifest(6)},
+                    {"sample_rate", 16000},
+                    {"text_tokenizer_pad_id", 0}}},
+                  {"dataloader_params", {{"num_workers", 0}}},
+                  {"batch_sampler", {{"batch_size", 2}, {"boundaries", {32, 300, 350, 360}}}}};
+  const auto make_loader = [&](const Json& context) {
+    const DataSection read = read_data_section(section, "model.train_ds");
+    return std::make_unique<DataLoader>(
+        DatasetHandle(create_object(1u << FATHOM_KIND_DATASET, read.dataset, read.dataset_path, context)),
+        LoaderOptions::from_section(read.loader, read.loader_path), 1, "model.train_ds");
+  };
+  const Json context = {{"stage", "train"}, {"model", {{"text_tokenizer", tokenizer}}}, {"artifacts", Json::object()}};
+  EXPECT_EQ(make_loader(context)->size(), 3);  // of 118, 281; 321, 329; 355 and that again; 400 is too long
+  expect_contains(error_of([&] { make_loader(Json::object()); }), "model.train_ds.dataset.text_tokenizer");
+  section["batch_sampler"]["boundaries"] = {5, 4};
+  expect_contains(error_of([&] { make_loader(context); }), "model.train_ds.dataset.batch_sampler.boundaries");
+  section["batch_sampler"] = {{"batchsize", 2}};
+  expect_contains(error_of([&] { make_loader(context); }), "batchsize");
+  section.erase("batch_sampler");
+  EXPECT_EQ(make_loader(context)->size(), 6);
+  section["sampler"] = 1;
+  expect_contains(error_of([&] { make_loader(context); }), "unknown key 'sampler'");
 }
 
 TEST(LengthBucketsTest, BatchesAreOfLikeLengthAndFull) {
@@ -329,8 +330,8 @@ TEST(LengthBucketsTest, BatchesAreOfLikeLengthAndFull) {
   EXPECT_EQ(buckets.left_out(), 2);  // 10 is not above 10, 40 is above 30
   BatchRequest request;
   request.seed = 7;
-  const auto plan = buckets.plan(request);
-  EXPECT_EQ(plan, buckets.plan(request));
+  const auto plan = buckets.plan_batches(request);
+  EXPECT_EQ(plan, buckets.plan_batches(request));
   ASSERT_EQ(plan.size(), 3u);
   std::set<int64_t> used;
   for (const auto& batch : plan) {
@@ -342,7 +343,7 @@ TEST(LengthBucketsTest, BatchesAreOfLikeLengthAndFull) {
   }
   EXPECT_EQ(used.size(), 7u);
   bool other = false;
-  for (request.epoch = 1; request.epoch < 5; ++request.epoch) other = other || buckets.plan(request) != plan;
+  for (request.epoch = 1; request.epoch < 5; ++request.epoch) other = other || buckets.plan_batches(request) != plan;
   EXPECT_TRUE(other);
   EXPECT_THROW(LengthBuckets({.batch_size = 3, .boundaries = {50, 60}}, lengths), Error);
 }

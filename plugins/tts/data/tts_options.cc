@@ -92,6 +92,8 @@ void TtsOptions::describe(OptionSet<TtsOptions>& o) {
     "JSON file {speaker or default: {pitch_mean, pitch_std}}, instead of pitch_mean and pitch_std");
   o("reference_audio_type", &Options::reference_audio_type,
     "same-speaker (any clip of the speaker) or ground-truth (the clip itself)");
+  o("batch_sampler", &Options::batch_sampler,
+    "batches of clips of like length; in NeMo's configs it stands beside dataset, which means the same");
 }
 
 }  // namespace fathom::tts

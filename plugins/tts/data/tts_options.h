@@ -1,6 +1,7 @@
 // The options of TTSDataset. NeMo's names; its keyword arguments stand among them.
 #pragma once
 
+#include "plugins/tts/data/length_buckets.h"
 #include "plugins/tts/data/speech_features.h"
 
 namespace fathom::tts {
@@ -25,6 +26,7 @@ struct TtsOptions : SpeechFeatureOptions {
   bool pitch_norm = false;
   std::optional<std::string> pitch_stats_path;
   std::string reference_audio_type = "same-speaker";
+  std::optional<LengthBuckets::Options> batch_sampler;
   static void describe(OptionSet<TtsOptions>& o);
 };
 

@@ -21,7 +21,9 @@ std::set<std::string> ignored_files(const std::string& path) {
   if (!list.is_array()) {
     throw Error(Code::kBadData, "the list of files to leave out is no JSON list")
         .at(path)
-        .seen(text.empty() ? "an empty file" : text[0] == '\x80' ? "a pickle" : text.substr(0, 40))
+        .seen(text.empty()        ? "an empty file"
+              : text[0] == '\x80' ? "a pickle"
+                                  : text.substr(0, 40))
         .expected("[\"audio/1.wav\", …]")
         .next("in Python: json.dump(sorted(pickle.load(f)), out)");
   }
@@ -48,8 +50,7 @@ audio::Manifest open_clips(const Json& manifest_filepath, const std::optional<do
     ++left_out;
     return false;
   };
-  audio::Manifest clips =
-      audio::Manifest::open(audio::manifest_paths(manifest_filepath, "manifest_filepath"), filter);
+  audio::Manifest clips = audio::Manifest::open(audio::manifest_paths(manifest_filepath, "manifest_filepath"), filter);
   if (clips.dropped_by_duration().count > 0 || left_out > 0) {
     log(LogLevel::kInfo, "tts",
         std::to_string(clips.size()) + " clips; " + std::to_string(clips.dropped_by_duration().count) +
@@ -59,7 +60,8 @@ audio::Manifest open_clips(const Json& manifest_filepath, const std::optional<do
 }
 
 void VocoderDataset::Options::describe(OptionSet<Options>& o) {
-  o.required("manifest_filepath", &Options::manifest_filepath, "JSON lines with audio_filepath: a path or a list of them")
+  o.required("manifest_filepath", &Options::manifest_filepath,
+             "JSON lines with audio_filepath: a path or a list of them")
       .example("train.json");
   o.required("sample_rate", &Options::sample_rate, "rate that all audio is resampled to", "Hz").example(22050);
   o("n_segments", &Options::n_segments, "length of the piece of a clip; null: the whole", "samples");
@@ -135,7 +137,8 @@ VocoderItem VocoderDataset::with_mel(const audio::ManifestEntry& entry, uint64_t
     mel = mel.narrow(1, 0, std::min(mel.size(1), frames));
     audio = audio.narrow(0, 0, std::min(audio.size(0), wanted));
   }
-  return {at::constant_pad_nd(audio, {0, frames * hop - audio.size(0)}), at::constant_pad_nd(mel, {0, frames - mel.size(1)})};
+  return {at::constant_pad_nd(audio, {0, frames * hop - audio.size(0)}),
+          at::constant_pad_nd(mel, {0, frames - mel.size(1)})};
 }
 
 Values VocoderDataset::collate(const std::vector<const VocoderItem*>& items) const {

@@ -15,11 +15,11 @@ struct VocoderItem {
 // A batch: audio (B,T) float32, audio_len (B) int64 samples; with load_precomputed_mel also audio_mel (B,D,T').
 //
 // Each time an item is asked for, n_segments samples of it from a place of the seed's choice; the whole where it is
-// shorter, or without n_segments. With load_precomputed_mel the line's mel_filepath (.npy, .pt, .safetensors; never run)
-// is read too, and both are cut at the same frame: audio at frame · hop_length. What is too short is padded with zeros
-// then. Items outside [min_duration, max_duration], and those that ignore_file lists, are left out.
-// Errors (kBadData, kNoInput) name the manifest's file and line: audio that cannot be read, a line without
-// mel_filepath, a spectrogram that is none or whose length is not the audio's.
+// shorter, or without n_segments. With load_precomputed_mel the line's mel_filepath (.npy, .pt, .safetensors; never
+// run) is read too, and both are cut at the same frame: audio at frame · hop_length. What is too short is padded with
+// zeros then. Items outside [min_duration, max_duration], and those that ignore_file lists, are left out. Errors
+// (kBadData, kNoInput) name the manifest's file and line: audio that cannot be read, a line without mel_filepath, a
+// spectrogram that is none or whose length is not the audio's.
 class VocoderDataset final : public DatasetOf<VocoderItem>, public HasLengths {
  public:
   struct Options {

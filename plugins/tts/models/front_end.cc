@@ -28,7 +28,8 @@ Json front_end_info(const Json& section, const std::string& config_path) {
   }
   const double rate = section["sample_rate"].get<double>();
   Json info = {{"sample_rate", section["sample_rate"]}};
-  for (const auto& [samples, seconds] : {std::pair{"n_window_size", "window_size"}, {"n_window_stride", "window_stride"}}) {
+  for (const auto& [samples, seconds] :
+       {std::pair{"n_window_size", "window_size"}, {"n_window_stride", "window_stride"}}) {
     if (number(samples))
       info[samples] = section[samples];
     else if (number(seconds))

@@ -107,7 +107,8 @@ at::Tensor HifiGanModel::mel_of(const ModuleHandle& front_end, const at::Tensor&
 std::vector<OptimizerSpec> HifiGanModel::configure_optimizers() const {
   Json section = config_.value("optim", Json::object());
   std::optional<int64_t> steps = options_.max_steps;
-  if (!steps && options_.max_epochs && options_.steps_per_epoch) steps = *options_.max_epochs * *options_.steps_per_epoch;
+  if (!steps && options_.max_epochs && options_.steps_per_epoch)
+    steps = *options_.max_epochs * *options_.steps_per_epoch;
   if (scheduled_ && steps) {
     Json& sched = section["sched"];
     sched["max_steps"] = *steps;
@@ -183,7 +184,7 @@ void HifiGanModel::validation_step(const Values& batch, const Step& step) {
   const at::Tensor mel = given.defined() ? given : mel_of(front_end_, audio, lengths);
   const at::Tensor made = generate(mel);
   const at::Tensor made_mel = mel_of(front_end_, made.squeeze(1), lengths);
-  step.log("val_loss", at::l1_loss(mel, made_mel).detach());
+  step.log("val_loss", at::l1_loss(mel, made_mel).detach(), 0, static_cast<double>(audio.size(0)));
   if (!options_.log_audio || step.batch_idx() != 0) return;
   const auto rate = config_["preprocessor"]["sample_rate"].get<int64_t>();
   const at::Tensor clean = denoised(made, options_.denoise_strength);
@@ -228,8 +229,9 @@ Values HifiGanModel::vocode(const Values& input, const Json& options) {
   for (const auto& [key, value] : options.items()) {
     if (value.is_null() || key == "seed") continue;  // nothing is drawn
     if (key != "denoise" || !value.is_number() || value.get<double>() < 0) {
-      throw Error(Code::kUsage, "the vocoder takes no such option").seen(key + "=" + json_text(value)).expected(
-          "denoise: a strength of at least 0");
+      throw Error(Code::kUsage, "the vocoder takes no such option")
+          .seen(key + "=" + json_text(value))
+          .expected("denoise: a strength of at least 0");
     }
     strength = value.get<double>();
   }
@@ -240,7 +242,8 @@ Values HifiGanModel::vocode(const Values& input, const Json& options) {
 std::vector<PretrainedModelInfo> HifiGanModel::list_available_models() {
   const std::string root = "https://api.ngc.nvidia.com/v2/models/nvidia/nemo/";
   return {
-      {"tts_en_hifigan", "English vocoder, LJSpeech, 22050 Hz", root + "tts_hifigan/versions/1.0.0rc1/files/tts_hifigan.nemo"},
+      {"tts_en_hifigan", "English vocoder, LJSpeech, 22050 Hz",
+       root + "tts_hifigan/versions/1.0.0rc1/files/tts_hifigan.nemo"},
       {"tts_en_lj_hifigan_ft_mixertts", "English vocoder, LJSpeech, fine-tuned on Mixer-TTS, 22050 Hz",
        root + "tts_en_lj_hifigan/versions/1.6.0/files/tts_en_lj_hifigan_ft_mixertts.nemo"},
       {"tts_en_lj_hifigan_ft_mixerttsx", "English vocoder, LJSpeech, fine-tuned on Mixer-TTS-X, 22050 Hz",

@@ -25,8 +25,8 @@ Judgement judge(at::Tensor x, const std::vector<std::shared_ptr<NormedConv>>& co
 }  // namespace
 
 PeriodDiscriminator::PeriodDiscriminator(int64_t period, bool small) : period_(period) {
-  const std::vector<int64_t> channels = small ? std::vector<int64_t>{1, 8, 12, 32, 64, 64}
-                                              : std::vector<int64_t>{1, 32, 128, 512, 1024, 1024};
+  const std::vector<int64_t> channels =
+      small ? std::vector<int64_t>{1, 8, 12, 32, 64, 64} : std::vector<int64_t>{1, 32, 128, 512, 1024, 1024};
   torch::nn::ModuleList convs = register_module("convs", torch::nn::ModuleList());
   for (size_t i = 0; i + 1 < channels.size(); ++i) {
     convs_.push_back(std::make_shared<NormedConv>(NormedConvOptions{.in = channels[i],

@@ -1,5 +1,5 @@
-// The critics of HiFi-GAN (Kong et al. 2020, arXiv:2010.05646, 2.3): of the waveform folded by several periods, and of the
-// waveform at several rates (MelGAN, Kumar et al. 2019, arXiv:1910.06711).
+// The critics of HiFi-GAN (Kong et al. 2020, arXiv:2010.05646, 2.3): of the waveform folded by several periods, and of
+// the waveform at several rates (MelGAN, Kumar et al. 2019, arXiv:1910.06711).
 #pragma once
 
 #include <torch/nn/module.h>

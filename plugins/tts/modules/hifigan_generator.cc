@@ -16,7 +16,8 @@ Ports spectrogram_in() { return {{"x", {"B D T", MelSpectrogramType{}}}}; }
 Ports audio_out() { return {{"audio", {"B S T", AudioSignal{}}}}; }
 
 NormedConvOptions conv1d(int64_t in, int64_t out, int64_t kernel, int64_t dilation = 1) {
-  return {.in = in, .out = out, .kernel = {kernel}, .padding = {same_padding(kernel, dilation)}, .dilation = {dilation}};
+  return {
+      .in = in, .out = out, .kernel = {kernel}, .padding = {same_padding(kernel, dilation)}, .dilation = {dilation}};
 }
 
 [[noreturn]] void refuse(const std::string& option, const std::string& what, const std::string& seen,
@@ -55,7 +56,8 @@ void HifiGanGenerator::Options::describe(OptionSet<Options>& o) {
       .example({8, 4});
   o.required("upsample_kernel_sizes", &Options::upsample_kernel_sizes, "of the transposed convolutions")
       .example({16, 8});
-  o("upsample_initial_channel", &Options::upsample_initial_channel, "channels before the first stage; each halves them");
+  o("upsample_initial_channel", &Options::upsample_initial_channel,
+    "channels before the first stage; each halves them");
   o.required("resblock_kernel_sizes", &Options::resblock_kernel_sizes, "of the residual blocks side by side")
       .example({3, 7});
   o.required("resblock_dilation_sizes", &Options::resblock_dilation_sizes, "the dilations of each of them")
@@ -85,7 +87,8 @@ HifiGanGenerator::HifiGanGenerator(const Options& o) : input_size_(o.initial_inp
     const std::string option = "resblock_kernel_sizes[" + std::to_string(i) + "]";
     check_range(option, o.resblock_kernel_sizes[i], 1, kWidestKernel);
     if (o.resblock_kernel_sizes[i] % 2 == 0)
-      refuse(option, "a residual block needs an odd kernel", std::to_string(o.resblock_kernel_sizes[i]), "an odd number");
+      refuse(option, "a residual block needs an odd kernel", std::to_string(o.resblock_kernel_sizes[i]),
+             "an odd number");
     const size_t wanted = kind == 1 ? 3 : 2;  // NeMo's blocks read as many
     if (o.resblock_dilation_sizes[i].size() < wanted) {
       refuse("resblock_dilation_sizes[" + std::to_string(i) + "]", "a residual block has too few dilations",

@@ -25,8 +25,9 @@ class HifiGanResBlock : public torch::nn::Module {
 // x (B, initial_input_size, T) -> audio (B, 1, T · the product of upsample_rates), from -1 to 1.
 class HifiGanGenerator final : public NeuralModule, public HasProperties {
  public:
-  static constexpr const char* kState = "conv_pre, ups.N, resblocks.N.M.{convs1, convs2 | convs}.K, conv_post: each bias, "
-                                        "weight_g, weight_v";
+  static constexpr const char* kState =
+      "conv_pre, ups.N, resblocks.N.M.{convs1, convs2 | convs}.K, conv_post: each bias, "
+      "weight_g, weight_v";
   struct Options {
     Json resblock = 1;  // 1 or 2; whatever else is not 1 counts as 2, as in NeMo
     std::vector<int64_t> upsample_rates, upsample_kernel_sizes;

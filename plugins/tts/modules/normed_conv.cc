@@ -27,8 +27,8 @@ NormedConv::NormedConv(NormedConvOptions options) : options_(std::move(options))
   o.stride = filled_with(o.stride, dims, 1);
   o.padding = filled_with(o.padding, dims, 0);
   o.dilation = filled_with(o.dilation, dims, 1);
-  std::vector<int64_t> shape = o.transposed ? std::vector<int64_t>{o.in, o.out / o.groups}
-                                            : std::vector<int64_t>{o.out, o.in / o.groups};
+  std::vector<int64_t> shape =
+      o.transposed ? std::vector<int64_t>{o.in, o.out / o.groups} : std::vector<int64_t>{o.out, o.in / o.groups};
   shape.insert(shape.end(), o.kernel.begin(), o.kernel.end());
   at::Tensor weight = at::empty(shape);
   // As torch's convolutions begin.

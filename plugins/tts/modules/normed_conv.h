@@ -1,6 +1,7 @@
-// A convolution whose weight is normalised: by length and direction (Salimans & Kingma 2016, arXiv:1602.07868), or by its
-// largest singular value (Miyato et al. 2018, arXiv:1802.05957). Parameters and buffers have the names and the order of
-// torch.nn.utils.weight_norm and spectral_norm: bias, weight_g, weight_v; bias, weight_orig, weight_u, weight_v.
+// A convolution whose weight is normalised: by length and direction (Salimans & Kingma 2016, arXiv:1602.07868), or by
+// its largest singular value (Miyato et al. 2018, arXiv:1802.05957). Parameters and buffers have the names and the
+// order of torch.nn.utils.weight_norm and spectral_norm: bias, weight_g, weight_v; bias, weight_orig, weight_u,
+// weight_v.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -26,8 +27,14 @@ class NormedConv : public torch::nn::Module {
 
   // x (B, in, T) or (B, in, H, W). In training a spectral norm takes one step of power iteration a call, as torch's.
   at::Tensor forward(const at::Tensor& x);
-  // The weight that is used: in evaluation without gradients it is worked out once, until a parameter changes.
+  // The weight that is used: in evaluation without gradients it is worked out once, until the mode changes or a
+  // parameter is written to.
   at::Tensor weight();
+  // Optimizers write to parameters without torch's knowing; what was worked out before is of no use afterwards.
+  void train(bool on = true) override {
+    torch::nn::Module::train(on);
+    folded_.reset();
+  }
   const at::Tensor& bias() const { return bias_; }
   const NormedConvOptions& options() const { return options_; }
 

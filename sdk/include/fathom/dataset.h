@@ -7,6 +7,11 @@
 //     Clip get(int64_t index, uint64_t seed) const override;                       // many threads at once
 //     fathom::Values collate(const std::vector<const Clip*>& clips) const override; // many threads at once
 //   };
+//
+// A dataset that a config names beside a model may have a second argument in its constructor, the context: a JSON
+// object
+// {"stage": "train" | "validation" | "test" | "predict", "model": the model's section, "artifacts": {key of that
+// section: path of the file that it names}}. So one that reads texts finds the tokenizer its model was trained with.
 #pragma once
 
 #include "fathom/abi/dataset.h"

@@ -27,18 +27,21 @@ struct Capability<TrainingHooks> {
   static constexpr std::string_view id = FATHOM_TRAINING_HOOKS_EXTENSION;
   template <typename Get>
   static const void* table() {
-    static const fathom_training_hooks_v1 table = {
-        sizeof(fathom_training_hooks_v1), [](void* self, uint32_t event, const fathom_step* step) {
-          return guard([&] {
-            TrainingHooks& model = Get::get(self);
-            switch (event) {
-              case FATHOM_ON_TRAIN_EPOCH_START: return model.on_train_epoch_start(Step(step));
-              case FATHOM_ON_AFTER_BACKWARD: return model.on_after_backward(Step(step));
-              case FATHOM_ON_TRAIN_EPOCH_END: return model.on_train_epoch_end(Step(step));
-              default: return;
-            }
-          });
-        }};
+    static const fathom_training_hooks_v1 table = {sizeof(fathom_training_hooks_v1),
+                                                   [](void* self, uint32_t event, const fathom_step* step) {
+                                                     return guard([&] {
+                                                       TrainingHooks& model = Get::get(self);
+                                                       switch (event) {
+                                                         case FATHOM_ON_TRAIN_EPOCH_START:
+                                                           return model.on_train_epoch_start(Step(step));
+                                                         case FATHOM_ON_AFTER_BACKWARD:
+                                                           return model.on_after_backward(Step(step));
+                                                         case FATHOM_ON_TRAIN_EPOCH_END:
+                                                           return model.on_train_epoch_end(Step(step));
+                                                         default: return;
+                                                       }
+                                                     });
+                                                   }};
     return &table;
   }
 };

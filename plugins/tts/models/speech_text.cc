@@ -1,0 +1,72 @@
+#include "plugins/tts/models/speech_text.h"
+
+#include <ATen/ATen.h>
+
+namespace fathom::tts {
+namespace {
+
+// Files that a text_tokenizer section may name, as NeMo registers them.
+constexpr std::array<std::array<const char*, 2>, 2> kFiles = {{{"g2p", "phoneme_dict"}, {"g2p", "heteronyms"}}};
+
+}  // namespace
+
+SpeechText::SpeechText(const Json& config, const ModelContext& context, const std::string& path) {
+  const std::string here = path.empty() ? "text_tokenizer" : path + ".text_tokenizer";
+  if (!config.contains("text_tokenizer") || !config["text_tokenizer"].is_object()) {
+    throw Error(Code::kFailed, "the model has no text tokenizer")
+        .at(here)
+        .expected(
+            "a section with _target_, such as nemo.collections.common.tokenizers.text_to_speech.tts_tokenizers."
+            "EnglishCharsTokenizer");
+  }
+  Json section = config["text_tokenizer"];
+  for (const auto& [child, key] : kFiles) {
+    if (!section.contains(child) || !section[child].is_object()) continue;
+    Json& value = section[child][key];
+    if (!value.is_string()) {
+      if (value.is_null()) section[child].erase(key);
+      continue;
+    }
+    value = context.artifact_path(value.get<std::string>());
+    artifacts_.emplace_back(std::string("text_tokenizer.") + child + "." + key, value.get<std::string>());
+  }
+  tokenizer_ = text::SpeechTokenizerHandle::make(section, here);
+  normalizer_ = config.value("text_normalizer", Json(nullptr));
+}
+
+int64_t SpeechText::pad() const {
+  const int64_t pad = tokenizer_.special().pad;
+  if (pad < 0) {
+    throw Error(Code::kFailed, "the text tokenizer has no token for padding")
+        .at("text_tokenizer")
+        .expected("a tokenizer with <pad>");
+  }
+  return pad;
+}
+
+Values SpeechText::parse(const std::string& given, const Json& options) const {
+  const std::string spoken = options.value("normalize", true) ? normalized(given) : given;
+  const uint64_t before = tokenizer_.left_out();
+  const std::vector<int64_t> tokens = tokenizer_.encode(spoken);
+  const uint64_t left_out = tokenizer_.left_out() - before;
+  // Spaces and marks alone are no speech.
+  const auto special = tokenizer_.special();
+  bool speaks = false;
+  for (const int64_t token : tokens) {
+    const std::string piece = tokenizer_.tokenizer().piece(token);
+    const bool is_mark = piece.size() == 1 && std::ispunct(static_cast<unsigned char>(piece[0])) != 0;
+    speaks = speaks || (token != special.space && token != special.pad && token != special.silence && !is_mark);
+  }
+  if (!speaks) {
+    throw Error(Code::kBadData, "the text has nothing to speak")
+        .seen(given.size() > 80 ? given.substr(0, 80) + "…" : given)
+        .expected("letters that the model's tokenizer knows");
+  }
+  Values parsed = {{"tokens", at::tensor(tokens, at::kLong).unsqueeze(0)}, {"text", spoken}};
+  if (left_out > 0) parsed.add("skipped", json_text(Json{{"symbols without a token", left_out}}));
+  return parsed;
+}
+
+std::string SpeechText::normalized(const std::string& text) const { return text; }
+
+}  // namespace fathom::tts

@@ -1,0 +1,38 @@
+// The text side of a model that speaks: its sections text_tokenizer and text_normalizer, from the words of a user to
+// tokens.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fathom/model.h"
+#include "plugins/lib/text/speech_tokenizer_handle.h"
+
+namespace fathom::tts {
+
+class SpeechText {
+ public:
+  SpeechText() = default;
+  // From the model's section; `path` is its full key. Files that its G2P names are found in a restored archive too, and
+  // are artifacts of the model. Throws what making the tokenizer throws.
+  SpeechText(const Json& config, const ModelContext& context, const std::string& path);
+  explicit operator bool() const { return static_cast<bool>(tokenizer_); }
+
+  const text::SpeechTokenizerHandle& tokenizer() const { return tokenizer_; }
+  int64_t vocab_size() const { return tokenizer_.vocab_size(); }
+  int64_t pad() const;
+  const std::vector<std::pair<std::string, std::string>>& artifacts() const { return artifacts_; }
+
+  // What SpeechSynthesizer::parse gives (fathom/synthesis.h): tokens (1, S), text, skipped.
+  Values parse(const std::string& text, const Json& options) const;
+
+ private:
+  std::string normalized(const std::string& text) const;
+
+  text::SpeechTokenizerHandle tokenizer_;
+  Json normalizer_;  // the section, null for none
+  std::vector<std::pair<std::string, std::string>> artifacts_;
+};
+
+}  // namespace fathom::tts
