@@ -2,6 +2,7 @@
 #include "fathom/plugin.h"
 
 #include "plugins/tts/commands/vocode.h"
+#include "plugins/tts/data/tts_dataset.h"
 #include "plugins/tts/data/vocoder_dataset.h"
 #include "plugins/tts/models/fastpitch_model.h"
 #include "plugins/tts/models/hifigan_model.h"
@@ -35,6 +36,9 @@ FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
   r.add<GriffinLimModel>("tts.GriffinLimModel", "spectrograms to audio without training: Griffin-Lim, fast",
                          model_names("GriffinLimModel", "two_stages"));
   r.add<HifiGanModel>("tts.HifiGanModel", "a vocoder trained against critics", model_names("HifiGanModel", "hifigan"));
+  r.add<TTSDataset>(
+      "tts.TTSDataset", "recordings and what is said in them, for acoustic models",
+      Names{"nemo.collections.tts.data.dataset.TTSDataset", "nemo.collections.tts.torch.data.TTSDataset"});
   r.add<VocoderDataset>(
       "tts.VocoderDataset", "pieces of recordings, for vocoders",
       Names{"nemo.collections.tts.data.dataset.VocoderDataset", "nemo.collections.tts.data.datalayers.AudioDataset"});
