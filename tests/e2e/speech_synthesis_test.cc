@@ -18,8 +18,16 @@ class SpeechSynthesis : public TrainingTest {
   // An experiment of configs/tts that always gives the same bits, in a folder of the test's.
   std::vector<std::string> words_of(const std::string& run, const std::string& name,
                                     const std::vector<std::string>& more) const {
-    std::vector<std::string> all = {fathom_program(), "train", "-cp", kConfigs, "-cn", name, "data_dir=" + kSpeech,
-                                    "++seed=3", "++exp_manager.explicit_log_dir=" + folder_ + "/" + run, "--threads",
+    std::vector<std::string> all = {fathom_program(),
+                                    "train",
+                                    "-cp",
+                                    kConfigs,
+                                    "-cn",
+                                    name,
+                                    "data_dir=" + kSpeech,
+                                    "++seed=3",
+                                    "++exp_manager.explicit_log_dir=" + folder_ + "/" + run,
+                                    "--threads",
                                     "1"};
     all.insert(all.end(), more.begin(), more.end());
     return all;
@@ -81,10 +89,8 @@ class SpeechSynthesis : public TrainingTest {
 };
 
 TEST_F(SpeechSynthesis, AVocoderThatWasKilledGoesOnToTheBit) {
-  const std::vector<std::string> words = {"trainer.max_epochs=3",
-                                          "trainer.check_val_every_n_epoch=1",
-                                          "++trainer.ckpt_every=1s",
-                                          "++exp_manager.resume_if_exists=true",
+  const std::vector<std::string> words = {"trainer.max_epochs=3", "trainer.check_val_every_n_epoch=1",
+                                          "++trainer.ckpt_every=1s", "++exp_manager.resume_if_exists=true",
                                           "++exp_manager.resume_ignore_no_checkpoint=true"};
   const Result once = run(words_of("once", "ljspeech_mini_hifigan", words));
   ASSERT_EQ(once.status, 0) << once.err;
@@ -117,8 +123,8 @@ TEST_F(SpeechSynthesis, AVocoderIsRestoredAndHeard) {
   EXPECT_EQ(none.status, 66);
   EXPECT_THAT(none.err, HasSubstr("none.wav"));
   // A GAN's audio must be as long as what it is compared with.
-  const Result odd = run(words_of("odd", "ljspeech_mini_hifigan",
-                                  {"trainer.max_epochs=1", "model.train_ds.dataset.n_segments=8000"}));
+  const Result odd =
+      run(words_of("odd", "ljspeech_mini_hifigan", {"trainer.max_epochs=1", "model.train_ds.dataset.n_segments=8000"}));
   EXPECT_EQ(odd.status, 65);
   EXPECT_THAT(odd.err, HasSubstr("multiple of n_window_stride"));
   const Result hop = run(words_of("hop", "ljspeech_mini_hifigan", {"model.preprocessor.n_window_stride=200"}));
