@@ -8,8 +8,9 @@ namespace {
 struct Row {
   std::string_view collection, name, what, instead;
 };
-constexpr std::string_view kVocoder = "train HifiGanModel on the same data, or leave the vocoder out: Griffin-Lim always "
-                                      "works";
+constexpr std::string_view kVocoder =
+    "train HifiGanModel on the same data, or leave the vocoder out: Griffin-Lim always "
+    "works";
 constexpr std::string_view kAcoustic = "train FastPitchModel or Tacotron2Model on the same data";
 constexpr std::array kRows = {
     Row{"tts", "UnivNetModel", "UnivNet, a vocoder that NeMo had until 1.x", kVocoder},

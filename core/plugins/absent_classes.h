@@ -1,5 +1,5 @@
-// Classes that NeMo has or had and that nobody has built here: whose name is in a config gets a reason, and what to take
-// instead. Thread-safe: no state.
+// Classes that NeMo has or had and that nobody has built here: whose name is in a config gets a reason, and what to
+// take instead. Thread-safe: no state.
 #pragma once
 
 #include <optional>

@@ -1,9 +1,8 @@
-// Convolutions in time without a graph to build, over rows (T, C): the weights are turned over once as the micro-kernels
-// of product_kernel.h read them, and the frames are read where they lie, so that nothing is unfolded.
+// Convolutions in time without a graph to build, over rows (T, C): the weights are turned over once as the
+// micro-kernels of product_kernel.h read them, and the frames are read where they lie, so that nothing is unfolded.
 #pragma once
 
 #include <ATen/core/Tensor.h>
-
 #include <torch/nn/modules/conv.h>
 
 #include <memory>

@@ -18,15 +18,16 @@ double difference_of(const at::Tensor& got, const at::Tensor& expected) {
 
 TEST(PackedConv, IsTheConvolution) {
   const at::NoGradGuard no_grad;
-  for (const auto& [in, out, kernel] : {std::array<int64_t, 3>{24, 40, 3}, {384, 1536, 3}, {1536, 384, 3}, {7, 5, 1},
-                                        {16, 33, 5}}) {
+  for (const auto& [in, out, kernel] :
+       {std::array<int64_t, 3>{24, 40, 3}, {384, 1536, 3}, {1536, 384, 3}, {7, 5, 1}, {16, 33, 5}}) {
     for (const int64_t time : {1, 2, 64, 65, 200}) {
       at::manual_seed(in + time);
       const at::Tensor x = at::randn({2, time, in}), weight = at::randn({out, in, kernel}), bias = at::randn({out});
       if (!PackedConv::can_pack(weight)) GTEST_SKIP() << "nothing is packed on this processor";
       const PackedConv conv(weight);
       const at::Tensor expected = expected_of(x, weight, bias);
-      EXPECT_LT(difference_of(conv(x, bias, false), expected), 1e-6) << in << " " << out << " " << kernel << " " << time;
+      EXPECT_LT(difference_of(conv(x, bias, false), expected), 1e-6)
+          << in << " " << out << " " << kernel << " " << time;
       EXPECT_LT(difference_of(conv(x, bias, true), at::relu(expected)), 1e-6);
       EXPECT_LT(difference_of(conv(x, {}, false), expected_of(x, weight, {})), 1e-6);
       // An item depends on nothing but itself.

@@ -80,8 +80,7 @@ std::string heard_in(const ModelHandle& recogniser, const std::string& path) {
   samples.push_back(data.get(0, 0));
   const auto items = recogniser.predict_step(data.collate(samples), Json::object());
   const Value* text = items.empty() ? nullptr : items[0].find("pred_text");
-  if (text == nullptr)
-    throw Error(Code::kUnavailable, "the model is no recogniser: it gives no pred_text").at("--asr");
+  if (text == nullptr) throw Error(Code::kUnavailable, "the model is no recogniser: it gives no pred_text").at("--asr");
   return text->text();
 }
 

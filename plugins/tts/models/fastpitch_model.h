@@ -75,7 +75,7 @@ class FastPitchModel final : public Model, public SpeechSynthesizer {
   std::shared_ptr<FastPitchModule> module_;
   double duration_scale_ = 1, pitch_scale_ = 1, energy_scale_ = 1, aligner_scale_ = 1;
   std::shared_ptr<GriffinLimModel> listener_;  // made when it is first needed
-  bool shows_training_ = false;  // the next training batch is drawn
+  bool shows_training_ = false;                // the next training batch is drawn
 };
 
 }  // namespace fathom::tts

@@ -20,15 +20,15 @@ struct FastPitchParts {
 };
 
 struct FastPitchInput {
-  at::Tensor text;           // (B, S) tokens
-  at::Tensor durations;      // (B, S), where no alignment is learned
-  at::Tensor pitch, energy;  // (B, T) of frames; or pitch (B, S) of tokens
-  at::Tensor speaker;        // (B)
+  at::Tensor text;                                 // (B, S) tokens
+  at::Tensor durations;                            // (B, S), where no alignment is learned
+  at::Tensor pitch, energy;                        // (B, T) of frames; or pitch (B, S) of tokens
+  at::Tensor speaker;                              // (B)
   at::Tensor reference_spec, reference_spec_lens;  // (B, D, T'), (B): whose voice it is, by a recording
-  at::Tensor pace;                  // a number, (B, 1) or (B, S); undefined: 1
-  at::Tensor spec;                  // (B, D, T): learns the alignment
-  at::Tensor attn_prior;            // (B, T, S)
-  at::Tensor mel_lens, input_lens;  // (B)
+  at::Tensor pace;                                 // a number, (B, 1) or (B, S); undefined: 1
+  at::Tensor spec;                                 // (B, D, T): learns the alignment
+  at::Tensor attn_prior;                           // (B, T, S)
+  at::Tensor mel_lens, input_lens;                 // (B)
 };
 struct FastPitchOutput {
   at::Tensor spect, num_frames, durs_predicted, log_durs_predicted, pitch_predicted;

@@ -109,16 +109,16 @@ Values SpeakerEncoder::forward(const Values& in) {
   at::Tensor embedding;
   if (lookup_ && speaker.defined()) embedding = lookup_({{"speaker", speaker}}).tensor("embs");
   if (style_ && spec.defined()) {
-    const at::Tensor style =
-        style_({{"inp", spec}, {"inp_lengths", in.tensor("reference_spec_lens")}}).tensor("gst");
+    const at::Tensor style = style_({{"inp", spec}, {"inp_lengths", in.tensor("reference_spec_lens")}}).tensor("gst");
     embedding = embedding.defined() ? embedding + style : style;
   }
   if (!embedding.defined()) {
     const Json info = properties();
-    const std::string by_number =
-        "a speaker from 0 to " + std::to_string(info["n_speakers"].get<int64_t>() - 1);
+    const std::string by_number = "a speaker from 0 to " + std::to_string(info["n_speakers"].get<int64_t>() - 1);
     throw Error(Code::kBadData, "the model has several voices, and none is chosen")
-        .expected(!style_ ? by_number : !lookup_ ? "a reference recording" : by_number + ", or a reference recording")
+        .expected(!style_    ? by_number
+                  : !lookup_ ? "a reference recording"
+                             : by_number + ", or a reference recording")
         .next(lookup_ ? "--speaker N, or speaker_id among sup_data_types"
                       : "--option reference_audio=FILE, or reference_audio among sup_data_types");
   }

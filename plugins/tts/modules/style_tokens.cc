@@ -67,19 +67,19 @@ ReferenceEncoder::ReferenceEncoder(const Options& o) : options_(o) {
   for (const int64_t filters : o.cnn_filters) {
     check_range("cnn_filters", filters, 1, kWidestStyle);
     const auto layer = std::make_shared<torch::nn::Module>();
-    convs_.push_back(layer->register_module(
-        "conv", torch::nn::Conv2d(torch::nn::Conv2dOptions(channels, filters, o.kernel_size)
-                                      .stride(o.stride)
-                                      .padding(o.padding)
-                                      .bias(o.bias))));
+    convs_.push_back(
+        layer->register_module("conv", torch::nn::Conv2d(torch::nn::Conv2dOptions(channels, filters, o.kernel_size)
+                                                             .stride(o.stride)
+                                                             .padding(o.padding)
+                                                             .bias(o.bias))));
     norms_.push_back(layer->register_module(
         "norm", std::make_shared<ConditionalLayerNorm>(filters, filters, std::vector<std::string>{})));
     list->push_back(layer);
     channels = filters;
     bands = halved(bands);
   }
-  gru_ = register_module("gru",
-                         torch::nn::GRU(torch::nn::GRUOptions(channels * bands, o.gru_hidden).batch_first(true)));
+  gru_ =
+      register_module("gru", torch::nn::GRU(torch::nn::GRUOptions(channels * bands, o.gru_hidden).batch_first(true)));
 }
 
 Ports ReferenceEncoder::inputs() const { return reference_inputs(); }

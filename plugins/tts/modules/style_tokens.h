@@ -61,10 +61,10 @@ class GlobalStyleToken final : public NeuralModule {
 
   Options options_;
   ModuleHandle reference_encoder_;
-  at::Tensor tokens_;                 // (n_style_token, gst_size / heads)
-  at::Tensor whole_;                  // of one head: the three projections in one, as torch has them
-  at::Tensor query_, key_, value_;    // projections' weights otherwise
-  at::Tensor in_bias_;                // of all three
+  at::Tensor tokens_;               // (n_style_token, gst_size / heads)
+  at::Tensor whole_;                // of one head: the three projections in one, as torch has them
+  at::Tensor query_, key_, value_;  // projections' weights otherwise
+  at::Tensor in_bias_;              // of all three
   torch::nn::Linear out_{nullptr};
 };
 
