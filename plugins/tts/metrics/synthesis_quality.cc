@@ -24,8 +24,12 @@ at::Tensor cepstra_of(const at::Tensor& audio, int64_t rate, int64_t window, int
   const at::Tensor power = audio::spectrum(padded, hann, {window, hop, /*magnitude=*/false});
   const at::Tensor filters =
       audio::slaney_mel_filters(static_cast<double>(rate), window, kBands, 0, static_cast<double>(rate) / 2, "slaney");
-  const at::Tensor log_mel = at::log(at::matmul(power[0], filters.t()) + 1e-10);
-  return at::matmul(log_mel, audio::dct_matrix(kBands, kCepstra + 1, /*ortho=*/true)).slice(1, 1).contiguous();
+  const at::Tensor log_amplitude = at::log(at::matmul(power[0], filters.t()) + 1e-10) / 2;
+  // An orthonormal transform's coefficients as those of a series of cosines.
+  const double scale = std::sqrt(2.0 / static_cast<double>(kBands));
+  return (at::matmul(log_amplitude, audio::dct_matrix(kBands, kCepstra + 1, /*ortho=*/true)) * scale)
+      .slice(1, 1)
+      .contiguous();
 }
 
 std::vector<float> pitch_of(const at::Tensor& audio, int64_t rate, int64_t window, int64_t hop) {
@@ -62,7 +66,7 @@ SynthesisQuality compare_speech(const at::Tensor& recording, const at::Tensor& s
         .expected("0.064 s to two minutes");
   }
   const at::Tensor a = cepstra_of(recording, rate, window, hop), b = cepstra_of(synthesis, rate, window, hop);
-  const at::Tensor distance = at::cdist(a, b).contiguous();
+  const at::Tensor distance = at::cdist(a, b, 2, /*compute_mode=*/2).contiguous();  // no products: equal is zero
   const auto path = align_frames(distance.const_data_ptr<float>(), distance.size(0), distance.size(1));
   const std::vector<float> f0_a = pitch_of(recording, rate, window, hop), f0_b = pitch_of(synthesis, rate, window, hop);
   SynthesisQuality out;

@@ -8,8 +8,9 @@
 namespace fathom::tts {
 
 struct SynthesisQuality {
-  // Mel cepstral distortion (Kubichek 1993), dB: 10 sqrt(2) / ln 10 times the mean distance of the cepstra 1 to 13 of
-  // 80 mel bands (the loudness, cepstrum 0, left out).
+  // Mel cepstral distortion (Kubichek 1993), dB: 10 sqrt(2) / ln 10 times the mean distance of the cepstra 1 to 13,
+  // which are the coefficients of the series of cosines that the logarithms of the amplitudes of 80 mel bands are (the
+  // loudness, cepstrum 0, left out).
   double mel_cepstral_distortion = 0;
   // Of the frames where both are voiced; nothing (NaN) where there is none. Pitch by pYIN.
   double f0_rmse = 0;            // Hz
