@@ -11,6 +11,8 @@
 #include "plugins/tts/modules/fft_transformer.h"
 #include "plugins/tts/modules/griffin_lim.h"
 #include "plugins/tts/modules/hifigan_generator.h"
+#include "plugins/tts/modules/speaker_encoder.h"
+#include "plugins/tts/modules/style_tokens.h"
 #include "plugins/tts/modules/temporal_predictor.h"
 
 FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
@@ -30,6 +32,14 @@ FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
                            module_names("TemporalPredictor", "fastpitch"));
   r.add<AlignmentEncoder>("tts.AlignmentEncoder", "which frame of a spectrogram belongs to which token",
                           module_names("AlignmentEncoder", "aligner"));
+  r.add<SpeakerLookupTable>("tts.SpeakerLookupTable", "voices by number",
+                            module_names("SpeakerLookupTable", "submodules"));
+  r.add<ReferenceEncoder>("tts.ReferenceEncoder", "one vector of a recording's spectrogram",
+                          module_names("ReferenceEncoder", "submodules"));
+  r.add<GlobalStyleToken>("tts.GlobalStyleToken", "voice and style by a recording: attention over learned tokens",
+                          module_names("GlobalStyleToken", "submodules"));
+  r.add<SpeakerEncoder>("tts.SpeakerEncoder", "whose voice it is: by number, by a recording, or one for all",
+                        module_names("SpeakerEncoder", "submodules"));
   r.add<FastPitchModel>("tts.FastPitchModel", "text to spectrograms, with pitch and duration of every token",
                         model_names("FastPitchModel", "fastpitch"));
   r.add<HifiGanGenerator>("tts.HifiGanGenerator", "HiFi-GAN's generator: spectrograms to audio",

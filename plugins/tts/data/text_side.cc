@@ -9,7 +9,8 @@ Json model_tokenizer(const Json& context) {
   Json section = model.is_object() ? model.value("text_tokenizer", Json(nullptr)) : Json(nullptr);
   if (!section.is_object()) return nullptr;
   const std::string prefix = "text_tokenizer.";
-  for (const auto& [key, path] : context.value("artifacts", Json::object()).items()) {
+  const Json artifacts = context.value("artifacts", Json::object());
+  for (const auto& [key, path] : artifacts.items()) {
     if (!key.starts_with(prefix)) continue;
     Json* at = &section;
     for (size_t start = prefix.size(); at != nullptr && start <= key.size();) {

@@ -111,8 +111,7 @@ TEST_F(TtsData, BatchesHoldWhatIsAskedForInItsOrder) {
   EXPECT_EQ(names, ports);
   const at::Tensor samples = batch.tensor("audio_len"), frames = batch.tensor("pitch_len");
   for (int64_t i = 0; i < 3; ++i) {
-    const int64_t expected = 1 + samples[i].item<int64_t>() / 256,
-                  tokens = batch.tensor("text_len")[i].item<int64_t>();
+    const int64_t expected = 1 + samples[i].item<int64_t>() / 256, tokens = batch.tensor("text_len")[i].item<int64_t>();
     EXPECT_EQ(frames[i].item<int64_t>(), expected);
     EXPECT_EQ(batch.tensor("energy_len")[i].item<int64_t>(), expected);
     EXPECT_EQ(batch.tensor("log_mel_len")[i].item<int64_t>(), expected);
