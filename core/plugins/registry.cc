@@ -11,6 +11,7 @@
 
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/plugins/absent_classes.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/loader.h"
 #include "core/plugins/section.h"
@@ -208,6 +209,12 @@ struct PluginRegistry::Impl {
       next = "`fathom plugins list` shows what there is; plugins are looked for in " +
              (folders.empty() ? std::string("no folder") : join(folders, ", "));
       if (refused > 0) next += "; " + std::to_string(refused) + " refused";
+    }
+    if (const auto absent = absent_class(name)) {
+      return Error(Code::kUnavailable, "this class of NeMo's is not supported: " + absent->what)
+          .at(where)
+          .seen(std::string(name))
+          .next(absent->instead);
     }
     return Error(slots.empty() ? Code::kUnavailable : Code::kFailed,
                  "no plugin gives the " + kinds_text(kinds) + " '" + std::string(name) + "'")

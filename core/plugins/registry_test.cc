@@ -6,6 +6,7 @@
 #include <limits>
 #include <thread>
 
+#include "core/plugins/absent_classes.h"
 #include "core/plugins/host_table.h"
 #include "core/plugins/kind.h"
 #include "core/plugins/section.h"
@@ -211,6 +212,16 @@ TEST(HostTable, ThreadBudgetAndExtensions) {
   EXPECT_EQ(host_table()->get_extension(to_abi("test.extension/1")), &table);
   EXPECT_EQ(host_table()->get_extension(to_abi("test.extension/1x")), nullptr);
   EXPECT_THROW(add_host_extension("test.extension/1", &table), Error);
+}
+
+TEST(AbsentClasses, AreRefusedInWords) {
+  const auto univnet = absent_class("nemo.collections.tts.models.univnet.UnivNetModel");
+  ASSERT_TRUE(univnet.has_value());
+  EXPECT_NE(univnet->instead.find("HifiGanModel"), std::string::npos);
+  EXPECT_TRUE(absent_class("nemo.collections.tts.models.UnivNetModel").has_value());
+  EXPECT_FALSE(absent_class("nemo.collections.asr.models.UnivNetModel").has_value());
+  EXPECT_FALSE(absent_class("UnivNetModel").has_value());
+  EXPECT_FALSE(absent_class("nemo.collections.tts.models.HifiGanModel").has_value());
 }
 
 }  // namespace

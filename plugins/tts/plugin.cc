@@ -1,6 +1,7 @@
 // The collection's registered names.
 #include "fathom/plugin.h"
 
+#include "plugins/tts/commands/evaluate.h"
 #include "plugins/tts/commands/vocode.h"
 #include "plugins/tts/data/vocoder_dataset.h"
 #include "plugins/tts/models/fastpitch_model.h"
@@ -54,5 +55,6 @@ FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
   r.add<VocoderDataset>(
       "tts.VocoderDataset", "pieces of recordings, for vocoders",
       Names{"nemo.collections.tts.data.dataset.VocoderDataset", "nemo.collections.tts.data.datalayers.AudioDataset"});
+  r.add<Evaluate>("tts.evaluate", "how good a synthesis is: words heard, distance from recordings, pitch");
   r.add<Vocode>("tts.vocode", "recordings through a spectrogram and a vocoder and back");
 }

@@ -16,7 +16,11 @@ namespace {
 // A front_end's section for FilterbankFeatures, whose frames are as many as a vocoder's: samples / hop.
 Json features_section(const Json& front_end) {
   Json section = {{"_target_", "nemo.collections.asr.parts.preprocessing.features.FilterbankFeatures"},
-                  {"normalize", nullptr}, {"preemph", nullptr}, {"dither", 0.0}, {"pad_to", 0}, {"exact_pad", true}};
+                  {"normalize", nullptr},
+                  {"preemph", nullptr},
+                  {"dither", 0.0},
+                  {"pad_to", 0},
+                  {"exact_pad", true}};
   for (const auto& [key, value] : front_end.items()) {
     if (key == "sample_rate")
       section[key] = static_cast<int64_t>(value.get<double>());
@@ -63,17 +67,16 @@ void Vocode::run(const CommandIo& io) {
     io.progress("recordings", i, options_.files.size());
     const std::string name = std::filesystem::path(file).stem().string() + ".wav";
     if (!names.insert(name).second) {
-      throw Error(Code::kUsage, "two recordings would have the same name in the folder").seen(file).next(
-          "give them to the program one by one");
+      throw Error(Code::kUsage, "two recordings would have the same name in the folder")
+          .seen(file)
+          .next("give them to the program one by one");
     }
     audio::ManifestEntry entry;
     entry.audio_file = file;
     const at::Tensor samples = load_clip(entry, load).unsqueeze(0);
-    const Values mel =
-        features({{"input_signal", samples}, {"length", at::full({1}, samples.size(1), at::kLong)}});
+    const Values mel = features({{"input_signal", samples}, {"length", at::full({1}, samples.size(1), at::kLong)}});
     // Without the padding behind the last whole frame.
-    const at::Tensor spect =
-        mel.tensor("processed_signal").slice(2, 0, mel.tensor("processed_length").item<int64_t>());
+    const at::Tensor spect = mel.tensor("processed_signal").slice(2, 0, mel.tensor("processed_length").item<int64_t>());
     const at::Tensor made =
         vocoder->vocode({{"spect", spect}}, options_.vocoder_options).tensor("audio")[0].contiguous();
     audio::AudioSegment out;

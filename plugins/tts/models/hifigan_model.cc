@@ -7,6 +7,7 @@
 #include "plugins/tts/losses/gan_losses.h"
 #include "plugins/tts/models/front_end.h"
 #include "plugins/tts/models/loss_check.h"
+#include "plugins/tts/modules/hifigan_generator.h"
 
 namespace fathom::tts {
 namespace {
@@ -218,8 +219,13 @@ Json HifiGanModel::vocoder_info() const {
 
 Values HifiGanModel::vocode(const Values& input, const Json& options) {
   double strength = 0;
+  bool bfloat16 = false;
   for (const auto& [key, value] : options.items()) {
     if (value.is_null() || key == "seed") continue;  // nothing is drawn
+    if (key == "precision" && (value == Json("bf16") || value == Json("32") || value == Json(32))) {
+      bfloat16 = value == Json("bf16");
+      continue;
+    }
     if (key != "denoise" || !value.is_number() || value.get<double>() < 0) {
       throw Error(Code::kUsage, "the vocoder takes no such option")
           .seen(key + "=" + json_text(value))
@@ -227,7 +233,16 @@ Values HifiGanModel::vocode(const Values& input, const Json& options) {
     }
     strength = value.get<double>();
   }
-  const at::Tensor audio = generate(input.tensor("spect").to(at::kFloat));
+  const at::Tensor spect = input.tensor("spect").to(at::kFloat);
+  const auto inference = query<GeneratorInferenceTable>(generator_.borrowed(), kGeneratorInference);
+  at::Tensor audio;
+  if (inference && !is_training() && c10::elementSize(mpd_->parameters()[0].scalar_type()) == 4) {
+    check(inference->infer(inference.self(), &spect, bfloat16 ? 1 : 0, &audio));
+  } else if (bfloat16) {
+    throw Error(Code::kUnavailable, "this generator computes in no other precision").seen("precision=bf16");
+  } else {
+    audio = generate(spect);
+  }
   return {{"audio", (strength > 0 ? denoised(audio, strength) : audio).squeeze(1)}};
 }
 

@@ -32,7 +32,8 @@ void GriffinLimModel::Options::describe(OptionSet<Options>& o) {
   o("momentum", &Options::momentum, "of the corrections: 0 is Griffin and Lim's own way, 0.99 the fast one");
   o("seed", &Options::seed, "of the first phases");
   o("front_end", &Options::front_end,
-    "what the spectrograms are: sample_rate, n_fft, n_window_size, n_window_stride, window, features, lowfreq, highfreq, "
+    "what the spectrograms are: sample_rate, n_fft, n_window_size, n_window_stride, window, features, lowfreq, "
+    "highfreq, "
     "mel_norm, mag_power, log, log_zero_guard_type, log_zero_guard_value");
 }
 
@@ -40,7 +41,8 @@ GriffinLimModel::GriffinLimModel(const Options& o) : options_(o), front_end_(o.f
   const auto sample_rate = number_of(front_end_, "sample_rate", 22050);
   n_fft_ = o.n_fft.value_or(static_cast<int64_t>(number_of(front_end_, "n_fft", 1024)));
   const auto win = static_cast<int64_t>(number_of(front_end_, "n_window_size", static_cast<double>(n_fft_)));
-  hop_ = o.l_hop.value_or(static_cast<int64_t>(number_of(front_end_, "n_window_stride", static_cast<double>(n_fft_) / 4)));
+  hop_ =
+      o.l_hop.value_or(static_cast<int64_t>(number_of(front_end_, "n_window_stride", static_cast<double>(n_fft_) / 4)));
   bands_ = static_cast<int64_t>(number_of(front_end_, "features", 80));
   check_range("n_iters", o.n_iters, 0, 100000);
   check_range("n_fft", n_fft_, 4, 1 << 20);
@@ -48,8 +50,10 @@ GriffinLimModel::GriffinLimModel(const Options& o) : options_(o), front_end_(o.f
   check_range("l_hop", hop_, 1, win);
   check_range("features", bands_, 1, 1 << 14);
   if (o.momentum < 0 || o.momentum >= 1) {
-    throw Error(Code::kFailed, "option is out of range").at("momentum").seen(std::to_string(o.momentum)).expected(
-        "0 to below 1");
+    throw Error(Code::kFailed, "option is out of range")
+        .at("momentum")
+        .seen(std::to_string(o.momentum))
+        .expected("0 to below 1");
   }
   // Said in full, whatever the section left out: others compare it.
   front_end_["sample_rate"] = sample_rate;
@@ -58,8 +62,8 @@ GriffinLimModel::GriffinLimModel(const Options& o) : options_(o), front_end_(o.f
   front_end_["n_window_stride"] = hop_;
   front_end_["features"] = bands_;
   const Json name = front_end_.value("window", Json("hann"));
-  const at::Tensor window = audio::make_window(
-      name.is_string() ? std::optional(name.get<std::string>()) : std::nullopt, win, /*periodic=*/true);
+  const at::Tensor window = audio::make_window(name.is_string() ? std::optional(name.get<std::string>()) : std::nullopt,
+                                               win, /*periodic=*/true);
   const int64_t left = (n_fft_ - win) / 2;
   window_ = at::constant_pad_nd(window, {left, n_fft_ - win - left});
   filters_ = audio::slaney_mel_filters(sample_rate, n_fft_, bands_, number_of(front_end_, "lowfreq", 0),
@@ -95,8 +99,7 @@ at::Tensor GriffinLimModel::magnitudes_of(const at::Tensor& spect) const {
   // Lee & Seung's multiplicative steps keep every bin from falling below zero.
   at::Tensor bins = at::matmul(inverse_, mel).clamp_min(kTiny);
   const at::Tensor back = filters_.t(), wanted = at::matmul(back, mel), normal = at::matmul(back, filters_);
-  for (int step = 0; step < kLeastSquaresSteps; ++step)
-    bins = bins * wanted / (at::matmul(normal, bins) + kTiny);
+  for (int step = 0; step < kLeastSquaresSteps; ++step) bins = bins * wanted / (at::matmul(normal, bins) + kTiny);
   const double power = number_of(front_end_, "mag_power", 2);
   return power == 1 ? bins : bins.pow(1 / power);
 }

@@ -50,6 +50,15 @@ at::Tensor HifiGanResBlock::forward(at::Tensor x) {
   return x;
 }
 
+at::Tensor HifiGanResBlock::infer(at::Tensor x) {
+  for (size_t i = 0; i < dilated_.size(); ++i) {
+    at::Tensor y = dilated_[i]->infer(at::leaky_relu(x, kSlope));
+    if (!plain_.empty()) y = plain_[i]->infer(at::leaky_relu_(y, kSlope));
+    x = y.add_(x);
+  }
+  return x;
+}
+
 void HifiGanGenerator::Options::describe(OptionSet<Options>& o) {
   o("resblock", &Options::resblock, "kind of the residual blocks: 1 (HiFi-GAN v1, v2) or 2 (v3)");
   o.required("upsample_rates", &Options::upsample_rates, "how much each stage lengthens; the product is the hop")
@@ -170,6 +179,38 @@ at::Tensor HifiGanGenerator::generate(at::Tensor x) {
     x = sum / static_cast<double>(blocks_[i].size());
   }
   return at::tanh(conv_post_->forward(at::leaky_relu(x, kLastSlope)));
+}
+
+at::Tensor HifiGanGenerator::infer(at::Tensor x, bool bfloat16) {
+  const at::NoGradGuard no_grad;
+  if (bfloat16) x = x.to(at::kBFloat16);
+  x = conv_pre_->infer(x);
+  for (size_t i = 0; i < ups_.size(); ++i) {
+    x = ups_[i]->infer(at::leaky_relu_(x, kSlope));
+    at::Tensor sum;
+    for (const auto& block : blocks_[i]) {
+      at::Tensor y = block->infer(x);
+      sum = sum.defined() ? sum.add_(y) : y;
+    }
+    x = sum.div_(static_cast<double>(blocks_[i].size()));
+  }
+  return conv_post_->infer(at::leaky_relu_(x, kLastSlope)).to(at::kFloat).tanh_();
+}
+
+const void* HifiGanGenerator::query(std::string_view id) {
+  static const GeneratorInferenceTable table = {
+      sizeof(GeneratorInferenceTable), [](void* self, const at::Tensor* x, int32_t bfloat16, at::Tensor* audio) {
+        return guard([&] {
+          auto& module = static_cast<HifiGanGenerator&>(NeuralModule::Storage::get(self));
+          if (x->size(1) != module.input_size_) {
+            throw Error(Code::kBadData, "the spectrogram has another number of mel bands than the generator")
+                .seen(std::to_string(x->size(1)))
+                .expected(std::to_string(module.input_size_));
+          }
+          *audio = module.infer(*x, bfloat16 != 0);
+        });
+      }};
+  return id == kGeneratorInference ? &table : nullptr;
 }
 
 Values HifiGanGenerator::forward(const Values& in) {

@@ -14,6 +14,8 @@ class HifiGanResBlock : public torch::nn::Module {
  public:
   HifiGanResBlock(int64_t kind, int64_t channels, int64_t kernel, const std::vector<int64_t>& dilations);
   at::Tensor forward(at::Tensor x);
+  // The same where nothing wants a gradient, in the type of x.
+  at::Tensor infer(at::Tensor x);
   // Samples on either side that one sample depends on.
   int64_t radius() const { return radius_; }
 
@@ -49,6 +51,11 @@ class HifiGanGenerator final : public NeuralModule, public HasProperties {
   Json properties() const override;
 
   at::Tensor generate(at::Tensor x);
+  // The same where nothing wants a gradient; bfloat16 halves the time on processors that multiply it (the error is some
+  // 48 dB below the audio).
+  at::Tensor infer(at::Tensor x, bool bfloat16);
+  // Of the inference, through the boundary ("tts.generator_inference/1").
+  const void* query(std::string_view id);
 
  private:
   int64_t context_of(const Options& options) const;
@@ -57,6 +64,13 @@ class HifiGanGenerator final : public NeuralModule, public HasProperties {
   std::shared_ptr<NormedConv> conv_pre_, conv_post_;
   std::vector<std::shared_ptr<NormedConv>> ups_;
   std::vector<std::vector<std::shared_ptr<HifiGanResBlock>>> blocks_;  // of each upsampling
+};
+
+// How a vocoder asks a generator of its own collection for a precision; x and audio are at::Tensor*.
+inline constexpr std::string_view kGeneratorInference = "tts.generator_inference/1";
+struct GeneratorInferenceTable {
+  uint32_t struct_size;
+  fathom_status (*infer)(void* self, const at::Tensor* x, int32_t bfloat16, at::Tensor* audio);
 };
 
 }  // namespace fathom::tts

@@ -73,12 +73,25 @@ at::Tensor NormedConv::weight() {
   return folded_;
 }
 
-at::Tensor NormedConv::forward(const at::Tensor& x) {
+at::Tensor NormedConv::convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const {
   const NormedConvOptions& o = options_;
   if (o.transposed)
-    return at::conv_transpose1d(x, weight(), bias_, o.stride, o.padding, /*output_padding=*/0, o.groups, o.dilation);
-  if (o.kernel.size() == 2) return at::conv2d(x, weight(), bias_, o.stride, o.padding, o.dilation, o.groups);
-  return at::conv1d(x, weight(), bias_, o.stride, o.padding, o.dilation, o.groups);
+    return at::conv_transpose1d(x, weight, bias, o.stride, o.padding, /*output_padding=*/0, o.groups, o.dilation);
+  if (o.kernel.size() == 2) return at::conv2d(x, weight, bias, o.stride, o.padding, o.dilation, o.groups);
+  return at::conv1d(x, weight, bias, o.stride, o.padding, o.dilation, o.groups);
+}
+
+at::Tensor NormedConv::forward(const at::Tensor& x) { return convolve(x, weight(), bias_); }
+
+at::Tensor NormedConv::infer(const at::Tensor& x) {
+  const at::Tensor before = folded_;
+  const at::Tensor own = weight();
+  if (own.scalar_type() == x.scalar_type()) return convolve(x, own, bias_);
+  if (!converted_.defined() || converted_.scalar_type() != x.scalar_type() || !own.is_same(before)) {
+    converted_ = own.to(x.scalar_type());
+    converted_bias_ = bias_.to(x.scalar_type());
+  }
+  return convolve(x, converted_, converted_bias_);
 }
 
 }  // namespace fathom::tts

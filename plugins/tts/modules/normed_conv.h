@@ -34,18 +34,22 @@ class NormedConv : public torch::nn::Module {
   void train(bool on = true) override {
     torch::nn::Module::train(on);
     folded_.reset();
+    converted_.reset();
   }
+  // forward() where nothing wants a gradient, in the type of x: the weights of that type are kept too.
+  at::Tensor infer(const at::Tensor& x);
   const at::Tensor& bias() const { return bias_; }
   const NormedConvOptions& options() const { return options_; }
 
  private:
   at::Tensor spectral_weight();
+  at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
 
   NormedConvOptions options_;
-  at::Tensor bias_, g_, v_;      // by length
-  at::Tensor orig_, u_, right_;  // spectral
-  at::Tensor folded_;
-  int64_t folded_g_ = -1, folded_v_ = -1;  // versions of the parameters it was made of
+  at::Tensor bias_, g_, v_;                         // by length
+  at::Tensor orig_, u_, right_;                     // spectral
+  at::Tensor folded_, converted_, converted_bias_;  // the latter in another type
+  int64_t folded_g_ = -1, folded_v_ = -1;           // versions of the parameters it was made of
 };
 
 // Same padding of an odd kernel.

@@ -1,0 +1,70 @@
+// Speech synthesis that takes its time: recipes that must learn, and copies that a trained recogniser hears.
+#include <gmock/gmock.h>
+
+#include <numeric>
+
+#include "tests/e2e/speech_synthesis.h"
+
+namespace fathom::e2e {
+namespace {
+
+double mean(const std::vector<double>& values, size_t from, size_t to) {
+  return std::accumulate(values.begin() + static_cast<std::ptrdiff_t>(from),
+                         values.begin() + static_cast<std::ptrdiff_t>(to), 0.0) /
+         static_cast<double>(to - from);
+}
+
+class SpeechRecipes : public SpeechSynthesis {};
+
+TEST_F(SpeechRecipes, AVocoderLearnsIn200Batches) {
+  const Result trained = run(words_of("run", "ljspeech_mini_hifigan", {}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  for (const char* name : {"d_loss", "g_loss"}) {
+    const std::vector<double> losses = metric("run", name);
+    ASSERT_GE(losses.size(), 30u) << name;
+    EXPECT_LT(mean(losses, losses.size() - 8, losses.size()), 0.9 * mean(losses, 0, 3)) << name;
+  }
+  const std::vector<double> validation = metric("run", "val_loss");
+  ASSERT_GE(validation.size(), 3u);
+  EXPECT_LT(validation.back(), 0.8 * validation.front());
+}
+
+// Without any trained vocoder: the spectrograms of real clips, made audible again, are still what a recogniser of ours
+// was trained to hear.
+TEST_F(SpeechRecipes, CopiesOfDigitsAreStillHeard) {
+  const Result trained = run(recipe_in("asr", "digits_quartznet",
+                                       {"data_dir=" + kDigits, "trainer.max_epochs=12",
+                                        "trainer.check_val_every_n_epoch=12", "model.optim.sched.warmup_steps=50"}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string asr = folder_ + "/asr/checkpoints/digits_quartznet.nemo";
+  std::istringstream lines(read_file(kDigits + "/test.json"));
+  std::string manifest;
+  std::vector<std::string> copy = {fathom_program(), "tts", "vocode"};
+  int64_t number = 0;
+  for (std::string line; std::getline(lines, line); ++number) {
+    if (number % 5 != 0) continue;
+    Json item = parse_text(line);
+    item["audio_filepath"] = kDigits + "/" + item["audio_filepath"].get<std::string>();
+    copy.push_back(item["audio_filepath"]);
+    manifest += json_text(item) + "\n";
+  }
+  write_file_atomically(folder_ + "/clips.json", manifest);
+  const Json front_end = {{"sample_rate", 8000}, {"n_fft", 512}, {"n_window_stride", 128}, {"mag_power", 1}};
+  copy.insert(copy.end(), {"--output-dir", folder_ + "/copies", "--front-end", json_text(front_end)});
+  const Result copied = run(copy);
+  ASSERT_EQ(copied.status, 0) << copied.err;
+
+  const Result real = run({fathom_program(), "transcribe", asr, "--manifest", folder_ + "/clips.json", "--json"});
+  ASSERT_EQ(real.status, 0) << real.err;
+  const Result judged = run({fathom_program(), "tts", "evaluate", folder_ + "/clips.json", "--synthesis-dir",
+                             folder_ + "/copies", "--asr", asr});
+  ASSERT_EQ(judged.status, 0) << judged.err;
+  const Json summary = parse_text(judged.out.substr(judged.out.find("{\"summary\""))).at("summary");
+  EXPECT_LE(summary["wer"].get<double>(), parse_text(real.out)["wer"].get<double>() + 0.1);
+  EXPECT_LT(summary["wer"].get<double>(), 0.4) << "the recogniser learnt nothing";
+  EXPECT_LT(summary["mcd"].get<double>(), 3) << judged.out;
+  EXPECT_LT(summary["gross_pitch_error"].get<double>(), 0.05);
+}
+
+}  // namespace
+}  // namespace fathom::e2e
