@@ -8,13 +8,17 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST_F(SpeechSynthesis, AVocoderThatWasKilledGoesOnToTheBit) {
+// Two runs of an experiment, one killed with -9 under way and started again, end in the same bits: weights, optimizers,
+// schedules.
+class KilledAndResumed : public SpeechSynthesis, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(KilledAndResumed, GoesOnToTheBit) {
   const std::vector<std::string> words = {"trainer.max_epochs=3", "trainer.check_val_every_n_epoch=1",
                                           "++trainer.ckpt_every=1s", "++exp_manager.resume_if_exists=true",
                                           "++exp_manager.resume_ignore_no_checkpoint=true"};
-  const Result once = run(words_of("once", "ljspeech_mini_hifigan", words));
+  const Result once = run(words_of("once", GetParam(), words));
   ASSERT_EQ(once.status, 0) << once.err;
-  Process killed(words_of("twice", "ljspeech_mini_hifigan", words));
+  Process killed(words_of("twice", GetParam(), words));
   const std::string checkpoints = folder_ + "/twice/checkpoints";
   const bool under_way = killed.read([&](const Result&) {
     if (!fs::exists(checkpoints)) return false;
@@ -24,9 +28,50 @@ TEST_F(SpeechSynthesis, AVocoderThatWasKilledGoesOnToTheBit) {
   ASSERT_TRUE(under_way) << "the run ended before it could be killed";
   killed.kill(SIGKILL);
   EXPECT_EQ(killed.wait().status, 128 + SIGKILL);
-  const Result resumed = run(words_of("twice", "ljspeech_mini_hifigan", words));
+  const Result resumed = run(words_of("twice", GetParam(), words));
   ASSERT_EQ(resumed.status, 0) << resumed.err;
   EXPECT_EQ(last_checkpoint("once"), last_checkpoint("twice"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Gans, KilledAndResumed, ::testing::Values("ljspeech_mini_hifigan", "ljspeech_mini_vits"));
+
+TEST_F(SpeechSynthesis, VitsSaysItsTextAndRefusesWhatItCannot) {
+  const Result trained =
+      run(words_of("run", "ljspeech_mini_vits", {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1"}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_vits.nemo", wav = folder_ + "/said.wav";
+  const std::vector<std::string> words = {fathom_program(), "synthesize", nemo,     "--text", "Hello, world.",
+                                          "--output",       wav,          "--seed", "3"};
+  const Result said = run(words);
+  ASSERT_EQ(said.status, 0) << said.err;
+  const std::string once = read_file(wav);
+  EXPECT_GT(once.size(), 1000u);
+  ASSERT_EQ(run(words).status, 0);
+  EXPECT_EQ(read_file(wav), once) << "the same seed";
+  std::vector<std::string> voice = words;
+  voice.insert(voice.end(), {"--speaker", "4"});
+  const Result none = run(voice);
+  EXPECT_NE(none.status, 0);
+  EXPECT_THAT(none.err, HasSubstr("speaker"));
+  // A segment that no clip is as long as, in words.
+  const Result segment = run(words_of("segment", "ljspeech_mini_vits", {"model.segment_size=256000"}));
+  EXPECT_NE(segment.status, 0);
+  EXPECT_THAT(segment.err, HasSubstr("shorter than the segment"));
+  const Result gradients = run(words_of("gradients", "ljspeech_mini_vits", {"model.preprocessor.use_grads=false"}));
+  EXPECT_NE(gradients.status, 0);
+  EXPECT_THAT(gradients.err, HasSubstr("preprocessor.use_grads"));
+}
+
+TEST_F(SpeechSynthesis, Tacotron2SaysWhereItGoesOnTooLong) {
+  const Result trained = run(words_of("run", "ljspeech_mini_tacotron2",
+                                      {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1",
+                                       "model.decoder.max_decoder_steps=20", "model.decoder.gate_threshold=1.0"}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_tacotron2.nemo", wav = folder_ + "/said.wav";
+  const Result said = run({fathom_program(), "synthesize", nemo, "--text", "Hello, world.", "--output", wav});
+  ASSERT_EQ(said.status, 0) << said.err;
+  EXPECT_THAT(said.err, HasSubstr("max_decoder_steps (20)"));
+  EXPECT_GT(fs::file_size(wav), 20 * 256 * 2 - 1);
 }
 
 TEST_F(SpeechSynthesis, AVocoderIsRestoredAndHeard) {
