@@ -60,8 +60,8 @@ Outcome run_tacotron2(const Case& c, const std::string& nemo) {
     compare(text + "tokens", parsed.tensor("tokens"));
     const at::Tensor lengths = at::full({1}, parsed.tensor("tokens").size(1), at::kLong);
     const at::Tensor embedded = at::embedding(embeddings, parsed.tensor("tokens")).transpose(1, 2);
-    const at::Tensor memory = children.at("encoder")({{"token_embedding", embedded}, {"token_len", lengths}})
-                                  .tensor("encoder_embedding");
+    const at::Tensor memory =
+        children.at("encoder")({{"token_embedding", embedded}, {"token_len", lengths}}).tensor("encoder_embedding");
     compare(text + "encoder_out", memory);
     const at::Tensor& given = recorded.at(text + "tf.spec_in");
     compared.insert(text + "tf.spec_in");

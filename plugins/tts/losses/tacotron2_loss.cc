@@ -24,8 +24,8 @@ Tacotron2Losses tacotron2_loss(const at::Tensor& mel, const at::Tensor& postnet,
   out.gate_target = (frame >= ends - 1).to(gate.scalar_type());
   out.mel = at::mse_loss(fitted(mel, length, pad_value).masked_fill(columns, pad_value), target);
   out.postnet = at::mse_loss(fitted(postnet, length, pad_value).masked_fill(columns, pad_value), target);
-  out.gate = at::binary_cross_entropy_with_logits(fitted(gate, length, kOpen).masked_fill(beyond, kOpen),
-                                                  out.gate_target);
+  out.gate =
+      at::binary_cross_entropy_with_logits(fitted(gate, length, kOpen).masked_fill(beyond, kOpen), out.gate_target);
   out.loss = out.mel + out.postnet + out.gate;
   return out;
 }

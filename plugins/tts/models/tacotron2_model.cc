@@ -111,8 +111,7 @@ void Tacotron2Model::check_tokens(const at::Tensor& tokens, const std::string& w
 Tacotron2Model::Spoken Tacotron2Model::speak(const at::Tensor& tokens, const at::Tensor& lengths,
                                              const at::Tensor& target, const Value* seed) {
   check_tokens(tokens, "tokens");
-  const Values encoded =
-      encoder_({{"token_embedding", embedding_(tokens).transpose(1, 2)}, {"token_len", lengths}});
+  const Values encoded = encoder_({{"token_embedding", embedding_(tokens).transpose(1, 2)}, {"token_len", lengths}});
   Values given = {{"memory", encoded["encoder_embedding"]}, {"memory_lengths", lengths}};
   if (is_training()) given.add("decoder_inputs", target);
   if (seed != nullptr) given.add("seed", *seed);
@@ -123,11 +122,11 @@ Tacotron2Model::Spoken Tacotron2Model::speak(const at::Tensor& tokens, const at:
 
 Values Tacotron2Model::forward(const Values& in) {
   Values target;
-  if (in.find("audio") != nullptr)
-    target = front_end_({{"input_signal", in["audio"]}, {"length", in["audio_len"]}});
+  if (in.find("audio") != nullptr) target = front_end_({{"input_signal", in["audio"]}, {"length", in["audio_len"]}});
   if (is_training() && target.empty()) {
-    throw Error(Code::kBadData, "a model in training needs the audio that is spoken").at("audio").expected(
-        "audio and audio_len, or the model in evaluation");
+    throw Error(Code::kBadData, "a model in training needs the audio that is spoken")
+        .at("audio")
+        .expected("audio and audio_len, or the model in evaluation");
   }
   const Spoken spoken = speak(in.tensor("tokens"), in.tensor("token_len"),
                               target.empty() ? at::Tensor() : target.tensor("processed_signal"), nullptr);
@@ -145,9 +144,8 @@ Values Tacotron2Model::forward(const Values& in) {
 
 Values Tacotron2Model::input_example() const {
   const int64_t tokens = embedding_->weight.size(0);
-  Values example = {
-      {"tokens", at::arange(16, at::kLong).remainder(std::max<int64_t>(1, tokens - 3)).unsqueeze(0)},
-      {"token_len", at::full({1}, 16, at::kLong)}};
+  Values example = {{"tokens", at::arange(16, at::kLong).remainder(std::max<int64_t>(1, tokens - 3)).unsqueeze(0)},
+                    {"token_len", at::full({1}, 16, at::kLong)}};
   if (is_training()) {
     const Values audio = front_end_.input_example();
     example.add("audio", audio.tensor("input_signal"));
@@ -168,13 +166,13 @@ Tacotron2Model::Judged Tacotron2Model::judge(const Values& batch, const Step& st
       front_end_({{"input_signal", get("audio", "audio_signal")}, {"length", get("audio_len", "a_sig_length")}});
   Judged out;
   out.target = mel.tensor("processed_signal");
-  out.spoken = speak(get("text", "transcripts").tensor(), get("text_len", "transcript_length").tensor(), out.target, nullptr);
-  out.losses = tacotron2_loss(out.spoken.decoded.tensor("mel_outputs"), out.spoken.postnet,
-                              out.spoken.decoded.tensor("gate_outputs"), out.target, mel.tensor("processed_length"),
-                              pad_value_);
-  for (const auto& [name, loss] : {std::pair{"mel_loss", &out.losses.mel},
-                                   {"postnet_loss", &out.losses.postnet},
-                                   {"gate_loss", &out.losses.gate}})
+  out.spoken =
+      speak(get("text", "transcripts").tensor(), get("text_len", "transcript_length").tensor(), out.target, nullptr);
+  out.losses =
+      tacotron2_loss(out.spoken.decoded.tensor("mel_outputs"), out.spoken.postnet,
+                     out.spoken.decoded.tensor("gate_outputs"), out.target, mel.tensor("processed_length"), pad_value_);
+  for (const auto& [name, loss] :
+       {std::pair{"mel_loss", &out.losses.mel}, {"postnet_loss", &out.losses.postnet}, {"gate_loss", &out.losses.gate}})
     require_finite(*loss, name, step);
   return out;
 }
@@ -239,8 +237,7 @@ Values Tacotron2Model::synthesize(const Values& parsed, const Json& options) {
         .expected("seed: a whole number");
   }
   const at::Tensor& tokens = parsed.tensor("tokens");
-  const Spoken spoken =
-      speak(tokens, at::full({1}, tokens.size(1), at::kLong), {}, seed.is_none() ? nullptr : &seed);
+  const Spoken spoken = speak(tokens, at::full({1}, tokens.size(1), at::kLong), {}, seed.is_none() ? nullptr : &seed);
   return {{"spect", spoken.postnet}};
 }
 

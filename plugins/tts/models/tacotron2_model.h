@@ -12,7 +12,8 @@
 namespace fathom::tts {
 
 struct Tacotron2ModelOptions {
-  Json preprocessor, encoder, decoder, postnet, text_tokenizer, text_normalizer, text_normalizer_call_kwargs, log_config;
+  Json preprocessor, encoder, decoder, postnet, text_tokenizer, text_normalizer, text_normalizer_call_kwargs,
+      log_config;
   std::optional<std::vector<std::string>> labels;
   bool log_images = false;
   // Said in the model's section for others to refer to, as in NeMo's configs.

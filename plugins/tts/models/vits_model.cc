@@ -73,8 +73,8 @@ VitsModel::VitsModel(Json config, ModelContext model_context) : Model(std::move(
   const auto path_of = [&](const std::string& key) {
     return context().config_path.empty() ? key : context().config_path + "." + key;
   };
-  for (const auto& [name, section] : {std::pair{"preprocessor", &options_.preprocessor},
-                                      {"synthesizer", &options_.synthesizer}}) {
+  for (const auto& [name, section] :
+       {std::pair{"preprocessor", &options_.preprocessor}, {"synthesizer", &options_.synthesizer}}) {
     if (section->is_object()) continue;
     throw Error(Code::kFailed, std::string("the model has no section '") + name + "'").at(path_of(name));
   }
@@ -121,8 +121,7 @@ VitsModel::VitsModel(Json config, ModelContext model_context) : Model(std::move(
   }
   critics_ = register_module("net_d", std::make_shared<VitsCritics>(options_.use_spectral_norm));
   const Json sched = config_.value("optim", Json::object()).value("sched", Json(nullptr));
-  if (sched.is_object())
-    schedule_ = sched.value("name", "") == "ExponentialLR" ? Schedule::kEpoch : Schedule::kBatch;
+  if (sched.is_object()) schedule_ = sched.value("name", "") == "ExponentialLR" ? Schedule::kEpoch : Schedule::kBatch;
 }
 
 Ports VitsModel::inputs() const {
@@ -168,7 +167,9 @@ std::vector<OptimizerSpec> VitsModel::configure_optimizers() const {
     const Json given = section["sched"];
     const std::string name = given.value("name", "");
     if (name == "ExponentialLR") {
-      section["sched"] = {{"name", name}, {"gamma", given.contains("lr_decay") ? given["lr_decay"] : given.value("gamma", Json(nullptr))}};
+      section["sched"] = {
+          {"name", name},
+          {"gamma", given.contains("lr_decay") ? given["lr_decay"] : given.value("gamma", Json(nullptr))}};
     } else if (name == "CosineAnnealing") {
       section["sched"] = {{"name", name}};
       for (const char* key : {"max_steps", "min_lr"}) {
@@ -221,8 +222,7 @@ at::Tensor VitsModel::training_step(const Values& batch, const Step& step) {
   const auto made = synthesizer_->learn(batch.tensor("text"), batch.tensor("text_len"), spec, spec_len,
                                         batch.tensor_or_undefined("speaker_id"));
   const int64_t hop = options_.n_window_stride, segment = options_.segment_size;
-  const at::Tensor places =
-      made.starts.unsqueeze(1) * hop + at::arange(segment, made.starts.options()).unsqueeze(0);
+  const at::Tensor places = made.starts.unsqueeze(1) * hop + at::arange(segment, made.starts.options()).unsqueeze(0);
   const at::Tensor real = audio.gather(1, places).unsqueeze(1);
   const at::Tensor whole = at::full({audio.size(0)}, segment, audio_len.options());
   const at::Tensor made_mel = mel_of(made.audio.squeeze(1), whole), real_mel = mel_of(real.squeeze(1), whole);
@@ -252,9 +252,9 @@ at::Tensor VitsModel::training_step(const Values& batch, const Step& step) {
       kl_loss(made.z_p, made.log_scale, made.prior_mean, made.prior_log_scale, made.spec_mask) * options_.c_kl;
   const at::Tensor features = feature_matching_loss(judged), deceit = generator_loss(judged);
   const at::Tensor loss = deceit + features + mel + duration + kl;
-  const std::pair<const char*, const at::Tensor*> parts[] = {{"loss_gen", &deceit},  {"loss_fm", &features},
-                                                             {"loss_mel", &mel},     {"loss_dur", &duration},
-                                                             {"loss_kl", &kl},       {"loss_gen_all", &loss}};
+  const std::pair<const char*, const at::Tensor*> parts[] = {{"loss_gen", &deceit}, {"loss_fm", &features},
+                                                             {"loss_mel", &mel},    {"loss_dur", &duration},
+                                                             {"loss_kl", &kl},      {"loss_gen_all", &loss}};
   for (const auto& [name, value] : parts) require_finite(*value, name, step);
   step.zero_grad(0);
   step.backward(loss);
@@ -283,15 +283,14 @@ void VitsModel::validation_step(const Values& batch, const Step& step) {
   const at::Tensor &audio = batch.tensor("audio"), &audio_len = batch.tensor("audio_len");
   VitsSynthesizer::Speech how;
   how.max_len = kNemoMaxLength;
-  const auto spoken = synthesizer_->infer(batch.tensor("text"), batch.tensor("text_len"),
-                                          batch.tensor_or_undefined("speaker_id"), how);
+  const auto spoken =
+      synthesizer_->infer(batch.tensor("text"), batch.tensor("text_len"), batch.tensor_or_undefined("speaker_id"), how);
   const at::Tensor made = spoken.audio.squeeze(1);
   const at::Tensor made_len =
       (spoken.lengths * options_.n_window_stride).clamp_max(made.size(1)).to(audio_len.options());
   // The front-end reflects the edges of what it hears, which one frame is too short for.
   const int64_t least = 2 * options_.n_fft;
-  const at::Tensor heard =
-      made.size(1) < least ? at::constant_pad_nd(made, {0, least - made.size(1)}) : made;
+  const at::Tensor heard = made.size(1) < least ? at::constant_pad_nd(made, {0, least - made.size(1)}) : made;
   const at::Tensor mel = mel_of(audio, audio_len), made_mel = mel_of(heard, made_len);
   double sum = 0;
   for (int64_t i = 0; i < audio.size(0); ++i) {
@@ -360,8 +359,7 @@ Values VitsModel::synthesize(const Values& parsed, const Json& options) {
   if (synthesizer_->speakers() > 0 && !speaker.defined()) speaker = at::zeros({1}, at::kLong);
   const at::Tensor& tokens = parsed.tensor("tokens");
   if (speaker.defined()) speaker = speaker.to(tokens.device());
-  const auto spoken =
-      synthesizer_->infer(tokens, at::full({1}, tokens.size(1), tokens.options()), speaker, how);
+  const auto spoken = synthesizer_->infer(tokens, at::full({1}, tokens.size(1), tokens.options()), speaker, how);
   return {{"audio", spoken.audio.squeeze(1)}, {"durations", spoken.durations}};
 }
 

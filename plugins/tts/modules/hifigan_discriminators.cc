@@ -41,8 +41,9 @@ PeriodDiscriminator::PeriodDiscriminator(int64_t period, bool small, double drop
                                                                     .norm = norm}));
     convs->push_back(convs_.back());
   }
-  post_ = register_module("conv_post", std::make_shared<NormedConv>(NormedConvOptions{
-                                           .in = channels.back(), .out = 1, .kernel = {3, 1}, .padding = {1, 0}, .norm = norm}));
+  post_ = register_module("conv_post",
+                          std::make_shared<NormedConv>(NormedConvOptions{
+                              .in = channels.back(), .out = 1, .kernel = {3, 1}, .padding = {1, 0}, .norm = norm}));
 }
 
 Judgement PeriodDiscriminator::forward(at::Tensor audio) {

@@ -8,7 +8,7 @@ namespace fathom::tts {
 namespace {
 
 constexpr double kLeastShare = 1e-3;  // of a piece's share of the width and the height, and of a slope
-constexpr double kSplineEdge = 1e-6;   // numbers on the last knot belong to the last piece
+constexpr double kSplineEdge = 1e-6;  // numbers on the last knot belong to the last piece
 
 // Knots (…, K + 1) from -bound to bound.
 at::Tensor knots_of(const at::Tensor& unnormalized, double bound) {

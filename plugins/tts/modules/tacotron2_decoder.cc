@@ -91,8 +91,8 @@ Tacotron2Decoder::Tacotron2Decoder(const Options& o) : options_(o) {
   const auto layers = prenet->register_module("layers", std::make_shared<torch::nn::Module>());
   prenet_.push_back(named_linear(*layers, "0", frame, o.prenet_dim, false, 1));
   prenet_.push_back(named_linear(*layers, "1", o.prenet_dim, o.prenet_dim, false, 1));
-  attention_rnn_ = register_module(
-      "attention_rnn", torch::nn::LSTMCell(o.prenet_dim + o.encoder_embedding_dim, o.attention_rnn_dim));
+  attention_rnn_ = register_module("attention_rnn",
+                                   torch::nn::LSTMCell(o.prenet_dim + o.encoder_embedding_dim, o.attention_rnn_dim));
   const auto attention = register_module("attention_layer", std::make_shared<torch::nn::Module>());
   query_ = named_linear(*attention, "query_layer", o.attention_rnn_dim, o.attention_dim, false, kAttentionGain);
   memory_ = named_linear(*attention, "memory_layer", o.encoder_embedding_dim, o.attention_dim, false, kAttentionGain);
@@ -101,16 +101,15 @@ Tacotron2Decoder::Tacotron2Decoder(const Options& o) : options_(o) {
   const auto holder = location->register_module("location_conv", std::make_shared<torch::nn::Module>());
   const int64_t kernel = o.attention_location_kernel_size;
   location_conv_ = holder->register_module(
-      "conv", torch::nn::Conv1d(torch::nn::Conv1dOptions(2, o.attention_location_n_filters, kernel)
-                                    .padding((kernel - 1) / 2)
-                                    .bias(false)));
+      "conv",
+      torch::nn::Conv1d(
+          torch::nn::Conv1dOptions(2, o.attention_location_n_filters, kernel).padding((kernel - 1) / 2).bias(false)));
   torch::nn::init::xavier_uniform_(location_conv_->weight);
   location_dense_ =
       named_linear(*location, "location_dense", o.attention_location_n_filters, o.attention_dim, false, kAttentionGain);
-  decoder_rnn_ = register_module(
-      "decoder_rnn", torch::nn::LSTMCell(o.attention_rnn_dim + o.encoder_embedding_dim, o.decoder_rnn_dim));
-  projection_ =
-      named_linear(*this, "linear_projection", o.decoder_rnn_dim + o.encoder_embedding_dim, frame, true, 1);
+  decoder_rnn_ = register_module("decoder_rnn",
+                                 torch::nn::LSTMCell(o.attention_rnn_dim + o.encoder_embedding_dim, o.decoder_rnn_dim));
+  projection_ = named_linear(*this, "linear_projection", o.decoder_rnn_dim + o.encoder_embedding_dim, frame, true, 1);
   gate_ = named_linear(*this, "gate_layer", o.decoder_rnn_dim + o.encoder_embedding_dim, 1, true, 1);
 }
 
@@ -159,7 +158,8 @@ void Tacotron2Decoder::look(const Memory& memory, const at::Tensor& projected, L
   looked.hidden = dropped(looked.hidden, options_.p_attention_dropout, is_training());
   const at::Tensor before = at::stack({looked.weights, looked.sum}, 1);
   const at::Tensor query = at::linear(looked.hidden, query_->weight).unsqueeze(2);
-  const at::Tensor places = at::conv1d(before, memory.locations, {}, 1, (options_.attention_location_kernel_size - 1) / 2);
+  const at::Tensor places =
+      at::conv1d(before, memory.locations, {}, 1, (options_.attention_location_kernel_size - 1) / 2);
   const at::Tensor energies = at::matmul(v_->weight, at::tanh(places + memory.keys + query)).squeeze(1);
   looked.weights = at::softmax(energies.masked_fill(memory.hidden, -INFINITY), 1);
   looked.context = at::bmm(looked.weights.unsqueeze(1), memory.values).squeeze(1);
@@ -203,8 +203,7 @@ Tacotron2Decoder::Output Tacotron2Decoder::follow(const at::Tensor& memory, cons
   real = at::cat({at::zeros_like(real.narrow(0, 0, 1)), real.narrow(0, 0, steps - 1)}, 0);
   const Memory known = memory_of(memory, lengths);
   const auto projected = at::linear(prenet(real, /*shared=*/false, std::nullopt),
-                                    attention_rnn_->weight_ih.narrow(1, 0, options_.prenet_dim),
-                                    biases(attention_rnn_))
+                                    attention_rnn_->weight_ih.narrow(1, 0, options_.prenet_dim), biases(attention_rnn_))
                              .unbind(0);
   Looked looked = start(known);
   std::vector<at::Tensor> attended, contexts, alignments;
@@ -216,9 +215,9 @@ Tacotron2Decoder::Output Tacotron2Decoder::follow(const at::Tensor& memory, cons
   }
   // The attention hears nothing of the second LSTM, which runs after it over all frames.
   const at::Tensor context = at::stack(contexts, 0);
-  const auto given = at::linear(at::cat({at::stack(attended, 0), context}, 2), decoder_rnn_->weight_ih,
-                                biases(decoder_rnn_))
-                         .unbind(0);
+  const auto given =
+      at::linear(at::cat({at::stack(attended, 0), context}, 2), decoder_rnn_->weight_ih, biases(decoder_rnn_))
+          .unbind(0);
   const at::Tensor recurrent = decoder_rnn_->weight_hh.t();
   at::Tensor hidden = at::zeros({items, options_.decoder_rnn_dim}, memory.options()), cell = hidden;
   std::vector<at::Tensor> spoken;
@@ -260,8 +259,9 @@ Tacotron2Decoder::Output Tacotron2Decoder::speak(const at::Tensor& memory, const
     alignments.push_back(looked.weights);
     if (static_cast<int64_t>(frames.size()) < options_.max_decoder_steps) continue;
     if (options_.early_stopping) {
-      log(LogLevel::kWarning, "tacotron2", "the decoder went on to max_decoder_steps (" + std::to_string(options_.max_decoder_steps) +
-                  "): its gate never opened; the text may be too long, or the model too little trained");
+      log(LogLevel::kWarning, "tacotron2",
+          "the decoder went on to max_decoder_steps (" + std::to_string(options_.max_decoder_steps) +
+              "): its gate never opened; the text may be too long, or the model too little trained");
     }
     break;
   }
@@ -294,8 +294,7 @@ Values Tacotron2Decoder::input_example() const {
   Values example = {{"memory", at::randn({1, 16, options_.encoder_embedding_dim}, options)},
                     {"memory_lengths", at::full({1}, 16, at::kLong)}};
   if (is_training())
-    example.add("decoder_inputs",
-                at::randn({1, options_.n_mel_channels, 8 * options_.n_frames_per_step}, options));
+    example.add("decoder_inputs", at::randn({1, options_.n_mel_channels, 8 * options_.n_frames_per_step}, options));
   return example;
 }
 

@@ -64,10 +64,10 @@ Tacotron2Encoder::Tacotron2Encoder(const Options& o) : options_(o) {
         .expected("an even number: each direction of the LSTM has half of it");
   }
   const int64_t width = o.encoder_embedding_dim;
-  convolutions_ = register_module(
-      "convolutions", std::make_shared<NormedConvStack>(std::vector<NormedConvStack::Layer>(
-                          static_cast<size_t>(o.encoder_n_convolutions),
-                          NormedConvStack::Layer{width, width, o.encoder_kernel_size, std::sqrt(2.0)})));
+  convolutions_ = register_module("convolutions",
+                                  std::make_shared<NormedConvStack>(std::vector<NormedConvStack::Layer>(
+                                      static_cast<size_t>(o.encoder_n_convolutions),
+                                      NormedConvStack::Layer{width, width, o.encoder_kernel_size, std::sqrt(2.0)})));
   lstm_ = register_module(
       "lstm", torch::nn::LSTM(torch::nn::LSTMOptions(width, width / 2).batch_first(true).bidirectional(true)));
 }
@@ -112,7 +112,8 @@ Tacotron2Postnet::Tacotron2Postnet(const Options& o) : options_(o) {
   std::vector<NormedConvStack::Layer> layers;
   const int64_t mel = o.n_mel_channels, width = o.postnet_embedding_dim, last = o.postnet_n_convolutions - 1;
   for (int64_t i = 0; i <= last; ++i)
-    layers.push_back({i == 0 ? mel : width, i == last ? mel : width, o.postnet_kernel_size, i == last ? 1 : kPostnetGain});
+    layers.push_back(
+        {i == 0 ? mel : width, i == last ? mel : width, o.postnet_kernel_size, i == last ? 1 : kPostnetGain});
   convolutions_ = register_module("convolutions", std::make_shared<NormedConvStack>(layers));
 }
 
@@ -135,8 +136,8 @@ Values Tacotron2Postnet::forward(const Values& in) {
 }
 
 Values Tacotron2Postnet::input_example() const {
-  return {{"mel_spec",
-           at::randn({1, options_.n_mel_channels, 16}, parameters().front().options().requires_grad(false))}};
+  return {
+      {"mel_spec", at::randn({1, options_.n_mel_channels, 16}, parameters().front().options().requires_grad(false))}};
 }
 
 }  // namespace fathom::tts

@@ -41,7 +41,8 @@ struct WrittenOut {
   }
   std::array<at::Tensor, 3> follow(const at::Tensor& memory, const at::Tensor& lengths, const at::Tensor& frames) {
     const int64_t items = memory.size(0), tokens = memory.size(1);
-    at::Tensor ah = at::zeros({items, 8}), ac = ah, dh = at::zeros({items, 9}), dc = dh, context = at::zeros({items, 6});
+    at::Tensor ah = at::zeros({items, 8}), ac = ah, dh = at::zeros({items, 9}), dc = dh,
+               context = at::zeros({items, 6});
     at::Tensor weights = at::zeros({items, tokens}), sum = weights;
     const at::Tensor keys = linear("attention_layer.memory_layer", memory);
     const at::Tensor hidden = at::arange(tokens).unsqueeze(0) >= lengths.unsqueeze(1);
@@ -50,11 +51,11 @@ struct WrittenOut {
       at::Tensor x = i == 0 ? at::zeros({items, 5}) : frames.select(2, i - 1);
       x = at::relu(linear("prenet.layers.1", at::relu(linear("prenet.layers.0", x))));
       std::tie(ah, ac) = cell("attention_rnn", at::cat({x, context}, 1), ah, ac);
-      const at::Tensor places = linear(
-          "attention_layer.location_layer.location_dense",
-          at::conv1d(at::stack({weights, sum}, 1), w.at("attention_layer.location_layer.location_conv.conv.weight"), {},
-                     1, 3)
-              .transpose(1, 2));
+      const at::Tensor places =
+          linear("attention_layer.location_layer.location_dense",
+                 at::conv1d(at::stack({weights, sum}, 1),
+                            w.at("attention_layer.location_layer.location_conv.conv.weight"), {}, 1, 3)
+                     .transpose(1, 2));
       const at::Tensor query = linear("attention_layer.query_layer", ah.unsqueeze(1));
       at::Tensor energies = linear("attention_layer.v", at::tanh(query + places + keys)).squeeze(2);
       weights = at::softmax(energies.masked_fill(hidden, -INFINITY), 1);

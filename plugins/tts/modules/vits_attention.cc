@@ -29,7 +29,9 @@ RelativeAttention::RelativeAttention(int64_t channels, int64_t heads, int64_t wi
 
 at::Tensor RelativeAttention::forward(const at::Tensor& x, const at::Tensor& hidden) {
   const int64_t items = x.size(0), channels = x.size(1), width = x.size(2), each = channels / heads_;
-  const auto split = [&](torch::nn::Conv1d& conv) { return conv(x).view({items, heads_, each, width}).transpose(2, 3); };
+  const auto split = [&](torch::nn::Conv1d& conv) {
+    return conv(x).view({items, heads_, each, width}).transpose(2, 3);
+  };
   const at::Tensor query = split(q_) / std::sqrt(static_cast<double>(each)), key = split(k_), value = split(v_);
   const auto whole = x.options().dtype(at::kLong).requires_grad(false);
   const at::Tensor places = at::arange(width, whole), steps = at::arange(-window_, window_ + 1, whole);
@@ -45,14 +47,15 @@ at::Tensor RelativeAttention::forward(const at::Tensor& x, const at::Tensor& hid
   const at::Tensor target = places.unsqueeze(1) + steps.unsqueeze(0);
   const at::Tensor there = at::logical_and(target >= 0, target < width).to(x.scalar_type());
   const at::Tensor column = target.clamp(0, width - 1).expand({items, heads_, width, 2 * window_ + 1});
-  const at::Tensor heard = at::matmul(weights, value) +
-                           at::matmul(weights.gather(-1, column) * there, values_.unsqueeze(0));
+  const at::Tensor heard =
+      at::matmul(weights, value) + at::matmul(weights.gather(-1, column) * there, values_.unsqueeze(0));
   return out_(heard.transpose(2, 3).reshape({items, channels, width}));
 }
 
 VitsTextEncoder::VitsTextEncoder(const VitsTextOptions& o) : options_(o) {
   embedding_ = register_module(
-      "emb", torch::nn::Embedding(torch::nn::EmbeddingOptions(o.n_vocab, o.hidden_channels).padding_idx(o.padding_idx)));
+      "emb",
+      torch::nn::Embedding(torch::nn::EmbeddingOptions(o.n_vocab, o.hidden_channels).padding_idx(o.padding_idx)));
   torch::nn::init::normal_(embedding_->weight, 0, 1 / std::sqrt(static_cast<double>(o.hidden_channels)));
   const auto encoder = register_module("encoder", std::make_shared<torch::nn::Module>());
   auto attention = encoder->register_module("attn_layers", torch::nn::ModuleList()),

@@ -21,8 +21,8 @@ VitsScaleCritic::VitsScaleCritic(WeightNorm norm) {
                                                           .groups = groups,
                                                           .norm = norm});
   };
-  convs_ = {conv(1, 16, 15, 1, 1),        conv(16, 64, 41, 4, 4),       conv(64, 256, 41, 4, 16),
-            conv(256, 1024, 41, 4, 64),   conv(1024, 1024, 41, 4, 256), conv(1024, 1024, 5, 1, 1)};
+  convs_ = {conv(1, 16, 15, 1, 1),      conv(16, 64, 41, 4, 4),       conv(64, 256, 41, 4, 16),
+            conv(256, 1024, 41, 4, 64), conv(1024, 1024, 41, 4, 256), conv(1024, 1024, 5, 1, 1)};
   for (const auto& one : convs_) convs->push_back(one);
   post_ = register_module("conv_post", conv(1024, 1, 3, 1, 1));
 }

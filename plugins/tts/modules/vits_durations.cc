@@ -69,13 +69,11 @@ at::Tensor StochasticDurations::cost(const at::Tensor& given, const at::Tensor& 
   const Flowed q = run(post_flows_, noise, mask, x + h);
   const at::Tensor z_u = q.x.narrow(1, 0, 1), z1 = q.x.narrow(1, 1, 1);
   const at::Tensor z0 = (durations - at::sigmoid(z_u) * mask) * mask;
-  const at::Tensor log_det_q =
-      q.log_det + over_tokens((at::log_sigmoid(z_u) + at::log_sigmoid(-z_u)) * mask);
+  const at::Tensor log_det_q = q.log_det + over_tokens((at::log_sigmoid(z_u) + at::log_sigmoid(-z_u)) * mask);
   const at::Tensor log_q = over_tokens(-0.5 * (kLogTwoPi + noise.pow(2)) * mask) - log_det_q;
   const at::Tensor log_z0 = at::log(z0.clamp_min(kShortest)) * mask;
   const Flowed p = run(flows_, at::cat({log_z0, z1}, 1), mask, x);
-  const at::Tensor nll =
-      over_tokens(0.5 * (kLogTwoPi + p.x.pow(2)) * mask) - (p.log_det + over_tokens(-log_z0));
+  const at::Tensor nll = over_tokens(0.5 * (kLogTwoPi + p.x.pow(2)) * mask) - (p.log_det + over_tokens(-log_z0));
   return nll + log_q;
 }
 

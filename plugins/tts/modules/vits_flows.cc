@@ -48,8 +48,8 @@ CouplingLayer::CouplingLayer(int64_t channels, int64_t hidden, int64_t kernel, i
                              int64_t condition_channels)
     : half_(channels / 2) {
   pre_ = register_module("pre", plain_conv(half_, hidden));
-  convs_ = register_module(
-      "enc", std::make_shared<GatedConvStack>(hidden, kernel, dilation_rate, layers, condition_channels));
+  convs_ = register_module("enc",
+                           std::make_shared<GatedConvStack>(hidden, kernel, dilation_rate, layers, condition_channels));
   post_ = register_module("post", zero_conv(hidden, half_));
 }
 

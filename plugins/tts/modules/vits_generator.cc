@@ -14,7 +14,9 @@ constexpr int64_t kMostOfStage = 1 << 14, kWidestOfStage = 1 << 10;
 void need(bool good, const std::string& option, const std::string& seen, const std::string& expected) {
   if (!good) throw Error(Code::kFailed, "option is out of range").at(option).seen(seen).expected(expected);
 }
-std::string in_list(const char* option, size_t place) { return std::string(option) + "[" + std::to_string(place) + "]"; }
+std::string in_list(const char* option, size_t place) {
+  return std::string(option) + "[" + std::to_string(place) + "]";
+}
 
 }  // namespace
 
@@ -66,10 +68,9 @@ VitsGenerator::VitsGenerator(const VitsGeneratorOptions& o)
       blocks->push_back(blocks_.back());
     }
   }
-  conv_post_ = register_module(
-      "conv_post", torch::nn::Conv1d(torch::nn::Conv1dOptions(channels, 1, 7).padding(3).bias(false)));
-  if (o.gin_channels > 0)
-    cond_ = register_module("cond", plain_conv(o.gin_channels, o.upsample_initial_channel));
+  conv_post_ =
+      register_module("conv_post", torch::nn::Conv1d(torch::nn::Conv1dOptions(channels, 1, 7).padding(3).bias(false)));
+  if (o.gin_channels > 0) cond_ = register_module("cond", plain_conv(o.gin_channels, o.upsample_initial_channel));
 }
 
 at::Tensor VitsGenerator::forward(at::Tensor x, const at::Tensor& condition) {

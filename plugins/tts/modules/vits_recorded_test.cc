@@ -32,7 +32,7 @@ nlohmann::json json_of(const std::string& file) {
 
 struct Recorded {
   explicit Recorded(const std::string& name) : io(tensors_of(name + "/io.safetensors")) {
-    const Json params = parse_json(json_of(name + "/meta.json")["params"].dump(), "params");
+    const Json params = parse_text(json_of(name + "/meta.json")["params"].dump());
     net = std::make_shared<VitsSynthesizer>(parse_options<VitsSynthesizerOptions>(params, "synthesizer"));
     const at::NoGradGuard no_grad;
     for (auto& item : net->named_parameters()) item.value().copy_(io.at("state." + item.key()));
@@ -61,15 +61,16 @@ TEST(Vits, SpeaksWhatNemoSpeaks) {
     const auto expected = tensors_of(std::string(name) + "/said.safetensors");
     const at::NoGradGuard no_grad;
     const at::Tensor voices = one.in("speakers");
+    VitsSynthesizer::Speech how;
+    how.noise_scale = how.noise_scale_w = 0;
+    how.length_scale = 1.3;
     const auto spoken = one.net->infer(one.in("text").narrow(0, 0, 1), one.in("text_len").narrow(0, 0, 1),
-                                       voices.defined() ? voices.narrow(0, 0, 1) : voices,
-                                       {.noise_scale = 0, .length_scale = 1.3, .noise_scale_w = 0});
+                                       voices.defined() ? voices.narrow(0, 0, 1) : voices, how);
     EXPECT_TRUE(spoken.durations.to(at::kFloat).equal(expected.at("durations"))) << name;
     ASSERT_EQ(spoken.audio.sizes(), expected.at("audio").sizes()) << name;
     EXPECT_LT((spoken.audio - expected.at("audio")).abs().max().item<double>(), 1e-5) << name;
     // What one says is what all say of the same text in a padded batch.
-    const auto batch = one.net->infer(one.in("text"), one.in("text_len"), voices,
-                                      {.noise_scale = 0, .length_scale = 1.3, .noise_scale_w = 0});
+    const auto batch = one.net->infer(one.in("text"), one.in("text_len"), voices, how);
     const int64_t frames = std::min(batch.audio.size(2), spoken.audio.size(2));
     EXPECT_TRUE(batch.durations[0].equal(spoken.durations[0])) << name;
     EXPECT_EQ(frames, spoken.audio.size(2)) << name;

@@ -26,17 +26,10 @@ Ports synthesizer_inputs() {
           {"segment_draws", {"B", VoidType{}}, /*is_optional=*/true}};
 }
 Ports synthesizer_outputs() {
-  return {{"audio", {"B S T", AudioSignal{}}},
-          {"l_length", {"B", VoidType{}}},
-          {"durations", {"B T", VoidType{}}},
-          {"ids_slice", {"B", Index{}}},
-          {"spec_mask", {"B S T", VoidType{}}},
-          {"z", {"B D T", VoidType{}}},
-          {"z_p", {"B D T", VoidType{}}},
-          {"m_p", {"B D T", VoidType{}}},
-          {"logs_p", {"B D T", VoidType{}}},
-          {"m_q", {"B D T", VoidType{}}},
-          {"logs_q", {"B D T", VoidType{}}}};
+  return {{"audio", {"B S T", AudioSignal{}}}, {"l_length", {"B", VoidType{}}},      {"durations", {"B T", VoidType{}}},
+          {"ids_slice", {"B", Index{}}},       {"spec_mask", {"B S T", VoidType{}}}, {"z", {"B D T", VoidType{}}},
+          {"z_p", {"B D T", VoidType{}}},      {"m_p", {"B D T", VoidType{}}},       {"logs_p", {"B D T", VoidType{}}},
+          {"m_q", {"B D T", VoidType{}}},      {"logs_q", {"B D T", VoidType{}}}};
 }
 
 at::Tensor normal(at::IntArrayRef shape, const at::TensorOptions& options,
@@ -117,29 +110,27 @@ VitsSynthesizer::VitsSynthesizer(const Options& o) : options_(o) {
         .expected(o.inter_channels % 2 != 0 ? "an even number"
                                             : "a divisor of hidden_channels: " + std::to_string(o.hidden_channels));
   }
-  text_encoder_ = register_module("enc_p", std::make_shared<VitsTextEncoder>(VitsTextOptions{
-                                               .n_vocab = o.n_vocab,
-                                               .out_channels = o.inter_channels,
-                                               .hidden_channels = o.hidden_channels,
-                                               .filter_channels = o.filter_channels,
-                                               .n_heads = o.n_heads,
-                                               .n_layers = o.n_layers,
-                                               .kernel_size = o.kernel_size,
-                                               .padding_idx = o.padding_idx,
-                                               .p_dropout = o.p_dropout}));
+  text_encoder_ =
+      register_module("enc_p", std::make_shared<VitsTextEncoder>(VitsTextOptions{.n_vocab = o.n_vocab,
+                                                                                 .out_channels = o.inter_channels,
+                                                                                 .hidden_channels = o.hidden_channels,
+                                                                                 .filter_channels = o.filter_channels,
+                                                                                 .n_heads = o.n_heads,
+                                                                                 .n_layers = o.n_layers,
+                                                                                 .kernel_size = o.kernel_size,
+                                                                                 .padding_idx = o.padding_idx,
+                                                                                 .p_dropout = o.p_dropout}));
   VitsGeneratorOptions generator = o;
   generator.initial_channel = o.inter_channels;
   generator_ = register_module("dec", std::make_shared<VitsGenerator>(generator));
   posterior_ = register_module("enc_q", std::make_shared<PosteriorEncoder>(o.spec_channels, o.inter_channels,
                                                                            o.hidden_channels, o.gin_channels));
-  flow_ = register_module(
-      "flow", std::make_shared<CouplingBlock>(o.inter_channels, o.hidden_channels, o.gin_channels));
+  flow_ = register_module("flow", std::make_shared<CouplingBlock>(o.inter_channels, o.hidden_channels, o.gin_channels));
   if (o.use_sdp) {
-    stochastic_ = register_module(
-        "dp", std::make_shared<StochasticDurations>(o.hidden_channels, 3, 0.5, 4, o.gin_channels));
+    stochastic_ =
+        register_module("dp", std::make_shared<StochasticDurations>(o.hidden_channels, 3, 0.5, 4, o.gin_channels));
   } else {
-    plain_ =
-        register_module("dp", std::make_shared<PlainDurations>(o.hidden_channels, 256, 3, 0.5, o.gin_channels));
+    plain_ = register_module("dp", std::make_shared<PlainDurations>(o.hidden_channels, 256, 3, 0.5, o.gin_channels));
   }
   if (o.n_speakers > 1)
     speaker_embedding_ = register_module("emb_g", torch::nn::Embedding(o.n_speakers, o.gin_channels));
@@ -297,17 +288,10 @@ Values VitsSynthesizer::forward(const Values& in) {
                         in.tensor_or_undefined("segment_draws")};
   const Trained made = learn(in.tensor("text"), in.tensor("text_len"), in.tensor("spec"), in.tensor("spec_len"),
                              in.tensor_or_undefined("speakers"), draws);
-  return {{"audio", made.audio},
-          {"l_length", made.duration_loss},
-          {"durations", made.durations},
-          {"ids_slice", made.starts},
-          {"spec_mask", made.spec_mask},
-          {"z", made.z},
-          {"z_p", made.z_p},
-          {"m_p", made.prior_mean},
-          {"logs_p", made.prior_log_scale},
-          {"m_q", made.mean},
-          {"logs_q", made.log_scale}};
+  return {{"audio", made.audio},      {"l_length", made.duration_loss}, {"durations", made.durations},
+          {"ids_slice", made.starts}, {"spec_mask", made.spec_mask},    {"z", made.z},
+          {"z_p", made.z_p},          {"m_p", made.prior_mean},         {"logs_p", made.prior_log_scale},
+          {"m_q", made.mean},         {"logs_q", made.log_scale}};
 }
 
 Values VitsSynthesizer::input_example() const {
