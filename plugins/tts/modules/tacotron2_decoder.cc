@@ -172,8 +172,13 @@ at::Tensor Tacotron2Decoder::prenet(at::Tensor x, bool shared, std::optional<at:
   for (const auto& layer : prenet_) {
     x = at::relu(at::linear(x, layer->weight));
     if (p <= 0) continue;
-    x = shared ? x * at::empty({1, x.size(1)}, x.options()).bernoulli_(1 - p, generator).div_(1 - p)
-               : at::dropout(x, p, /*train=*/true);
+    if (!shared) {
+      x = at::dropout(x, p, /*train=*/true);
+      continue;
+    }
+    // Generators of seeds live on the CPU.
+    const auto where = generator ? x.options().device(at::kCPU) : x.options();
+    x = x * at::empty({1, x.size(1)}, where).bernoulli_(1 - p, generator).div_(1 - p).to(x.device());
   }
   return x;
 }
