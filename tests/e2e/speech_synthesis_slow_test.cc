@@ -44,6 +44,26 @@ TEST_F(SpeechRecipes, AnAcousticModelLearnsIn200Batches) {
   EXPECT_LT(validation.back(), 0.7 * validation.front());
 }
 
+TEST_F(SpeechRecipes, Tacotron2Learns) {
+  const Result trained = run(words_of("run", "ljspeech_mini_tacotron2", {}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  for (const char* name : {"train_loss", "train_mel_loss", "train_gate_loss"}) {
+    const std::vector<double> losses = metric("run", name);
+    ASSERT_GE(losses.size(), 60u) << name;
+    EXPECT_LT(mean(losses, losses.size() - 10, losses.size()), 0.6 * mean(losses, 0, 3)) << name;
+  }
+}
+
+TEST_F(SpeechRecipes, VitsLearns) {
+  const Result trained = run(words_of("run", "ljspeech_mini_vits", {}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  for (const char* name : {"loss_gen_all", "loss_mel", "loss_kl", "loss_dur"}) {
+    const std::vector<double> losses = metric("run", name);
+    ASSERT_GE(losses.size(), 40u) << name;
+    EXPECT_LT(mean(losses, losses.size() - 10, losses.size()), 0.8 * mean(losses, 0, 5)) << name;
+  }
+}
+
 // Without any trained vocoder: the spectrograms of real clips, made audible again, are still what a recogniser of ours
 // was trained to hear.
 TEST_F(SpeechRecipes, CopiesOfDigitsAreStillHeard) {

@@ -32,7 +32,8 @@ TEST_P(ResumedSpeech, GoesOnToTheBit) {
   EXPECT_EQ(last_checkpoint("once"), last_checkpoint("twice"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Recipes, ResumedSpeech, testing::Values("ljspeech_mini_hifigan", "ljspeech_mini_fastpitch"),
+INSTANTIATE_TEST_SUITE_P(Recipes, ResumedSpeech,
+                         testing::Values("ljspeech_mini_hifigan", "ljspeech_mini_fastpitch", "ljspeech_mini_vits"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_F(SpeechSynthesis, AnAcousticModelIsRestoredAndSpeaks) {
@@ -105,6 +106,45 @@ TEST_F(SpeechSynthesis, AnAcousticModelSaysWhatItMisses) {
                                                     "/wavs/LJ001-0002.flac\", \"duration\": 1.9, \"text\": \"" + text +
                                                     "\"}\n");
   EXPECT_THAT(refused({"model.train_ds.dataset.manifest_filepath=" + folder_ + "/long.json"}), HasSubstr("frames"));
+}
+
+TEST_F(SpeechSynthesis, VitsSaysItsTextAndRefusesWhatItCannot) {
+  const Result trained =
+      run(words_of("run", "ljspeech_mini_vits", {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1"}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_vits.nemo", wav = folder_ + "/said.wav";
+  const std::vector<std::string> words = {fathom_program(), "synthesize", nemo,     "--text", "Hello, world.",
+                                          "--output",       wav,          "--seed", "3"};
+  const Result said = run(words);
+  ASSERT_EQ(said.status, 0) << said.err;
+  const std::string once = read_file(wav);
+  EXPECT_GT(once.size(), 1000u);
+  ASSERT_EQ(run(words).status, 0);
+  EXPECT_EQ(read_file(wav), once) << "the same seed";
+  std::vector<std::string> voice = words;
+  voice.insert(voice.end(), {"--speaker", "4"});
+  const Result none = run(voice);
+  EXPECT_NE(none.status, 0);
+  EXPECT_THAT(none.err, HasSubstr("speaker"));
+  // A segment that no clip is as long as, in words.
+  const Result segment = run(words_of("segment", "ljspeech_mini_vits", {"model.segment_size=256000"}));
+  EXPECT_NE(segment.status, 0);
+  EXPECT_THAT(segment.err, HasSubstr("shorter than the segment"));
+  const Result gradients = run(words_of("gradients", "ljspeech_mini_vits", {"model.preprocessor.use_grads=false"}));
+  EXPECT_NE(gradients.status, 0);
+  EXPECT_THAT(gradients.err, HasSubstr("preprocessor.use_grads"));
+}
+
+TEST_F(SpeechSynthesis, Tacotron2SaysWhereItGoesOnTooLong) {
+  const Result trained = run(words_of("run", "ljspeech_mini_tacotron2",
+                                      {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1",
+                                       "model.decoder.max_decoder_steps=20", "model.decoder.gate_threshold=1.0"}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_tacotron2.nemo", wav = folder_ + "/said.wav";
+  const Result said = run({fathom_program(), "synthesize", nemo, "--text", "Hello, world.", "--output", wav});
+  ASSERT_EQ(said.status, 0) << said.err;
+  EXPECT_THAT(said.err, HasSubstr("max_decoder_steps (20)"));
+  EXPECT_GT(fs::file_size(wav), 20 * 256 * 2 - 1);
 }
 
 TEST_F(SpeechSynthesis, AVocoderIsRestoredAndHeard) {

@@ -7,17 +7,11 @@
 
 #include "plugins/tts/losses/fastpitch_losses.h"
 #include "plugins/tts/models/front_end.h"
+#include "plugins/tts/models/pictures.h"
 #include "plugins/tts/modules/griffin_lim.h"
 
 namespace fathom::tts {
 namespace {
-
-// As a picture: low frequencies at the bottom, from 0 to 1.
-at::Tensor picture_of(const at::Tensor& values) {
-  const at::Tensor x = values.detach().to(at::kFloat);
-  const at::Tensor low = x.min(), range = (x.max() - low).clamp_min(1e-9);
-  return ((x - low) / range).flip(0);
-}
 
 void add_condition(Json& section) {
   Json& types = section["condition_types"];
