@@ -31,11 +31,21 @@ bool is_loader_key(const std::string& key) {
          std::find(kWithoutEffect.begin(), kWithoutEffect.end(), key) != kWithoutEffect.end();
 }
 
+bool has_option(const Json& dataset, const std::string& path, const std::string& option) {
+  const auto found = plugins::registry().find(plugins::kind_bit(FATHOM_KIND_DATASET),
+                                              dataset["_target_"].get<std::string>(), path + "._target_");
+  const Json options = found.component->schema.value("options", Json::array());
+  return std::any_of(options.begin(), options.end(), [&](const Json& one) { return one["name"] == option; });
+}
+
 DataSection nested(const Json& section, const std::string& path) {
   DataSection out{true, section["dataset"], path + ".dataset", section.value("dataloader_params", Json::object()),
                   path + ".dataloader_params"};
   for (const auto& [key, value] : section.items()) {
-    if (key != "dataset" && key != "dataloader_params" && key != "name")
+    // NeMo's datasets that plan their batches are told how beside them.
+    if (key == "batch_sampler" && has_option(out.dataset, out.dataset_path, key))
+      out.dataset[key] = value;
+    else if (key != "dataset" && key != "dataloader_params" && key != "name")
       refuse_key(key, path, {"dataset", "dataloader_params"});
   }
   if (!out.loader.is_object())

@@ -3,14 +3,22 @@
 
 #include "plugins/tts/commands/evaluate.h"
 #include "plugins/tts/commands/vocode.h"
+#include "plugins/tts/data/tts_dataset.h"
 #include "plugins/tts/data/vocoder_dataset.h"
 #include "plugins/tts/models/fastpitch_model.h"
 #include "plugins/tts/models/hifigan_model.h"
+#include "plugins/tts/models/tacotron2_model.h"
+#include "plugins/tts/models/vits_model.h"
 #include "plugins/tts/modules/alignment_encoder.h"
 #include "plugins/tts/modules/fft_transformer.h"
 #include "plugins/tts/modules/griffin_lim.h"
 #include "plugins/tts/modules/hifigan_generator.h"
+#include "plugins/tts/modules/speaker_encoder.h"
+#include "plugins/tts/modules/style_tokens.h"
+#include "plugins/tts/modules/tacotron2_decoder.h"
+#include "plugins/tts/modules/tacotron2_encoder.h"
 #include "plugins/tts/modules/temporal_predictor.h"
+#include "plugins/tts/modules/vits_synthesizer.h"
 
 FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
   using namespace fathom::tts;  // NOLINT
@@ -29,13 +37,35 @@ FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
                            module_names("TemporalPredictor", "fastpitch"));
   r.add<AlignmentEncoder>("tts.AlignmentEncoder", "which frame of a spectrogram belongs to which token",
                           module_names("AlignmentEncoder", "aligner"));
+  r.add<SpeakerLookupTable>("tts.SpeakerLookupTable", "voices by number",
+                            module_names("SpeakerLookupTable", "submodules"));
+  r.add<ReferenceEncoder>("tts.ReferenceEncoder", "one vector of a recording's spectrogram",
+                          module_names("ReferenceEncoder", "submodules"));
+  r.add<GlobalStyleToken>("tts.GlobalStyleToken", "voice and style by a recording: attention over learned tokens",
+                          module_names("GlobalStyleToken", "submodules"));
+  r.add<SpeakerEncoder>("tts.SpeakerEncoder", "whose voice it is: by number, by a recording, or one for all",
+                        module_names("SpeakerEncoder", "submodules"));
   r.add<FastPitchModel>("tts.FastPitchModel", "text to spectrograms, with pitch and duration of every token",
                         model_names("FastPitchModel", "fastpitch"));
+  r.add<Tacotron2Encoder>("tts.Tacotron2Encoder", "tokens to encodings, by convolutions and an LSTM",
+                          Names{"nemo.collections.tts.modules.tacotron2.Encoder"});
+  r.add<Tacotron2Decoder>("tts.Tacotron2Decoder", "encodings to frames, one after the other, by attention",
+                          Names{"nemo.collections.tts.modules.tacotron2.Decoder"});
+  r.add<Tacotron2Postnet>("tts.Tacotron2Postnet", "refines the decoder's frames by convolutions",
+                          Names{"nemo.collections.tts.modules.tacotron2.Postnet"});
+  r.add<Tacotron2Model>("tts.Tacotron2Model", "text to spectrograms, a frame at a time",
+                        model_names("Tacotron2Model", "tacotron2"));
+  r.add<VitsSynthesizer>("tts.VitsSynthesizer", "VITS without its critics: text to audio",
+                         Names{"nemo.collections.tts.modules.vits_modules.SynthesizerTrn"});
+  r.add<VitsModel>("tts.VitsModel", "text to audio, trained against critics", model_names("VitsModel", "vits"));
   r.add<HifiGanGenerator>("tts.HifiGanGenerator", "HiFi-GAN's generator: spectrograms to audio",
                           Names{"nemo.collections.tts.modules.hifigan_modules.Generator"});
   r.add<GriffinLimModel>("tts.GriffinLimModel", "spectrograms to audio without training: Griffin-Lim, fast",
                          model_names("GriffinLimModel", "two_stages"));
   r.add<HifiGanModel>("tts.HifiGanModel", "a vocoder trained against critics", model_names("HifiGanModel", "hifigan"));
+  r.add<TTSDataset>(
+      "tts.TTSDataset", "recordings and what is said in them, for acoustic models",
+      Names{"nemo.collections.tts.data.dataset.TTSDataset", "nemo.collections.tts.torch.data.TTSDataset"});
   r.add<VocoderDataset>(
       "tts.VocoderDataset", "pieces of recordings, for vocoders",
       Names{"nemo.collections.tts.data.dataset.VocoderDataset", "nemo.collections.tts.data.datalayers.AudioDataset"});

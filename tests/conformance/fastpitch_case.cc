@@ -70,6 +70,42 @@ class FastPitchCase {
   Differences differences_;
 };
 
+// One teacher-forced pass, and its losses.
+template <typename AddVoice>
+void compare_alignment(FastPitchCase& one, const Case& c, const AddVoice& add_voice) {
+  at::Tensor audio = one.tensor("align.audio");
+  if (audio.dim() == 1) audio = audio.unsqueeze(0);
+  const at::Tensor lengths =
+      one.has("align.audio_len") ? one.tensor("align.audio_len") : at::full({1}, audio.size(1), at::kLong);
+  const Values mel = one.mel_of(audio, lengths);
+  one.compare("align.spec", mel.tensor("processed_signal"));
+  one.compare("align.spec_len", mel.tensor("processed_length"));
+  const at::Tensor& tokens = one.tensor("align.tokens");
+  if (c.body.contains("align_text")) one.compare_tokens("align.tokens", c.body["align_text"], tokens);
+  const at::Tensor token_count =
+      one.has("align.token_len") ? one.tensor("align.token_len") : at::full({1}, tokens.size(1), at::kLong);
+  Values in = {{"text", tokens},
+               {"pitch", one.tensor("align.pitch_in")},
+               {"spec", mel["processed_signal"]},
+               {"mel_lens", mel["processed_length"]},
+               {"input_lens", token_count}};
+  if (one.has("align.prior")) in.add("attn_prior", one.tensor("align.prior"));
+  if (one.has("align.energy_in")) in.add("energy", one.tensor("align.energy_in"));
+  add_voice(in, "align.");
+  const Values out = one.model().forward(in);
+  one.compare_all("align.", out);
+  const auto value = [&](const char* name) { return out.tensor(name); };
+  one.compare("loss.mel", tts::mel_loss(value("spect"), mel.tensor("processed_signal")));
+  one.compare("loss.duration",
+              tts::duration_loss(value("log_durs_predicted"), value("attn_hard_dur"), token_count) * 0.1);
+  one.compare("loss.pitch", tts::token_loss(value("pitch_predicted"), value("pitch"), token_count) * 0.1);
+  if (one.has("loss.energy"))
+    one.compare("loss.energy", tts::token_loss(value("energy_pred"), value("energy_tgt"), token_count) * 0.1);
+  one.compare("loss.forward_sum",
+              tts::forward_sum_loss(value("attn_logprob"), token_count, mel.tensor("processed_length")));
+  one.compare("loss.bin", tts::bin_loss(value("attn_hard"), value("attn_soft")));
+}
+
 }  // namespace
 
 Outcome run_fastpitch(const Case& c, const std::string& nemo) {
@@ -78,41 +114,32 @@ Outcome run_fastpitch(const Case& c, const std::string& nemo) {
   bounds.relative = c.body["tolerance"].value("rel", bounds.relative);
   FastPitchCase one(nemo, by_name(c.folder + "/io.safetensors"), bounds);
   const at::NoGradGuard no_grad;
+  const bool parses = c.body.value("parses", true);
+  // Whose voice it is, where the model has several.
+  const auto add_voice = [&](Values& in, const std::string& prefix) {
+    for (const char* name : {"speaker", "reference_spec", "reference_spec_lens"})
+      if (one.has(prefix + name)) in.add(name, one.tensor(prefix + name));
+  };
   for (size_t i = 0; i < c.body["texts"].size(); ++i) {
     const std::string text = fmt::format("text{}.", i);
     const at::Tensor& tokens = one.tensor(text + "tokens");
-    one.compare_tokens(text + "tokens", c.body["texts"][i], tokens);
+    if (parses) one.compare_tokens(text + "tokens", c.body["texts"][i], tokens);
+    const SpeechSynthesizerHandle speaks(one.model().object());
     for (const auto& pace : c.body["paces"]) {
       const std::string prefix = fmt::format("{}pace{:.1f}.", text, pace.get<double>());
-      one.compare_all(prefix, one.model().forward({{"text", tokens}, {"pace", pace.get<double>()}}));
-      // As `fathom synthesize` asks for it.
-      const Values spoken = SpeechSynthesizerHandle(one.model().object())
-                                .synthesize({{"tokens", tokens}}, {{"pace", pace.get<double>()}});
-      one.compare(prefix + "spect", spoken.tensor("spect"));
+      Values in = {{"text", tokens}, {"pace", pace.get<double>()}};
+      add_voice(in, text);
+      one.compare_all(prefix, one.model().forward(in));
+      if (one.has(text + "reference_spec")) continue;  // `fathom synthesize` takes a recording
+      Json options = {{"pace", pace.get<double>()}};
+      if (one.has(text + "speaker")) options["speaker"] = one.tensor(text + "speaker").item<int64_t>();
+      one.compare(prefix + "spect", speaks.synthesize({{"tokens", tokens}}, options).tensor("spect"));
     }
+    if (c.body.contains("prosody") && c.body["prosody"][i].is_object())
+      one.compare(text + "infer.spect",
+                  speaks.synthesize({{"tokens", tokens}}, Json::parse(c.body["prosody"][i].dump())).tensor("spect"));
   }
-  const at::Tensor audio = one.tensor("align.audio").unsqueeze(0);
-  const Values mel = one.mel_of(audio, at::full({1}, audio.size(1), at::kLong));
-  one.compare("align.spec", mel.tensor("processed_signal"));
-  one.compare("align.spec_len", mel.tensor("processed_length"));
-  const at::Tensor& tokens = one.tensor("align.tokens");
-  one.compare_tokens("align.tokens", c.body["align_text"], tokens);
-  const at::Tensor token_count = at::full({1}, tokens.size(1), at::kLong);
-  const Values out = one.model().forward({{"text", tokens},
-                                          {"pitch", one.tensor("align.pitch_in")},
-                                          {"spec", mel["processed_signal"]},
-                                          {"attn_prior", one.tensor("align.prior")},
-                                          {"mel_lens", mel["processed_length"]},
-                                          {"input_lens", token_count}});
-  one.compare_all("align.", out);
-  const auto value = [&](const char* name) { return out.tensor(name); };
-  one.compare("loss.mel", tts::mel_loss(value("spect"), mel.tensor("processed_signal")));
-  one.compare("loss.duration",
-              tts::duration_loss(value("log_durs_predicted"), value("attn_hard_dur"), token_count) * 0.1);
-  one.compare("loss.pitch", tts::token_loss(value("pitch_predicted"), value("pitch"), token_count) * 0.1);
-  one.compare("loss.forward_sum",
-              tts::forward_sum_loss(value("attn_logprob"), token_count, mel.tensor("processed_length")));
-  one.compare("loss.bin", tts::bin_loss(value("attn_hard"), value("attn_soft")));
+  if (one.has("align.audio")) compare_alignment(one, c, add_voice);
   return one.outcome();
 }
 

@@ -304,6 +304,7 @@ Outcome run_model(const Case& c) {
     ModelCase one(c);
     if (const std::string missing = missing_class(one.nemo()); !missing.empty())
       return skip("not supported yet: " + missing);
+    if (c.body.value("class", "").ends_with("Tacotron2Model")) return run_tacotron2(c, one.nemo());
     if (c.body.value("class", "").ends_with("FastPitchModel")) return run_fastpitch(c, one.nemo());
     if (c.body.value("class", "").ends_with("HifiGanModel")) return run_vocoder(c, one.nemo());
     if (c.body.value("class", "").ends_with("EncDecMultiTaskModel")) return run_multitask_model(c, one.nemo());

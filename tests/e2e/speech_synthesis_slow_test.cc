@@ -29,6 +29,41 @@ TEST_F(SpeechRecipes, AVocoderLearnsIn200Batches) {
   EXPECT_LT(validation.back(), 0.8 * validation.front());
 }
 
+TEST_F(SpeechRecipes, AnAcousticModelLearnsIn200Batches) {
+  const Result trained = run(words_of("run", "ljspeech_mini_fastpitch", {"sup_data_path=" + folder_ + "/sup"}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  for (const auto& [name, share] : {std::pair{"t_loss", 0.4}, {"t_mel_loss", 0.2}, {"t_dur_loss", 0.75}}) {
+    const std::vector<double> losses = metric("run", name);
+    ASSERT_GE(losses.size(), 30u) << name;
+    EXPECT_LT(mean(losses, losses.size() - 8, losses.size()), share * mean(losses, 0, 3)) << name;
+  }
+  const std::vector<double> aligned = metric("run", "t_ctc_loss");
+  EXPECT_LT(mean(aligned, aligned.size() - 8, aligned.size()), 0.95 * mean(aligned, 0, 4));
+  const std::vector<double> validation = metric("run", "val_loss");
+  ASSERT_GE(validation.size(), 3u);
+  EXPECT_LT(validation.back(), 0.7 * validation.front());
+}
+
+TEST_F(SpeechRecipes, Tacotron2Learns) {
+  const Result trained = run(words_of("run", "ljspeech_mini_tacotron2", {}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  for (const char* name : {"train_loss", "train_mel_loss", "train_gate_loss"}) {
+    const std::vector<double> losses = metric("run", name);
+    ASSERT_GE(losses.size(), 60u) << name;
+    EXPECT_LT(mean(losses, losses.size() - 10, losses.size()), 0.6 * mean(losses, 0, 3)) << name;
+  }
+}
+
+TEST_F(SpeechRecipes, VitsLearns) {
+  const Result trained = run(words_of("run", "ljspeech_mini_vits", {}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  for (const char* name : {"loss_gen_all", "loss_mel", "loss_kl", "loss_dur"}) {
+    const std::vector<double> losses = metric("run", name);
+    ASSERT_GE(losses.size(), 40u) << name;
+    EXPECT_LT(mean(losses, losses.size() - 10, losses.size()), 0.8 * mean(losses, 0, 5)) << name;
+  }
+}
+
 // Without any trained vocoder: the spectrograms of real clips, made audible again, are still what a recogniser of ours
 // was trained to hear.
 TEST_F(SpeechRecipes, CopiesOfDigitsAreStillHeard) {

@@ -8,13 +8,16 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST_F(SpeechSynthesis, AVocoderThatWasKilledGoesOnToTheBit) {
+// A run of `recipe` that is killed under way and resumed ends with the bits of one that is not.
+class ResumedSpeech : public SpeechSynthesis, public testing::WithParamInterface<const char*> {};
+
+TEST_P(ResumedSpeech, GoesOnToTheBit) {
   const std::vector<std::string> words = {"trainer.max_epochs=3", "trainer.check_val_every_n_epoch=1",
                                           "++trainer.ckpt_every=1s", "++exp_manager.resume_if_exists=true",
                                           "++exp_manager.resume_ignore_no_checkpoint=true"};
-  const Result once = run(words_of("once", "ljspeech_mini_hifigan", words));
+  const Result once = run(words_of("once", GetParam(), words));
   ASSERT_EQ(once.status, 0) << once.err;
-  Process killed(words_of("twice", "ljspeech_mini_hifigan", words));
+  Process killed(words_of("twice", GetParam(), words));
   const std::string checkpoints = folder_ + "/twice/checkpoints";
   const bool under_way = killed.read([&](const Result&) {
     if (!fs::exists(checkpoints)) return false;
@@ -24,9 +27,124 @@ TEST_F(SpeechSynthesis, AVocoderThatWasKilledGoesOnToTheBit) {
   ASSERT_TRUE(under_way) << "the run ended before it could be killed";
   killed.kill(SIGKILL);
   EXPECT_EQ(killed.wait().status, 128 + SIGKILL);
-  const Result resumed = run(words_of("twice", "ljspeech_mini_hifigan", words));
+  const Result resumed = run(words_of("twice", GetParam(), words));
   ASSERT_EQ(resumed.status, 0) << resumed.err;
   EXPECT_EQ(last_checkpoint("once"), last_checkpoint("twice"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Recipes, ResumedSpeech,
+                         testing::Values("ljspeech_mini_hifigan", "ljspeech_mini_fastpitch", "ljspeech_mini_vits"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_F(SpeechSynthesis, AnAcousticModelIsRestoredAndSpeaks) {
+  // The clips as those of two voices.
+  std::istringstream lines(read_file(kSpeech + "/validation.json"));
+  std::string voices;
+  int64_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    Json item = parse_text(line);
+    item["audio_filepath"] = kSpeech + "/" + item["audio_filepath"].get<std::string>();
+    item["speaker"] = number++ % 2;
+    voices += json_text(item) + "\n";
+  }
+  write_file_atomically(folder_ + "/voices.json", voices);
+  const Result trained = run(
+      words_of("run", "ljspeech_mini_fastpitch",
+               {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "++model.min_token_duration=3",
+                "++model.n_speakers=2", "model.train_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]",
+                "model.validation_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]",
+                "++model.log_audio=true", "model.train_ds.dataset.manifest_filepath=" + folder_ + "/voices.json",
+                "model.validation_ds.dataset.manifest_filepath=" + folder_ + "/voices.json"}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_fastpitch.nemo";
+  const auto speak = [&](const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> words = {
+        fathom_program(), "synthesize", nemo, "--text", "one two", "--output", folder_ + "/" + name + ".wav",
+        "--threads",      "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  const auto size = [&](const char* name) {
+    return static_cast<double>(fs::file_size(folder_ + "/" + name + std::string(".wav"))) - 44;
+  };
+  ASSERT_EQ(speak("plain", {"--speaker", "1"}).status, 0);
+  EXPECT_GE(size("plain"), 9 * 3 * 256 * 2 - 2 * 1024);  // nine tokens
+  const Result slow = speak("slow", {"--speaker", "1", "--pace", "0.5", "--pitch", "2", "--option", "volume=0.5"});
+  ASSERT_EQ(slow.status, 0) << slow.err;
+  EXPECT_NEAR(size("slow") / size("plain"), 2, 0.3);
+  const Result none = speak("none", {});
+  EXPECT_EQ(none.status, 65);
+  EXPECT_THAT(none.err, HasSubstr("a speaker from 0 to 1"));
+  const Result third = speak("none", {"--speaker", "2"});
+  EXPECT_EQ(third.status, 65);
+  EXPECT_THAT(third.err, HasSubstr("0 to 1"));
+  const Result odd = speak("none", {"--speaker", "1", "--option", "pitch_rnge=2"});
+  EXPECT_EQ(odd.status, 2);
+  EXPECT_THAT(odd.err, HasSubstr("did you mean: pitch_range"));
+  const Result many = speak("none", {"--speaker", "1", "--option", "pace=[1,2]"});
+  EXPECT_EQ(many.status, 2);
+  EXPECT_THAT(many.err, HasSubstr("one a token"));
+}
+
+TEST_F(SpeechSynthesis, AnAcousticModelSaysWhatItMisses) {
+  const auto refused = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"trainer.max_epochs=1"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Result result = run(words_of("refused", "ljspeech_mini_fastpitch", words));
+    EXPECT_NE(result.status, 0);
+    return result.err;
+  };
+  EXPECT_THAT(refused({"++model.n_speakers=2"}), HasSubstr("speaker_id among sup_data_types"));
+  EXPECT_THAT(refused({"model.n_mel_channels=40", "model.alignment_module.n_mel_channels=80"}),
+              HasSubstr("40, the model's n_mel_channels"));
+  EXPECT_THAT(refused({"model.train_ds.dataset.sup_data_types=[align_prior_matrix]"}), HasSubstr("no pitch"));
+  EXPECT_THAT(refused({"model.input_fft.n_layer=-1"}), HasSubstr("n_layer"));
+  // Its first clip says as much as fits into a minute.
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "many words ";
+  write_file_atomically(folder_ + "/long.json", "{\"audio_filepath\": \"" + kSpeech +
+                                                    "/wavs/LJ001-0002.flac\", \"duration\": 1.9, \"text\": \"" + text +
+                                                    "\"}\n");
+  EXPECT_THAT(refused({"model.train_ds.dataset.manifest_filepath=" + folder_ + "/long.json"}), HasSubstr("frames"));
+}
+
+TEST_F(SpeechSynthesis, VitsSaysItsTextAndRefusesWhatItCannot) {
+  const Result trained =
+      run(words_of("run", "ljspeech_mini_vits", {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1"}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_vits.nemo", wav = folder_ + "/said.wav";
+  const std::vector<std::string> words = {fathom_program(), "synthesize", nemo,     "--text", "Hello, world.",
+                                          "--output",       wav,          "--seed", "3"};
+  const Result said = run(words);
+  ASSERT_EQ(said.status, 0) << said.err;
+  const std::string once = read_file(wav);
+  EXPECT_GT(once.size(), 1000u);
+  ASSERT_EQ(run(words).status, 0);
+  EXPECT_EQ(read_file(wav), once) << "the same seed";
+  std::vector<std::string> voice = words;
+  voice.insert(voice.end(), {"--speaker", "4"});
+  const Result none = run(voice);
+  EXPECT_NE(none.status, 0);
+  EXPECT_THAT(none.err, HasSubstr("speaker"));
+  // A segment that no clip is as long as, in words.
+  const Result segment = run(words_of("segment", "ljspeech_mini_vits", {"model.segment_size=256000"}));
+  EXPECT_NE(segment.status, 0);
+  EXPECT_THAT(segment.err, HasSubstr("shorter than the segment"));
+  const Result gradients = run(words_of("gradients", "ljspeech_mini_vits", {"model.preprocessor.use_grads=false"}));
+  EXPECT_NE(gradients.status, 0);
+  EXPECT_THAT(gradients.err, HasSubstr("preprocessor.use_grads"));
+}
+
+TEST_F(SpeechSynthesis, Tacotron2SaysWhereItGoesOnTooLong) {
+  const Result trained = run(words_of("run", "ljspeech_mini_tacotron2",
+                                      {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1",
+                                       "model.decoder.max_decoder_steps=20", "model.decoder.gate_threshold=1.0"}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_tacotron2.nemo", wav = folder_ + "/said.wav";
+  const Result said = run({fathom_program(), "synthesize", nemo, "--text", "Hello, world.", "--output", wav});
+  ASSERT_EQ(said.status, 0) << said.err;
+  EXPECT_THAT(said.err, HasSubstr("max_decoder_steps (20)"));
+  EXPECT_GT(fs::file_size(wav), 20 * 256 * 2 - 1);
 }
 
 TEST_F(SpeechSynthesis, AVocoderIsRestoredAndHeard) {

@@ -61,6 +61,22 @@ class LineReader {
     if (value.get(out) != simdjson::SUCCESS) wrong(key, value, "a text");
     return std::string(out);
   }
+  std::optional<std::string> text_or_number(const char* key) const {
+    dom::element value;
+    int64_t number = 0;
+    if (find(key, value) && value.get(number) == simdjson::SUCCESS) return std::to_string(number);
+    return text(key);
+  }
+  // The first of the keys that is there and holds a text: what is made of `text` by some other program must not stand
+  // in the way of those who have no use for it.
+  std::optional<std::string> normalized_text() const {
+    for (const char* key : {"normalized_text", "text_normalized"}) {
+      dom::element value;
+      std::string_view out;
+      if (find(key, value) && value.get(out) == simdjson::SUCCESS) return std::string(out);
+    }
+    return std::nullopt;
+  }
   // Of the first of the keys that is there. One that is no text is for whoever needs a label to refuse.
   std::optional<std::string> label() const {
     dom::element value;
@@ -104,9 +120,10 @@ class LineReader {
 
 // Of the keys that an entry has no place of its own for; of one that stands twice the last value counts.
 std::map<std::string, std::string, std::less<>> extras_of(const dom::object& object) {
-  constexpr std::array<std::string_view, 14> kOwn = {
-      "audio_filepath", "audio_filename", "duration", "offset",  "text", "text_filepath",    "normalized_text",
-      "command",        "target",         "label",    "speaker", "lang", "orig_sample_rate", "shard_id"};
+  constexpr std::array<std::string_view, 15> kOwn = {
+      "audio_filepath",  "audio_filename", "duration", "offset", "text",    "text_filepath", "normalized_text",
+      "text_normalized", "command",        "target",   "label",  "speaker", "lang",          "orig_sample_rate",
+      "shard_id"};
   std::map<std::string, std::string, std::less<>> out;
   for (const auto& field : object) {
     if (std::find(kOwn.begin(), kOwn.end(), field.key) != kOwn.end()) continue;
@@ -166,7 +183,8 @@ ManifestEntry read_entry(const dom::object& object, const std::string& file, int
     entry.has_text = true;
   }
   entry.label = read.label();
-  entry.speaker = read.text("speaker").value_or("");
+  entry.normalized_text = read.normalized_text();
+  entry.speaker = read.text_or_number("speaker").value_or("");
   entry.lang = read.text("lang").value_or("");
   entry.extras = extras_of(object);
   if (auto rate = read.number("orig_sample_rate")) entry.orig_sample_rate = static_cast<int64_t>(*rate);

@@ -3,9 +3,9 @@
 // Lines are read as Python's json reads them (python_json.h); of a key that stands twice the last value counts.
 // Keys (NeMo's): audio_filepath (or audio_filename), duration in seconds, text | text_filepath | normalized_text (""
 // when none is there), command | target | label (of a classification), offset in seconds, speaker, lang,
-// orig_sample_rate, shard_id (of the tar file that holds the audio). What other keys say is kept as text where it is a
-// text, a truth value or a whole number, for models that are told more of an item. A relative path is looked up in the
-// manifest's folder first, then in the working directory.
+// orig_sample_rate, shard_id (of the tar file that holds the audio), normalized_text | text_normalized. What other keys
+// say is kept as text where it is a text, a truth value or a whole number, for models that are told more of an item. A
+// relative path is looked up in the manifest's folder first, then in the working directory.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,9 @@ struct ManifestEntry {
   double offset = 0;     // seconds
   std::string text;
   bool has_text = false;
-  std::optional<std::string> label;  // none as well where it is no text
-  std::string speaker, lang;
+  std::optional<std::string> label;            // none as well where it is no text
+  std::string speaker, lang;                   // a speaker's number as text
+  std::optional<std::string> normalized_text;  // normalized_text | text_normalized: the text with numbers in words
   std::optional<int64_t> orig_sample_rate, shard_id;
   FilePart part;                                           // of audio_file
   std::map<std::string, std::string, std::less<>> extras;  // of the other keys

@@ -73,6 +73,27 @@ at::Tensor load_window(const audio::ManifestEntry& entry, const audio::AudioLoad
   return window.size(0) > samples ? window.narrow(0, 0, samples).clone() : window;
 }
 
+at::Tensor trimmed_to(const at::Tensor& audio, double reference, const audio::AudioLoadOptions& options,
+                      const audio::ManifestEntry& entry) {
+  audio::AudioSegment segment;
+  segment.sample_rate = options.target_sr;
+  const float* samples = audio.const_data_ptr<float>();
+  segment.samples.assign(samples, samples + audio.numel());
+  // audio::trim_silence compares with the loudest frame: the threshold moves by as much as that one is louder.
+  const int64_t length = options.trim_frame_length, hop = options.trim_hop_length;
+  double loudest = 0;
+  for (int64_t start = -(length / 2); start + length <= audio.size(0) + length / 2; start += hop) {
+    double sum = 0;
+    for (int64_t i = std::max<int64_t>(start, 0); i < std::min(start + length, audio.size(0)); ++i)
+      sum += static_cast<double>(samples[i]) * samples[i];
+    loudest = std::max(loudest, sum / static_cast<double>(length));
+  }
+  constexpr double kSmallest = 1e-10;
+  const double louder = 10 * std::log10(std::max(loudest, kSmallest) / std::max(reference * reference, kSmallest));
+  audio::trim_silence(segment, options.trim_top_db + louder, length, hop);
+  return tensor_of(segment, entry);
+}
+
 int64_t draw(uint64_t seed, int64_t bound) {
   // splitmix64 (Steele et al. 2014); the bias of the remainder is below 2^-40 for any clip.
   uint64_t x = seed + 0x9E3779B97F4A7C15u;

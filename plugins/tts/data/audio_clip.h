@@ -28,6 +28,10 @@ at::Tensor load_clip(const audio::ManifestEntry& entry, const audio::AudioLoadOp
 at::Tensor load_window(const audio::ManifestEntry& entry, const audio::AudioLoadOptions& options, int64_t samples,
                        uint64_t seed);
 
+// `audio` without what is silent at both ends: quieter by trim_top_db of `options` than the amplitude `reference`.
+at::Tensor trimmed_to(const at::Tensor& audio, double reference, const audio::AudioLoadOptions& options,
+                      const audio::ManifestEntry& entry);
+
 // A number from 0 to `bound` - 1 that depends on `seed` alone.
 int64_t draw(uint64_t seed, int64_t bound);
 

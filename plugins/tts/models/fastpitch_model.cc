@@ -7,21 +7,42 @@
 
 #include "plugins/tts/losses/fastpitch_losses.h"
 #include "plugins/tts/models/front_end.h"
+#include "plugins/tts/models/pictures.h"
+#include "plugins/tts/modules/griffin_lim.h"
 
 namespace fathom::tts {
 namespace {
-
-// As a picture: low frequencies at the bottom, from 0 to 1.
-at::Tensor picture_of(const at::Tensor& values) {
-  const at::Tensor x = values.detach().to(at::kFloat);
-  const at::Tensor low = x.min(), range = (x.max() - low).clamp_min(1e-9);
-  return ((x - low) / range).flip(0);
-}
 
 void add_condition(Json& section) {
   Json& types = section["condition_types"];
   if (!types.is_array()) types = Json::array();
   if (std::find(types.begin(), types.end(), "add") == types.end()) types.push_back("add");
+}
+
+// Sections that say a width of their own, where it must be that of another.
+void check_width(const Json& section, const char* name, const char* key, int64_t otherwise, const char* other,
+                 int64_t width) {
+  if (!section.is_object()) return;
+  const Json given = section.value(key, Json(otherwise));
+  if (!given.is_number_integer() || given == Json(width)) return;
+  throw Error(Code::kFailed, "two parts of the model do not fit")
+      .at(std::string(name) + "." + key)
+      .seen(json_text(given))
+      .expected(std::to_string(width) + ", the model's " + other);
+}
+
+void check_widths(const FastPitchModelOptions& o) {
+  const int64_t width = o.symbols_embedding_dim, bands = o.n_mel_channels;
+  const char *text = "symbols_embedding_dim", *mel = "n_mel_channels";
+  check_width(o.input_fft, "input_fft", "d_model", 384, text, width);
+  check_width(o.output_fft, "output_fft", "d_model", 384, text, width);
+  check_width(o.duration_predictor, "duration_predictor", "input_size", 384, text, width);
+  check_width(o.pitch_predictor, "pitch_predictor", "input_size", 384, text, width);
+  check_width(o.energy_predictor, "energy_predictor", "input_size", 384, text, width);
+  check_width(o.preprocessor, "preprocessor", "features", 64, mel, bands);
+  if (!o.learn_alignment) return;
+  check_width(o.alignment_module, "alignment_module", "n_text_channels", 512, text, width);
+  check_width(o.alignment_module, "alignment_module", "n_mel_channels", 80, mel, bands);
 }
 
 }  // namespace
@@ -44,6 +65,8 @@ void FastPitchModelOptions::describe(OptionSet<FastPitchModelOptions>& o) {
   o("learn_alignment", &Options::learn_alignment, "learn durations along with everything else");
   o("use_log_energy", &Options::use_log_energy, "log(1 + energy)");
   o("log_images", &Options::log_images, "spectrograms and alignments to the loggers that take images");
+  o("log_audio", &Options::log_audio,
+    "the first validation clip as its spectrogram and the predicted one sound, by Griffin-Lim");
   o("speaker_emb_condition_prosody", &Options::speaker_emb_condition_prosody, "the predictors hear the speaker");
   o("speaker_emb_condition_decoder", &Options::speaker_emb_condition_decoder, "the decoder hears the speaker");
   o("speaker_emb_condition_aligner", &Options::speaker_emb_condition_aligner, "the aligner hears the speaker");
@@ -106,6 +129,7 @@ FastPitchModel::FastPitchModel(Json config, ModelContext model_context)
   }
   if (options_.speaker_emb_condition_decoder) add_condition(output_fft);
 
+  check_widths(options_);
   FastPitchParts parts;
   parts.n_speakers = options_.n_speakers;
   parts.symbols_embedding_dim = options_.symbols_embedding_dim;
@@ -151,7 +175,9 @@ Ports FastPitchModel::inputs() const {
           {"spec", {"B D T", MelSpectrogramType{}}, /*is_optional=*/true},
           {"attn_prior", {"B T D", ProbsType{}}, /*is_optional=*/true},
           {"mel_lens", {"B", LengthsType{}}, /*is_optional=*/true},
-          {"input_lens", {"B", LengthsType{}}, /*is_optional=*/true}};
+          {"input_lens", {"B", LengthsType{}}, /*is_optional=*/true},
+          {"reference_spec", {"B D T", MelSpectrogramType{}}, /*is_optional=*/true},
+          {"reference_spec_lens", {"B", LengthsType{}}, /*is_optional=*/true}};
 }
 
 Ports FastPitchModel::outputs() const {
@@ -177,7 +203,10 @@ Values FastPitchModel::forward(const Values& in) {
   given.pitch = in.tensor_or_undefined("pitch");
   given.energy = in.tensor_or_undefined("energy");
   given.speaker = in.tensor_or_undefined("speaker");
-  if (const Value* pace = in.find("pace"); pace != nullptr && !pace->is_none()) given.pace = pace->real();
+  if (const Value* pace = in.find("pace"); pace != nullptr && !pace->is_none())
+    given.pace = pace->is_tensor() ? pace->tensor() : at::scalar_tensor(pace->real(), at::kDouble);
+  given.reference_spec = in.tensor_or_undefined("reference_spec");
+  given.reference_spec_lens = in.tensor_or_undefined("reference_spec_lens");
   given.spec = in.tensor_or_undefined("spec");
   given.attn_prior = in.tensor_or_undefined("attn_prior");
   given.mel_lens = in.tensor_or_undefined("mel_lens");
@@ -229,6 +258,11 @@ FastPitchInput FastPitchModel::input_of(const Values& batch) {
   in.energy = batch.tensor_or_undefined("energy");
   in.speaker = batch.tensor_or_undefined("speaker_id");
   in.durations = batch.tensor_or_undefined("durs");
+  if (const at::Tensor reference = batch.tensor_or_undefined("reference_audio"); reference.defined()) {
+    const Values mel = front_end_({{"input_signal", reference}, {"length", batch["reference_audio_len"]}});
+    in.reference_spec = mel.tensor("processed_signal");
+    in.reference_spec_lens = mel.tensor("processed_length");
+  }
   if (!in.pitch.defined()) {
     throw Error(Code::kBadData, "the batch has no pitch, which the model is trained by")
         .at("train_ds.dataset.sup_data_types")
@@ -312,61 +346,26 @@ void FastPitchModel::validation_step(const Values& batch, const Step& step) {
   log_mean("val_dur_loss", losses.duration);
   log_mean("val_pitch_loss", losses.pitch);
   if (losses.energy.defined()) log_mean("val_energy_loss", losses.energy);
-  if (!options_.log_images || step.batch_idx() != 0) return;
+  if (step.batch_idx() != 0) return;
+  if (options_.log_audio) log_speech(in, out, step);
+  if (!options_.log_images) return;
   step.log_image("val_mel_target", picture_of(in.spec[0]));
   step.log_image("val_mel_predicted", picture_of(out.spect[0]));
   shows_training_ = true;
 }
 
-Json FastPitchModel::synthesis_info() const {
-  return {{"sample_rate", config_["preprocessor"]["sample_rate"]},
-          {"output", "spectrogram"},
-          {"front_end", front_end_info(config_["preprocessor"], "preprocessor")},
-          {"speakers", module_->has_speakers() ? options_.n_speakers : 0},
-          {"options",
-           {{"pace", "how fast; 1 as trained"},
-            {"pitch", "shift in semitones; 0"},
-            {"speaker", "number of the voice, of a model with several"}}}};
-}
-
-Values FastPitchModel::parse(const std::string& text, const Json& options) {
-  if (!text_) {
-    throw Error(Code::kUnavailable, "the model has no text tokenizer")
-        .at("text_tokenizer")
-        .expected("a model with learn_alignment, or with a text_tokenizer");
+void FastPitchModel::log_speech(const FastPitchInput& in, const FastPitchOutput& out, const Step& step) {
+  if (!listener_) {
+    GriffinLimModel::Options options;
+    options.front_end = config_["preprocessor"];
+    listener_ = std::make_shared<GriffinLimModel>(options);
   }
-  return text_.parse(text, options);
-}
-
-Values FastPitchModel::synthesize(const Values& parsed, const Json& options) {
-  FastPitchProsody prosody;
-  for (const auto& [key, value] : options.items()) {
-    if (value.is_null() || key == "seed") continue;  // nothing is drawn
-    const auto need = [&](bool good, const char* expected) {
-      if (!good)
-        throw Error(Code::kUsage, "the option cannot be used").seen(key + "=" + json_text(value)).expected(expected);
-    };
-    if (key == "pace") {
-      need(value.is_number() && value.get<double>() > 0, "a number above 0");
-      prosody.pace = value.get<double>();
-    } else if (key == "pitch") {
-      need(value.is_number() && std::abs(value.get<double>()) <= 48, "semitones, from -48 to 48");
-      if (value.get<double>() == 0) continue;
-      need(options_.pitch_mean && options_.pitch_std && *options_.pitch_std > 0,
-           "a model whose config has pitch_mean and pitch_std: semitones need them");
-      prosody.pitch_ratio = std::exp2(value.get<double>() / 12);
-      prosody.pitch_mean = *options_.pitch_mean;
-      prosody.pitch_std = *options_.pitch_std;
-    } else if (key == "speaker") {
-      need(value.is_number_integer(), "the number of a voice");
-      need(module_->has_speakers() || value == Json(0), "no speaker: the model has one voice");
-      prosody.speaker = at::full({1}, value.get<int64_t>(), at::kLong);
-    } else {
-      throw Error(Code::kUsage, "the model takes no such option").seen(key).expected("pace, pitch or speaker");
-    }
+  const auto rate = config_["preprocessor"]["sample_rate"].get<int64_t>();
+  const int64_t frames = std::min({in.mel_lens[0].item<int64_t>(), out.spect.size(2), in.spec.size(2)});
+  for (const auto& [name, spect] : {std::pair{"val_audio_target", &in.spec}, {"val_audio_predicted", &out.spect}}) {
+    const at::Tensor mel = spect->narrow(0, 0, 1).narrow(2, 0, frames).detach().to(at::kCPU, at::kFloat);
+    step.log_audio(name, listener_->vocode({{"spect", mel}}, Json::object()).tensor("audio")[0], rate);
   }
-  const FastPitchOutput out = module_->infer(parsed.tensor("tokens"), prosody);
-  return {{"spect", out.spect}, {"durations", out.durs_predicted}};
 }
 
 std::vector<PretrainedModelInfo> FastPitchModel::list_available_models() {

@@ -10,10 +10,12 @@
 
 namespace fathom::tts {
 
+class GriffinLimModel;
+
 struct FastPitchModelOptions {
   Json preprocessor, input_fft, output_fft, alignment_module, duration_predictor, pitch_predictor, energy_predictor,
       speaker_encoder, text_tokenizer, text_normalizer, text_normalizer_call_kwargs, log_config, labels;
-  bool learn_alignment = false, use_log_energy = true, log_images = false;
+  bool learn_alignment = false, use_log_energy = true, log_images = false, log_audio = false;
   bool speaker_emb_condition_prosody = false, speaker_emb_condition_decoder = false,
        speaker_emb_condition_aligner = false;
   double bin_loss_warmup_epochs = 100, min_token_duration = 0, max_token_duration = 75;
@@ -33,7 +35,7 @@ struct FastPitchModelOptions {
 //
 // Logged: t_loss, t_mel_loss, t_dur_loss, t_pitch_loss, t_energy_loss, t_ctc_loss, t_bin_loss; val_loss, val_mel_loss,
 // val_dur_loss, val_pitch_loss, val_energy_loss; with log_images the first validation batch's spectrograms and, of the
-// first training batch after it, the alignments.
+// first training batch after it, the alignments; with log_audio what both spectrograms sound like.
 class FastPitchModel final : public Model, public SpeechSynthesizer {
  public:
   using Options = FastPitchModelOptions;
@@ -62,6 +64,9 @@ class FastPitchModel final : public Model, public SpeechSynthesizer {
   };
   FastPitchInput input_of(const Values& batch);
   Losses losses_of(const FastPitchInput& in, const FastPitchOutput& out) const;
+  FastPitchProsody prosody_of(const Json& options, int64_t tokens);
+  at::Tensor louder(const at::Tensor& spect, const at::Tensor& volume) const;
+  void log_speech(const FastPitchInput& in, const FastPitchOutput& out, const Step& step);
   void log_alignment(const FastPitchInput& in, const FastPitchOutput& out, const Step& step);
 
   Options options_;
@@ -69,7 +74,8 @@ class FastPitchModel final : public Model, public SpeechSynthesizer {
   SpeechText text_;
   std::shared_ptr<FastPitchModule> module_;
   double duration_scale_ = 1, pitch_scale_ = 1, energy_scale_ = 1, aligner_scale_ = 1;
-  bool shows_training_ = false;  // the next training batch is drawn
+  std::shared_ptr<GriffinLimModel> listener_;  // made when it is first needed
+  bool shows_training_ = false;                // the next training batch is drawn
 };
 
 }  // namespace fathom::tts

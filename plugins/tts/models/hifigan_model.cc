@@ -6,6 +6,7 @@
 
 #include "plugins/tts/losses/gan_losses.h"
 #include "plugins/tts/models/front_end.h"
+#include "plugins/tts/models/loss_check.h"
 #include "plugins/tts/modules/hifigan_generator.h"
 
 namespace fathom::tts {
@@ -23,15 +24,6 @@ Json generator_info(const ModuleHandle& generator) {
         .expected("a module with the properties hop_length, context and feat_in");
   }
   return info;
-}
-
-void require_finite(const at::Tensor& loss, const char* name, const Step& step) {
-  if (at::isfinite(loss.detach()).all().item<bool>()) return;
-  throw Error(Code::kFailed, std::string("a loss is not finite: ") + name)
-      .at("step " + std::to_string(step.global_step()) + ", batch " + std::to_string(step.batch_idx()))
-      .seen(std::to_string(loss.detach().to(at::kDouble).item<double>()))
-      .expected("a number")
-      .next("lower the learning rate, or look at this batch's audio");
 }
 
 }  // namespace

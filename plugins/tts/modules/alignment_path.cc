@@ -6,7 +6,8 @@
 namespace fathom::tts {
 
 template <typename Number>
-std::vector<int64_t> best_path(const Number* scores, int64_t frames, int64_t tokens, int64_t stride) {
+std::vector<int64_t> best_path(const Number* scores, int64_t frames, int64_t tokens, int64_t stride,
+                               bool diagonal_on_ties) {
   constexpr Number kNever = -std::numeric_limits<Number>::infinity();
   // Sums of the best paths to each token at each frame; the way back reads them all.
   std::vector<Number> best(static_cast<size_t>(frames * tokens), kNever);
@@ -24,13 +25,16 @@ std::vector<int64_t> best_path(const Number* scores, int64_t frames, int64_t tok
   int64_t token = tokens - 1;
   for (int64_t frame = frames - 1; frame > 0; --frame) {
     ++durations[static_cast<size_t>(token)];
-    if (token > 0 && at(frame - 1, token - 1) >= at(frame - 1, token)) --token;
+    if (token == 0) continue;
+    const Number diagonal = at(frame - 1, token - 1), straight = at(frame - 1, token);
+    // The tokens left must fit into the frames left: infinite scores would tie too.
+    if (token == frame || (diagonal_on_ties ? diagonal >= straight : diagonal > straight)) --token;
   }
   ++durations[static_cast<size_t>(token)];
   return durations;
 }
 
-template std::vector<int64_t> best_path<float>(const float*, int64_t, int64_t, int64_t);
-template std::vector<int64_t> best_path<double>(const double*, int64_t, int64_t, int64_t);
+template std::vector<int64_t> best_path<float>(const float*, int64_t, int64_t, int64_t, bool);
+template std::vector<int64_t> best_path<double>(const double*, int64_t, int64_t, int64_t, bool);
 
 }  // namespace fathom::tts

@@ -32,8 +32,11 @@ at::Tensor average_features(const at::Tensor& values, const at::Tensor& duration
   return at::where(counts == 0, counts, sums / counts);
 }
 
-std::pair<at::Tensor, at::Tensor> regulate_len(const at::Tensor& durations, const at::Tensor& encoded, double pace) {
-  const at::Tensor repeats = (durations.to(at::kFloat) / pace + 0.5).floor().to(at::kLong);
+std::pair<at::Tensor, at::Tensor> regulate_len(const at::Tensor& durations, const at::Tensor& encoded,
+                                               const at::Tensor& pace) {
+  at::Tensor frames_of = durations.to(at::kFloat);
+  if (pace.defined()) frames_of = frames_of / pace;
+  const at::Tensor repeats = (frames_of + 0.5).floor().to(at::kLong);
   const at::Tensor lengths = repeats.sum(1);
   const at::Tensor ends = at::cumsum(repeats, 1).contiguous();
   const auto most = lengths.max().item<int64_t>();
@@ -81,14 +84,34 @@ FastPitchModule::FastPitchModule(FastPitchParts parts) : parts_(std::move(parts)
   proj_ = register_module("proj", torch::nn::Linear(info["d_model"].get<int64_t>(), p.n_mel_channels));
 }
 
-at::Tensor FastPitchModule::embedding_of(const at::Tensor& speaker) const {
-  if (!has_speakers()) return {};
+int64_t FastPitchModule::speakers() const {
+  if (speaker_emb_) return speaker_emb_->weight.size(0);
+  const Json info = parts_.speaker_encoder ? parts_.speaker_encoder.properties() : Json();
+  return info.is_object() ? info.value("n_speakers", int64_t{0}) : 0;
+}
+
+bool FastPitchModule::takes_reference() const {
+  const Json info = parts_.speaker_encoder ? parts_.speaker_encoder.properties() : Json();
+  return info.is_object() && info.value("reference", false);
+}
+
+at::Tensor FastPitchModule::embedding_of(int64_t batch, const at::Tensor& speaker, const at::Tensor& spec,
+                                         const at::Tensor& spec_lens) const {
+  if (parts_.speaker_encoder) {
+    Values in = {{"batch_size", batch}};
+    if (speaker.defined()) in.add("speaker", speaker);
+    if (spec.defined() && takes_reference()) {
+      in.add("reference_spec", spec);
+      in.add("reference_spec_lens", spec_lens);
+    }
+    return parts_.speaker_encoder(in).tensor("embs").unsqueeze(1);
+  }
+  if (!speaker_emb_) return {};
   if (!speaker.defined()) {
     throw Error(Code::kBadData, "the model has several voices, and none is chosen")
-        .expected(speaker_emb_ ? "a speaker from 0 to " + std::to_string(speakers() - 1) : "a speaker's number")
+        .expected("a speaker from 0 to " + std::to_string(speakers() - 1))
         .next("--speaker N, or speaker_id among sup_data_types");
   }
-  if (!speaker_emb_) return parts_.speaker_encoder({{"speaker", speaker}}).tensor("embs").unsqueeze(1);
   const auto least = speaker.min().item<int64_t>(), most = speaker.max().item<int64_t>();
   if (least < 0 || most >= speakers()) {
     throw Error(Code::kBadData, "the model has no such speaker")
@@ -110,7 +133,7 @@ at::Tensor FastPitchModule::call(const ModuleHandle& predictor, const at::Tensor
   return predictor(in).tensor("out");
 }
 
-void FastPitchModule::decode(const at::Tensor& encoded, const at::Tensor& durations, double pace,
+void FastPitchModule::decode(const at::Tensor& encoded, const at::Tensor& durations, const at::Tensor& pace,
                              const at::Tensor& conditioning, FastPitchOutput& out) {
   auto [frames, lengths] = regulate_len(durations, encoded, pace);
   if (frames.size(1) == 0) {
@@ -126,7 +149,7 @@ void FastPitchModule::decode(const at::Tensor& encoded, const at::Tensor& durati
 
 FastPitchOutput FastPitchModule::forward(const FastPitchInput& in) {
   FastPitchOutput out;
-  const at::Tensor speaker = embedding_of(in.speaker);
+  const at::Tensor speaker = embedding_of(in.text.size(0), in.speaker, in.reference_spec, in.reference_spec_lens);
   Values text = {{"input", in.text}};
   if (speaker.defined()) text.add("conditioning", speaker);
   const Values encoder = parts_.encoder(text);
@@ -162,7 +185,13 @@ FastPitchOutput FastPitchModule::forward(const FastPitchInput& in) {
   out.pitch = in.pitch;
   if (in.pitch.defined()) {
     // Frames in training, tokens in inference. Without an alignment the predicted durations stand for it, as in NeMo.
-    if (learns_alignment() && in.pitch.size(1) != out.pitch_predicted.size(1))
+    const bool of_frames = learns_alignment() && in.pitch.size(1) != out.pitch_predicted.size(1);
+    if (of_frames && !aligns) {
+      throw Error(Code::kBadData, "a pitch that is not of tokens needs the spectrogram that it belongs to")
+          .seen(std::to_string(in.pitch.size(1)) + " values, and " + std::to_string(in.text.size(1)) + " tokens")
+          .expected("a value a token, or spec");
+    }
+    if (of_frames)
       out.pitch = average_features(in.pitch.unsqueeze(1), out.attn_hard_dur).squeeze(1);
     else if (!learns_alignment())
       out.pitch = average_features(in.pitch.unsqueeze(1), out.durs_predicted).squeeze(1);
@@ -173,7 +202,7 @@ FastPitchOutput FastPitchModule::forward(const FastPitchInput& in) {
   if (parts_.energy_predictor) {
     out.energy_predicted = call(parts_.energy_predictor, encoded, mask, speaker);
     at::Tensor energy = out.energy_predicted;
-    if (in.energy.defined()) {
+    if (in.energy.defined() && (aligns || !learns_alignment())) {
       energy = average_features(in.energy.unsqueeze(1), learns_alignment() ? out.attn_hard_dur : out.durs_predicted)
                    .squeeze(1);
       if (parts_.use_log_energy) energy = at::log(1 + energy);
@@ -188,7 +217,8 @@ FastPitchOutput FastPitchModule::forward(const FastPitchInput& in) {
 
 FastPitchOutput FastPitchModule::infer(const at::Tensor& text, const FastPitchProsody& prosody) {
   FastPitchOutput out;
-  const at::Tensor speaker = embedding_of(prosody.speaker);
+  const at::Tensor speaker =
+      embedding_of(text.size(0), prosody.speaker, prosody.reference_spec, prosody.reference_spec_lens);
   Values input = {{"input", text}};
   if (speaker.defined()) input.add("conditioning", speaker);
   const Values encoder = parts_.encoder(input);
@@ -196,15 +226,25 @@ FastPitchOutput FastPitchModule::infer(const at::Tensor& text, const FastPitchPr
   const at::Tensor& mask = encoder.tensor("mask");
   out.log_durs_predicted = call(parts_.duration_predictor, encoded, mask, speaker);
   out.durs_predicted = durations_of(out.log_durs_predicted, mask);
-  out.pitch_predicted = call(parts_.pitch_predictor, encoded, mask, speaker);
-  if (prosody.pitch_ratio != 1) {
-    const at::Tensor hertz = out.pitch_predicted * prosody.pitch_std + prosody.pitch_mean;
-    out.pitch_predicted = (hertz * prosody.pitch_ratio - prosody.pitch_mean) / prosody.pitch_std;
+  at::Tensor pitch = call(parts_.pitch_predictor, encoded, mask, speaker);
+  if (prosody.pitch_range != 1) pitch = pitch * prosody.pitch_range;
+  if (prosody.pitch_shift.defined()) pitch = pitch + prosody.pitch_shift;
+  if (prosody.pitch_ratio.defined()) {
+    const at::Tensor hertz = (pitch * prosody.pitch_std + prosody.pitch_mean) * prosody.pitch_ratio;
+    pitch = (hertz - prosody.pitch_mean) / prosody.pitch_std;
   }
-  encoded = encoded + pitch_emb_(out.pitch_predicted.unsqueeze(1)).transpose(1, 2);
+  out.pitch_predicted = pitch;
+  encoded = encoded + pitch_emb_(pitch.unsqueeze(1).to(encoded.scalar_type())).transpose(1, 2);
   if (parts_.energy_predictor) {
-    out.energy_predicted = call(parts_.energy_predictor, encoded, mask, speaker);
-    encoded = encoded + energy_emb_(out.energy_predicted.unsqueeze(1)).transpose(1, 2);
+    at::Tensor energy = prosody.energy;
+    if (!energy.defined()) energy = call(parts_.energy_predictor, encoded, mask, speaker);
+    energy = energy.expand({text.size(0), text.size(1)});
+    out.energy_predicted = energy;
+    encoded = encoded + energy_emb_(energy.unsqueeze(1).to(encoded.scalar_type())).transpose(1, 2);
+  }
+  if (prosody.volume.defined()) {
+    const at::Tensor volume = prosody.volume.expand({text.size(0), text.size(1)}).to(at::kFloat);
+    out.volume = regulate_len(out.durs_predicted, volume.unsqueeze(2), prosody.pace).first.squeeze(2);
   }
   decode(encoded, out.durs_predicted, prosody.pace, speaker, out);
   return out;

@@ -82,8 +82,8 @@ at::Tensor FFTransformerLayer::attend(const at::Tensor& x, const at::Tensor& hid
 at::Tensor FFTransformerLayer::forward(at::Tensor x, const at::Tensor& mask, const at::Tensor& hidden,
                                        const at::Tensor& conditioning) {
   x = attention_norm_->forward(x + attend(x, hidden), conditioning) * mask;
-  const at::Tensor inner = at::relu(first_(x.transpose(1, 2)));
-  const at::Tensor core = at::dropout(second_(inner), options_.dropout, is_training()).transpose(1, 2);
+  const at::Tensor inner = first_rows_(*first_, x, /*relu=*/true);
+  const at::Tensor core = at::dropout(second_rows_(*second_, inner, /*relu=*/false), options_.dropout, is_training());
   return conv_norm_->forward(x + core, conditioning) * mask;
 }
 

@@ -6,6 +6,7 @@
 #include <torch/nn/modules/embedding.h>
 
 #include "fathom/module.h"
+#include "plugins/lib/nn/packed_conv.h"
 #include "plugins/tts/modules/conditioning.h"
 
 namespace fathom::tts {
@@ -24,6 +25,11 @@ class FFTransformerLayer : public torch::nn::Module {
   explicit FFTransformerLayer(const FFTransformerOptions& options);
   // x (B, T, d_model), mask (B, T, 1) in x's type, hidden (B, 1, T) bool: true where there is nothing.
   at::Tensor forward(at::Tensor x, const at::Tensor& mask, const at::Tensor& hidden, const at::Tensor& conditioning);
+  void train(bool on = true) override {
+    torch::nn::Module::train(on);
+    first_rows_.reset();
+    second_rows_.reset();
+  }
 
  private:
   at::Tensor attend(const at::Tensor& x, const at::Tensor& hidden) const;
@@ -31,6 +37,7 @@ class FFTransformerLayer : public torch::nn::Module {
   FFTransformerOptions options_;
   torch::nn::Linear qkv_{nullptr}, out_{nullptr};
   torch::nn::Conv1d first_{nullptr}, second_{nullptr};
+  nn::RowConv first_rows_, second_rows_;
   std::shared_ptr<ConditionalLayerNorm> attention_norm_, conv_norm_;
 };
 

@@ -10,10 +10,13 @@ namespace {
 
 constexpr double kCriticSlope = 0.1;
 
-Judgement judge(at::Tensor x, const std::vector<std::shared_ptr<NormedConv>>& convs, NormedConv& post) {
+Judgement judge(at::Tensor x, const std::vector<std::shared_ptr<NormedConv>>& convs, NormedConv& post,
+                double dropout = 0) {
   Judgement out;
   for (const auto& conv : convs) {
-    x = at::leaky_relu(conv->forward(x), kCriticSlope);
+    x = conv->forward(x);
+    if (dropout > 0) x = at::dropout(x, dropout, /*train=*/true);
+    x = at::leaky_relu(x, kCriticSlope);
     out.features.push_back(x);
   }
   x = post.forward(x);
@@ -24,7 +27,8 @@ Judgement judge(at::Tensor x, const std::vector<std::shared_ptr<NormedConv>>& co
 
 }  // namespace
 
-PeriodDiscriminator::PeriodDiscriminator(int64_t period, bool small) : period_(period) {
+PeriodDiscriminator::PeriodDiscriminator(int64_t period, bool small, double dropout, WeightNorm norm)
+    : period_(period), dropout_(dropout) {
   const std::vector<int64_t> channels =
       small ? std::vector<int64_t>{1, 8, 12, 32, 64, 64} : std::vector<int64_t>{1, 32, 128, 512, 1024, 1024};
   torch::nn::ModuleList convs = register_module("convs", torch::nn::ModuleList());
@@ -33,11 +37,13 @@ PeriodDiscriminator::PeriodDiscriminator(int64_t period, bool small) : period_(p
                                                                     .out = channels[i + 1],
                                                                     .kernel = {5, 1},
                                                                     .stride = {i + 2 < channels.size() ? 3 : 1, 1},
-                                                                    .padding = {2, 0}}));
+                                                                    .padding = {2, 0},
+                                                                    .norm = norm}));
     convs->push_back(convs_.back());
   }
-  post_ = register_module("conv_post", std::make_shared<NormedConv>(NormedConvOptions{
-                                           .in = channels.back(), .out = 1, .kernel = {3, 1}, .padding = {1, 0}}));
+  post_ = register_module("conv_post",
+                          std::make_shared<NormedConv>(NormedConvOptions{
+                              .in = channels.back(), .out = 1, .kernel = {3, 1}, .padding = {1, 0}, .norm = norm}));
 }
 
 Judgement PeriodDiscriminator::forward(at::Tensor audio) {
@@ -50,7 +56,8 @@ Judgement PeriodDiscriminator::forward(at::Tensor audio) {
     }
     audio = at::reflection_pad1d(audio, {0, period_ - rest});
   }
-  return judge(audio.view({audio.size(0), audio.size(1), audio.size(2) / period_, period_}), convs_, *post_);
+  return judge(audio.view({audio.size(0), audio.size(1), audio.size(2) / period_, period_}), convs_, *post_,
+               is_training() ? dropout_ : 0);
 }
 
 ScaleDiscriminator::ScaleDiscriminator(WeightNorm norm, bool small) {

@@ -23,11 +23,13 @@ struct Judgements {
 // `small`: NeMo's `debug`, with few channels. State: convs.N.*, conv_post.*.
 class PeriodDiscriminator : public torch::nn::Module {
  public:
-  PeriodDiscriminator(int64_t period, bool small);
+  // VITS' critics have dropout, and may have spectral norms.
+  PeriodDiscriminator(int64_t period, bool small, double dropout = 0, WeightNorm norm = WeightNorm::kLength);
   Judgement forward(at::Tensor audio);  // (B, 1, T)
 
  private:
   int64_t period_;
+  double dropout_;
   std::vector<std::shared_ptr<NormedConv>> convs_;
   std::shared_ptr<NormedConv> post_;
 };

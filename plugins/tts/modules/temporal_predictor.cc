@@ -51,6 +51,7 @@ TemporalPredictor::TemporalPredictor(const Options& o) : options_(o) {
         "norm", std::make_shared<ConditionalLayerNorm>(o.filter_size, o.input_size, o.condition_types)));
     list->push_back(layer);
   }
+  rows_.resize(convs_.size());
   fc_ = register_module("fc", torch::nn::Linear(o.n_layers == 0 ? o.input_size : o.filter_size, 1));
 }
 
@@ -67,7 +68,7 @@ Values TemporalPredictor::forward(const Values& in) {
   const at::Tensor mask = in.tensor("enc_mask").to(x.scalar_type());
   x = x * mask;
   for (size_t i = 0; i < convs_.size(); ++i) {
-    x = at::relu(convs_[i](x.transpose(1, 2))).transpose(1, 2);
+    x = rows_[i](*convs_[i], x, /*relu=*/true);
     x = at::dropout(norms_[i]->forward(x, conditioning), options_.dropout, is_training());
   }
   return {{"out", (fc_(x) * mask).squeeze(-1)}};

@@ -4,6 +4,7 @@
 #include <torch/nn/modules/conv.h>
 
 #include "fathom/module.h"
+#include "plugins/lib/nn/packed_conv.h"
 #include "plugins/tts/modules/conditioning.h"
 
 namespace fathom::tts {
@@ -26,11 +27,16 @@ class TemporalPredictor final : public NeuralModule {
   Values forward(const Values& in) override;
   Values input_example() const override;
   static void describe_ports(Json& schema);
+  void train(bool on = true) override {
+    NeuralModule::train(on);
+    for (auto& rows : rows_) rows.reset();
+  }
 
  private:
   Options options_;
   std::shared_ptr<ConditionalInput> condition_;
   std::vector<torch::nn::Conv1d> convs_;
+  std::vector<nn::RowConv> rows_;
   std::vector<std::shared_ptr<ConditionalLayerNorm>> norms_;
   torch::nn::Linear fc_{nullptr};
 };
