@@ -53,8 +53,8 @@ class HifiGanGenerator final : public NeuralModule, public HasProperties {
   Json properties() const override;
 
   at::Tensor generate(at::Tensor x);
-  // The same where nothing wants a gradient, in float32 on frame_conv.h where it applies; bfloat16 halves the time on processors that multiply it (the error is some
-  // 48 dB below the audio).
+  // The same where nothing wants a gradient, in float32 on frame_conv.h where it applies; bfloat16 halves the time on
+  // processors that multiply it (the error is some 48 dB below the audio).
   at::Tensor infer(at::Tensor x, bool bfloat16);
   // Of the inference, through the boundary ("tts.generator_inference/1").
   const void* query(std::string_view id);
