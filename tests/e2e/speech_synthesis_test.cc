@@ -32,21 +32,22 @@ TEST_P(ResumedSpeech, GoesOnToTheBit) {
   EXPECT_EQ(last_checkpoint("once"), last_checkpoint("twice"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Recipes, ResumedSpeech, testing::Values("ljspeech_mini_hifigan", "ljspeech_mini_fastpitch", "ljspeech_mini_vits"),
+INSTANTIATE_TEST_SUITE_P(Recipes, ResumedSpeech,
+                         testing::Values("ljspeech_mini_hifigan", "ljspeech_mini_fastpitch", "ljspeech_mini_vits"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_F(SpeechSynthesis, AnAcousticModelIsRestoredAndSpeaks) {
-  const Result trained =
-      run(words_of("run", "ljspeech_mini_fastpitch",
-                   {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "++model.min_token_duration=3",
-                    "++model.n_speakers=2", "+model.train_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]",
-                    "+model.validation_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]",
-                    "++model.log_audio=true"}));
+  const Result trained = run(words_of(
+      "run", "ljspeech_mini_fastpitch",
+      {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "++model.min_token_duration=3",
+       "++model.n_speakers=2", "+model.train_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]",
+       "+model.validation_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]", "++model.log_audio=true"}));
   ASSERT_EQ(trained.status, 0) << trained.err;
   const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_fastpitch.nemo";
   const auto speak = [&](const std::string& name, const std::vector<std::string>& more) {
-    std::vector<std::string> words = {fathom_program(), "synthesize", nemo, "--text", "one two", "--output",
-                                      folder_ + "/" + name + ".wav", "--threads", "1"};
+    std::vector<std::string> words = {
+        fathom_program(), "synthesize", nemo, "--text", "one two", "--output", folder_ + "/" + name + ".wav",
+        "--threads",      "1"};
     words.insert(words.end(), more.begin(), more.end());
     return run(words);
   };
@@ -88,9 +89,9 @@ TEST_F(SpeechSynthesis, AnAcousticModelSaysWhatItMisses) {
   // Its first clip says as much as fits into a minute.
   std::string text;
   for (int i = 0; i < 200; ++i) text += "many words ";
-  write_file_atomically(folder_ + "/long.json",
-                        "{\"audio_filepath\": \"" + kSpeech + "/wavs/LJ001-0002.flac\", \"duration\": 1.9, \"text\": \"" +
-                            text + "\"}\n");
+  write_file_atomically(folder_ + "/long.json", "{\"audio_filepath\": \"" + kSpeech +
+                                                    "/wavs/LJ001-0002.flac\", \"duration\": 1.9, \"text\": \"" + text +
+                                                    "\"}\n");
   EXPECT_THAT(refused({"model.train_ds.dataset.manifest_filepath=" + folder_ + "/long.json"}), HasSubstr("frames"));
 }
 

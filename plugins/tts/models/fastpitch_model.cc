@@ -7,8 +7,8 @@
 
 #include "plugins/tts/losses/fastpitch_losses.h"
 #include "plugins/tts/models/front_end.h"
-#include "plugins/tts/modules/griffin_lim.h"
 #include "plugins/tts/models/pictures.h"
+#include "plugins/tts/modules/griffin_lim.h"
 
 namespace fathom::tts {
 namespace {
