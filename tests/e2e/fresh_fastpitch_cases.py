@@ -1,12 +1,16 @@
 """FastPitch models of NeMo with options drawn at random and what they make of texts and of noise, as cases of `fathom-conformance
 nemo_models/models`:
 
-    python fresh_fastpitch_cases.py SEED DIR [CASES]"""
+    python fresh_fastpitch_cases.py SEED DIR [CASES]
+    python fresh_fastpitch_cases.py SEED DIR FILE.nemo...
+
+The second records what NeMo makes of files that it restores: NAME with the file itself, NAME_again with what NeMo saves of it."""
 
 import json
 import math
 import os
 import random
+import shutil
 import sys
 
 import torch
@@ -19,7 +23,9 @@ from safetensors.torch import save_file
 
 logging.setLevel(logging.CRITICAL)
 torch.set_num_threads(1)
-seed, folder, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 12
+seed, folder = int(sys.argv[1]), sys.argv[2]
+files = [name for name in sys.argv[3:] if name.endswith(".nemo")]
+count = int(sys.argv[3]) if len(sys.argv) > 3 and not files else 12
 draw = random.Random(seed)
 TTS = "nemo.collections.tts.modules."
 TEXTS = ["one two three.", "Hello, world!", "ab"]  # with energy NeMo speaks no single token
@@ -224,7 +230,14 @@ def record(model, target):
         json.dump(meta, file)
 
 
-for i in range(count):
+torch.manual_seed(seed)
+for path in files:
+    name = os.path.splitext(os.path.basename(path))[0]
+    with torch.no_grad():
+        record(FastPitchModel.restore_from(path, map_location="cpu").eval(), f"{folder}/{name}_again")
+    shutil.copytree(f"{folder}/{name}_again", f"{folder}/{name}")
+    shutil.copy(path, f"{folder}/{name}/model.nemo")
+for i in range(0 if files else count):
     torch.manual_seed(seed * 1000 + i)
     model = FastPitchModel(OmegaConf.create(config())).eval()
     with torch.no_grad():

@@ -175,5 +175,25 @@ TEST_F(NemoRoundTrip, ModelsDrawnAtRandom) {
   EXPECT_NE(compared.out.find("12 passed, 0 failed"), std::string::npos) << compared.out;
 }
 
+// FastPitch of every kind, as NeMo computes it; and a file of ours, restored and saved again by NeMo.
+TEST_F(NemoRoundTrip, FastPitchDrawnAtRandom) {
+  if (!has_nemo()) GTEST_SKIP() << python_program() << kNoNemo;
+  const char* given = std::getenv("FATHOM_SEED");
+  const std::string seed = given != nullptr && *given != '\0' ? given : "1", out = folder_ + "/cases";
+  const std::string clips = FATHOM_SOURCE_DIR "/tests/data/ljspeech_mini";
+  const Result trained = fathom({"train", "-cp", FATHOM_SOURCE_DIR "/configs/tts", "-cn", "ljspeech_mini_fastpitch",
+                                 "data_dir=" + clips, "++exp_manager.explicit_log_dir=" + folder_ + "/fastpitch",
+                                 "trainer.max_epochs=1", "++model.min_token_duration=1"});
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string script = FATHOM_SOURCE_DIR "/tests/e2e/fresh_fastpitch_cases.py";
+  for (const std::string& last : {std::string("12"), folder_ + "/fastpitch/checkpoints/ljspeech_mini_fastpitch.nemo"}) {
+    const Result drawn = run({python_program(), "-W", "ignore", script, seed, out, last});
+    ASSERT_EQ(drawn.status, 0) << drawn.err;
+  }
+  const Result compared = conformance(out);
+  EXPECT_EQ(compared.status, 0) << compared.out << compared.err;
+  EXPECT_NE(compared.out.find("14 passed, 0 failed"), std::string::npos) << compared.out;
+}
+
 }  // namespace
 }  // namespace fathom::e2e

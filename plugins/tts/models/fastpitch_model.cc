@@ -7,8 +7,8 @@
 
 #include "plugins/tts/losses/fastpitch_losses.h"
 #include "plugins/tts/models/front_end.h"
-#include "plugins/tts/modules/griffin_lim.h"
 #include "plugins/tts/models/pictures.h"
+#include "plugins/tts/modules/griffin_lim.h"
 
 namespace fathom::tts {
 namespace {
@@ -17,6 +17,32 @@ void add_condition(Json& section) {
   Json& types = section["condition_types"];
   if (!types.is_array()) types = Json::array();
   if (std::find(types.begin(), types.end(), "add") == types.end()) types.push_back("add");
+}
+
+// Sections that say a width of their own, where it must be that of another.
+void check_width(const Json& section, const char* name, const char* key, int64_t otherwise, const char* other,
+                 int64_t width) {
+  if (!section.is_object()) return;
+  const Json given = section.value(key, Json(otherwise));
+  if (!given.is_number_integer() || given == Json(width)) return;
+  throw Error(Code::kFailed, "two parts of the model do not fit")
+      .at(std::string(name) + "." + key)
+      .seen(json_text(given))
+      .expected(std::to_string(width) + ", the model's " + other);
+}
+
+void check_widths(const FastPitchModelOptions& o) {
+  const int64_t width = o.symbols_embedding_dim, bands = o.n_mel_channels;
+  const char *text = "symbols_embedding_dim", *mel = "n_mel_channels";
+  check_width(o.input_fft, "input_fft", "d_model", 384, text, width);
+  check_width(o.output_fft, "output_fft", "d_model", 384, text, width);
+  check_width(o.duration_predictor, "duration_predictor", "input_size", 384, text, width);
+  check_width(o.pitch_predictor, "pitch_predictor", "input_size", 384, text, width);
+  check_width(o.energy_predictor, "energy_predictor", "input_size", 384, text, width);
+  check_width(o.preprocessor, "preprocessor", "features", 64, mel, bands);
+  if (!o.learn_alignment) return;
+  check_width(o.alignment_module, "alignment_module", "n_text_channels", 512, text, width);
+  check_width(o.alignment_module, "alignment_module", "n_mel_channels", 80, mel, bands);
 }
 
 }  // namespace
@@ -103,6 +129,7 @@ FastPitchModel::FastPitchModel(Json config, ModelContext model_context)
   }
   if (options_.speaker_emb_condition_decoder) add_condition(output_fft);
 
+  check_widths(options_);
   FastPitchParts parts;
   parts.n_speakers = options_.n_speakers;
   parts.symbols_embedding_dim = options_.symbols_embedding_dim;
