@@ -79,16 +79,24 @@ class MultiStepLR final : public Chained {
 };
 
 struct ExponentialOptions : CommonOptions {
-  double gamma = 0;
+  std::optional<double> gamma, lr_decay;
   static void describe(OptionSet<ExponentialOptions>& o) {
-    o.required("gamma", &ExponentialOptions::gamma, "factor of every epoch");
+    o("gamma", &ExponentialOptions::gamma, "factor of every epoch");
+    o("lr_decay", &ExponentialOptions::lr_decay, "the same, as NeMo's configs of VITS name it");
     describe_common(o);
   }
 };
 class ExponentialLR final : public Chained {
  public:
   using Options = ExponentialOptions;
-  explicit ExponentialLR(const Options& o) : Chained(o), gamma_(o.gamma) {}
+  explicit ExponentialLR(const Options& o) : Chained(o), gamma_(o.gamma.value_or(o.lr_decay.value_or(0))) {
+    if (o.gamma.has_value() == o.lr_decay.has_value()) {
+      throw Error(Code::kFailed, "ExponentialLR needs its factor, once")
+          .at("gamma")
+          .seen(o.gamma ? "gamma and lr_decay" : "nothing")
+          .expected("gamma, or lr_decay as VITS's configs have it");
+    }
+  }
   double factor(int64_t step) const override { return step == 0 ? 1 : gamma_; }
   const char* interval() const override { return "epoch"; }
   void state(StateFields& s) override { s("gamma", gamma_); }
