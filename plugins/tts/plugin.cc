@@ -5,6 +5,7 @@
 #include "plugins/tts/commands/vocode.h"
 #include "plugins/tts/data/tts_dataset.h"
 #include "plugins/tts/data/vocoder_dataset.h"
+#include "plugins/tts/losses/fastpitch_loss_components.h"
 #include "plugins/tts/models/fastpitch_model.h"
 #include "plugins/tts/models/hifigan_model.h"
 #include "plugins/tts/models/tacotron2_model.h"
@@ -45,6 +46,19 @@ FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
                           module_names("GlobalStyleToken", "submodules"));
   r.add<SpeakerEncoder>("tts.SpeakerEncoder", "whose voice it is: by number, by a recording, or one for all",
                         module_names("SpeakerEncoder", "submodules"));
+  const auto loss_names = [](const std::string& name, const std::string& file) {
+    return Names{"nemo.collections.tts.losses." + file + "." + name};
+  };
+  r.add<MelLoss>("tts.MelLoss", "of spectrograms, where the target is not zero",
+                 loss_names("MelLoss", "fastpitchloss"));
+  r.add<DurationLoss>("tts.DurationLoss", "of the logarithms of tokens' durations",
+                      loss_names("DurationLoss", "fastpitchloss"));
+  r.add<PitchLoss>("tts.PitchLoss", "of tokens' pitch", loss_names("PitchLoss", "fastpitchloss"));
+  r.add<EnergyLoss>("tts.EnergyLoss", "of tokens' energy", loss_names("EnergyLoss", "fastpitchloss"));
+  r.add<ForwardSumLoss>("tts.ForwardSumLoss", "of an alignment: all monotonic paths together",
+                        loss_names("ForwardSumLoss", "aligner_loss"));
+  r.add<BinLoss>("tts.BinLoss", "of an alignment: how far it is from its best path",
+                 loss_names("BinLoss", "aligner_loss"));
   r.add<FastPitchModel>("tts.FastPitchModel", "text to spectrograms, with pitch and duration of every token",
                         model_names("FastPitchModel", "fastpitch"));
   r.add<Tacotron2Encoder>("tts.Tacotron2Encoder", "tokens to encodings, by convolutions and an LSTM",

@@ -95,15 +95,30 @@ void compare_alignment(FastPitchCase& one, const Case& c, const AddVoice& add_vo
   const Values out = one.model().forward(in);
   one.compare_all("align.", out);
   const auto value = [&](const char* name) { return out.tensor(name); };
-  one.compare("loss.mel", tts::mel_loss(value("spect"), mel.tensor("processed_signal")));
-  one.compare("loss.duration",
-              tts::duration_loss(value("log_durs_predicted"), value("attn_hard_dur"), token_count) * 0.1);
-  one.compare("loss.pitch", tts::token_loss(value("pitch_predicted"), value("pitch"), token_count) * 0.1);
-  if (one.has("loss.energy"))
-    one.compare("loss.energy", tts::token_loss(value("energy_pred"), value("energy_tgt"), token_count) * 0.1);
-  one.compare("loss.forward_sum",
-              tts::forward_sum_loss(value("attn_logprob"), token_count, mel.tensor("processed_length")));
-  one.compare("loss.bin", tts::bin_loss(value("attn_hard"), value("attn_soft")));
+  // As components, whose default scales are those of a model that learns the alignment.
+  const auto compare_loss = [&](const char* name, const std::string& target, const Values& given) {
+    if (!one.has(name)) return;
+    const ModuleHandle loss = make_module({{"_target_", "nemo.collections.tts.losses." + target}}, "loss");
+    one.compare(name, loss(given).begin()->second.tensor());
+  };
+  compare_loss("loss.mel", "fastpitchloss.MelLoss",
+               {{"spect_predicted", value("spect")}, {"spect_tgt", mel["processed_signal"]}});
+  compare_loss("loss.duration", "fastpitchloss.DurationLoss",
+               {{"log_durs_predicted", value("log_durs_predicted")},
+                {"durs_tgt", value("attn_hard_dur")},
+                {"len", token_count}});
+  compare_loss("loss.pitch", "fastpitchloss.PitchLoss",
+               {{"pitch_predicted", value("pitch_predicted")}, {"pitch_tgt", value("pitch")}, {"len", token_count}});
+  if (out.find("energy_tgt") != nullptr) {
+    compare_loss(
+        "loss.energy", "fastpitchloss.EnergyLoss",
+        {{"energy_predicted", value("energy_pred")}, {"energy_tgt", value("energy_tgt")}, {"length", token_count}});
+  }
+  compare_loss(
+      "loss.forward_sum", "aligner_loss.ForwardSumLoss",
+      {{"attn_logprob", value("attn_logprob")}, {"in_lens", token_count}, {"out_lens", mel["processed_length"]}});
+  compare_loss("loss.bin", "aligner_loss.BinLoss",
+               {{"hard_attention", value("attn_hard")}, {"soft_attention", value("attn_soft")}});
 }
 
 }  // namespace

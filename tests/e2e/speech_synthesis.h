@@ -52,6 +52,29 @@ class SpeechSynthesis : public TrainingTest {
     return out;
   }
 
+  // A run of `recipe` that is killed under way and started again ends with the bits of one that is not: weights, all
+  // optimizers, all schedules.
+  void expect_exact_resume(const std::string& recipe) const {
+    const std::vector<std::string> words = {"trainer.max_epochs=3", "trainer.check_val_every_n_epoch=1",
+                                            "++trainer.ckpt_every=1s", "++exp_manager.resume_if_exists=true",
+                                            "++exp_manager.resume_ignore_no_checkpoint=true"};
+    const Result once = run(words_of(recipe + "_once", recipe, words));
+    ASSERT_EQ(once.status, 0) << recipe << ": " << once.err;
+    Process killed(words_of(recipe + "_twice", recipe, words));
+    const std::string checkpoints = folder_ + "/" + recipe + "_twice/checkpoints";
+    const bool under_way = killed.read([&](const Result&) {
+      if (!fs::exists(checkpoints)) return false;
+      return std::any_of(fs::directory_iterator(checkpoints), fs::directory_iterator(),
+                         [](const auto& entry) { return entry.path().extension() == ".ckpt"; });
+    });
+    ASSERT_TRUE(under_way) << recipe << ": the run ended before it could be killed";
+    killed.kill(SIGKILL);
+    EXPECT_EQ(killed.wait().status, 128 + SIGKILL);
+    const Result resumed = run(words_of(recipe + "_twice", recipe, words));
+    ASSERT_EQ(resumed.status, 0) << recipe << ": " << resumed.err;
+    EXPECT_EQ(last_checkpoint(recipe + "_once"), last_checkpoint(recipe + "_twice")) << recipe;
+  }
+
  private:
   static void flatten(const checkpoint::PickleValue& value, const std::string& name,
                       std::map<std::string, std::string>& out) {

@@ -8,6 +8,8 @@
 namespace fathom::e2e {
 namespace {
 
+using ::testing::HasSubstr;
+
 double mean(const std::vector<double>& values, size_t from, size_t to) {
   return std::accumulate(values.begin() + static_cast<std::ptrdiff_t>(from),
                          values.begin() + static_cast<std::ptrdiff_t>(to), 0.0) /
@@ -62,6 +64,37 @@ TEST_F(SpeechRecipes, VitsLearns) {
     ASSERT_GE(losses.size(), 40u) << name;
     EXPECT_LT(mean(losses, losses.size() - 10, losses.size()), 0.8 * mean(losses, 0, 5)) << name;
   }
+}
+
+TEST_F(SpeechRecipes, ModelsThatWereKilledGoOnToTheBit) {
+  for (const char* recipe : {"ljspeech_mini_vits", "ljspeech_mini_tacotron2"}) expect_exact_resume(recipe);
+}
+
+TEST_F(SpeechRecipes, VitsSaysItsTextAndRefusesWhatItCannot) {
+  const Result trained =
+      run(words_of("run", "ljspeech_mini_vits", {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1"}));
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_vits.nemo", wav = folder_ + "/said.wav";
+  const std::vector<std::string> words = {fathom_program(), "synthesize", nemo,     "--text", "Hello, world.",
+                                          "--output",       wav,          "--seed", "3"};
+  const Result said = run(words);
+  ASSERT_EQ(said.status, 0) << said.err;
+  const std::string once = read_file(wav);
+  EXPECT_GT(once.size(), 1000u);
+  ASSERT_EQ(run(words).status, 0);
+  EXPECT_EQ(read_file(wav), once) << "the same seed";
+  std::vector<std::string> voice = words;
+  voice.insert(voice.end(), {"--speaker", "4"});
+  const Result none = run(voice);
+  EXPECT_NE(none.status, 0);
+  EXPECT_THAT(none.err, HasSubstr("speaker"));
+  // A segment that no clip is as long as, in words.
+  const Result segment = run(words_of("segment", "ljspeech_mini_vits", {"model.segment_size=256000"}));
+  EXPECT_NE(segment.status, 0);
+  EXPECT_THAT(segment.err, HasSubstr("shorter than the segment"));
+  const Result gradients = run(words_of("gradients", "ljspeech_mini_vits", {"model.preprocessor.use_grads=false"}));
+  EXPECT_NE(gradients.status, 0);
+  EXPECT_THAT(gradients.err, HasSubstr("preprocessor.use_grads"));
 }
 
 // Without any trained vocoder: the spectrograms of real clips, made audible again, are still what a recogniser of ours

@@ -8,33 +8,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// A run of `recipe` that is killed under way and resumed ends with the bits of one that is not.
-class ResumedSpeech : public SpeechSynthesis, public testing::WithParamInterface<const char*> {};
-
-TEST_P(ResumedSpeech, GoesOnToTheBit) {
-  const std::vector<std::string> words = {"trainer.max_epochs=3", "trainer.check_val_every_n_epoch=1",
-                                          "++trainer.ckpt_every=1s", "++exp_manager.resume_if_exists=true",
-                                          "++exp_manager.resume_ignore_no_checkpoint=true"};
-  const Result once = run(words_of("once", GetParam(), words));
-  ASSERT_EQ(once.status, 0) << once.err;
-  Process killed(words_of("twice", GetParam(), words));
-  const std::string checkpoints = folder_ + "/twice/checkpoints";
-  const bool under_way = killed.read([&](const Result&) {
-    if (!fs::exists(checkpoints)) return false;
-    return std::any_of(fs::directory_iterator(checkpoints), fs::directory_iterator(),
-                       [](const auto& entry) { return entry.path().extension() == ".ckpt"; });
-  });
-  ASSERT_TRUE(under_way) << "the run ended before it could be killed";
-  killed.kill(SIGKILL);
-  EXPECT_EQ(killed.wait().status, 128 + SIGKILL);
-  const Result resumed = run(words_of("twice", GetParam(), words));
-  ASSERT_EQ(resumed.status, 0) << resumed.err;
-  EXPECT_EQ(last_checkpoint("once"), last_checkpoint("twice"));
+TEST_F(SpeechSynthesis, ModelsThatWereKilledGoOnToTheBit) {
+  for (const char* recipe : {"ljspeech_mini_hifigan", "ljspeech_mini_fastpitch"}) expect_exact_resume(recipe);
 }
-
-INSTANTIATE_TEST_SUITE_P(Recipes, ResumedSpeech,
-                         testing::Values("ljspeech_mini_hifigan", "ljspeech_mini_fastpitch", "ljspeech_mini_vits"),
-                         [](const auto& info) { return std::string(info.param); });
 
 TEST_F(SpeechSynthesis, AnAcousticModelIsRestoredAndSpeaks) {
   // The clips as those of two voices.
@@ -106,33 +82,6 @@ TEST_F(SpeechSynthesis, AnAcousticModelSaysWhatItMisses) {
                                                     "/wavs/LJ001-0002.flac\", \"duration\": 1.9, \"text\": \"" + text +
                                                     "\"}\n");
   EXPECT_THAT(refused({"model.train_ds.dataset.manifest_filepath=" + folder_ + "/long.json"}), HasSubstr("frames"));
-}
-
-TEST_F(SpeechSynthesis, VitsSaysItsTextAndRefusesWhatItCannot) {
-  const Result trained =
-      run(words_of("run", "ljspeech_mini_vits", {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1"}));
-  ASSERT_EQ(trained.status, 0) << trained.err;
-  const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_vits.nemo", wav = folder_ + "/said.wav";
-  const std::vector<std::string> words = {fathom_program(), "synthesize", nemo,     "--text", "Hello, world.",
-                                          "--output",       wav,          "--seed", "3"};
-  const Result said = run(words);
-  ASSERT_EQ(said.status, 0) << said.err;
-  const std::string once = read_file(wav);
-  EXPECT_GT(once.size(), 1000u);
-  ASSERT_EQ(run(words).status, 0);
-  EXPECT_EQ(read_file(wav), once) << "the same seed";
-  std::vector<std::string> voice = words;
-  voice.insert(voice.end(), {"--speaker", "4"});
-  const Result none = run(voice);
-  EXPECT_NE(none.status, 0);
-  EXPECT_THAT(none.err, HasSubstr("speaker"));
-  // A segment that no clip is as long as, in words.
-  const Result segment = run(words_of("segment", "ljspeech_mini_vits", {"model.segment_size=256000"}));
-  EXPECT_NE(segment.status, 0);
-  EXPECT_THAT(segment.err, HasSubstr("shorter than the segment"));
-  const Result gradients = run(words_of("gradients", "ljspeech_mini_vits", {"model.preprocessor.use_grads=false"}));
-  EXPECT_NE(gradients.status, 0);
-  EXPECT_THAT(gradients.err, HasSubstr("preprocessor.use_grads"));
 }
 
 TEST_F(SpeechSynthesis, Tacotron2SaysWhereItGoesOnTooLong) {

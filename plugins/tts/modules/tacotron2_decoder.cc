@@ -249,6 +249,7 @@ Tacotron2Decoder::Output Tacotron2Decoder::speak(const at::Tensor& memory, const
   at::Tensor hidden = at::zeros({items, options_.decoder_rnn_dim}, memory.options()), cell = hidden;
   at::Tensor running = at::ones({items}, memory.options().dtype(at::kInt)), counts = at::zeros_like(running);
   std::vector<at::Tensor> frames, gates, alignments;
+  bool cut = false;
   while (true) {
     look(known, at::linear(prenet(frame, /*shared=*/true, generator), own, attention_bias), looked);
     std::tie(hidden, cell) =
@@ -263,15 +264,12 @@ Tacotron2Decoder::Output Tacotron2Decoder::speak(const at::Tensor& memory, const
     gates.push_back(gate);
     alignments.push_back(looked.weights);
     if (static_cast<int64_t>(frames.size()) < options_.max_decoder_steps) continue;
-    if (options_.early_stopping) {
-      log(LogLevel::kWarning, "tacotron2",
-          "the decoder went on to max_decoder_steps (" + std::to_string(options_.max_decoder_steps) +
-              "): its gate never opened; the text may be too long, or the model too little trained");
-    }
+    cut = options_.early_stopping;
     break;
   }
   Output out = shaped(at::stack(frames, 0), at::stack(gates, 0), alignments);
   out.lengths = counts;
+  out.cut = cut;
   return out;
 }
 
@@ -288,6 +286,11 @@ Values Tacotron2Decoder::forward(const Values& in) {
   if (const Value* seed = in.find("seed"); seed != nullptr && !seed->is_none())
     generator = at::detail::createCPUGenerator(static_cast<uint64_t>(seed->integer()));
   const Output out = speak(memory, lengths, generator);
+  if (out.cut) {
+    log(LogLevel::kWarning, "tacotron2",
+        "the decoder went on to max_decoder_steps (" + std::to_string(options_.max_decoder_steps) +
+            "): its gate never opened; the text may be too long, or the model too little trained");
+  }
   return {{"mel_outputs", out.mel},
           {"gate_outputs", out.gate},
           {"alignments", out.alignments},

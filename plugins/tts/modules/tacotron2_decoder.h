@@ -44,6 +44,7 @@ class Tacotron2Decoder final : public NeuralModule {
 
   struct Output {
     at::Tensor mel, gate, alignments, lengths;
+    bool cut = false;  // max_decoder_steps was reached, and the gate never opened
   };
   Output follow(const at::Tensor& memory, const at::Tensor& lengths, const at::Tensor& frames);
   Output speak(const at::Tensor& memory, const at::Tensor& lengths, std::optional<at::Generator> generator);

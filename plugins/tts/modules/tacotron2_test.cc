@@ -108,6 +108,7 @@ TEST(Tacotron2Decoder, SpeaksWhatItWouldFollow) {
   const auto spoken = decoder.speak(memory, lengths, std::nullopt);
   ASSERT_EQ(spoken.mel.size(2), options.max_decoder_steps);
   EXPECT_TRUE(spoken.lengths.equal(at::tensor({12, 12}, at::kInt)));
+  EXPECT_TRUE(spoken.cut);
   const auto followed = decoder.follow(memory, lengths, spoken.mel);
   EXPECT_LT((followed.mel - spoken.mel).abs().max().item<double>(), 1e-5);
   EXPECT_LT((followed.alignments - spoken.alignments).abs().max().item<double>(), 1e-5);
@@ -123,6 +124,7 @@ TEST(Tacotron2Decoder, EndsAtTheGateButNeverBeforeOneFrame) {
   const auto spoken = decoder.speak(at::randn({1, 1, 6}), at::tensor({1}), std::nullopt);
   EXPECT_EQ(spoken.mel.size(2), 1);
   EXPECT_EQ(spoken.lengths.item<int>(), 0);
+  EXPECT_FALSE(spoken.cut);
 }
 
 TEST(Tacotron2Decoder, OptionsOutOfRangeAreSaid) {
