@@ -59,6 +59,17 @@ at::Tensor HifiGanResBlock::infer(at::Tensor x) {
   return x;
 }
 
+void HifiGanResBlock::infer_frames(at::Tensor x, float scale, bool add, at::Tensor& out) {
+  for (size_t i = 0; i < dilated_.size(); ++i) {
+    const nn::FrameTaps* plain = plain_.empty() ? nullptr : &plain_[i]->frame_taps();
+    const bool last = i + 1 == dilated_.size();
+    at::Tensor y = last ? out : at::empty_like(x);
+    nn::frame_residual(x, dilated_[i]->frame_taps(), plain, static_cast<float>(kSlope), last ? scale : 1, last && add,
+                       y);
+    x = y;
+  }
+}
+
 void HifiGanGenerator::Options::describe(OptionSet<Options>& o) {
   o("resblock", &Options::resblock, "kind of the residual blocks: 1 (HiFi-GAN v1, v2) or 2 (v3)");
   o.required("upsample_rates", &Options::upsample_rates, "how much each stage lengthens; the product is the hop")
@@ -183,6 +194,7 @@ at::Tensor HifiGanGenerator::generate(at::Tensor x) {
 
 at::Tensor HifiGanGenerator::infer(at::Tensor x, bool bfloat16) {
   const at::NoGradGuard no_grad;
+  if (!bfloat16 && nn::frame_conv_applies(x) && conv_pre_->bias().scalar_type() == at::kFloat) return infer_frames(x);
   if (bfloat16) x = x.to(at::kBFloat16);
   x = conv_pre_->infer(x);
   for (size_t i = 0; i < ups_.size(); ++i) {
@@ -195,6 +207,18 @@ at::Tensor HifiGanGenerator::infer(at::Tensor x, bool bfloat16) {
     x = sum.div_(static_cast<double>(blocks_[i].size()));
   }
   return conv_post_->infer(at::leaky_relu_(x, kLastSlope)).to(at::kFloat).tanh_();
+}
+
+at::Tensor HifiGanGenerator::infer_frames(const at::Tensor& x) {
+  at::Tensor y = nn::leaky_frame_conv(nn::to_frames(x), conv_pre_->frame_taps(), /*slope=*/1);
+  for (size_t i = 0; i < ups_.size(); ++i) {
+    y = nn::leaky_frame_upsampling(y, ups_[i]->frame_upsampling(), static_cast<float>(kSlope));
+    at::Tensor sum = at::empty_like(y);
+    for (size_t j = 0; j < blocks_[i].size(); ++j)
+      blocks_[i][j]->infer_frames(y, 1 / static_cast<float>(blocks_[i].size()), j > 0, sum);
+    y = sum;
+  }
+  return nn::from_frames(nn::leaky_frame_conv(y, conv_post_->frame_taps(), static_cast<float>(kLastSlope)), 1).tanh_();
 }
 
 const void* HifiGanGenerator::query(std::string_view id) {

@@ -16,6 +16,8 @@ class HifiGanResBlock : public torch::nn::Module {
   at::Tensor forward(at::Tensor x);
   // The same where nothing wants a gradient, in the type of x.
   at::Tensor infer(at::Tensor x);
+  // out += scale · forward(x), or out = that if not `add`, over frames (B, T, C) as frame_conv.h has them.
+  void infer_frames(at::Tensor x, float scale, bool add, at::Tensor& out);
   // Samples on either side that one sample depends on.
   int64_t radius() const { return radius_; }
 
@@ -51,14 +53,15 @@ class HifiGanGenerator final : public NeuralModule, public HasProperties {
   Json properties() const override;
 
   at::Tensor generate(at::Tensor x);
-  // The same where nothing wants a gradient; bfloat16 halves the time on processors that multiply it (the error is some
-  // 48 dB below the audio).
+  // The same where nothing wants a gradient, in float32 on frame_conv.h where it applies; bfloat16 halves the time on
+  // processors that multiply it (the error is some 48 dB below the audio).
   at::Tensor infer(at::Tensor x, bool bfloat16);
   // Of the inference, through the boundary ("tts.generator_inference/1").
   const void* query(std::string_view id);
 
  private:
   int64_t context_of(const Options& options) const;
+  at::Tensor infer_frames(const at::Tensor& x);
 
   int64_t input_size_, hop_ = 1, context_ = 0;
   std::shared_ptr<NormedConv> conv_pre_, conv_post_;

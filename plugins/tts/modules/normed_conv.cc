@@ -94,4 +94,22 @@ at::Tensor NormedConv::infer(const at::Tensor& x) {
   return convolve(x, converted_, converted_bias_);
 }
 
+const nn::FrameTaps& NormedConv::frame_taps() {
+  const at::Tensor own = weight();
+  if (!own.is_same(packed_)) {
+    frame_taps_ = nn::pack_frame_conv(own, bias_, options_.dilation[0]);
+    packed_ = own;
+  }
+  return frame_taps_;
+}
+
+const nn::FrameUpsampling& NormedConv::frame_upsampling() {
+  const at::Tensor own = weight();
+  if (!own.is_same(packed_)) {
+    frame_upsampling_ = nn::pack_frame_upsampling(own, bias_, options_.stride[0]);
+    packed_ = own;
+  }
+  return frame_upsampling_;
+}
+
 }  // namespace fathom::tts

@@ -8,6 +8,8 @@
 
 #include <vector>
 
+#include "plugins/lib/nn/frame_conv.h"
+
 namespace fathom::tts {
 
 enum class WeightNorm { kLength, kSpectral };
@@ -35,9 +37,13 @@ class NormedConv : public torch::nn::Module {
     torch::nn::Module::train(on);
     folded_.reset();
     converted_.reset();
+    packed_.reset();
   }
   // forward() where nothing wants a gradient, in the type of x: the weights of that type are kept too.
   at::Tensor infer(const at::Tensor& x);
+  // The weight as frame_conv.h reads it, where nothing wants a gradient: worked out once, as weight() is.
+  const nn::FrameTaps& frame_taps();
+  const nn::FrameUpsampling& frame_upsampling();
   const at::Tensor& bias() const { return bias_; }
   const NormedConvOptions& options() const { return options_; }
 
@@ -49,7 +55,10 @@ class NormedConv : public torch::nn::Module {
   at::Tensor bias_, g_, v_;                         // by length
   at::Tensor orig_, u_, right_;                     // spectral
   at::Tensor folded_, converted_, converted_bias_;  // the latter in another type
-  int64_t folded_g_ = -1, folded_v_ = -1;           // versions of the parameters it was made of
+  at::Tensor packed_;                               // the weight that the two below were made of
+  nn::FrameTaps frame_taps_;
+  nn::FrameUpsampling frame_upsampling_;
+  int64_t folded_g_ = -1, folded_v_ = -1;  // versions of the parameters it was made of
 };
 
 // Same padding of an odd kernel.
