@@ -2,6 +2,7 @@
 #include "fathom/plugin.h"
 
 #include "plugins/tts/commands/evaluate.h"
+#include "plugins/tts/commands/prepare.h"
 #include "plugins/tts/commands/vocode.h"
 #include "plugins/tts/data/tts_dataset.h"
 #include "plugins/tts/data/vocoder_dataset.h"
@@ -84,5 +85,6 @@ FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
       "tts.VocoderDataset", "pieces of recordings, for vocoders",
       Names{"nemo.collections.tts.data.dataset.VocoderDataset", "nemo.collections.tts.data.datalayers.AudioDataset"});
   r.add<Evaluate>("tts.evaluate", "how good a synthesis is: words heard, distance from recordings, pitch");
+  r.add<Prepare>("tts.prepare", "pitch, spectrograms and energy of recordings, and the statistics of the pitch");
   r.add<Vocode>("tts.vocode", "recordings through a spectrogram and a vocoder and back");
 }

@@ -119,5 +119,59 @@ TEST_F(SpeechSynthesis, AVocoderIsRestoredAndHeard) {
   EXPECT_THAT(hop.err, HasSubstr("256, the product of generator.upsample_rates"));
 }
 
+TEST_F(SpeechSynthesis, ASetIsPrepared) {
+  const std::string manifest = folder_ + "/set.json", stats = folder_ + "/out/pitch.json";
+  std::string lines;
+  for (const auto& [clip, speaker] : {std::pair{"LJ001-0002", "zoe"}, {"LJ001-0004", "ann"}, {"LJ001-0006", "zoe"}}) {
+    fs::copy_file(kSpeech + "/wavs/" + clip + ".flac", folder_ + "/" + clip + ".flac");
+    lines +=
+        json_text(Json{{"audio_filepath", clip + std::string(".flac")}, {"text", "x"}, {"speaker", speaker}}) + "\n";
+  }
+  write_file_atomically(manifest, lines);
+  const std::vector<std::string> words = {fathom_program(),
+                                          "tts",
+                                          "prepare",
+                                          manifest,
+                                          "--sample-rate",
+                                          "16000",
+                                          "--sup-data-path",
+                                          folder_ + "/sup",
+                                          "--types",
+                                          "pitch,energy",
+                                          "--pitch-stats-path",
+                                          stats,
+                                          "--numbered-manifest",
+                                          folder_ + "/out/numbered.json"};
+  const Result first = run(words);
+  ASSERT_EQ(first.status, 0) << first.err;
+  EXPECT_EQ(first.out, "0\tann\n1\tzoe\n");
+  EXPECT_TRUE(fs::exists(folder_ + "/sup/energy/LJ001-0004.safetensors"));
+  const Json found = parse_text(read_file(stats));
+  // A woman's voice, which is all speakers here.
+  for (const char* speaker : {"default", "0", "1"}) {
+    EXPECT_NEAR(found.at(speaker).at("pitch_mean").get<double>(), 220, 60) << speaker;
+    EXPECT_GT(found.at(speaker).at("pitch_std").get<double>(), 10) << speaker;
+  }
+  EXPECT_EQ(found.size(), 3);
+  // What is there is kept, and the numbered manifest is one that a model can train on.
+  const std::string kept = read_file(stats);
+  std::vector<std::string> again = words;
+  again[3] = folder_ + "/out/numbered.json";
+  again.back() = folder_ + "/out/twice.json";
+  const Result second = run(again);
+  ASSERT_EQ(second.status, 0) << second.err;
+  EXPECT_EQ(second.out, "0\t0\n1\t1\n");
+  EXPECT_EQ(read_file(stats), kept);
+  EXPECT_EQ(read_file(folder_ + "/out/twice.json"), read_file(folder_ + "/out/numbered.json"));
+  // With other settings the folder is not this set's.
+  again.insert(again.end(), {"--n-fft", "512"});
+  const Result other = run(again);
+  EXPECT_EQ(other.status, 65) << other.err;
+  EXPECT_THAT(other.err, HasSubstr("other settings"));
+  const Result nothing = run({fathom_program(), "tts", "prepare", manifest, "--sample-rate", "16000"});
+  EXPECT_EQ(nothing.status, 2);
+  EXPECT_THAT(nothing.err, HasSubstr("--pitch-stats-path"));
+}
+
 }  // namespace
 }  // namespace fathom::e2e

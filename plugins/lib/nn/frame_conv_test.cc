@@ -9,7 +9,7 @@
 namespace fathom::nn {
 namespace {
 
-double difference_of(const at::Tensor& got, const at::Tensor& expected) {
+double frame_difference(const at::Tensor& got, const at::Tensor& expected) {
   return ((got - expected).norm() / (expected.norm() + 1e-3)).item<double>();
 }
 at::Tensor leaky(const at::Tensor& x, double slope) { return at::where(x < 0, x * slope, x); }
@@ -36,7 +36,7 @@ TEST(FrameConv, IsTheConvolution) {
       const at::Tensor x = at::randn({2, in, time}), weight = at::randn({out, in, kernel}), bias = at::randn({out});
       const at::Tensor got =
           from_frames(leaky_frame_conv(to_frames(x), pack_frame_conv(weight, bias, dilation), 0.1F), out);
-      EXPECT_LT(difference_of(got, conv(leaky(x.to(at::kDouble), 0.1), weight, bias, dilation)), 1e-6)
+      EXPECT_LT(frame_difference(got, conv(leaky(x.to(at::kDouble), 0.1), weight, bias, dilation)), 1e-6)
           << in << " " << out << " " << time;
     }
   }
@@ -59,7 +59,7 @@ TEST(FrameConv, LengthensAsTransposedConvolutionsDo) {
       const at::Tensor expected = at::conv_transpose1d(leaky(x.to(at::kDouble), 0.1), weight.to(at::kDouble),
                                                        bias.to(at::kDouble), rate, (kernel - rate) / 2);
       ASSERT_EQ(got.sizes(), expected.sizes());
-      EXPECT_LT(difference_of(got, expected), 1e-6) << in << " " << kernel << " " << rate << " " << time;
+      EXPECT_LT(frame_difference(got, expected), 1e-6) << in << " " << kernel << " " << rate << " " << time;
     }
   }
 }
@@ -78,9 +78,9 @@ TEST(FrameConv, ResidualsAreAddedAndScaled) {
         const at::Tensor expected = (wide + (both ? conv(leaky(inner, 0.1), other, bias, 1) : inner)) * 0.5;
         at::Tensor out = at::empty_like(to_frames(x));
         frame_residual(to_frames(x), first, both ? &second : nullptr, 0.1F, 0.5F, false, out);
-        EXPECT_LT(difference_of(from_frames(out, channels), expected), 1e-6) << channels << " " << time << both;
+        EXPECT_LT(frame_difference(from_frames(out, channels), expected), 1e-6) << channels << " " << time << both;
         frame_residual(to_frames(x), first, both ? &second : nullptr, 0.1F, 0.5F, true, out);
-        EXPECT_LT(difference_of(from_frames(out, channels), expected * 2), 1e-6) << channels << " " << time << both;
+        EXPECT_LT(frame_difference(from_frames(out, channels), expected * 2), 1e-6) << channels << " " << time << both;
       }
     }
   }

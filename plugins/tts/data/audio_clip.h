@@ -13,8 +13,8 @@ namespace fathom::tts {
 // NeMo's keys for trimming silence (librosa.effects.trim); null takes librosa's own.
 struct TrimOptions {
   bool trim = false;
-  std::optional<double> top_db;
-  std::optional<int64_t> frame_length, hop_length;
+  std::optional<double> top_db = {};
+  std::optional<int64_t> frame_length = {}, hop_length = {};
 };
 
 // How clips are read. Throws Error (kFailed) for a sampling rate that no audio has.

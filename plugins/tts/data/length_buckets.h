@@ -19,10 +19,10 @@ class LengthBuckets {
  public:
   struct Options {
     int64_t batch_size = 1;
-    std::vector<int64_t> boundaries;  // frames, ascending
+    std::vector<int64_t> boundaries = {};  // frames, ascending
     int64_t num_replicas = 1;
     bool shuffle = true;
-    Json rank, _target_;
+    Json rank = {}, _target_ = {};
     static void describe(OptionSet<Options>& o);
   };
   // Throws Error (kFailed) naming the option; kBadData where no clip lies within the boundaries.

@@ -200,7 +200,9 @@ TEST_F(TtsData, OneTokenIsEnough) {
     const at::Tensor prior = make(given)->get(0, 1).align_prior_matrix;
     ASSERT_EQ(prior.sizes(), (at::IntArrayRef{119, 1}));
     EXPECT_TRUE(prior.isfinite().all().item<bool>());
-    if (!stretched) EXPECT_NEAR(prior.min().item<double>(), 1, 1e-4);
+    if (!stretched) {
+      EXPECT_NEAR(prior.min().item<double>(), 1, 1e-4);
+    }
   }
 }
 

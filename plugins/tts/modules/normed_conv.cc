@@ -19,6 +19,8 @@ std::vector<int64_t> filled_with(std::vector<int64_t> values, size_t size, int64
   return values;
 }
 
+int64_t version_of(const at::Tensor& x) { return x.is_inference() ? -1 : static_cast<int64_t>(x._version()); }
+
 }  // namespace
 
 NormedConv::NormedConv(NormedConvOptions options) : options_(std::move(options)) {
@@ -29,7 +31,7 @@ NormedConv::NormedConv(NormedConvOptions options) : options_(std::move(options))
   o.dilation = filled_with(o.dilation, dims, 1);
   std::vector<int64_t> shape =
       o.transposed ? std::vector<int64_t>{o.in, o.out / o.groups} : std::vector<int64_t>{o.out, o.in / o.groups};
-  shape.insert(shape.end(), o.kernel.begin(), o.kernel.end());
+  for (const int64_t width : o.kernel) shape.push_back(width);
   at::Tensor weight = at::empty(shape);
   // As torch's convolutions begin.
   torch::nn::init::kaiming_uniform_(weight, std::sqrt(5.0));
@@ -84,31 +86,34 @@ at::Tensor NormedConv::convolve(const at::Tensor& x, const at::Tensor& weight, c
 at::Tensor NormedConv::forward(const at::Tensor& x) { return convolve(x, weight(), bias_); }
 
 at::Tensor NormedConv::infer(const at::Tensor& x) {
-  const at::Tensor before = folded_;
   const at::Tensor own = weight();
   if (own.scalar_type() == x.scalar_type()) return convolve(x, own, bias_);
-  if (!converted_.defined() || converted_.scalar_type() != x.scalar_type() || !own.is_same(before)) {
+  const int64_t bias = version_of(bias_);
+  if (!own.is_same(converted_of_) || bias != converted_bias_version_ || converted_.scalar_type() != x.scalar_type()) {
     converted_ = own.to(x.scalar_type());
     converted_bias_ = bias_.to(x.scalar_type());
+    converted_of_ = own;
+    converted_bias_version_ = bias;
   }
   return convolve(x, converted_, converted_bias_);
 }
 
-const nn::FrameTaps& NormedConv::frame_taps() {
+bool NormedConv::is_packed() {
   const at::Tensor own = weight();
-  if (!own.is_same(packed_)) {
-    frame_taps_ = nn::pack_frame_conv(own, bias_, options_.dilation[0]);
-    packed_ = own;
-  }
+  const int64_t bias = version_of(bias_);
+  if (own.is_same(packed_) && bias == packed_bias_) return true;
+  packed_ = own;
+  packed_bias_ = bias;
+  return false;
+}
+
+const nn::FrameTaps& NormedConv::frame_taps() {
+  if (!is_packed()) frame_taps_ = nn::pack_frame_conv(packed_, bias_, options_.dilation[0]);
   return frame_taps_;
 }
 
 const nn::FrameUpsampling& NormedConv::frame_upsampling() {
-  const at::Tensor own = weight();
-  if (!own.is_same(packed_)) {
-    frame_upsampling_ = nn::pack_frame_upsampling(own, bias_, options_.stride[0]);
-    packed_ = own;
-  }
+  if (!is_packed()) frame_upsampling_ = nn::pack_frame_upsampling(packed_, bias_, options_.stride[0]);
   return frame_upsampling_;
 }
 

@@ -16,8 +16,8 @@ enum class WeightNorm { kLength, kSpectral };
 
 struct NormedConvOptions {
   int64_t in = 0, out = 0;
-  std::vector<int64_t> kernel;  // one number: conv1d; two: conv2d
-  std::vector<int64_t> stride, padding, dilation;
+  std::vector<int64_t> kernel = {};  // one number: conv1d; two: conv2d
+  std::vector<int64_t> stride = {}, padding = {}, dilation = {};
   int64_t groups = 1;
   bool transposed = false;
   WeightNorm norm = WeightNorm::kLength;
@@ -49,13 +49,17 @@ class NormedConv : public torch::nn::Module {
 
  private:
   at::Tensor spectral_weight();
+  bool is_packed();  // whether what is packed is of these parameters; if not, what it must be of is noted
   at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
 
   NormedConvOptions options_;
   at::Tensor bias_, g_, v_;                         // by length
   at::Tensor orig_, u_, right_;                     // spectral
   at::Tensor folded_, converted_, converted_bias_;  // the latter in another type
-  at::Tensor packed_;                               // the weight that the two below were made of
+  at::Tensor converted_of_;                         // the weight that they were made of
+  int64_t converted_bias_version_ = -1;
+  at::Tensor packed_;         // the weight that the two below were made of
+  int64_t packed_bias_ = -1;  // and the bias's version
   nn::FrameTaps frame_taps_;
   nn::FrameUpsampling frame_upsampling_;
   int64_t folded_g_ = -1, folded_v_ = -1;  // versions of the parameters it was made of

@@ -1,0 +1,72 @@
+#include "plugins/tts/modules/hifigan_generator.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+namespace fathom::tts {
+namespace {
+
+HifiGanGenerator::Options shape(int64_t kind) {
+  HifiGanGenerator::Options o;
+  o.resblock = kind;
+  o.upsample_rates = kind == 1 ? std::vector<int64_t>{4, 3, 2} : std::vector<int64_t>{5, 4};
+  o.upsample_kernel_sizes = kind == 1 ? std::vector<int64_t>{8, 7, 4} : std::vector<int64_t>{11, 4};
+  o.upsample_initial_channel = kind == 1 ? 72 : 36;  // no multiples of a vector's width
+  o.resblock_kernel_sizes = {3, 7};
+  o.resblock_dilation_sizes = {{1, 3, 5}, {1, 2, 4}};
+  o.initial_input_size = 20;
+  return o;
+}
+
+class GeneratorInference : public ::testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override {
+    at::manual_seed(GetParam());
+    generator_ = std::make_shared<HifiGanGenerator>(shape(GetParam()));
+    generator_->eval();
+  }
+  at::NoGradGuard no_grad_;
+  std::shared_ptr<HifiGanGenerator> generator_;
+};
+
+TEST_P(GeneratorInference, IsTheForwardPass) {
+  for (const int64_t frames : {1, 2, 37}) {
+    const at::Tensor spect = at::randn({2, 20, frames});
+    const at::Tensor expected = generator_->generate(spect);
+    const at::Tensor got = generator_->infer(spect, /*bfloat16=*/false);
+    ASSERT_EQ(got.sizes(), expected.sizes());
+    EXPECT_TRUE(at::allclose(got, expected, 1e-4, 2e-6)) << (got - expected).abs().max().item<double>();
+  }
+}
+
+TEST_P(GeneratorInference, ChunksAreThoseOfTheWhole) {
+  const Json properties = generator_->properties();
+  const int64_t context = properties.at("context"), hop = properties.at("hop_length");
+  const int64_t first = context + 3, count = 4, frames = first + count + context + 5;
+  const at::Tensor spect = at::randn({1, 20, frames});
+  const at::Tensor whole = generator_->infer(spect, false);
+  const at::Tensor part = generator_->infer(spect.slice(2, first - context, first + count + context), false);
+  const at::Tensor got = part.slice(2, context * hop, (context + count) * hop);
+  const at::Tensor expected = whole.slice(2, first * hop, (first + count) * hop);
+  EXPECT_TRUE(at::allclose(got, expected, 0, 1e-6)) << (got - expected).abs().max().item<double>();
+}
+
+// As when training goes on between two validations.
+TEST_P(GeneratorInference, FollowsItsWeights) {
+  const at::Tensor spect = at::randn({1, 20, 9});
+  const at::Tensor before = generator_->infer(spect, false);
+  for (at::Tensor& parameter : generator_->parameters()) parameter.mul_(1.05);
+  const at::Tensor after = generator_->infer(spect, false);
+  EXPECT_FALSE(at::allclose(after, before, 1e-4, 1e-6));
+  EXPECT_TRUE(at::allclose(after, generator_->generate(spect), 1e-4, 2e-6));
+  for (auto& parameter : generator_->named_parameters())
+    if (parameter.key().ends_with("bias")) parameter.value().add_(0.1);
+  const at::Tensor shifted = generator_->infer(spect, false);
+  EXPECT_FALSE(at::allclose(shifted, after, 1e-4, 1e-6));
+  EXPECT_TRUE(at::allclose(shifted, generator_->generate(spect), 1e-4, 2e-6));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, GeneratorInference, ::testing::Values(1, 2));
+
+}  // namespace
+}  // namespace fathom::tts
