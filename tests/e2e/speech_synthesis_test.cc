@@ -7,6 +7,7 @@ namespace fathom::e2e {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST_F(SpeechSynthesis, ModelsThatWereKilledGoOnToTheBit) {
   for (const char* recipe : {"ljspeech_mini_hifigan", "ljspeech_mini_fastpitch"}) expect_exact_resume(recipe);
@@ -60,6 +61,11 @@ TEST_F(SpeechSynthesis, AnAcousticModelIsRestoredAndSpeaks) {
   const Result many = speak("none", {"--speaker", "1", "--option", "pace=[1,2]"});
   EXPECT_EQ(many.status, 2);
   EXPECT_THAT(many.err, HasSubstr("one a token"));
+  std::vector<std::string> digits = {fathom_program(),        "synthesize", nemo, "--text",    "room 101", "--output",
+                                     folder_ + "/digits.wav", "--threads",  "1",  "--speaker", "1"};
+  EXPECT_THAT(run(digits).err, HasSubstr("numbers are not turned into words"));
+  digits.emplace_back("--no-normalize");
+  EXPECT_THAT(run(digits).err, Not(HasSubstr("numbers are not turned into words")));
 }
 
 TEST_F(SpeechSynthesis, AnAcousticModelSaysWhatItMisses) {

@@ -1,7 +1,9 @@
-// The text side of a model that speaks: its sections text_tokenizer and text_normalizer, from the words of a user to
-// tokens.
+// The text side of a model that speaks: its section text_tokenizer, from the words of a user to tokens. A
+// text_normalizer is not applied: texts with digits are warned of.
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,10 +30,10 @@ class SpeechText {
   Values parse(const std::string& text, const Json& options) const;
 
  private:
-  std::string normalized(const std::string& text) const;
+  void warn_of_digits(const std::string& text) const;
 
   text::SpeechTokenizerHandle tokenizer_;
-  Json normalizer_;  // the section, null for none
+  std::shared_ptr<std::atomic<bool>> said_digits_ = std::make_shared<std::atomic<bool>>(false);
   std::vector<std::pair<std::string, std::string>> artifacts_;
 };
 

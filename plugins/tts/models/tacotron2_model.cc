@@ -20,8 +20,8 @@ void Tacotron2ModelOptions::describe(OptionSet<Tacotron2ModelOptions>& o) {
   o("decoder", &Options::decoder, "from there to frames (Decoder)");
   o("postnet", &Options::postnet, "what refines them (Postnet)");
   o("text_tokenizer", &Options::text_tokenizer, "from text to tokens");
-  o("text_normalizer", &Options::text_normalizer, "from written to spoken words");
-  o("text_normalizer_call_kwargs", &Options::text_normalizer_call_kwargs, "how it is called");
+  o("text_normalizer", &Options::text_normalizer, "accepted, not applied yet: texts with digits are warned of");
+  o("text_normalizer_call_kwargs", &Options::text_normalizer_call_kwargs, "accepted, with text_normalizer");
   o("labels", &Options::labels, "characters, of models without text_tokenizer");
   o("log_images", &Options::log_images, "spectrograms and alignments to the loggers that take images");
   o("log_config", &Options::log_config, "accepted from NeMo's configs; log_images is what logs here");
