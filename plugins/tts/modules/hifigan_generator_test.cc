@@ -55,6 +55,7 @@ TEST_P(GeneratorInference, ChunksAreThoseOfTheWhole) {
 TEST_P(GeneratorInference, FollowsItsWeights) {
   const at::Tensor spect = at::randn({1, 20, 9});
   const at::Tensor before = generator_->infer(spect, false);
+  const at::Tensor rough = generator_->infer(spect, /*bfloat16=*/true);
   for (at::Tensor& parameter : generator_->parameters()) parameter.mul_(1.05);
   const at::Tensor after = generator_->infer(spect, false);
   EXPECT_FALSE(at::allclose(after, before, 1e-4, 1e-6));
@@ -64,6 +65,10 @@ TEST_P(GeneratorInference, FollowsItsWeights) {
   const at::Tensor shifted = generator_->infer(spect, false);
   EXPECT_FALSE(at::allclose(shifted, after, 1e-4, 1e-6));
   EXPECT_TRUE(at::allclose(shifted, generator_->generate(spect), 1e-4, 2e-6));
+  // bfloat16's weights are a copy of their own.
+  const auto error = [](const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); };
+  EXPECT_LT(error(rough, before), 0.1 * error(shifted, before));
+  EXPECT_LT(error(generator_->infer(spect, true), shifted), 0.1 * error(shifted, before));
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, GeneratorInference, ::testing::Values(1, 2));
