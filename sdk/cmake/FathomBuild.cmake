@@ -154,6 +154,8 @@ function(fathom_add_collected_tests)
     fathom_unity(${name})
     # One ctest entry per program: a process start with libtorch costs 0.3 s, hundreds of them would be minutes.
     add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
-    set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} ENVIRONMENT "OMP_NUM_THREADS=1" LABELS "${labels}")
+    # What may take longest begins first (COST), so that the others run beside it.
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} COST ${timeout} ENVIRONMENT "OMP_NUM_THREADS=1"
+      LABELS "${labels}")
   endforeach()
 endfunction()

@@ -143,7 +143,11 @@ TEST_F(GoingOn, ALossThatIsNoNumberIsLeftOutOrTrainedOn) {
 TEST_F(GoingOn, SafetyCheckpointsComeAndGo) {
   const std::vector<std::string> often = {"+trainer.ckpt_every=0.001",
                                           "++exp_manager.create_checkpoint_callback=false"};
-  ASSERT_EQ(train(often, {fault("kill train_batch_end 30")}).status, 128 + SIGKILL);
+  // They are written beside the training, so that a kill at a step alone may come before the first.
+  e2e::Process killed(command(often), {fault("wait train_batch_end 30")});
+  EXPECT_TRUE(killed.read([&](const e2e::Result&) { return !files("run/checkpoints/safety", ".ckpt").empty(); }));
+  killed.kill(SIGKILL);
+  ASSERT_EQ(killed.wait().status, 128 + SIGKILL);
   const auto kept = files("run/checkpoints/safety", ".ckpt");
   ASSERT_FALSE(kept.empty());
   EXPECT_LE(kept.size(), 2u) << "older ones are removed once a new one is whole";
