@@ -70,7 +70,7 @@ PronunciationDictionary read_dictionary(const DictionaryG2pOptions& options, boo
         .at("phoneme_dict")
         .seen(json_text(options.phoneme_dict).substr(0, 80))
         .expected(kDictionaryLayout)
-        .next(ipa ? "" : "or say apply_to_oov_word: {_target_: tts.TrainedG2p}, which needs none");
+        .next(ipa ? "" : "or name as apply_to_oov_word a G2P that needs none");
   }
   return out;
 }
@@ -200,7 +200,7 @@ void DictionaryG2pOptions::describe(OptionSet<DictionaryG2pOptions>& o) {
   o("phoneme_dict", &O::phoneme_dict, "the dictionary: a file, {WORD: [[SYMBOL, …], …]}, or (IPA) a list of these");
   o("heteronyms", &O::heteronyms, "words whose sound depends on the sentence: a file with a word a line, or a list");
   o("apply_to_oov_word", &O::apply_to_oov_word,
-    "a G2P for words without an entry: {_target_: tts.TrainedG2p}; null: spelled");
+    "a G2P for words without an entry, a section {_target_: …}; null: spelled");
   o("ignore_ambiguous_words", &O::ignore_ambiguous_words, "words with several pronunciations count as heteronyms");
   o("ambiguous_words", &O::ambiguous_words,
     "what becomes of heteronyms and ignored words: spell (as in NeMo), first (pronunciation), oov "
