@@ -138,6 +138,7 @@ Outcome run_v1(const Case& c) {
     if (!fs::exists(one.nemo())) return fail("expected a recorded model (model.nemo), found none");
     if (const std::string missing = missing_class(one.nemo()); !missing.empty())
       return skip("not supported yet: " + missing);
+    if (c.id.starts_with("textcls")) return run_v1_text_classification(c, one.nemo());
     if (c.id.starts_with("hifigan")) return run_v1_vocoder(c);
     if (c.id.starts_with("fastpitch")) return run_v1_fastpitch(c);
     if (!c.id.starts_with("ctc_") && !c.id.starts_with("rnnt_"))
