@@ -6,6 +6,7 @@
 #include "plugins/lib/text/speech_locales.h"
 #include "plugins/lib/text/unicode.h"
 #include "plugins/lib/text/words.h"
+#include "plugins/tts_text/choose.h"
 
 namespace fathom::tts {
 namespace {
@@ -90,23 +91,6 @@ std::vector<std::string> read_heteronyms(const Json& given, text::FileEncoding e
     }
   }
   return out;
-}
-
-template <typename Choice>
-Choice choose(const char* option, const std::string& given,
-              std::initializer_list<std::pair<const char*, Choice>> known) {
-  std::vector<std::string> names;
-  for (const auto& [name, choice] : known) {
-    if (given == name) return choice;
-    names.emplace_back(name);
-  }
-  std::string list;
-  for (const auto& name : names) list += (list.empty() ? "" : ", ") + name;
-  throw Error(Code::kFailed, "not one of the choices")
-      .at(option)
-      .seen(given)
-      .expected(list)
-      .candidates(nearest_names(given, names));
 }
 
 template <typename Config>

@@ -4,6 +4,7 @@
 #include "plugins/tts_text/chars_tokenizers.h"
 #include "plugins/tts_text/g2p_components.h"
 #include "plugins/tts_text/phoneme_tokenizers.h"
+#include "plugins/tts_text/text_normalizers.h"
 
 FATHOM_PLUGIN("tts_text", "0.1.0", "Apache-2.0", "fathom", "") {
   using namespace fathom::tts;  // NOLINT
@@ -37,6 +38,12 @@ FATHOM_PLUGIN("tts_text", "0.1.0", "Apache-2.0", "fathom", "") {
   r.add<EnglishPhonemesTokenizer>("tts.EnglishPhonemesTokenizer", "ARPABET phonemes by way of a G2P",
                                   tokenizer_names("EnglishPhonemesTokenizer"));
   r.add<IPATokenizer>("tts.IPATokenizer", "IPA symbols by way of a G2P", tokenizer_names("IPATokenizer"));
+  r.add<EnglishTextNormalizer>("tts.TextNormalizer", "numbers, dates, sums and signs of English texts as words");
+  r.add<NemoTextNormalizer>("tts.NemoTextNormalizer",
+                            "the same with the options and conventions of nemo_text_processing",
+                            {"nemo_text_processing.text_normalization.normalize.Normalizer",
+                             "nemo_text_processing.text_normalization.normalize_with_audio.NormalizerWithAudio"});
+  r.add<Normalize>("tts.normalize", "numbers, dates, sums and signs of a text as words");
   r.add<EnglishG2pComponent>(
       "tts.EnglishG2p", "words to ARPABET by a dictionary",
       {"nemo.collections.tts.g2p.models.en_us_arpabet.EnglishG2p", "nemo.collections.tts.g2p.modules.EnglishG2p",

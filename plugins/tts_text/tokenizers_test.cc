@@ -8,6 +8,7 @@
 #include "plugins/tts_text/chars_tokenizers.h"
 #include "plugins/tts_text/g2p_components.h"
 #include "plugins/tts_text/phoneme_tokenizers.h"
+#include "plugins/tts_text/text_normalizers.h"
 
 namespace fathom::tts {
 namespace {
@@ -189,6 +190,27 @@ TEST_F(SpeechTokenizerTest, IsAG2pByItself) {
   EXPECT_EQ(spoken(g2p, "cat, é"), "K AE1 T ,   é");
   EXPECT_EQ(g2p.piece(g2p.encode("world")[1]), "ER1");
   EXPECT_THROW(g2p.piece(g2p.vocab_size()), Error);
+}
+
+TEST_F(SpeechTokenizerTest, TextNormalizersAreTokenizersOfCharacters) {
+  const auto english = made<EnglishTextNormalizer>(Json::object());
+  EXPECT_EQ(spoken(english, "£5 für \xff 2"), "five pounds für \xff two");
+  const auto nemo = made<NemoTextNormalizer>(
+      {{"lang", "en"}, {"input_case", "lower_cased"}, {"whitelist", file("list", "no.\tnumber\n")}});
+  EXPECT_EQ(spoken(nemo, "no. 21 of march 3"), "number twenty one of march third");
+  const auto refusal = [](const Json& config) {
+    try {
+      made<NemoTextNormalizer>(config);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(refusal({{"lang", "de"}}).find("lang"), std::string::npos);
+  EXPECT_NE(refusal({{"deterministic", false}}).find("one reading"), std::string::npos);
+  EXPECT_NE(refusal({{"lm", true}}).find("language model"), std::string::npos);
+  EXPECT_NE(refusal({{"input_case", "upper"}}).find("lower_cased"), std::string::npos);
+  EXPECT_NE(refusal({{"whitelist", "/no/such/file"}}).find("/no/such/file"), std::string::npos);
 }
 
 }  // namespace

@@ -25,12 +25,14 @@ TEST_F(SpeechSynthesis, AnAcousticModelIsRestoredAndSpeaks) {
     voices += json_text(item) + "\n";
   }
   write_file_atomically(folder_ + "/voices.json", voices);
+  write_file_atomically(folder_ + "/whitelist.tsv", "Co.\tCo\n");
   const Result trained = run(
       words_of("run", "ljspeech_mini_fastpitch",
                {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "++model.min_token_duration=3",
                 "++model.n_speakers=2", "model.train_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]",
                 "model.validation_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]",
-                "++model.log_audio=true", "model.train_ds.dataset.manifest_filepath=" + folder_ + "/voices.json",
+                "++model.log_audio=true", "++model.text_normalizer.whitelist=" + folder_ + "/whitelist.tsv",
+                "model.train_ds.dataset.manifest_filepath=" + folder_ + "/voices.json",
                 "model.validation_ds.dataset.manifest_filepath=" + folder_ + "/voices.json"}));
   ASSERT_EQ(trained.status, 0) << trained.err;
   const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_fastpitch.nemo";
@@ -61,11 +63,21 @@ TEST_F(SpeechSynthesis, AnAcousticModelIsRestoredAndSpeaks) {
   const Result many = speak("none", {"--speaker", "1", "--option", "pace=[1,2]"});
   EXPECT_EQ(many.status, 2);
   EXPECT_THAT(many.err, HasSubstr("one a token"));
-  std::vector<std::string> digits = {fathom_program(),        "synthesize", nemo, "--text",    "room 101", "--output",
-                                     folder_ + "/digits.wav", "--threads",  "1",  "--speaker", "1"};
-  EXPECT_THAT(run(digits).err, HasSubstr("numbers are not turned into words"));
-  digits.emplace_back("--no-normalize");
-  EXPECT_THAT(run(digits).err, Not(HasSubstr("numbers are not turned into words")));
+  // Figures are said in words; the whitelist has gone into the file.
+  fs::remove(folder_ + "/whitelist.tsv");
+  const auto sound = [&](const std::string& name, const std::string& text, const std::vector<std::string>& more) {
+    std::vector<std::string> words = {
+        fathom_program(), "synthesize", nemo,        "--text", text, "--output", folder_ + "/" + name + ".wav",
+        "--threads",      "1",          "--speaker", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Result said = run(words);
+    EXPECT_EQ(said.status, 0) << said.err;
+    EXPECT_THAT(said.err, Not(HasSubstr("numbers are not turned into words")));
+    return read_file(folder_ + "/" + name + ".wav");
+  };
+  const std::string in_words = sound("words", "room one oh one at Co", {});
+  EXPECT_EQ(sound("digits", "room 101 at Co.", {}), in_words);
+  EXPECT_NE(sound("raw", "room 101 at Co.", {"--no-normalize"}), in_words);
 }
 
 TEST_F(SpeechSynthesis, AnAcousticModelSaysWhatItMisses) {
@@ -91,15 +103,21 @@ TEST_F(SpeechSynthesis, AnAcousticModelSaysWhatItMisses) {
 }
 
 TEST_F(SpeechSynthesis, Tacotron2SaysWhereItGoesOnTooLong) {
-  const Result trained = run(words_of("run", "ljspeech_mini_tacotron2",
-                                      {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1",
-                                       "model.decoder.max_decoder_steps=20", "model.decoder.gate_threshold=1.0"}));
+  const Result trained =
+      run(words_of("run", "ljspeech_mini_tacotron2",
+                   {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "model.decoder.max_decoder_steps=20",
+                    "model.decoder.gate_threshold=1.0", "~model.text_normalizer"}));
   ASSERT_EQ(trained.status, 0) << trained.err;
   const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_tacotron2.nemo", wav = folder_ + "/said.wav";
   const Result said = run({fathom_program(), "synthesize", nemo, "--text", "Hello, world.", "--output", wav});
   ASSERT_EQ(said.status, 0) << said.err;
   EXPECT_THAT(said.err, HasSubstr("max_decoder_steps (20)"));
   EXPECT_GT(fs::file_size(wav), 20 * 256 * 2 - 1);
+  // A model that is not told to turn figures into words says that it does not.
+  std::vector<std::string> digits = {fathom_program(), "synthesize", nemo, "--text", "room 101", "--output", wav};
+  EXPECT_THAT(run(digits).err, HasSubstr("numbers are not turned into words"));
+  digits.emplace_back("--no-normalize");
+  EXPECT_THAT(run(digits).err, Not(HasSubstr("numbers are not turned into words")));
 }
 
 TEST_F(SpeechSynthesis, AVocoderIsRestoredAndHeard) {

@@ -23,8 +23,11 @@ struct TextSide {
 
 // Of a tokenizer. Nothing is left to chance but in training, and there only by its phoneme_probability.
 TextSide text_side_of(const text::SpeechTokenizerHandle& tokenizer, bool training);
-// Of a dataset's own section text_tokenizer or, where that is null, of the model's, as the context of a dataset tells
-// it (fathom/dataset.h). Throws Error (kFailed) where neither is there.
-TextSide text_side_of(const Json& section, const Json& context);
+// Sections of a dataset itself; null: the model's, as the context of a dataset tells it (fathom/dataset.h).
+struct TextSections {
+  Json text_tokenizer, text_normalizer, text_normalizer_call_kwargs;
+};
+// Throws Error (kFailed) where there is no tokenizer.
+TextSide text_side_of(const TextSections& sections, const Json& context);
 
 }  // namespace fathom::tts

@@ -42,7 +42,9 @@ at::Tensor as_row(const at::Tensor& stored, const char* what, const std::string&
 }  // namespace
 
 TTSDataset::TTSDataset(const Options& options, const Json& context)
-    : TTSDataset(options, text_side_of(options.text_tokenizer, context)) {}
+    : TTSDataset(options,
+                 text_side_of({options.text_tokenizer, options.text_normalizer, options.text_normalizer_call_kwargs},
+                              context)) {}
 
 TTSDataset::TTSDataset(const Options& options, TextSide text)
     : options_(options),

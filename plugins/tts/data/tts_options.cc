@@ -56,6 +56,9 @@ void TtsOptions::describe(OptionSet<TtsOptions>& o) {
       .example("train.json");
   o.include<SpeechFeatureOptions>();
   o("text_tokenizer", &Options::text_tokenizer, "section of a tokenizer; null: the model's");
+  o("text_normalizer", &Options::text_normalizer,
+    "section of what makes words of the figures in texts that have no normalized_text; null: the model's, if any");
+  o("text_normalizer_call_kwargs", &Options::text_normalizer_call_kwargs, "with text_normalizer, as models take it");
   o("text_tokenizer_pad_id", &Options::text_tokenizer_pad_id,
     "token behind shorter texts, for tokenizers that do not tell theirs");
   o("sup_data_types", &Options::sup_data_types,

@@ -7,7 +7,7 @@
 namespace fathom::tts {
 
 struct TtsOptions : SpeechFeatureOptions {
-  Json manifest_filepath, text_tokenizer;
+  Json manifest_filepath, text_tokenizer, text_normalizer, text_normalizer_call_kwargs;
   std::optional<int64_t> text_tokenizer_pad_id;
   std::optional<std::vector<std::string>> sup_data_types;
   std::optional<std::string> sup_data_path;

@@ -58,8 +58,10 @@ void FastPitchModelOptions::describe(OptionSet<FastPitchModelOptions>& o) {
   o("energy_predictor", &Options::energy_predictor, "how loud it is; null: not modelled");
   o("speaker_encoder", &Options::speaker_encoder, "speakers' embeddings; null: a table of n_speakers");
   o("text_tokenizer", &Options::text_tokenizer, "from text to tokens");
-  o("text_normalizer", &Options::text_normalizer, "accepted, not applied yet: texts with digits are warned of");
-  o("text_normalizer_call_kwargs", &Options::text_normalizer_call_kwargs, "accepted, with text_normalizer");
+  o("text_normalizer", &Options::text_normalizer,
+    "from what is written to what is said (tts.TextNormalizer); null: texts are given in words");
+  o("text_normalizer_call_kwargs", &Options::text_normalizer_call_kwargs,
+    "verbose, punct_pre_process, punct_post_process: accepted; punctuation always stays");
   o("log_config", &Options::log_config, "accepted from NeMo's configs; log_images is what logs here");
   o("labels", &Options::labels, "characters, of models without text_tokenizer");
   o("learn_alignment", &Options::learn_alignment, "learn durations along with everything else");

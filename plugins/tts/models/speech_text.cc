@@ -10,8 +10,15 @@
 namespace fathom::tts {
 namespace {
 
-// Files that a text_tokenizer section may name, as NeMo registers them.
-constexpr std::array<std::array<const char*, 2>, 2> kFiles = {{{"g2p", "phoneme_dict"}, {"g2p", "heteronyms"}}};
+// Files that these sections may name, as NeMo registers them.
+constexpr std::array<const char*, 3> kFiles = {"/text_tokenizer/g2p/phoneme_dict", "/text_tokenizer/g2p/heteronyms",
+                                               "/text_normalizer/whitelist"};
+
+std::string dotted(std::string pointer) {
+  pointer.erase(0, 1);
+  std::replace(pointer.begin(), pointer.end(), '/', '.');
+  return pointer;
+}
 
 }  // namespace
 
@@ -24,18 +31,25 @@ SpeechText::SpeechText(const Json& config, const ModelContext& context, const st
             "a section with _target_, such as nemo.collections.common.tokenizers.text_to_speech.tts_tokenizers."
             "EnglishCharsTokenizer");
   }
-  Json section = config["text_tokenizer"];
-  for (const auto& [child, key] : kFiles) {
-    if (!section.contains(child) || !section[child].is_object()) continue;
-    Json& value = section[child][key];
-    if (!value.is_string()) {
-      if (value.is_null()) section[child].erase(key);
+  Json sections = {{"text_tokenizer", config["text_tokenizer"]},
+                   {"text_normalizer", config.value("text_normalizer", Json(nullptr))}};
+  for (const char* file : kFiles) {
+    const Json::json_pointer pointer(file);
+    if (!sections.contains(pointer)) continue;
+    Json& value = sections[pointer];
+    if (value.is_null()) {
+      sections[pointer.parent_pointer()].erase(pointer.back());
       continue;
     }
+    if (!value.is_string()) continue;
     value = context.artifact_path(value.get<std::string>());
-    artifacts_.emplace_back(std::string("text_tokenizer.") + child + "." + key, value.get<std::string>());
+    artifacts_.emplace_back(dotted(file), value.get<std::string>());
   }
-  tokenizer_ = text::SpeechTokenizerHandle::make(section, here);
+  tokenizer_ = text::SpeechTokenizerHandle::make(sections["text_tokenizer"], here);
+  if (sections["text_normalizer"].is_null()) return;
+  normalizer_ = text::TextNormalizerHandle::make(sections["text_normalizer"],
+                                                 config.value("text_normalizer_call_kwargs", Json(nullptr)),
+                                                 path.empty() ? "text_normalizer" : path + ".text_normalizer");
 }
 
 int64_t SpeechText::pad() const {
@@ -48,8 +62,10 @@ int64_t SpeechText::pad() const {
   return pad;
 }
 
-Values SpeechText::parse(const std::string& given, const Json& options) const {
-  if (options.value("normalize", true)) warn_of_digits(given);
+Values SpeechText::parse(const std::string& written, const Json& options) const {
+  const bool normalize = options.value("normalize", true);
+  if (normalize && !normalizer_) warn_of_digits(written);
+  const std::string given = normalize ? normalizer_.normalize(written) : written;
   const uint64_t before = tokenizer_.left_out();
   const std::vector<int64_t> tokens = tokenizer_.encode(given);
   const uint64_t left_out = tokenizer_.left_out() - before;
@@ -71,13 +87,15 @@ Values SpeechText::parse(const std::string& given, const Json& options) const {
   return parsed;
 }
 
-// Nothing turns "$5" into words yet, which text_normalizer asks for and a user expects: nobody shall wonder at it.
+// A model without text_normalizer leaves "$5" as it is, which its tokenizer may not know: nobody shall wonder at it.
 void SpeechText::warn_of_digits(const std::string& text) const {
   const bool digits = std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
   if (!digits || said_digits_->exchange(true)) return;
   log(LogLevel::kWarning, "tts",
-      "numbers are not turned into words: what the tokenizer does not know is left out. Write them in words "
-      "(--no-normalize says that the text is as it should be)");
+      "the model has no text_normalizer, so numbers are not turned into words: what the tokenizer does not know is "
+      "left "
+      "out. Write them in words, as `fathom tts normalize` does (--no-normalize says that the text is as it should "
+      "be)");
 }
 
 }  // namespace fathom::tts

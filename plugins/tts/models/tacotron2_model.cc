@@ -20,8 +20,10 @@ void Tacotron2ModelOptions::describe(OptionSet<Tacotron2ModelOptions>& o) {
   o("decoder", &Options::decoder, "from there to frames (Decoder)");
   o("postnet", &Options::postnet, "what refines them (Postnet)");
   o("text_tokenizer", &Options::text_tokenizer, "from text to tokens");
-  o("text_normalizer", &Options::text_normalizer, "accepted, not applied yet: texts with digits are warned of");
-  o("text_normalizer_call_kwargs", &Options::text_normalizer_call_kwargs, "accepted, with text_normalizer");
+  o("text_normalizer", &Options::text_normalizer,
+    "from what is written to what is said (tts.TextNormalizer); null: texts are given in words");
+  o("text_normalizer_call_kwargs", &Options::text_normalizer_call_kwargs,
+    "verbose, punct_pre_process, punct_post_process: accepted; punctuation always stays");
   o("labels", &Options::labels, "characters, of models without text_tokenizer");
   o("log_images", &Options::log_images, "spectrograms and alignments to the loggers that take images");
   o("log_config", &Options::log_config, "accepted from NeMo's configs; log_images is what logs here");

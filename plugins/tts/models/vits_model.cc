@@ -39,8 +39,10 @@ void VitsModelOptions::describe(OptionSet<VitsModelOptions>& o) {
   o("preprocessor", &Options::preprocessor, "from audio to spectrograms (FilterbankFeatures), with use_grads");
   o("synthesizer", &Options::synthesizer, "from text to audio (SynthesizerTrn)");
   o("text_tokenizer", &Options::text_tokenizer, "from text to tokens");
-  o("text_normalizer", &Options::text_normalizer, "accepted, not applied yet: texts with digits are warned of");
-  o("text_normalizer_call_kwargs", &Options::text_normalizer_call_kwargs, "accepted, with text_normalizer");
+  o("text_normalizer", &Options::text_normalizer,
+    "from what is written to what is said (tts.TextNormalizer); null: texts are given in words");
+  o("text_normalizer_call_kwargs", &Options::text_normalizer_call_kwargs,
+    "verbose, punct_pre_process, punct_post_process: accepted; punctuation always stays");
   o("n_fft", &Options::n_fft, "length of the transform of the spectrograms that the posterior encoder reads");
   o("n_window_stride", &Options::n_window_stride, "samples a frame");
   o("segment_size", &Options::segment_size, "of the part that audio is made of in training", "samples");
