@@ -12,10 +12,6 @@
 namespace fathom::cli {
 namespace {
 
-std::string text_or(const Json& value, const char* otherwise) {
-  return value.is_string() ? value.get<std::string>() : otherwise;
-}
-
 int list_models(bool json) {
   const Json models = model_files::pretrained_json();
   if (json) {

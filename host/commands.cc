@@ -9,6 +9,7 @@ const std::vector<Command>& commands() {
       {"test", "run a model over its test data", run_test},
       {"predict", "what a model makes of each item of its predict data", run_predict},
       {"transcribe", "speech to text with a .nemo model", run_transcribe},
+      {"infer", "what a .nemo model makes of the lines of a file: classes, tags, texts", run_infer},
       {"synthesize", "text to speech with a .nemo model and a vocoder", run_synthesize},
       {"inspect", "what is inside a .nemo, .ckpt or .safetensors file", run_inspect},
       {"convert", "write a model file in another format", run_convert},

@@ -27,6 +27,7 @@ int run_test(const Words& words, const Globals& globals);
 int run_predict(const Words& words, const Globals& globals);
 int run_config(const Words& words, const Globals& globals);
 int run_transcribe(const Words& words, const Globals& globals);
+int run_infer(const Words& words, const Globals& globals);
 int run_synthesize(const Words& words, const Globals& globals);
 int run_inspect(const Words& words, const Globals& globals);
 int run_convert(const Words& words, const Globals& globals);

@@ -102,8 +102,12 @@ NamedTensors load_tensor_file(const std::string& path) {
   const auto file = checkpoint::MappedFile::open(path);
   const std::string_view bytes = file->bytes();
   if (bytes.starts_with("\x93NUMPY")) return {{"", load_numpy(bytes, path)}};
-  // A zip, a pickle; all else must be safetensors, which begin with the length of their header.
-  if (bytes.starts_with("PK") || bytes.starts_with("\x80")) {
+  // A zip, a pickle; all else must be safetensors. Those begin with the length of their header, whose first bytes may
+  // be those of the others, and then the header, a JSON object.
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), std::min(bytes.size(), sizeof header));
+  const bool has_header = bytes.size() > 8 && header <= bytes.size() - 8 && bytes[8] == '{';
+  if (!has_header && (bytes.starts_with("PK") || bytes.starts_with("\x80"))) {
     NamedTensors out;
     add_tensors(checkpoint::load_torch_file(path), "", path, out);
     return out;

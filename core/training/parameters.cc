@@ -44,6 +44,9 @@ std::string some_of(const std::vector<std::string>& names, size_t most = kShown)
   return text;
 }
 
+// What old files hold as if it were a weight: the numbers 0, 1, 2, … that transformers kept as a buffer until 4.31.
+bool is_counted_again(std::string_view name) { return name.ends_with("embeddings.position_ids"); }
+
 }  // namespace
 
 NamedTensors named_parameters(const torch::nn::Module& module) {
@@ -76,7 +79,7 @@ void load_state_dict(torch::nn::Module& module, NamedTensors state, bool strict,
     }
   }
   for (const auto& [name, tensor] : state) {
-    if (known.count(name) == 0) unexpected.push_back(name);
+    if (known.count(name) == 0 && !is_counted_again(name)) unexpected.push_back(name);
   }
   if (!shapes.empty()) {
     throw Error(Code::kBadData, "weights do not fit the model: other shapes")

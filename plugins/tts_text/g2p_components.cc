@@ -7,6 +7,7 @@
 #include "plugins/lib/text/unicode.h"
 #include "plugins/lib/text/words.h"
 #include "plugins/tts_text/choose.h"
+#include "plugins/tts_text/trained_g2p.h"
 
 namespace fathom::tts {
 namespace {
@@ -93,6 +94,16 @@ std::vector<std::string> read_heteronyms(const Json& given, text::FileEncoding e
   return out;
 }
 
+std::optional<double> probability_of(const std::optional<double>& given) {
+  if (given && !(*given >= 0 && *given <= 1)) {
+    throw Error(Code::kFailed, "not a probability")
+        .at("phoneme_probability")
+        .seen(std::to_string(*given))
+        .expected("0 to 1, or null");
+  }
+  return given;
+}
+
 template <typename Config>
 void read_shared(const DictionaryG2pOptions& options, Config& config) {
   using Ambiguous = typename Config::Ambiguous;
@@ -100,13 +111,7 @@ void read_shared(const DictionaryG2pOptions& options, Config& config) {
   config.ambiguous =
       choose<Ambiguous>("ambiguous_words", options.ambiguous_words,
                         {{"spell", Ambiguous::kSpell}, {"first", Ambiguous::kFirst}, {"oov", Ambiguous::kUnknownWord}});
-  if (options.phoneme_probability && !(*options.phoneme_probability >= 0 && *options.phoneme_probability <= 1)) {
-    throw Error(Code::kFailed, "not a probability")
-        .at("phoneme_probability")
-        .seen(std::to_string(*options.phoneme_probability))
-        .expected("0 to 1, or null");
-  }
-  config.phoneme_probability = options.phoneme_probability;
+  config.phoneme_probability = probability_of(options.phoneme_probability);
   if (options.mapping_file && !options.mapping_file->empty())
     log(LogLevel::kWarning, "tts",
         "mapping_file '" + *options.mapping_file + "' is not read: no G2P needs it, as in NeMo 3");
@@ -132,6 +137,13 @@ class ForeignG2p final : public text::G2p {
  private:
   TokenizerHandle tokenizer_;
 };
+
+std::vector<std::string> long_ones(const std::vector<std::string>& symbols) {
+  std::vector<std::string> out;
+  std::copy_if(symbols.begin(), symbols.end(), std::back_inserter(out),
+               [](const std::string& symbol) { return utf8::length(symbol) > 1; });
+  return out;
+}
 
 std::vector<std::string> long_symbols_of(const PronunciationDictionary& dictionary) {
   std::set<std::string> all;
@@ -240,6 +252,24 @@ std::unique_ptr<text::G2p> make_ipa_g2p(const IpaG2pOptions& options) {
   return std::make_unique<text::IpaG2p>(std::move(config));
 }
 
+void TrainedG2pOptions::describe(OptionSet<TrainedG2pOptions>& o) {
+  o("model", &TrainedG2pOptions::model, "a file of `fathom tts train-g2p`; null: the one for English that comes along");
+  o("phoneme_probability", &TrainedG2pOptions::phoneme_probability,
+    "in training a word becomes phonemes with this probability; null: always");
+}
+
+std::unique_ptr<text::G2p> make_trained_g2p(const TrainedG2pOptions& options) {
+  text::EnglishG2p::Config config;
+  config.phoneme_probability = probability_of(options.phoneme_probability);
+  config.unknown_word = [model = open_trained_g2p(options.model)](const std::string& word) {
+    // Words with hyphens are several.
+    if (word.find('-') != std::string::npos) return std::vector<std::string>();
+    auto said = model->pronounce(word);
+    return said.empty() ? std::vector<std::string>() : std::move(said.front().phonemes);
+  };
+  return std::make_unique<text::EnglishG2p>(std::move(config));
+}
+
 std::shared_ptr<text::G2p> make_g2p(const Json& section, const std::string& path) {
   if (!section.is_object() || !section.contains("_target_") || !section["_target_"].is_string()) {
     throw Error(Code::kFailed, "a G2P's section names its class")
@@ -263,8 +293,12 @@ std::shared_ptr<text::G2p> make_g2p(const Json& section, const std::string& path
   };
   if (ours && name == "EnglishG2p") return made(make_english_g2p, EnglishG2pOptions());
   if (ours && (name == "IpaG2p" || name == "IPAG2P")) return made(make_ipa_g2p, IpaG2pOptions());
+  if (target == "tts.TrainedG2p") return made(make_trained_g2p, TrainedG2pOptions());
   return std::make_shared<ForeignG2p>(make_tokenizer(section, path));
 }
+
+TrainedG2pComponent::TrainedG2pComponent(const Options& options)
+    : G2pComponent(make_trained_g2p(options), long_ones(open_trained_g2p(options.model)->phonemes())) {}
 
 EnglishG2pComponent::EnglishG2pComponent(const Options& options)
     : G2pComponent(make_english_g2p(options),

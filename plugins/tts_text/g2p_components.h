@@ -50,9 +50,16 @@ struct IpaG2pOptions : DictionaryG2pOptions {
   static void describe(OptionSet<IpaG2pOptions>& o);
 };
 
+struct TrainedG2pOptions {
+  std::optional<std::string> model;
+  std::optional<double> phoneme_probability;
+  static void describe(OptionSet<TrainedG2pOptions>& o);
+};
+
 // The options' names are below `path` in errors.
 std::unique_ptr<text::G2p> make_english_g2p(const EnglishG2pOptions& options);
 std::unique_ptr<text::G2p> make_ipa_g2p(const IpaG2pOptions& options);
+std::unique_ptr<text::G2p> make_trained_g2p(const TrainedG2pOptions& options);
 // By the section's _target_: one of this plugin's, or a tokenizer of another plugin whose pieces are symbols. Throws
 // kFailed for a section that names none.
 std::shared_ptr<text::G2p> make_g2p(const Json& section, const std::string& path);
@@ -61,6 +68,13 @@ class EnglishG2pComponent final : public G2pComponent {
  public:
   using Options = EnglishG2pOptions;
   explicit EnglishG2pComponent(const Options& options);
+};
+// Words as a trained model says them (plugins/lib/text/trained_g2p), without a dictionary; what it does not know is
+// spelled.
+class TrainedG2pComponent final : public G2pComponent {
+ public:
+  using Options = TrainedG2pOptions;
+  explicit TrainedG2pComponent(const Options& options);
 };
 class IpaG2pComponent final : public G2pComponent {
  public:

@@ -6,6 +6,7 @@
 #include "plugins/tts_text/inverse_normalize.h"
 #include "plugins/tts_text/phoneme_tokenizers.h"
 #include "plugins/tts_text/text_normalizers.h"
+#include "plugins/tts_text/trained_g2p.h"
 
 FATHOM_PLUGIN("tts_text", "0.1.0", "Apache-2.0", "fathom", "") {
   using namespace fathom::tts;  // NOLINT
@@ -50,6 +51,10 @@ FATHOM_PLUGIN("tts_text", "0.1.0", "Apache-2.0", "fathom", "") {
       "tts.EnglishG2p", "words to ARPABET by a dictionary",
       {"nemo.collections.tts.g2p.models.en_us_arpabet.EnglishG2p", "nemo.collections.tts.g2p.modules.EnglishG2p",
        "nemo.collections.tts.torch.g2ps.EnglishG2p"});
+  r.add<TrainedG2pComponent>("tts.TrainedG2p",
+                             "words to phonemes by a trained model, for words that no dictionary has");
+  r.add<TrainG2p>("tts.train_g2p", "trains a G2P of a dictionary's words and pronunciations");
+  r.add<SayWords>("tts.g2p", "how words are said, and how well a trained G2P says those of a dictionary");
   r.add<IpaG2pComponent>("tts.IpaG2p", "words to IPA by a dictionary",
                          {"nemo.collections.tts.g2p.models.i18n_ipa.IpaG2p", "nemo.collections.tts.g2p.modules.IPAG2P",
                           "nemo.collections.tts.torch.g2ps.IPAG2P"});

@@ -192,6 +192,26 @@ TEST_F(SpeechTokenizerTest, IsAG2pByItself) {
   EXPECT_THROW(g2p.piece(g2p.vocab_size()), Error);
 }
 
+TEST_F(SpeechTokenizerTest, ATrainedG2pSaysWordsThatNoDictionaryHas) {
+  const std::string model = FATHOM_SOURCE_DIR "/plugins/tts_text/data/en_us.g2p";
+  const Json trained = {{"_target_", "tts.TrainedG2p"}, {"model", model}};
+  const auto g2p = make_g2p(english({{"apply_to_oov_word", trained}}), "g2p");
+  using Symbols = std::vector<std::string>;
+  EXPECT_EQ(g2p->symbols_of("world", {}), (Symbols{"W", "ER1", "L", "D"}));
+  EXPECT_EQ(g2p->symbols_of("blorping", {}), (Symbols{"B", "L", "AO1", "R", "P", "IH0", "NG"}));
+  // The parts between hyphens are looked up first; what cannot be said is spelled.
+  EXPECT_EQ(g2p->symbols_of("blorp-cat", {}), (Symbols{"B", "L", "AO1", "R", "P", "-", "K", "AE1", "T"}));
+  EXPECT_EQ(g2p->symbols_of("ø", {}), (Symbols{"ø"})) << "no word of the training had it";
+  const auto alone = made<TrainedG2pComponent>({{"model", model}});
+  EXPECT_EQ(spoken(alone, "cat, blorp!"), "K AE1 T ,   B L AO1 R P !");
+  try {
+    make_g2p({{"_target_", "tts.TrainedG2p"}, {"model", file("none", "no model")}}, "g2p");
+    FAIL() << "a text was taken for a model";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("not a G2P model"), std::string::npos);
+  }
+}
+
 TEST_F(SpeechTokenizerTest, TextNormalizersAreTokenizersOfCharacters) {
   const auto english = made<EnglishTextNormalizer>(Json::object());
   EXPECT_EQ(spoken(english, "£5 für \xff 2"), "five pounds für \xff two");

@@ -61,12 +61,14 @@ std::string unpacked(const std::string& file) {
 
 bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
 
-// The file that makes a folder one case: meta.json, or cases.json where a folder holds one table. Empty when it is
-// none.
+// The file that makes a folder one case: meta.json, cases.json where a folder holds one table, or the config.json of an
+// encoder with its inputs and outputs beside it. Empty when it is none.
 std::string case_file(const fs::path& folder) {
   for (const char* name : {"meta.json", "cases.json"}) {
     if (fs::exists(folder / name)) return (folder / name).string();
   }
+  if (fs::exists(folder / "io.safetensors") && fs::exists(folder / "config.json"))
+    return (folder / "config.json").string();
   return "";
 }
 

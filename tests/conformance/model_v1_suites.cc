@@ -13,6 +13,7 @@
 #include "core/models/nemo_file.h"
 #include "tests/conformance/case_reader.h"
 #include "tests/conformance/model_compare.h"
+#include "tests/conformance/nlp_cases.h"
 #include "tests/conformance/synthesis_model_case.h"
 
 namespace fathom::conformance {
@@ -132,10 +133,12 @@ class V1Case {
 
 Outcome run_v1(const Case& c) {
   try {
+    if (fs::exists(c.folder + "/io.safetensors")) return run_v1_encoder(c);
     V1Case one(c);
     if (!fs::exists(one.nemo())) return fail("expected a recorded model (model.nemo), found none");
     if (const std::string missing = missing_class(one.nemo()); !missing.empty())
       return skip("not supported yet: " + missing);
+    if (c.id.starts_with("textcls")) return run_v1_text_classification(c, one.nemo());
     if (c.id.starts_with("hifigan")) return run_v1_vocoder(c);
     if (c.id.starts_with("fastpitch")) return run_v1_fastpitch(c);
     if (!c.id.starts_with("ctc_") && !c.id.starts_with("rnnt_"))

@@ -143,6 +143,35 @@ TEST_F(SpeechSynthesis, AVocoderIsRestoredAndHeard) {
   EXPECT_THAT(hop.err, HasSubstr("256, the product of generator.upsample_rates"));
 }
 
+TEST_F(SpeechSynthesis, TextsAndWordsAreSaid) {
+  const Result said = fathom({"tts", "normalize", "--text", "On May 3, 1999, $5", "--style", "nemo"});
+  EXPECT_EQ(said.out, "On may third, nineteen ninety nine, five dollars\n") << said.err;
+  write_file_atomically(folder_ + "/texts.txt", "Dr. No, p. 12\n\n5 km\n");
+  write_file_atomically(folder_ + "/list.tsv", "Dr.\tdoctor\n");
+  EXPECT_EQ(fathom({"tts", "normalize", folder_ + "/texts.txt", "--whitelist", folder_ + "/list.tsv"}).out,
+            "doctor No, p. twelve\n\nfive kilometers\n");
+  EXPECT_EQ(fathom({"tts", "normalize", folder_ + "/none.txt"}).status, 66);
+  EXPECT_THAT(fathom({"tts", "normalize", "--text", "a", "--style", "nmo"}).err, HasSubstr("did you mean: nemo"));
+
+  // The model that comes along lies beside the plugin.
+  EXPECT_EQ(fathom({"tts", "g2p", "cat", "blorping"}).out, "cat\tK AE1 T\nblorping\tB L AO1 R P IH0 NG\n");
+  std::string dictionary;
+  for (const char* word : {"cab", "bin", "nib", "cain", "can", "ban", "nab", "bib", "cabin", "inn", "abba", "baba"}) {
+    dictionary += std::string(word) + "\t";
+    for (const char* c = word; *c != '\0'; ++c) dictionary += std::string(1, static_cast<char>(*c - 'a' + 'A')) + " ";
+    dictionary += "\n";
+  }
+  write_file_atomically(folder_ + "/words.tsv", dictionary);
+  const std::string model = folder_ + "/words.g2p";
+  const Result trained = fathom(
+      {"tts", "train-g2p", folder_ + "/words.tsv", model, "--order", "3", "--validation", folder_ + "/words.tsv"});
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  EXPECT_THAT(trained.out, HasSubstr("12 words, 5 phonemes"));
+  EXPECT_THAT(trained.out, HasSubstr("phoneme error 0.00 %"));
+  EXPECT_EQ(fathom({"tts", "g2p", "nabbin", "--model", model}).out, "nabbin\tN A B B I N\n");
+  EXPECT_EQ(fathom({"tts", "g2p", "dog", "--model", model}).status, 65);
+}
+
 TEST_F(SpeechSynthesis, ASetIsPrepared) {
   const std::string manifest = folder_ + "/set.json", stats = folder_ + "/out/pitch.json";
   std::string lines;

@@ -43,8 +43,9 @@ bool EnglishG2p::append_ambiguous(const std::string& word, std::vector<std::stri
     return true;
   }
   if (!config_.unknown_word) return false;
-  for (auto& symbol : config_.unknown_word(word)) out.push_back(std::move(symbol));
-  return true;
+  std::vector<std::string> symbols = config_.unknown_word(word);
+  for (auto& symbol : symbols) out.push_back(std::move(symbol));
+  return !symbols.empty();
 }
 
 bool EnglishG2p::append_word(const std::string& word, bool keep_letters, std::vector<std::string>& out) const {
@@ -73,8 +74,9 @@ bool EnglishG2p::append_word(const std::string& word, bool keep_letters, std::ve
   }
   if (in_dictionary && append_ambiguous(word, out)) return true;
   if (config_.unknown_word) {
-    for (auto& symbol : config_.unknown_word(word)) out.push_back(std::move(symbol));
-    return true;
+    std::vector<std::string> symbols = config_.unknown_word(word);
+    for (auto& symbol : symbols) out.push_back(std::move(symbol));
+    if (!symbols.empty()) return true;
   }
   append_spelled(word, out);
   return false;

@@ -27,7 +27,7 @@ class EnglishG2p final : public G2p {
   explicit EnglishG2p(Config config);
 
   // Per word: letters by `mix`; no letter or digit: its characters; heteronyms: letters; 's and s behind a known stem:
-  // its phonemes and Z; the dictionary; unknown_word; the parts between hyphens; letters.
+  // its phonemes and Z; the dictionary; unknown_word, unless it gives nothing; the parts between hyphens; letters.
   std::vector<std::string> symbols_of(std::string_view text, const G2pMix& mix) const override;
   std::optional<double> phoneme_probability() const override { return config_.phoneme_probability; }
 

@@ -33,7 +33,7 @@ class G2p {
   virtual void replace_symbols(const std::set<std::string>& symbols);
 };
 
-// A word that no dictionary has, as symbols.
+// A word that no dictionary has, as symbols; none: it does not know either.
 using WordToSymbols = std::function<std::vector<std::string>(const std::string& word)>;
 
 }  // namespace fathom::text

@@ -11,8 +11,9 @@ namespace fathom::tts {
 namespace {
 
 // Files that these sections may name, as NeMo registers them.
-constexpr std::array<const char*, 3> kFiles = {"/text_tokenizer/g2p/phoneme_dict", "/text_tokenizer/g2p/heteronyms",
-                                               "/text_normalizer/whitelist"};
+constexpr std::array<const char*, 5> kFiles = {
+    "/text_tokenizer/g2p/phoneme_dict", "/text_tokenizer/g2p/heteronyms", "/text_tokenizer/g2p/model",
+    "/text_tokenizer/g2p/apply_to_oov_word/model", "/text_normalizer/whitelist"};
 
 std::string dotted(std::string pointer) {
   pointer.erase(0, 1);
