@@ -90,7 +90,6 @@ void add_flags(CLI::App& app, const Json& schema, std::deque<Flag>& flags) {
     if (is_list(flag.type)) {
       if (!positional) flag.option->delimiter(',')->allow_extra_args(false);
     } else {
-      // Not the words behind its value, which may be positionals.
       // Not what the next positional is for.
       flag.option->expected(1)->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
