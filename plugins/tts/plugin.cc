@@ -2,8 +2,11 @@
 #include "fathom/plugin.h"
 
 #include "plugins/tts/commands/evaluate.h"
+#include "plugins/tts/commands/features.h"
 #include "plugins/tts/commands/prepare.h"
 #include "plugins/tts/commands/vocode.h"
+#include "plugins/tts/data/meta_vocoder_dataset.h"
+#include "plugins/tts/data/text_to_speech_dataset.h"
 #include "plugins/tts/data/tts_dataset.h"
 #include "plugins/tts/data/vocoder_dataset.h"
 #include "plugins/tts/losses/fastpitch_loss_components.h"
@@ -84,7 +87,12 @@ FATHOM_PLUGIN("tts", "0.1.0", "Apache-2.0", "fathom", "") {
   r.add<VocoderDataset>(
       "tts.VocoderDataset", "pieces of recordings, for vocoders",
       Names{"nemo.collections.tts.data.dataset.VocoderDataset", "nemo.collections.tts.data.datalayers.AudioDataset"});
+  r.add<TextToSpeechDataset>("tts.TextToSpeechDataset", "recordings of several sets, texts and computed features",
+                             Names{"nemo.collections.tts.data.text_to_speech_dataset.TextToSpeechDataset"});
+  r.add<MetaVocoderDataset>("tts.MetaVocoderDataset", "recordings of several sets or pieces of them, for vocoders",
+                            Names{"nemo.collections.tts.data.vocoder_dataset.VocoderDataset"});
   r.add<Evaluate>("tts.evaluate", "how good a synthesis is: words heard, distance from recordings, pitch");
+  r.add<Features>("tts.features", "features of recordings, their statistics and the map of speakers");
   r.add<Prepare>("tts.prepare", "pitch, spectrograms and energy of recordings, and the statistics of the pitch");
   r.add<Vocode>("tts.vocode", "recordings through a spectrogram and a vocoder and back");
 }

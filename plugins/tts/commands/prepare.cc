@@ -1,97 +1,21 @@
 #include "plugins/tts/commands/prepare.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
-#include <thread>
 
 #include "fathom/log_level.h"
 #include "plugins/lib/audio/python_json.h"
+#include "plugins/tts/commands/preparation.h"
 #include "plugins/tts/data/tts_dataset.h"
 
 namespace fathom::tts {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Of a clip's voiced frames, or of many clips' (Chan, Golub, LeVeque 1979).
-struct Moments {
-  double count = 0, mean = 0, squares = 0, min = 0, max = 0;
-
-  static Moments of(const at::Tensor& pitch) {
-    const at::Tensor voiced = pitch.masked_select(pitch.ne(0)).to(at::kDouble);
-    Moments out;
-    if (voiced.numel() == 0) return out;
-    out.count = static_cast<double>(voiced.numel());
-    out.mean = voiced.mean().item<double>();
-    out.squares = (voiced - out.mean).square().sum().item<double>();
-    out.min = voiced.min().item<double>();
-    out.max = voiced.max().item<double>();
-    return out;
-  }
-  void add(const Moments& other) {
-    if (other.count == 0) return;
-    if (count == 0) {
-      *this = other;
-      return;
-    }
-    const double all = count + other.count, apart = other.mean - mean;
-    mean += apart * other.count / all;
-    squares += other.squares + apart * apart * count * other.count / all;
-    min = std::min(min, other.min);
-    max = std::max(max, other.max);
-    count = all;
-  }
-};
-
-void write_file(const std::string& path, const std::string& text) {
-  if (const fs::path folder = fs::path(path).parent_path(); !folder.empty()) fs::create_directories(folder);
-  const std::string part = path + ".part";
-  std::ofstream out(part, std::ios::binary | std::ios::trunc);
-  out << text;
-  out.close();
-  if (!out) throw Error(Code::kIo, "cannot be written").at(part);
-  fs::rename(part, path);
-}
-
-// Runs all items on `threads` threads, each of them on its own.
-template <typename Item>
-void for_all(const CommandIo& io, int64_t size, const Item& item) {
-  std::mutex mutex;
-  std::exception_ptr failed;
-  int64_t next = 0, done = 0;
-  const auto work = [&] {
-    at::set_num_threads(1);
-    const at::NoGradGuard no_grad;
-    for (;;) {
-      int64_t index = 0;
-      {
-        const std::lock_guard lock(mutex);
-        if (failed || next == size || io.stopped()) return;
-        index = next++;
-      }
-      try {
-        item(index);
-        const std::lock_guard lock(mutex);
-        io.progress("clips", static_cast<uint64_t>(++done), static_cast<uint64_t>(size));
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (!failed) failed = std::current_exception();
-      }
-    }
-  };
-  std::vector<std::thread> threads;
-  for (int i = 0; i < io.threads(); ++i) threads.emplace_back(work);
-  for (std::thread& thread : threads) thread.join();
-  if (failed) std::rethrow_exception(failed);
-  io.check_stopped();
-}
 
 // Names as NeMo's speaker ids. Those that are numbers stay.
 std::map<std::string, std::string> numbers_of(const audio::Manifest& clips) {
@@ -145,10 +69,8 @@ Json statistics(const std::map<std::string, Moments>& speakers) {
       log(LogLevel::kWarning, "tts", "no statistics of " + name + ": too few voiced frames");
       continue;
     }
-    out[name] = {{"pitch_mean", one.mean},
-                 {"pitch_std", std::sqrt(one.squares / (one.count - 1))},
-                 {"pitch_min", one.min},
-                 {"pitch_max", one.max}};
+    out[name] = {
+        {"pitch_mean", one.mean}, {"pitch_std", one.deviation()}, {"pitch_min", one.min}, {"pitch_max", one.max}};
   }
   return out;
 }
@@ -199,9 +121,9 @@ void Prepare::run(const CommandIo& io) {
   if (options_.sup_data_path.empty() && options_.pitch_stats_path.empty()) return;
 
   std::vector<Moments> clips(static_cast<size_t>(dataset.size()));
-  for_all(io, dataset.size(), [&](int64_t index) {
+  for_all(io, "clips", dataset.size(), [&](int64_t index) {
     const TtsItem item = dataset.get(index, 0);
-    if (item.pitch.defined()) clips[static_cast<size_t>(index)] = Moments::of(item.pitch);
+    if (item.pitch.defined()) clips[static_cast<size_t>(index)] = Moments::of(item.pitch, item.pitch.ne(0));
   });
   if (options_.pitch_stats_path.empty()) return;
   // In the manifest's order, so that the sums are the same on any number of threads.

@@ -54,12 +54,39 @@ at::Tensor load_clip(const audio::ManifestEntry& entry, const audio::AudioLoadOp
   return tensor_of(audio::load_audio(entry.audio_file, load, entry.where()), entry);
 }
 
+at::Tensor load_part(const audio::ManifestEntry& entry, const audio::AudioLoadOptions& options,
+                     const std::optional<double>& longest) {
+  audio::AudioLoadOptions load = options;
+  load.part = entry.part;
+  load.offset = entry.offset;
+  load.duration = std::max(entry.duration, 0.0);
+  if (longest) load.duration = load.duration > 0 ? std::min(load.duration, *longest) : *longest;
+  return tensor_of(audio::load_audio(entry.audio_file, load, entry.where()), entry);
+}
+
+at::Tensor load_whole_file(const audio::ManifestEntry& entry, int64_t sample_rate) {
+  audio::AudioLoadOptions load;
+  load.target_sr = sample_rate;
+  load.part = entry.part;
+  load.channel_selector = audio::ChannelAverage{};
+  return tensor_of(audio::load_audio(entry.audio_file, load, entry.where()), entry);
+}
+
 at::Tensor load_window(const audio::ManifestEntry& entry, const audio::AudioLoadOptions& options, int64_t samples,
-                       uint64_t seed) {
+                       uint64_t seed, bool within) {
   const SF_INFO format = audio::SoundFile(entry.audio_file, entry.where(), entry.part).format();
   // As many at the file's own rate, rounded up, as NeMo's AudioSegment.segment_from_file.
   const auto wanted = static_cast<int64_t>(
       std::ceil(static_cast<double>(samples) * format.samplerate / static_cast<double>(options.target_sr)));
+  sf_count_t first = 0, end = format.frames;
+  if (within && entry.duration > 0) {
+    first = std::min(end, static_cast<sf_count_t>(entry.offset * format.samplerate));
+    end = std::min(end, static_cast<sf_count_t>((entry.offset + entry.duration) * format.samplerate));
+    if (end - first <= wanted) {
+      const at::Tensor all = load_part(entry, options);
+      return all.size(0) > samples ? all.narrow(0, 0, samples).clone() : all;
+    }
+  }
   if (format.frames <= wanted || options.trim) {
     const at::Tensor all = load_clip(entry, options);
     if (all.size(0) <= samples) return all;
@@ -67,7 +94,7 @@ at::Tensor load_window(const audio::ManifestEntry& entry, const audio::AudioLoad
   }
   audio::AudioLoadOptions load = options;
   load.part = entry.part;
-  load.offset = static_cast<double>(draw(seed, format.frames - wanted + 1)) / format.samplerate;
+  load.offset = static_cast<double>(first + draw(seed, end - first - wanted + 1)) / format.samplerate;
   load.duration = static_cast<double>(wanted) / format.samplerate;
   const at::Tensor window = tensor_of(audio::load_audio(entry.audio_file, load, entry.where()), entry);
   return window.size(0) > samples ? window.narrow(0, 0, samples).clone() : window;

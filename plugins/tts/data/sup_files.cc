@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -101,6 +102,50 @@ std::optional<at::Tensor> SupFolder::load(const std::string& clip) const {
 
 void SupFolder::save(const std::string& clip, const at::Tensor& values) const {
   if (keeps()) save_tensors(file(clip), {{"values", values.contiguous()}});
+}
+
+void SupFolder::save_npy(const std::string& clip, const at::Tensor& values) const {
+  if (!keeps()) return;
+  const bool is_mask = values.scalar_type() == at::kBool;
+  const at::Tensor data = values.to(at::kCPU, is_mask ? at::kBool : at::kFloat).contiguous();
+  std::string shape;
+  for (const int64_t size : data.sizes()) shape += std::to_string(size) + (data.dim() == 1 ? "," : ", ");
+  std::string header =
+      std::string("{'descr': '") + (is_mask ? "|b1" : "<f4") + "', 'fortran_order': False, 'shape': (" + shape + "), }";
+  constexpr size_t kBefore = 10, kAligned = 64;  // magic, version and length; as numpy.lib.format has it
+  header.append(kAligned - 1 - (kBefore + header.size()) % kAligned, ' ');
+  header += '\n';
+  const fs::path path = path_ + "/" + clip + ".npy";
+  std::error_code failed;
+  fs::create_directories(path.parent_path(), failed);
+  std::string part = path.string() + ".XXXXXX";  // two threads may compute the same
+  const int made = failed ? -1 : ::mkstemp(part.data());
+  if (made >= 0) ::close(made);
+  {
+    std::ofstream out(made >= 0 ? part : std::string(), std::ios::binary | std::ios::trunc);
+    const char version[] = {'\x93',
+                            'N',
+                            'U',
+                            'M',
+                            'P',
+                            'Y',
+                            1,
+                            0,
+                            static_cast<char>(header.size() & 0xFF),
+                            static_cast<char>(header.size() >> 8)};
+    out.write(version, sizeof(version));
+    out << header;
+    out.write(static_cast<const char*>(data.const_data_ptr()), static_cast<std::streamsize>(data.nbytes()));
+    out.close();
+    if (out) {
+      fs::permissions(part, fs::perms(0644), failed);
+      fs::rename(part, path, failed);
+      if (!failed) return;
+    }
+  }
+  std::error_code ignored;
+  if (made >= 0) fs::remove(part, ignored);
+  throw Error(Code::kCantCreate, "a feature cannot be written").at(path).seen(failed ? failed.message() : "no room?");
 }
 
 std::string clip_name(const std::string& audio_path, const std::string& base) {

@@ -27,6 +27,8 @@ class SupFolder {
   // of numbers is kBadData.
   std::optional<at::Tensor> load(const std::string& clip) const;
   void save(const std::string& clip, const at::Tensor& values) const;
+  // As {clip}.npy, float32 or bool, which NeMo reads; folders in the clip's name are made. Whole or not at all.
+  void save_npy(const std::string& clip, const at::Tensor& values) const;
   // Where the clip's file lies or would lie, for messages.
   std::string file(const std::string& clip) const;
 
