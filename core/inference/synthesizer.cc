@@ -106,6 +106,7 @@ struct Synthesizer::Impl {
     hop = vocoder_info.at("hop_length").get<int64_t>();
     if (vocoder_info.contains("context") && !vocoder_info["context"].is_null())
       context = vocoder_info["context"].get<int64_t>();
+    alignment = std::max<int64_t>(1, vocoder_info.value("alignment", int64_t{1}));
   }
 
   void give(const at::Tensor& audio, const SynthesisSink& sink) {
@@ -122,7 +123,7 @@ struct Synthesizer::Impl {
     for (int64_t from = 0; from < frames; from += chunk) {
       if (interrupt_requested() != 0) throw Error(Code::kInterrupted, "interrupted");
       const int64_t to = std::min(frames, from + chunk);
-      const int64_t begin = std::max<int64_t>(0, from - context.value_or(0));
+      const int64_t begin = std::max<int64_t>(0, from - context.value_or(0)) / alignment * alignment;
       const int64_t end = std::min(frames, to + context.value_or(0));
       const Values out = vocoder->vocode({{"spect", spect.slice(2, begin, end)}}, request.vocoder_options);
       const at::Tensor& audio = out.tensor("audio");
@@ -142,6 +143,7 @@ struct Synthesizer::Impl {
   Json info;
   int64_t sample_rate = 0, hop = 0;
   std::optional<int64_t> context;
+  int64_t alignment = 1;
   bool begun = false;
   // Of the utterance being spoken.
   Clock::time_point started;

@@ -25,9 +25,15 @@ struct FrameTaps {
   int64_t taps = 0, in = 0, columns = 0, dilation = 1;
   std::vector<at::Tensor> panels;
   at::Tensor bias;  // (columns)
+  // Of convolutions by tiles (tile_transform.h): panels of each point in turn, each (chunks, in, columns).
+  int64_t points = 0, chunks = 0;  // points 0: by the plain sum
+  std::vector<at::Tensor> point_panels;
 };
-// Of a convolution of stride 1 with same padding of an odd kernel: weight (out, in, kernel), bias (out).
-FrameTaps pack_frame_conv(const at::Tensor& weight, const at::Tensor& bias, int64_t dilation);
+// Of a convolution of stride 1 with same padding of an odd kernel: weight (out, in, kernel), bias (out). Kernels of 3
+// taps and more go by tiles where `by_tiles`.
+FrameTaps pack_frame_conv(const at::Tensor& weight, const at::Tensor& bias, int64_t dilation, bool by_tiles = false);
+// By tiles, the rows of a part have the bits of the whole where the part begins at a multiple of so many rows.
+int64_t frame_alignment(const FrameTaps& conv);
 
 // Phases of a transposed convolution, each an ordinary one of few taps; phases that read the same frames are one.
 struct FrameUpsampling {
@@ -51,7 +57,7 @@ at::Tensor leaky_frame_conv(const at::Tensor& x, const FrameTaps& conv, float sl
 at::Tensor leaky_frame_upsampling(const at::Tensor& x, const FrameUpsampling& up, float slope);
 // One step of a residual block: r = x + second(leaky_relu(first(leaky_relu(x)))), or without the second; then
 // out = scale · r, or out += scale · r if `add`. out (B, T, in) is not x. Rows are shared among threads; a row's result
-// depends on nothing but the rows it sees.
+// depends on nothing but the rows it sees and, by tiles, where it lies among multiples of frame_alignment().
 void frame_residual(const at::Tensor& x, const FrameTaps& first, const FrameTaps* second, float slope, float scale,
                     bool add, at::Tensor& out);
 

@@ -86,18 +86,74 @@ TEST(FrameConv, ResidualsAreAddedAndScaled) {
   }
 }
 
+TEST(FrameConv, TilesGiveTheSameWithFewerMultiplications) {
+  FATHOM_NEEDS_KERNEL;
+  for (const auto& [channels, kernel, dilation] : {std::array<int64_t, 3>{32, 11, 5},
+                                                   {256, 3, 1},
+                                                   {48, 7, 3},
+                                                   {64, 5, 2},
+                                                   {32, 3, 5},
+                                                   {128, 11, 1},
+                                                   {16, 13, 4}}) {
+    for (const int64_t time : {1, 7, 120, 121, 1000, 2111}) {
+      at::manual_seed(channels + time);
+      const at::Tensor x = at::randn({2, channels, time}), weight = at::randn({channels, channels, kernel}) * 0.1,
+                       bias = at::randn({channels}), other = at::randn({channels, channels, 7}) * 0.1;
+      const FrameTaps first = pack_frame_conv(weight, bias, dilation, true),
+                      second = pack_frame_conv(other, bias, 1, true);
+      ASSERT_GT(first.points, 0);
+      const at::Tensor wide = x.to(at::kDouble), inner = conv(leaky(wide, 0.1), weight, bias, dilation);
+      EXPECT_LT(frame_difference(from_frames(leaky_frame_conv(to_frames(x), first, 0.1F), channels), inner), 2e-6);
+      for (const bool both : {false, true}) {
+        const at::Tensor expected = (wide + (both ? conv(leaky(inner, 0.1), other, bias, 1) : inner)) * 0.5;
+        at::Tensor out = at::empty_like(to_frames(x));
+        frame_residual(to_frames(x), first, both ? &second : nullptr, 0.1F, 0.5F, false, out);
+        EXPECT_LT(frame_difference(from_frames(out, channels), expected), 2e-6) << channels << " " << time << both;
+      }
+    }
+  }
+}
+
+// A part that begins at a multiple of the alignment has the bits of the whole, where both see the same.
+TEST(FrameConv, PartsByTilesHaveTheBitsOfTheWhole) {
+  FATHOM_NEEDS_KERNEL;
+  at::manual_seed(5);
+  const at::Tensor x = at::randn({1, 1500, 32});
+  for (const auto& [kernel, dilation] : {std::array<int64_t, 2>{3, 1}, {7, 3}, {11, 5}}) {
+    const FrameTaps first = pack_frame_conv(at::randn({32, 32, kernel}), at::randn({32}), dilation, true),
+                    second = pack_frame_conv(at::randn({32, 32, kernel}), at::randn({32}), 1, true);
+    at::Tensor whole = at::empty_like(x);
+    frame_residual(x, first, &second, 0.1F, 1, false, whole);
+    const int64_t step = frame_alignment(first), sees = 60;
+    for (const int64_t begin : {step, 9 * step, 17 * step}) {
+      for (const int64_t end : {begin + 400, begin + 777}) {
+        const at::Tensor part = x.slice(1, begin, end).contiguous();
+        at::Tensor out = at::empty_like(part);
+        frame_residual(part, first, &second, 0.1F, 1, false, out);
+        const auto inside = [&](const at::Tensor& y, int64_t from) {
+          return y.slice(1, from + sees, from + end - begin - sees);
+        };
+        EXPECT_TRUE(at::equal(inside(out, 0), inside(whole, begin))) << kernel << " " << begin << " " << end;
+      }
+    }
+  }
+}
+
 TEST(FrameConv, DoesNotDependOnTheNumberOfThreads) {
   FATHOM_NEEDS_KERNEL;
   const at::Tensor x = at::randn({1, 3000, 32});
-  const FrameTaps taps = pack_frame_conv(at::randn({32, 32, 7}), at::randn({32}), 3);
+  const at::Tensor weight = at::randn({32, 32, 7}), bias = at::randn({32});
   const int threads = at::get_num_threads();
-  at::Tensor one = at::empty_like(x), two = at::empty_like(x);
-  at::set_num_threads(1);
-  frame_residual(x, taps, nullptr, 0.1F, 1, false, one);
-  at::set_num_threads(2);
-  frame_residual(x, taps, nullptr, 0.1F, 1, false, two);
-  at::set_num_threads(threads);
-  EXPECT_TRUE(at::equal(one, two));
+  for (const bool by_tiles : {false, true}) {
+    const FrameTaps taps = pack_frame_conv(weight, bias, 3, by_tiles);
+    at::Tensor one = at::empty_like(x), two = at::empty_like(x);
+    at::set_num_threads(1);
+    frame_residual(x, taps, nullptr, 0.1F, 1, false, one);
+    at::set_num_threads(2);
+    frame_residual(x, taps, nullptr, 0.1F, 1, false, two);
+    at::set_num_threads(threads);
+    EXPECT_TRUE(at::equal(one, two));
+  }
 }
 
 }  // namespace

@@ -219,6 +219,7 @@ Json HifiGanModel::vocoder_info() const {
   return {{"sample_rate", config_["preprocessor"]["sample_rate"]},
           {"hop_length", generator["hop_length"]},
           {"context", generator["context"]},
+          {"alignment", generator.value("alignment", 1)},
           {"front_end", front_end_info(config_["preprocessor"], context().config_path + ".preprocessor")}};
 }
 

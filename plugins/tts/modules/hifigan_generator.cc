@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <numeric>
 
+#include "plugins/lib/nn/tile_transform.h"
 #include "plugins/lib/option_range.h"
 
 namespace fathom::tts {
@@ -32,7 +34,8 @@ HifiGanResBlock::HifiGanResBlock(int64_t kind, int64_t channels, int64_t kernel,
   const auto add = [&](torch::nn::ModuleList& list, std::vector<std::shared_ptr<NormedConv>>& own, int64_t dilation) {
     own.push_back(std::make_shared<NormedConv>(conv1d(channels, channels, kernel, dilation)));
     list->push_back(own.back());
-    radius_ += same_padding(kernel, dilation);
+    radius_ += same_padding(kernel, dilation) + nn::kTileOutputs * dilation;
+    alignment_ = std::lcm(alignment_, nn::kTileOutputs * dilation);
   };
   torch::nn::ModuleList first = register_module(kind == 1 ? "convs1" : "convs", torch::nn::ModuleList());
   for (const int64_t dilation : dilations) add(first, dilated_, dilation);
@@ -151,6 +154,11 @@ HifiGanGenerator::HifiGanGenerator(const Options& o) : input_size_(o.initial_inp
       group->push_back(blocks_.back().back());
     }
     groups->push_back(group);
+    // Frames whose samples at this stage are whole multiples of what each block needs.
+    int64_t samples = 1;
+    for (size_t j = 0; j <= i; ++j) samples *= o.upsample_rates[j];
+    for (const auto& block : blocks_.back())
+      alignment_ = std::lcm(alignment_, block->alignment() / std::gcd(block->alignment(), samples));
   }
   conv_post_ = register_module("conv_post", std::make_shared<NormedConv>(conv1d(channels, 1, 7)));
   context_ = context_of(o);
@@ -175,7 +183,7 @@ void HifiGanGenerator::describe_ports(Json& schema) {
   schema["outputs"] = ports_json(audio_out());
 }
 Json HifiGanGenerator::properties() const {
-  return {{"hop_length", hop_}, {"context", context_}, {"feat_in", input_size_}};
+  return {{"hop_length", hop_}, {"context", context_}, {"alignment", alignment_}, {"feat_in", input_size_}};
 }
 
 at::Tensor HifiGanGenerator::generate(at::Tensor x) {

@@ -18,12 +18,14 @@ class HifiGanResBlock : public torch::nn::Module {
   at::Tensor infer(at::Tensor x);
   // out += scale · forward(x), or out = that if not `add`, over frames (B, T, C) as frame_conv.h has them.
   void infer_frames(at::Tensor x, float scale, bool add, at::Tensor& out);
-  // Samples on either side that one sample depends on.
+  // Samples on either side that one sample depends on, if only in how it is rounded (frame_conv.h).
   int64_t radius() const { return radius_; }
+  // Samples in multiples of which parts begin that have the bits of the whole.
+  int64_t alignment() const { return alignment_; }
 
  private:
   std::vector<std::shared_ptr<NormedConv>> dilated_, plain_;
-  int64_t radius_ = 0;
+  int64_t radius_ = 0, alignment_ = 1;
 };
 
 // x (B, initial_input_size, T) -> audio (B, 1, T · the product of upsample_rates), from -1 to 1.
@@ -49,7 +51,8 @@ class HifiGanGenerator final : public NeuralModule, public HasProperties {
   Values forward(const Values& in) override;
   Values input_example() const override;
   static void describe_ports(Json& schema);
-  // hop_length: samples a frame; context: frames on either side that a frame's samples depend on; feat_in.
+  // hop_length: samples a frame; context: frames on either side that a frame's samples depend on; alignment: parts that
+  // begin at a multiple of so many frames have the bits of the whole; feat_in.
   Json properties() const override;
 
   at::Tensor generate(at::Tensor x);
@@ -63,7 +66,7 @@ class HifiGanGenerator final : public NeuralModule, public HasProperties {
   int64_t context_of(const Options& options) const;
   at::Tensor infer_frames(const at::Tensor& x);
 
-  int64_t input_size_, hop_ = 1, context_ = 0;
+  int64_t input_size_, hop_ = 1, context_ = 0, alignment_ = 1;
   std::shared_ptr<NormedConv> conv_pre_, conv_post_;
   std::vector<std::shared_ptr<NormedConv>> ups_;
   std::vector<std::vector<std::shared_ptr<HifiGanResBlock>>> blocks_;  // of each upsampling

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "plugins/lib/nn/frame_conv.h"
+
 namespace fathom::tts {
 namespace {
 
@@ -49,6 +51,25 @@ TEST_P(GeneratorInference, ChunksAreThoseOfTheWhole) {
   const at::Tensor got = part.slice(2, context * hop, (context + count) * hop);
   const at::Tensor expected = whole.slice(2, first * hop, (first + count) * hop);
   EXPECT_TRUE(at::allclose(got, expected, 0, 1e-6)) << (got - expected).abs().max().item<double>();
+}
+
+// To the bit, where they begin at multiples of the alignment: convolutions by tiles round by where a sample lies.
+TEST_P(GeneratorInference, AlignedChunksHaveTheBitsOfTheWhole) {
+  if (!nn::frame_conv_applies(at::ones({1}))) GTEST_SKIP() << "this processor has no such kernel";
+  HifiGanGenerator::Options wide = shape(GetParam());
+  wide.upsample_initial_channel = 128;
+  HifiGanGenerator generator(wide);
+  generator.eval();
+  const Json properties = generator.properties();
+  const int64_t context = properties.at("context"), hop = properties.at("hop_length"),
+                alignment = properties.at("alignment");
+  EXPECT_GT(alignment, 1);
+  const int64_t first = context + alignment + 3, count = 40, frames = first + count + context + 31;
+  const at::Tensor spect = at::randn({1, 20, frames});
+  const int64_t begin = (first - context) / alignment * alignment;
+  const at::Tensor part = generator.infer(spect.slice(2, begin, first + count + context), false);
+  EXPECT_TRUE(at::equal(part.slice(2, (first - begin) * hop, (first - begin + count) * hop),
+                        generator.infer(spect, false).slice(2, first * hop, (first + count) * hop)));
 }
 
 // As when training goes on between two validations.

@@ -39,7 +39,8 @@ class Vocoder {
   virtual ~Vocoder() = default;
   // {"sample_rate": Hz, "hop_length": samples a frame, "front_end": {…}, "context": frames on either side that a
   // frame's
-  //  samples depend on, or null where all depend on all: then nothing is vocoded in chunks}
+  //  samples depend on, or null where all depend on all: then nothing is vocoded in chunks, "alignment"?: chunks begin
+  //  at multiples of so many frames, 1 where it is left out}
   virtual Json vocoder_info() const = 0;
   // `spect` (B D T) -> `audio` (B T·hop_length). What lies beyond the ends counts as the model's own padding does, so
   // that a chunk with its context gives the bits of the whole but for rounding. Options: {"denoise": strength, "seed"};
