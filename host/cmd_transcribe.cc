@@ -37,7 +37,7 @@ int run_transcribe(const Words& words, const Globals& globals) {
   PredictRequest request;
   std::vector<std::string> files, slots;
   std::string manifest, output = "-", decoder_type, precision;
-  bool timestamps = false;
+  bool timestamps = false, inverse_normalize = false;
   bool json = false;
   CLI::App app(
       "Speech to text. One JSON object an item on stdout: {audio_filepath, pred_text, text?, duration, offset?}.\n\n"
@@ -51,6 +51,8 @@ int run_transcribe(const Words& words, const Globals& globals) {
   app.add_option("--output,-o", output, "file for the results; - is stdout");
   app.add_option("--batch-size", request.batch_size, "items computed together")->check(CLI::PositiveNumber);
   app.add_flag("--timestamps", timestamps, "add start and end of characters and words, in seconds");
+  app.add_flag("--inverse-normalize", inverse_normalize,
+               "add written_text, the English text with figures: \"twenty three dollars\" as $23");
   app.add_option("--decoder-type", decoder_type, "of a hybrid model: rnnt or ctc");
   app.add_option("--prompt", slots, "of a multi-task model: SLOT=VALUE, for items whose manifest line does not say")
       ->type_name("SLOT=VALUE")
@@ -68,6 +70,7 @@ int run_transcribe(const Words& words, const Globals& globals) {
   }
   request.threads = globals.threads;
   request.options = {{"timestamps", timestamps}};
+  if (inverse_normalize) request.options["inverse_normalize"] = true;
   if (!precision.empty()) request.options["precision"] = precision;
   if (!decoder_type.empty()) request.options["decoder_type"] = decoder_type;
   for (const auto& slot : slots) {

@@ -105,9 +105,25 @@ class Checker {
         children(child, path);
         continue;
       }
+      // A part that only other sections take over (${model.pitch_processor}) is checked by who makes those.
+      if (key == "model" && is_referred_to(job_, std::string(name.text())) && !model_reads(std::string(name.text())))
+        continue;
       if (key == "model.adapters") given.erase("enabled");              // read by the module that takes the adapter
       component(kAnyModule, given, path, plugins::Gaps::kFilledLater);  // by the model, when it makes its modules
     }
+  }
+  // Whether the model's class has such an option; also where the class is not known.
+  bool model_reads(const std::string& key) const {
+    const config::Node* model = config::find_path(resolved_, "model");
+    std::vector<std::string> known = host_keys_of_model();
+    const std::string target = model_class(Json(config::to_json(*model)), known);
+    if (target.empty() || !plugins::registry().contains(1u << FATHOM_KIND_MODEL, target)) return true;
+    const auto found = plugins::registry().find(1u << FATHOM_KIND_MODEL, target);
+    if (!found.component->schema.value("refuses_unreferenced", false)) return true;
+    for (const auto& option : found.component->schema["options"]) {
+      if (option["name"] == key) return true;
+    }
+    return std::find(known.begin(), known.end(), key) != known.end();
   }
   // train_ds and its like, where they name a dataset's class: its keys and the loader's, told apart.
   void data_section(const Json& given, const std::string& path) {

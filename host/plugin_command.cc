@@ -125,10 +125,17 @@ struct Io {
   }
 };
 
+// "tts", "some-thing" -> "tts.some_thing".
+std::string component_name(const std::string& group, std::string command) {
+  std::replace(command.begin(), command.end(), '-', '_');
+  return group + "." + command;
+}
+
 std::string group_help(const std::string& group) {
   std::string text = fmt::format("fathom {}: commands of plugins.\n\n", group);
   for (const auto& name : plugin_commands(group)) {
-    text += fmt::format("  {:<14}{}\n", name, plugins::registry().find(kCommands, group + "." + name).component->doc);
+    text += fmt::format("  {:<20}{}\n", name,
+                        plugins::registry().find(kCommands, component_name(group, name)).component->doc);
   }
   return text + fmt::format("\nfathom {} COMMAND --help says more.\n", group);
 }
@@ -156,18 +163,17 @@ int run_plugin_command(const std::string& group, const Words& words, const Globa
     return words.empty() ? FATHOM_USAGE : 0;
   }
   const std::vector<std::string> known = plugin_commands(group);
-  if (std::find(known.begin(), known.end(), words[0]) == known.end()) {
+  const std::string command_name = join_dashes(words[0]);
+  if (std::find(known.begin(), known.end(), command_name) == known.end()) {
     throw Error(Code::kUsage, "unknown command")
         .seen(group + " " + words[0])
         .candidates(nearest_names(words[0], known))
         .next("fathom " + group + " --help lists the commands");
   }
-  std::string name = words[0];
-  std::replace(name.begin(), name.end(), '-', '_');
-  const std::string component = group + "." + name;
+  const std::string component = component_name(group, command_name);
   const plugins::Found found = plugins::registry().find(kCommands, component);
   const Json schema = found.component->schema;
-  CLI::App app(found.component->doc, "fathom " + group + " " + words[0]);
+  CLI::App app(found.component->doc, "fathom " + group + " " + command_name);
   std::deque<Flag> flags;
   add_flags(app, schema, flags);
   if (parse_arguments(app, {words.begin() + 1, words.end()})) return 0;

@@ -3,6 +3,7 @@
 
 #include "plugins/tts_text/chars_tokenizers.h"
 #include "plugins/tts_text/g2p_components.h"
+#include "plugins/tts_text/inverse_normalize.h"
 #include "plugins/tts_text/phoneme_tokenizers.h"
 #include "plugins/tts_text/text_normalizers.h"
 #include "plugins/tts_text/trained_g2p.h"
@@ -45,6 +46,7 @@ FATHOM_PLUGIN("tts_text", "0.1.0", "Apache-2.0", "fathom", "") {
                             {"nemo_text_processing.text_normalization.normalize.Normalizer",
                              "nemo_text_processing.text_normalization.normalize_with_audio.NormalizerWithAudio"});
   r.add<Normalize>("tts.normalize", "numbers, dates, sums and signs of a text as words");
+  r.add<InverseNormalize>("text.inverse_normalize", "spoken numbers, dates, sums and the like as they are written");
   r.add<EnglishG2pComponent>(
       "tts.EnglishG2p", "words to ARPABET by a dictionary",
       {"nemo.collections.tts.g2p.models.en_us_arpabet.EnglishG2p", "nemo.collections.tts.g2p.modules.EnglishG2p",

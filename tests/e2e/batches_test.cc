@@ -70,5 +70,33 @@ TEST_F(Batches, DoNotChangeWhatIsRead) {
   }
 }
 
+// What is said and when stays as it is; how it is written comes beside it.
+TEST_F(Batches, WrittenTextsComeBesideWhatIsRead) {
+  const std::string nemo = trained("quartznet", "");
+  const auto items = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"transcribe", nemo, "--manifest", folder_ + "/clips.json", "--timestamps", "--json"});
+    const Result heard = fathom(more);
+    EXPECT_EQ(heard.status, 0) << heard.err;
+    return parse_text(heard.out)["items"];
+  };
+  const Json spoken = items({});
+  Json both = items({"--inverse-normalize"});
+  ASSERT_EQ(both.size(), spoken.size());
+  for (Json& item : both) {
+    ASSERT_TRUE(item.contains("written_text")) << json_text(item);
+    const Json written = item["timestamps"]["written"];
+    std::string text;
+    for (const Json& part : written) text += (text.empty() ? "" : " ") + part["written"].get<std::string>();
+    EXPECT_EQ(item["written_text"], text);
+    if (!written.empty()) {
+      EXPECT_EQ(written.front()["start"], item["timestamps"]["word"].front()["start"]);
+      EXPECT_EQ(written.back()["end"], item["timestamps"]["word"].back()["end"]);
+    }
+    item.erase("written_text");
+    item["timestamps"].erase("written");
+  }
+  EXPECT_EQ(both, spoken);
+}
+
 }  // namespace
 }  // namespace fathom::e2e

@@ -345,6 +345,36 @@ TEST_F(CliFolder, TheCompletionScriptsWork) {
         contains(here(std::string("fathom completion ") + shell).out, "__complete --shell=" + std::string(shell)));
 }
 
+TEST(Cli, SpokenTextsAreWritten) {
+  const std::string folder = testing::TempDir() + "/spoken_texts";
+  std::filesystem::create_directories(folder);
+  const auto text = [](std::vector<std::string> words) {
+    words.insert(words.begin(), {"text", "inverse-normalize"});
+    return fathom(words);
+  };
+  EXPECT_EQ(text({"twenty three dollars and five cents", "it is half past two"}).out, "$23.05\nit is 02:30\n");
+  EXPECT_EQ(text({"--input-case", "cased", "Twenty one", "--lang", "en", "Doctor Who"}).out, "21\nDr. Who\n")
+      << "a flag takes one word";
+  EXPECT_EQ(fathom({"text", "inverse_normalize", "twenty second"}).out, "22nd\n");
+  write_file_atomically(folder + "/spoken.txt", "twenty one\n\n\xFF x\nminus forty");
+  EXPECT_EQ(text({"--file", folder + "/spoken.txt"}).out, "21\n\n\xFF x\n-40\n");
+  write_file_atomically(folder + "/list.tsv", "Co.\tcompany\n");
+  EXPECT_EQ(text({"--whitelist", folder + "/list.tsv", "this company and mister x"}).out, "this Co. and mister x\n");
+  const Result piped =
+      run({"/bin/sh", "-c", "printf 'twenty one\\nfive p m' | " + fathom_program() + " text inverse-normalize -"});
+  EXPECT_EQ(piped.out, "21\n05:00 p.m.\n");
+  EXPECT_EQ(text({"--lang", "de", "zwei"}).status, 69);
+  EXPECT_EQ(text({"--input-case", "upper", "x"}).status, 1);
+  EXPECT_EQ(text({"--whitelist", folder + "/none.tsv", "x"}).status, 66);
+  EXPECT_EQ(text({"--file", folder + "/none.txt"}).status, 66);
+  EXPECT_EQ(text({"--file", folder + "/spoken.txt", "x"}).status, 2);
+  write_file_atomically(folder + "/bad.tsv", "Co.\tcompany\nno tab\n");
+  const Result bad = text({"--whitelist", folder + "/bad.tsv", "x"});
+  EXPECT_EQ(bad.status, 65);
+  EXPECT_TRUE(contains(bad.err, "bad.tsv:2")) << bad.err;
+  EXPECT_TRUE(contains(fathom({"text", "--help"}).out, "inverse-normalize")) << "commands with dashes are listed";
+}
+
 TEST(Cli, QuickCommandsDoNotLinkTorch) {
   const Result result = run({"ldd", fathom_program()});
   ASSERT_EQ(result.status, 0);

@@ -6,6 +6,7 @@
 
 #include "plugins/asr/data/data_section.h"
 #include "plugins/asr/data/speech_set.h"
+#include "plugins/asr/decoding/written_text.h"
 #include "plugins/asr/modules/inference_compute.h"
 
 namespace fathom::asr {
@@ -288,6 +289,10 @@ SpeechModel::TranscribeOptions SpeechModel::transcribe_options(const Json& optio
       if (!value.is_null() && !value.is_boolean())
         throw Error(Code::kFailed, "timestamps must be true or false").seen(json_text(value));
       out.timestamps = value == Json(true);
+    } else if (key == "inverse_normalize") {
+      if (!value.is_null() && !value.is_boolean())
+        throw Error(Code::kFailed, "inverse_normalize must be true or false").seen(json_text(value));
+      out.inverse_normalize = value == Json(true);
     } else if (key == "decoder_type") {
       if (value.is_null()) continue;
       std::string known;
@@ -303,7 +308,7 @@ SpeechModel::TranscribeOptions SpeechModel::transcribe_options(const Json& optio
       out.precision = value.is_string() ? value.get<std::string>() : json_text(value);
     } else {
       throw Error(Code::kFailed, "transcription has no option '" + key + "'")
-          .expected("timestamps, decoder_type or precision");
+          .expected("timestamps, inverse_normalize, decoder_type or precision");
     }
   }
   return out;
@@ -345,10 +350,12 @@ std::vector<Values> SpeechModel::predict_step(const Values& batch, const Json& o
     Values item;
     if (entry.contains("audio_filepath")) item.add("audio_filepath", value_of(entry["audio_filepath"]));
     item.add("pred_text", hypotheses[i].text);
+    Json timestamps = wanted.timestamps ? timestamps_json(hypotheses[i], seconds_per_frame) : Json();
+    if (wanted.inverse_normalize) item.add("written_text", written_text(hypotheses[i].text, timestamps));
     for (const char* key : {"text", "duration", "offset"}) {
       if (entry.contains(key)) item.add(key, value_of(entry[key]));
     }
-    if (wanted.timestamps) item.add("timestamps", value_of(timestamps_json(hypotheses[i], seconds_per_frame)));
+    if (wanted.timestamps) item.add("timestamps", value_of(timestamps));
     out.push_back(std::move(item));
   }
   return out;

@@ -52,9 +52,9 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   void validation_step(const Values& batch, const Step& step) override;
   // Logs val_loss (mean over batches) and val_wer (errors over words), or test_loss and test_wer.
   void eval_epoch_end(const Step& step) override;
-  // {audio_filepath, pred_text, text?, duration, offset?, timestamps?}. Options: timestamps (bool), decoder_type (text,
-  // of models with several). The front-end runs without dither and without padding to a multiple of frames, as NeMo's
-  // transcribe.
+  // {audio_filepath, pred_text, written_text?, text?, duration, offset?, timestamps?}. Options: timestamps (bool),
+  // inverse_normalize (bool: written_text, English), decoder_type (text, of models with several). The front-end runs
+  // without dither and without padding to a multiple of frames, as NeMo's transcribe.
   std::vector<Values> predict_step(const Values& batch, const Json& options) override;
   // Other labels, where char_labels asks for them; another tokenizer, where tokenizer.update_tokenizer does, as NeMo's
   // speech_to_text_finetune: with one of the same size the weights of the labels stay.
@@ -112,8 +112,9 @@ class SpeechModel : public Model, public HasVocabulary, public FineTunable {
   // What a transcription may ask for, beside the audio.
   struct TranscribeOptions {
     bool timestamps = false;
-    std::string decoder_type;  // of a model with several decoders, which checks the name; empty: its own choice
-    std::string precision;     // 32, bf16 or int8: the encoder's weights are laid out for it, and no longer train
+    std::string decoder_type;        // of a model with several decoders, which checks the name; empty: its own choice
+    bool inverse_normalize = false;  // the text as people write it, too
+    std::string precision;           // 32, bf16 or int8: the encoder's weights are laid out for it, and no longer train
   };
   // The best hypothesis of every item, by the configured strategy.
   virtual std::vector<Hypothesis> decode(const Encoded& encoded, const TranscribeOptions& options) const = 0;

@@ -7,6 +7,7 @@
 
 #include "plugins/tts/losses/fastpitch_losses.h"
 #include "plugins/tts/models/front_end.h"
+#include "plugins/tts/models/loss_check.h"
 #include "plugins/tts/models/pictures.h"
 #include "plugins/tts/modules/griffin_lim.h"
 
@@ -267,13 +268,13 @@ FastPitchInput FastPitchModel::input_of(const Values& batch) {
   }
   if (!in.pitch.defined()) {
     throw Error(Code::kBadData, "the batch has no pitch, which the model is trained by")
-        .at("train_ds.dataset.sup_data_types")
-        .expected("pitch among them");
+        .at("train_ds.dataset")
+        .expected("pitch among sup_data_types, or a featurizer of it among featurizers");
   }
   if (module_->has_energy() && !in.energy.defined()) {
     throw Error(Code::kBadData, "the batch has no energy, which the model predicts")
-        .at("train_ds.dataset.sup_data_types")
-        .expected("energy among them, or energy_predictor: null");
+        .at("train_ds.dataset")
+        .expected("energy among sup_data_types or featurizers, or energy_predictor: null");
   }
   if (!module_->learns_alignment() && !in.durations.defined()) {
     throw Error(Code::kBadData, "the batch has no durations, and no alignment is learned")
@@ -313,6 +314,13 @@ at::Tensor FastPitchModel::training_step(const Values& batch, const Step& step) 
     loss = loss + (ctc + bin);
   }
   loss = loss + losses.sum();
+  warn_of_infinite(loss, "t_loss", step,
+                   {{"t_mel_loss", &losses.mel},
+                    {"t_dur_loss", &losses.duration},
+                    {"t_pitch_loss", &losses.pitch},
+                    {"t_energy_loss", &losses.energy},
+                    {"t_ctc_loss", &ctc},
+                    {"t_bin_loss", &bin}});
   step.log("t_loss", loss.detach());
   step.log("t_mel_loss", losses.mel.detach());
   step.log("t_dur_loss", losses.duration.detach());
@@ -380,8 +388,14 @@ std::vector<PretrainedModelInfo> FastPitchModel::list_available_models() {
            root + "tts_en_multispeaker_fastpitchhifigan/versions/1.10.0/files/tts_en_fastpitch_multispeaker.nemo"},
           {"tts_de_fastpitch_singleSpeaker_thorstenNeutral_2102", "German, Thorsten, 22050 Hz",
            root + "tts_de_fastpitchhifigan/versions/1.15.0/files/tts_de_fastpitch_thorstens2102.nemo"},
+          {"tts_de_fastpitch_singleSpeaker_thorstenNeutral_2210", "German, Thorsten, 22050 Hz",
+           root + "tts_de_fastpitchhifigan/versions/1.15.0/files/tts_de_fastpitch_thorstens2210.nemo"},
+          {"tts_de_fastpitch_multispeaker_5", "German, HUI-Audio-Corpus, five voices, 44100 Hz",
+           root + "tts_de_fastpitch_multispeaker_5/versions/1.11.0/files/tts_de_fastpitch_multispeaker_5.nemo"},
           {"tts_es_fastpitch_multispeaker", "Latin American Spanish, 174 voices, 44100 Hz",
-           root + "tts_es_multispeaker_fastpitchhifigan/versions/1.15.0/files/tts_es_fastpitch_multispeaker.nemo"}};
+           root + "tts_es_multispeaker_fastpitchhifigan/versions/1.15.0/files/tts_es_fastpitch_multispeaker.nemo"},
+          {"tts_zh_fastpitch_sfspeech", "Mandarin Chinese, SFSpeech, female voice, 22050 Hz",
+           root + "tts_zh_fastpitch_hifigan_sfspeech/versions/1.15.0/files/tts_zh_fastpitch_sfspeech.nemo"}};
 }
 
 }  // namespace fathom::tts

@@ -134,7 +134,7 @@ at::Tensor HifiGanModel::training_step(const Values& batch, const Step& step) {
   const at::Tensor loss_mpd = discriminator_loss(mpd_->forward(real, made.detach()));
   const at::Tensor loss_msd = discriminator_loss(msd_->forward(real, made.detach()));
   const at::Tensor loss_d = loss_msd + loss_mpd;
-  require_finite(loss_d, "d_loss", step);
+  require_finite(loss_d, "d_loss", step, {{"d_loss_mpd", &loss_mpd}, {"d_loss_msd", &loss_msd}});
   step.backward(loss_d);
   step.optimizer_step(1);
 
@@ -144,7 +144,12 @@ at::Tensor HifiGanModel::training_step(const Values& batch, const Step& step) {
   const at::Tensor features_mpd = feature_matching_loss(period), features_msd = feature_matching_loss(scale);
   const at::Tensor made_mpd = generator_loss(period), made_msd = generator_loss(scale);
   const at::Tensor loss_g = made_msd + made_mpd + features_msd + features_mpd + loss_mel * options_.l1_loss_factor;
-  require_finite(loss_g, "g_loss", step);
+  require_finite(loss_g, "g_loss", step,
+                 {{"g_loss_fm_mpd", &features_mpd},
+                  {"g_loss_fm_msd", &features_msd},
+                  {"g_loss_gen_mpd", &made_mpd},
+                  {"g_loss_gen_msd", &made_msd},
+                  {"g_l1_loss", &loss_mel}});
   step.backward(loss_g);
   step.optimizer_step(0);
   move_schedules(step, "step");

@@ -257,7 +257,7 @@ at::Tensor VitsModel::training_step(const Values& batch, const Step& step) {
   const std::pair<const char*, const at::Tensor*> parts[] = {{"loss_gen", &deceit}, {"loss_fm", &features},
                                                              {"loss_mel", &mel},    {"loss_dur", &duration},
                                                              {"loss_kl", &kl},      {"loss_gen_all", &loss}};
-  for (const auto& [name, value] : parts) require_finite(*value, name, step);
+  require_finite(loss, "loss_gen_all", step, {std::begin(parts), std::end(parts) - 1});
   step.zero_grad(0);
   step.backward(loss);
   step.untoggle(0);
