@@ -19,6 +19,13 @@ constexpr int64_t kTileOutputs = 4, kMostTilePoints = 7;
 // Taps of a chunk: 3 for kernels of 3 taps, else 4; points: taps + 3.
 constexpr int64_t tile_taps(int64_t kernel) { return kernel == 3 ? 3 : 4; }
 
+// Rows on either side that a row's bits depend on, in a convolution by tiles with same padding of an odd kernel: those
+// of its whole tile, and those that only the zeros meet which fill the last chunk.
+constexpr int64_t tile_reach(int64_t kernel, int64_t dilation) {
+  const int64_t taps = tile_taps(kernel), filled = (kernel + taps - 1) / taps * taps;
+  return ((kernel - 1) / 2 + kTileOutputs - 1 + filled - kernel) * dilation;
+}
+
 // A chunk's taps at each point: weights[point][tap].
 using TileWeights = std::array<std::array<double, 4>, kMostTilePoints>;
 TileWeights tile_weights(int64_t taps);

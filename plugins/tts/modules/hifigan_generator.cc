@@ -22,6 +22,13 @@ NormedConvOptions conv1d(int64_t in, int64_t out, int64_t kernel, int64_t dilati
       .in = in, .out = out, .kernel = {kernel}, .padding = {same_padding(kernel, dilation)}, .dilation = {dilation}};
 }
 
+// Odd dilations would have chunks begin thousands of frames too early, or all of them at the first frame: those equal
+// the whole but for rounding, as a vocoder's must.
+constexpr int64_t kLargestAlignment = 64;  // frames
+int64_t aligned_to(int64_t alignment, int64_t more) {
+  return std::max(alignment, more) > kLargestAlignment ? kLargestAlignment + 1 : std::lcm(alignment, more);
+}
+
 [[noreturn]] void refuse(const std::string& option, const std::string& what, const std::string& seen,
                          const std::string& expected) {
   throw Error(Code::kFailed, what).at(option).seen(seen).expected(expected);
@@ -34,7 +41,7 @@ HifiGanResBlock::HifiGanResBlock(int64_t kind, int64_t channels, int64_t kernel,
   const auto add = [&](torch::nn::ModuleList& list, std::vector<std::shared_ptr<NormedConv>>& own, int64_t dilation) {
     own.push_back(std::make_shared<NormedConv>(conv1d(channels, channels, kernel, dilation)));
     list->push_back(own.back());
-    radius_ += same_padding(kernel, dilation) + nn::kTileOutputs * dilation;
+    radius_ += nn::tile_reach(kernel, dilation);
     alignment_ = std::lcm(alignment_, nn::kTileOutputs * dilation);
   };
   torch::nn::ModuleList first = register_module(kind == 1 ? "convs1" : "convs", torch::nn::ModuleList());
@@ -158,8 +165,9 @@ HifiGanGenerator::HifiGanGenerator(const Options& o) : input_size_(o.initial_inp
     int64_t samples = 1;
     for (size_t j = 0; j <= i; ++j) samples *= o.upsample_rates[j];
     for (const auto& block : blocks_.back())
-      alignment_ = std::lcm(alignment_, block->alignment() / std::gcd(block->alignment(), samples));
+      alignment_ = aligned_to(alignment_, block->alignment() / std::gcd(block->alignment(), samples));
   }
+  if (alignment_ > kLargestAlignment) alignment_ = 1;
   conv_post_ = register_module("conv_post", std::make_shared<NormedConv>(conv1d(channels, 1, 7)));
   context_ = context_of(o);
 }

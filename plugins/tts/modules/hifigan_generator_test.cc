@@ -72,6 +72,35 @@ TEST_P(GeneratorInference, AlignedChunksHaveTheBitsOfTheWhole) {
                         generator.infer(spect, false).slice(2, first * hop, (first + count) * hop)));
 }
 
+// Chunks that end anywhere, of kernels that leave most of their last chunk of taps empty.
+TEST(HifiGanResBlock, DependsOnNothingBeyondItsRadius) {
+  if (!nn::frame_conv_applies(at::ones({1}))) GTEST_SKIP() << "this processor has no such kernel";
+  const at::NoGradGuard no_grad;
+  for (const int64_t kernel : {3, 5, 7, 9}) {
+    at::manual_seed(kernel);
+    HifiGanResBlock block(/*kind=*/2, 64, kernel, {2, 6});
+    block.eval();
+    const int64_t radius = block.radius(), begin = 2 * block.alignment();
+    const at::Tensor x = at::randn({1, 1000, 64});
+    at::Tensor whole = at::empty_like(x);
+    block.infer_frames(x, 1, false, whole);
+    for (int64_t count = 400; count < 400 + block.alignment(); ++count) {
+      const at::Tensor part = x.slice(1, begin, begin + count).contiguous();
+      at::Tensor got = at::empty_like(part);
+      block.infer_frames(part, 1, false, got);
+      ASSERT_TRUE(
+          at::equal(got.slice(1, radius, count - radius), whole.slice(1, begin + radius, begin + count - radius)))
+          << kernel << " " << count;
+    }
+  }
+}
+
+TEST(HifiGanGenerator, ChunksDoNotBeginTooEarly) {
+  HifiGanGenerator::Options options = shape(1);
+  options.resblock_dilation_sizes = {{7, 11, 13}, {1, 1021, 1019}};
+  EXPECT_EQ(HifiGanGenerator(options).properties().at("alignment"), 1);
+}
+
 // As when training goes on between two validations.
 TEST_P(GeneratorInference, FollowsItsWeights) {
   const at::Tensor spect = at::randn({1, 20, 9});
