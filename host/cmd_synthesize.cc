@@ -1,8 +1,10 @@
 #include <fmt/format.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -85,14 +87,18 @@ class Texts {
   bool done_ = false;
 };
 
-// A program that plays a WAV file from its standard input.
+// A program that plays a WAV file from its standard input: the first of kPlayers on PATH. While it lives, a player that
+// goes away is an error of writing, not a signal that ends this program.
 class Player {
  public:
   Player() {
     for (const auto& [program, command] : kPlayers) {
       if (!on_path(program)) continue;
       pipe_ = ::popen(command, "w");
-      if (pipe_ != nullptr) return;
+      if (pipe_ == nullptr) continue;
+      program_ = program;
+      std::signal(SIGPIPE, SIG_IGN);  // after popen(), as the player is to keep the usual way
+      return;
     }
     std::string known;
     for (const auto& player : kPlayers) known += (known.empty() ? "" : ", ") + std::string(player.first);
@@ -106,6 +112,16 @@ class Player {
   Player(const Player&) = delete;
   Player& operator=(const Player&) = delete;
   std::string path() const { return fmt::format("/dev/fd/{}", ::fileno(pipe_)); }
+  // Waits until all is heard. Code kUnavailable when the player says that it could not.
+  void finish() {
+    const int status = ::pclose(std::exchange(pipe_, nullptr));
+    if (status == 0) return;
+    throw Error(Code::kUnavailable, "the player failed: not all was heard")
+        .at(program_)
+        .seen(WIFEXITED(status) ? fmt::format("exit status {}", WEXITSTATUS(status))
+                                : fmt::format("ended by signal {}", WTERMSIG(status)))
+        .next("see what it says above, or write a file: --output out.wav");
+  }
 
  private:
   static constexpr std::array<std::pair<const char*, const char*>, 4> kPlayers = {
@@ -124,6 +140,7 @@ class Player {
     return false;
   }
   std::FILE* pipe_ = nullptr;
+  std::string program_;
 };
 
 Json option_value(const std::string& text) {
@@ -239,7 +256,12 @@ int run_synthesize(const Words& words, const Globals& globals) {
   try {
     engine().synthesize(request, [&] { return texts.next(); }, sink);
     end_file();
+    if (player) player->finish();
   } catch (Error& error) {
+    if (player && error.code() == Code::kIo) {  // why it stopped listening says more than a broken pipe
+      wav.reset();
+      player->finish();
+    }
     if (error.code() == Code::kInterrupted) return interrupt_status(/*saved=*/false);
     if (error.code() == Code::kBadData) error.locate(texts.place());
     throw;

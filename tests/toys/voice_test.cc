@@ -124,6 +124,56 @@ TEST_F(Voice, WhatCannotBeSpokenIsToldAndWritesNothing) {
   EXPECT_THAT(mute.err, HasSubstr("does not speak"));
 }
 
+TEST_F(Voice, APlayerHearsWhatAFileWouldHold) {
+  const std::string programs = folder_ + "programs/", heard = folder_ + "heard.wav";
+  const auto player = [&](const std::string& name, const std::string& script) {
+    std::filesystem::remove_all(programs);
+    std::filesystem::create_directories(programs);
+    std::ofstream(programs + name) << "#!/bin/sh\n" << script << "\n";
+    std::filesystem::permissions(programs + name, std::filesystem::perms::owner_all);
+  };
+  const auto play = [&](const std::string& text) {
+    return run({fathom_program(), "synthesize", folder_ + "voice.nemo", "--vocoder", folder_ + "held.nemo", "--text",
+                text, "--play", "--plugin-dir", kPlugins},
+               {"PATH=" + programs});
+  };
+  const auto bytes = [](const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return std::string((std::istreambuf_iterator<char>(file)), {});
+  };
+  ASSERT_EQ(speak({"--text", "hello", "-o", folder_ + "hello.wav"}).status, 0);
+  const std::string sound = bytes(folder_ + "hello.wav").substr(44);
+  for (const auto& [name, arguments] : {std::pair{"paplay", "/dev/stdin"},
+                                        {"aplay", "-q -"},
+                                        {"ffplay", "-nodisp -autoexit -loglevel error -i -"},
+                                        {"play", "-q -t wav -"}}) {
+    player(name, "echo \"$@\" > " + folder_ + "arguments; exec /bin/cat > " + heard);
+    std::filesystem::remove(heard);
+    const Result result = play("hello");
+    ASSERT_EQ(result.status, 0) << name << ": " << result.err;
+    EXPECT_EQ(bytes(folder_ + "arguments"), arguments + std::string("\n"));
+    const std::string got = bytes(heard);
+    ASSERT_GT(got.size(), 44u) << name;
+    EXPECT_EQ(got.substr(0, 4), "RIFF");
+    EXPECT_EQ(got.substr(44), sound) << name;
+  }
+  // One that fails after all was written, and one that goes away while more comes than a pipe holds.
+  player("aplay", "/bin/cat > /dev/null; exit 3");
+  const Result failed = play("hello");
+  EXPECT_EQ(failed.status, 69) << failed.err;
+  EXPECT_THAT(failed.err, ::testing::AllOf(HasSubstr("the player failed"), HasSubstr("aplay"),
+                                           HasSubstr("exit status 3"), HasSubstr("--output")));
+  player("aplay", "exit 4");
+  const Result gone = play(std::string(8000, 'a'));
+  EXPECT_EQ(gone.status, 69) << gone.err;
+  EXPECT_THAT(gone.err, HasSubstr("exit status 4"));
+  std::filesystem::remove_all(programs);
+  const Result none = play("hello");
+  EXPECT_EQ(none.status, 69);
+  EXPECT_THAT(none.err, ::testing::AllOf(HasSubstr("no player on this machine"),
+                                         HasSubstr("paplay, aplay, ffplay, play"), HasSubstr("--output")));
+}
+
 TEST_F(Voice, CommandsOfAPluginTakeTheirOptionsAsFlags) {
   EXPECT_EQ(fathom({"toy", "shout", "hello", "there"}).out, "HELLO THERE!\n");
   EXPECT_EQ(fathom({"toy", "shout", "a", "--times=2", "--no-loud", "--mark", "?", "--volume", "0.5"}).out,
