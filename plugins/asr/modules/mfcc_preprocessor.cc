@@ -1,7 +1,9 @@
 #include "plugins/asr/modules/mfcc_preprocessor.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "plugins/asr/modules/audio_preprocessor.h"
@@ -86,6 +88,14 @@ Values AudioToMFCCPreprocessor::forward(const Values& in) {
         .expected("more than " + std::to_string(edge))
         .next("set min_duration");
   }
+  const at::Tensor lengths =
+      at::ceil(in.tensor("length").to(at::kDouble) / static_cast<double>(hop_length_)).to(at::kLong);
+  // As with all kernels of our own, libtorch's operators compute where oneDNN is switched off.
+  const bool own = at::globalContext().userEnabledMkldnn();
+  if (own && log_ && signal.device().is_cpu() && audio::MfccKernel::takes(n_fft_)) {
+    return {{"processed_signal", cepstra_of(signal.contiguous()).to(filters_.scalar_type())},
+            {"processed_length", lengths}};
+  }
   const at::Tensor power = audio::spectrum(at::reflection_pad1d(signal, {edge, edge}), window_.to(at::kFloat),
                                            {n_fft_, hop_length_, false, 0});
   at::Tensor mel = at::matmul(power, filters_.to(at::kFloat));
@@ -96,9 +106,53 @@ Values AudioToMFCCPreprocessor::forward(const Values& in) {
     mel = at::maximum(mel, mel.max() - kTopDecibel);
   }
   const at::Tensor cepstrum = at::matmul(mel, dct_.to(at::kFloat)).transpose(1, 2).contiguous();
-  const at::Tensor lengths =
-      at::ceil(in.tensor("length").to(at::kDouble) / static_cast<double>(hop_length_)).to(at::kLong);
   return {{"processed_signal", cepstrum.to(filters_.scalar_type())}, {"processed_length", lengths}};
+}
+
+const audio::MfccKernel& AudioToMFCCPreprocessor::kernel() {
+  const std::array<at::Tensor, 3> now = {window_.detach().to(at::kFloat), filters_.detach().to(at::kFloat),
+                                         dct_.detach().to(at::kFloat)};
+  bool same = kernel_ != nullptr;
+  for (size_t i = 0; i < now.size(); ++i) same = same && at::equal(now[i], made_of_[i]);
+  if (same) return *kernel_;
+  const auto floats = [](const at::Tensor& given) {
+    const at::Tensor plain = given.contiguous();
+    return std::vector<float>(plain.const_data_ptr<float>(), plain.const_data_ptr<float>() + plain.numel());
+  };
+  audio::MfccKernel::Plan plan{n_fft_, hop_length_,    filters_.size(1), dct_.size(1),
+                               {},     floats(now[1]), floats(now[2]),   static_cast<float>(kLogOffset)};
+  // The window stands in the middle of the transform.
+  const int64_t left = (n_fft_ - win_length_) / 2;
+  plan.window.assign(static_cast<size_t>(n_fft_), 0);
+  std::copy_n(now[0].contiguous().const_data_ptr<float>(), win_length_, plan.window.begin() + left);
+  kernel_ = std::make_unique<audio::MfccKernel>(plan);
+  for (size_t i = 0; i < now.size(); ++i) made_of_[i] = now[i].clone();
+  return *kernel_;
+}
+
+// signal (B, S) -> (B, coefficients, frames), the edges reflected.
+at::Tensor AudioToMFCCPreprocessor::cepstra_of(const at::Tensor& signal) {
+  const audio::MfccKernel& kernel = this->kernel();
+  const int64_t samples = signal.size(1), edge = n_fft_ / 2, frames = samples / hop_length_ + 1;
+  at::Tensor out = at::empty({signal.size(0), dct_.size(1), frames}, signal.options());
+  const auto* from = signal.const_data_ptr<float>();
+  auto* to = out.mutable_data_ptr<float>();
+  at::parallel_for(0, signal.size(0), 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> padded(static_cast<size_t>(samples + 2 * edge)), scratch(static_cast<size_t>(kernel.scratch()));
+    for (int64_t item = begin; item < end; ++item) {
+      const float* x = from + item * samples;
+      for (int64_t i = 0; i < edge; ++i) {
+        padded[static_cast<size_t>(i)] = x[edge - i];
+        padded[static_cast<size_t>(edge + samples + i)] = x[samples - 2 - i];
+      }
+      std::copy_n(x, samples, padded.begin() + edge);
+      for (int64_t first = 0; first < frames; first += audio::kMfccLanes) {
+        kernel.run(padded.data(), first, std::min(audio::kMfccLanes, frames - first), to + item * out.size(1) * frames,
+                   frames, scratch.data());
+      }
+    }
+  });
+  return out;
 }
 
 Values AudioToMFCCPreprocessor::input_example() const {

@@ -1,7 +1,11 @@
 // AudioToMFCCPreprocessor: samples to mel-frequency cepstral coefficients, with torchaudio's numbers as NeMo uses them.
 #pragma once
 
+#include <array>
+#include <memory>
+
 #include "fathom/module.h"
+#include "plugins/lib/audio/mfcc_kernel.h"
 
 namespace fathom::asr {
 
@@ -33,9 +37,15 @@ class AudioToMFCCPreprocessor final : public NeuralModule {
   static void describe_ports(Json& schema);
 
  private:
+  // Of the windows, filters and cosines as they are now, which a restored model brings along.
+  const audio::MfccKernel& kernel();
+  at::Tensor cepstra_of(const at::Tensor& signal);
+
   int64_t sample_rate_, win_length_ = 0, hop_length_ = 0, n_fft_ = 0;
   bool log_;
   at::Tensor window_, filters_, dct_;
+  std::unique_ptr<const audio::MfccKernel> kernel_;
+  std::array<at::Tensor, 3> made_of_;
 };
 
 }  // namespace fathom::asr
