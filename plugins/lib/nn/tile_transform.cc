@@ -1,5 +1,7 @@
 #include "plugins/lib/nn/tile_transform.h"
 
+#include <cstddef>
+
 namespace fathom::nn {
 namespace {
 

@@ -4,7 +4,7 @@
 // the taps and become results again. Longer kernels are cut into chunks of r = 4 taps, whose tiles are the same ones,
 // so that their products are added at the points: 7 taps need 3.5 multiplications a result, 11 need 5.25.
 //
-// Float32 loses little: the error is some four times that of the plain sum, 6e-7 of the result. Which of a tile's four
+// Float32 loses little: the error is up to four times that of the plain sum, 6e-7 of the result. Which of a tile's four
 // results a frame is decides how it is rounded, so tiles must lie the same way in a whole and in its parts.
 #pragma once
 
