@@ -183,7 +183,9 @@ TEST_F(NemoRoundTrip, FastPitchDrawnAtRandom) {
   const std::string clips = FATHOM_SOURCE_DIR "/tests/data/ljspeech_mini";
   const Result trained = fathom({"train", "-cp", FATHOM_SOURCE_DIR "/configs/tts", "-cn", "ljspeech_mini_fastpitch",
                                  "data_dir=" + clips, "++exp_manager.explicit_log_dir=" + folder_ + "/fastpitch",
-                                 "trainer.max_epochs=1", "++model.min_token_duration=1"});
+                                 "trainer.max_epochs=1", "++model.min_token_duration=1",
+                                 // nemo_text_processing is a package of its own, which NeMo would need.
+                                 "~model.text_normalizer"});
   ASSERT_EQ(trained.status, 0) << trained.err;
   const std::string script = FATHOM_SOURCE_DIR "/tests/e2e/fresh_fastpitch_cases.py";
   for (const std::string& last : {std::string("12"), folder_ + "/fastpitch/checkpoints/ljspeech_mini_fastpitch.nemo"}) {

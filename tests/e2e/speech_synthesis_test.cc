@@ -26,15 +26,19 @@ TEST_F(SpeechSynthesis, AnAcousticModelIsRestoredAndSpeaks) {
   }
   write_file_atomically(folder_ + "/voices.json", voices);
   write_file_atomically(folder_ + "/whitelist.tsv", "Co.\tCo\n");
-  const Result trained = run(
-      words_of("run", "ljspeech_mini_fastpitch",
-               {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "++model.min_token_duration=3",
-                "++model.n_speakers=2", "model.train_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]",
-                "model.validation_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]",
-                "++model.log_audio=true", "++model.text_normalizer.whitelist=" + folder_ + "/whitelist.tsv",
-                "model.train_ds.dataset.manifest_filepath=" + folder_ + "/voices.json",
-                "model.validation_ds.dataset.manifest_filepath=" + folder_ + "/voices.json"}));
+  const Result trained = run(words_of(
+      "run", "ljspeech_mini_fastpitch",
+      {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "++model.min_token_duration=3",
+       "++model.n_speakers=2", "model.train_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]",
+       "model.validation_ds.dataset.sup_data_types=[align_prior_matrix,pitch,speaker_id]", "++model.log_audio=true",
+       "++model.check_speech=2", "++model.text_normalizer.whitelist=" + folder_ + "/whitelist.tsv",
+       "model.train_ds.dataset.manifest_filepath=" + folder_ + "/voices.json",
+       "model.validation_ds.dataset.manifest_filepath=" + folder_ + "/voices.json"}));
   ASSERT_EQ(trained.status, 0) << trained.err;
+  // What it would sound like, beside the recordings.
+  ASSERT_EQ(metric("run", "val_mcd").size(), 1u);
+  EXPECT_GT(metric("run", "val_mcd")[0], 0);
+  EXPECT_EQ(metric("run", "val_voicing_error").size(), 1u);
   const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_fastpitch.nemo";
   const auto speak = [&](const std::string& name, const std::vector<std::string>& more) {
     std::vector<std::string> words = {
@@ -75,7 +79,7 @@ TEST_F(SpeechSynthesis, AnAcousticModelIsRestoredAndSpeaks) {
     EXPECT_THAT(said.err, Not(HasSubstr("numbers are not turned into words")));
     return read_file(folder_ + "/" + name + ".wav");
   };
-  const std::string in_words = sound("words", "room one oh one at Co", {});
+  const std::string in_words = sound("words", "room one hundred and one at Co", {});
   EXPECT_EQ(sound("digits", "room 101 at Co.", {}), in_words);
   EXPECT_NE(sound("raw", "room 101 at Co.", {"--no-normalize"}), in_words);
 }
@@ -106,8 +110,9 @@ TEST_F(SpeechSynthesis, Tacotron2SaysWhereItGoesOnTooLong) {
   const Result trained =
       run(words_of("run", "ljspeech_mini_tacotron2",
                    {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "model.decoder.max_decoder_steps=20",
-                    "model.decoder.gate_threshold=1.0", "~model.text_normalizer"}));
+                    "model.decoder.gate_threshold=1.0", "~model.text_normalizer", "++model.check_speech=1"}));
   ASSERT_EQ(trained.status, 0) << trained.err;
+  EXPECT_EQ(metric("run", "val_mcd").size(), 1u);
   const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_tacotron2.nemo", wav = folder_ + "/said.wav";
   const Result said = run({fathom_program(), "synthesize", nemo, "--text", "Hello, world.", "--output", wav});
   ASSERT_EQ(said.status, 0) << said.err;
@@ -121,8 +126,11 @@ TEST_F(SpeechSynthesis, Tacotron2SaysWhereItGoesOnTooLong) {
 }
 
 TEST_F(SpeechSynthesis, AVocoderIsRestoredAndHeard) {
-  const Result trained = run(words_of("run", "ljspeech_mini_hifigan", {"trainer.max_epochs=1"}));
+  const Result trained =
+      run(words_of("run", "ljspeech_mini_hifigan",
+                   {"trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "++model.check_speech=1"}));
   ASSERT_EQ(trained.status, 0) << trained.err;
+  EXPECT_EQ(metric("run", "val_mcd").size(), 1u);
   const std::string nemo = folder_ + "/run/checkpoints/ljspeech_mini_hifigan.nemo";
   const std::string clip = kSpeech + "/wavs/LJ001-0002.flac";
   const Result copied =

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
+#include <fstream>
 
 #include "fathom/command.h"
 #include "fathom/model.h"
@@ -28,6 +30,49 @@ class Speech : public Model {
   Json front_end() const {
     return {{"sample_rate", 8000}, {"features", config().value("features", kBands)}, {"n_window_stride", kHop}};
   }
+};
+
+// Knows a voice by how loud a file's halves are: an embedding of files.
+class Ear final : public Speech {
+ public:
+  using Speech::Speech;
+  MadeDataset make_dataset(Stage stage, const Json& section, const std::string&) override {
+    if (stage != Stage::kPredict) return {};
+    return std::make_shared<Files>(section.at("paths").get<std::vector<std::string>>());
+  }
+  std::vector<Values> predict_step(const Values& batch, const Json&) override {
+    std::vector<Values> out;
+    for (const Value& path : batch["paths"].list()) {
+      std::ifstream file(path.text(), std::ios::binary);
+      const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+      double first = 0, second = 0;
+      for (size_t at = 44; at + 1 < bytes.size(); at += 2) {
+        int16_t sample = 0;
+        std::memcpy(&sample, bytes.data() + at, sizeof sample);
+        (at < bytes.size() / 2 ? first : second) += std::abs(sample);
+      }
+      Values item;
+      if (config().value("gives", true)) item.add("embedding", std::vector<Value>{Value(first), Value(second)});
+      out.push_back(std::move(item));
+    }
+    return out;
+  }
+
+ private:
+  class Files final : public DatasetOf<std::string> {
+   public:
+    explicit Files(std::vector<std::string> paths) : paths_(std::move(paths)) {}
+    int64_t size() const override { return static_cast<int64_t>(paths_.size()); }
+    std::string get(int64_t index, uint64_t) const override { return paths_[static_cast<size_t>(index)]; }
+    Values collate(const std::vector<const std::string*>& samples) const override {
+      std::vector<Value> paths;
+      for (const auto* path : samples) paths.emplace_back(*path);
+      return {{"paths", paths}};
+    }
+
+   private:
+    std::vector<std::string> paths_;
+  };
 };
 
 class Voice final : public Speech, public SpeechSynthesizer {
@@ -137,6 +182,7 @@ class Look final : public Command {
 
 FATHOM_PLUGIN("toy_voice", "1.0", "Apache-2.0", "the tests", "") {
   r.add<Voice>("toy.Voice", "a band a letter");
+  r.add<Ear>("toy.Ear", "how loud a file is");
   r.add<Held>("toy.Held", "frames that are held");
   r.add<Shout>("toy.shout", "words, louder");
   r.add<Look>("toy.look", "what is in a file");

@@ -188,6 +188,37 @@ TEST_F(Voice, CommandsOfAPluginTakeTheirOptionsAsFlags) {
   EXPECT_THAT(fathom({"--help"}).out, HasSubstr("toy: look, shout"));
 }
 
+TEST_F(Voice, VoicesAreCompared) {
+  save("toy.Ear", "ear.nemo");
+  save("toy.Ear", "deaf.nemo", {{"gives", false}});
+  std::string text, other;
+  for (int i = 0; i < 60; ++i) text += static_cast<char>('a' + i % 5);
+  for (int i = 0; i < 60; ++i) other += static_cast<char>('e' + i % 20);
+  std::filesystem::create_directories(folder_ + "said");
+  for (const auto& [letters, file] : {std::pair{text, "clip.wav"}, {text, "said/clip.wav"}, {other, "said/other.wav"}})
+    ASSERT_EQ(speak({"--text", letters, "-o", folder_ + file}).status, 0);
+  std::filesystem::copy_file(folder_ + "clip.wav", folder_ + "other.wav");
+  std::ofstream(folder_ + "clips.json") << R"({"audio_filepath": "clip.wav", "text": "a"})" << "\n"
+                                        << R"({"audio_filepath": "other.wav", "text": "b"})" << "\n";
+  const auto evaluate = [&](const char* model) {
+    return fathom({"tts", "evaluate", folder_ + "clips.json", "--synthesis-dir", folder_ + "said", "--speaker-model",
+                   folder_ + model});
+  };
+  const Result judged = evaluate("ear.nemo");
+  ASSERT_EQ(judged.status, 0) << judged.err;
+  std::istringstream lines(judged.out);
+  std::vector<Json> items;
+  for (std::string line; std::getline(lines, line);) items.push_back(Json::parse(line));
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_NEAR(items[0]["speaker_similarity"].get<double>(), 1, 1e-9);
+  EXPECT_LT(items[1]["speaker_similarity"].get<double>(), 1);
+  EXPECT_NEAR(items[2]["summary"]["speaker_similarity"].get<double>(),
+              (items[0]["speaker_similarity"].get<double>() + items[1]["speaker_similarity"].get<double>()) / 2, 1e-9);
+  const Result deaf = evaluate("deaf.nemo");
+  EXPECT_NE(deaf.status, 0);
+  EXPECT_THAT(deaf.err, HasSubstr("no speaker model"));
+}
+
 TEST_F(Voice, PluginsReadModelsAndTensors) {
   const Result model = fathom({"toy", "look", "--model", folder_ + "voice.nemo"});
   ASSERT_EQ(model.status, 0) << model.err;

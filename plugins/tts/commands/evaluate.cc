@@ -72,16 +72,39 @@ class Speaker {
   int64_t rate_ = 0;
 };
 
-// What a recogniser hears in a file.
-std::string heard_in(const ModelHandle& recogniser, const std::string& path) {
-  const DatasetHandle data = recogniser.make_dataset(Stage::kPredict, {{"paths", {path}}, {"batch_size", 1}}, "asr");
-  if (!data) throw Error(Code::kUnavailable, "the model transcribes no files").at("--asr");
+// What a model's inference says of a file at `key`; `option` and `what` name the model in errors.
+Value told_of(const ModelHandle& model, const std::string& path, const char* key, const char* option,
+              const char* what) {
+  const DatasetHandle data = model.make_dataset(Stage::kPredict, {{"paths", {path}}, {"batch_size", 1}}, option);
+  if (!data) throw Error(Code::kUnavailable, "the model takes no files").at(option);
   std::vector<DatasetHandle::Sample> samples;
   samples.push_back(data.get(0, 0));
-  const auto items = recogniser.predict_step(data.collate(samples), Json::object());
-  const Value* text = items.empty() ? nullptr : items[0].find("pred_text");
-  if (text == nullptr) throw Error(Code::kUnavailable, "the model is no recogniser: it gives no pred_text").at("--asr");
-  return text->text();
+  const auto items = model.predict_step(data.collate(samples), Json::object());
+  const Value* told = items.empty() ? nullptr : items[0].find(key);
+  if (told == nullptr)
+    throw Error(Code::kUnavailable, std::string("the model is no ") + what + ": it gives no " + key).at(option);
+  return *told;
+}
+
+// The cosine between what a speaker model makes of two files; nothing where one is zero.
+std::optional<double> similarity_of(const ModelHandle& model, const std::string& recording,
+                                    const std::string& synthesis) {
+  const auto embedding = [&](const std::string& path) {
+    const Value told = told_of(model, path, "embedding", "--speaker-model", "speaker model");
+    if (told.is_tensor()) return told.tensor().to(at::kCPU, at::kDouble).reshape(-1);
+    std::vector<double> numbers;
+    for (const Value& number : told.list()) numbers.push_back(number.real());
+    return at::tensor(numbers, at::kDouble);
+  };
+  const at::Tensor a = embedding(recording), b = embedding(synthesis);
+  const double norms = a.norm().item<double>() * b.norm().item<double>();
+  if (a.numel() != b.numel()) {
+    throw Error(Code::kBadData, "a speaker model's embeddings are not of one length")
+        .at("--speaker-model")
+        .seen(std::to_string(a.numel()) + " and " + std::to_string(b.numel()));
+  }
+  if (!(norms > 0)) return std::nullopt;
+  return at::dot(a, b).item<double>() / norms;
 }
 
 class Means {
@@ -112,6 +135,8 @@ void Evaluate::Options::describe(OptionSet<Options>& o) {
   o("vocoder", &Options::vocoder, "its vocoder; without: Griffin-Lim");
   o("synthesis_options", &Options::synthesis_options, "of the model, {speaker: 3, pace: 1.1} or the like");
   o("asr", &Options::asr, "a recogniser that hears the synthesis: a .nemo file or name; without: no error rate");
+  o("speaker_model", &Options::speaker_model,
+    "a model that gives embeddings of voices: the cosine of recording and synthesis; without: no similarity");
   o("output_dir", &Options::output_dir, "keep what --model speaks here");
   o("limit", &Options::limit, "the first so many lines; 0: all");
 }
@@ -133,6 +158,8 @@ void Evaluate::run(const CommandIo& io) {
   if (!options_.model.empty()) speaker.emplace(options_.model, options_.vocoder);
   std::optional<LoadedModel> recogniser;
   if (!options_.asr.empty()) recogniser.emplace(options_.asr);
+  std::optional<LoadedModel> judge;
+  if (!options_.speaker_model.empty()) judge.emplace(options_.speaker_model);
   const fs::path folder = !options_.model.empty() && options_.output_dir.empty()
                               ? fs::temp_directory_path() / ("fathom-evaluate-" + std::to_string(::getpid()))
                               : fs::path(options_.model.empty() ? options_.synthesis_dir : options_.output_dir);
@@ -168,7 +195,7 @@ void Evaluate::run(const CommandIo& io) {
     const audio::AudioLoadOptions load = clip_options(rate, {});
     Json item = compare_speech(load_clip(entry, load), load_clip(made, load), rate).json();
     if (recogniser) {
-      const std::string heard = heard_in(recogniser->model(), file.string());
+      const std::string heard = told_of(recogniser->model(), file.string(), "pred_text", "--asr", "recogniser").text();
       const auto reference = words_of(entry.text);
       const int64_t wrong = text::edit_distance(reference, words_of(heard));
       errors += wrong;
@@ -176,6 +203,10 @@ void Evaluate::run(const CommandIo& io) {
       item["pred_text"] = heard;
       item["errors"] = wrong;
       item["words"] = reference.size();
+    }
+    if (judge) {
+      const auto similarity = similarity_of(judge->model(), entry.audio_file, file.string());
+      item["speaker_similarity"] = similarity ? Json(*similarity) : Json(nullptr);
     }
     Json numbers = item;
     numbers.erase("errors");

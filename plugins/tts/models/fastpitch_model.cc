@@ -9,6 +9,7 @@
 #include "plugins/tts/models/front_end.h"
 #include "plugins/tts/models/loss_check.h"
 #include "plugins/tts/models/pictures.h"
+#include "plugins/tts/models/speech_check.h"
 #include "plugins/tts/modules/griffin_lim.h"
 
 namespace fathom::tts {
@@ -70,6 +71,7 @@ void FastPitchModelOptions::describe(OptionSet<FastPitchModelOptions>& o) {
   o("log_images", &Options::log_images, "spectrograms and alignments to the loggers that take images");
   o("log_audio", &Options::log_audio,
     "the first validation clip as its spectrogram and the predicted one sound, by Griffin-Lim");
+  o("check_speech", &Options::check_speech, kCheckedClips);
   o("speaker_emb_condition_prosody", &Options::speaker_emb_condition_prosody, "the predictors hear the speaker");
   o("speaker_emb_condition_decoder", &Options::speaker_emb_condition_decoder, "the decoder hears the speaker");
   o("speaker_emb_condition_aligner", &Options::speaker_emb_condition_aligner, "the aligner hears the speaker");
@@ -133,6 +135,7 @@ FastPitchModel::FastPitchModel(Json config, ModelContext model_context)
   if (options_.speaker_emb_condition_decoder) add_condition(output_fft);
 
   check_widths(options_);
+  check_clip_count(options_.check_speech, context().config_path);
   FastPitchParts parts;
   parts.n_speakers = options_.n_speakers;
   parts.symbols_embedding_dim = options_.symbols_embedding_dim;
@@ -358,6 +361,17 @@ void FastPitchModel::validation_step(const Values& batch, const Step& step) {
   if (losses.energy.defined()) log_mean("val_energy_loss", losses.energy);
   if (step.batch_idx() != 0) return;
   if (options_.log_audio) log_speech(in, out, step);
+  if (options_.check_speech > 0) {
+    SpeechCheck check;
+    const auto rate = config_["preprocessor"]["sample_rate"].get<int64_t>();
+    const at::Tensor audio = batch.tensor_or_undefined("audio");
+    for (int64_t i = 0; audio.defined() && i < std::min(options_.check_speech, audio.size(0)); ++i) {
+      const int64_t frames = std::min(in.mel_lens[i].item<int64_t>(), out.spect.size(2));
+      check.add(audio[i].narrow(0, 0, batch.tensor("audio_len")[i].item<int64_t>()),
+                heard_by(listener_, config_["preprocessor"], out.spect[i].narrow(1, 0, frames)), rate);
+    }
+    check.log(step);
+  }
   if (!options_.log_images) return;
   step.log_image("val_mel_target", picture_of(in.spec[0]));
   step.log_image("val_mel_predicted", picture_of(out.spect[0]));
@@ -365,16 +379,10 @@ void FastPitchModel::validation_step(const Values& batch, const Step& step) {
 }
 
 void FastPitchModel::log_speech(const FastPitchInput& in, const FastPitchOutput& out, const Step& step) {
-  if (!listener_) {
-    GriffinLimModel::Options options;
-    options.front_end = config_["preprocessor"];
-    listener_ = std::make_shared<GriffinLimModel>(options);
-  }
   const auto rate = config_["preprocessor"]["sample_rate"].get<int64_t>();
   const int64_t frames = std::min({in.mel_lens[0].item<int64_t>(), out.spect.size(2), in.spec.size(2)});
   for (const auto& [name, spect] : {std::pair{"val_audio_target", &in.spec}, {"val_audio_predicted", &out.spect}}) {
-    const at::Tensor mel = spect->narrow(0, 0, 1).narrow(2, 0, frames).detach().to(at::kCPU, at::kFloat);
-    step.log_audio(name, listener_->vocode({{"spect", mel}}, Json::object()).tensor("audio")[0], rate);
+    step.log_audio(name, heard_by(listener_, config_["preprocessor"], (*spect)[0].narrow(1, 0, frames)), rate);
   }
 }
 

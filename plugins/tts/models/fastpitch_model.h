@@ -19,7 +19,7 @@ struct FastPitchModelOptions {
   bool speaker_emb_condition_prosody = false, speaker_emb_condition_decoder = false,
        speaker_emb_condition_aligner = false;
   double bin_loss_warmup_epochs = 100, min_token_duration = 0, max_token_duration = 75;
-  int64_t n_speakers = 0, symbols_embedding_dim = 384, pitch_embedding_kernel_size = 3,
+  int64_t check_speech = 0, n_speakers = 0, symbols_embedding_dim = 384, pitch_embedding_kernel_size = 3,
           energy_embedding_kernel_size = 0, n_mel_channels = 80;
   std::optional<double> dur_loss_scale, pitch_loss_scale, energy_loss_scale, aligner_loss_scale;
   std::optional<double> pitch_mean, pitch_std, pitch_fmin, pitch_fmax;
@@ -35,7 +35,8 @@ struct FastPitchModelOptions {
 //
 // Logged: t_loss, t_mel_loss, t_dur_loss, t_pitch_loss, t_energy_loss, t_ctc_loss, t_bin_loss; val_loss, val_mel_loss,
 // val_dur_loss, val_pitch_loss, val_energy_loss; with log_images the first validation batch's spectrograms and, of the
-// first training batch after it, the alignments; with log_audio what both spectrograms sound like.
+// first training batch after it, the alignments; with log_audio what both spectrograms sound like; with
+// check_speech how far that is from the recording (speech_check.h).
 class FastPitchModel final : public Model, public SpeechSynthesizer {
  public:
   using Options = FastPitchModelOptions;

@@ -7,6 +7,7 @@
 #include "plugins/tts/losses/gan_losses.h"
 #include "plugins/tts/models/front_end.h"
 #include "plugins/tts/models/loss_check.h"
+#include "plugins/tts/models/speech_check.h"
 #include "plugins/tts/modules/hifigan_generator.h"
 
 namespace fathom::tts {
@@ -39,6 +40,7 @@ void HifiGanModelOptions::describe(OptionSet<HifiGanModelOptions>& o) {
   o("max_epochs", &Options::max_epochs, "with steps_per_epoch: another way to say max_steps");
   o("steps_per_epoch", &Options::steps_per_epoch, "batches of an epoch");
   o("log_audio", &Options::log_audio, "the first validation batch is heard in the loggers that take audio");
+  o("check_speech", &Options::check_speech, kCheckedClips);
   o("log_config", &Options::log_config, "accepted from NeMo's configs; log_audio is what logs audio here");
   o("name", &Options::name, "a name, for people");
   o("train_n_segments", &Options::train_n_segments, "for others to refer to, as in NeMo's configs");
@@ -57,6 +59,7 @@ HifiGanModel::HifiGanModel(Json config, ModelContext model_context)
     if (schema.has(key)) own[key] = value;
   }
   options_ = parse_options<Options>(own, context().config_path);
+  check_clip_count(options_.check_speech, context().config_path);
   const std::string path = context().config_path.empty() ? "preprocessor" : context().config_path + ".preprocessor";
   if (!config_.contains("preprocessor") || !config_["preprocessor"].is_object())
     throw Error(Code::kFailed, "the model has no preprocessor").at(path).expected("a section of FilterbankFeatures");
@@ -183,8 +186,15 @@ void HifiGanModel::validation_step(const Values& batch, const Step& step) {
   const at::Tensor made = generate(mel);
   const at::Tensor made_mel = mel_of(front_end_, made.squeeze(1), lengths);
   step.log("val_loss", at::l1_loss(mel, made_mel).detach(), 0, static_cast<double>(audio.size(0)));
-  if (!options_.log_audio || step.batch_idx() != 0) return;
+  if (step.batch_idx() != 0) return;
   const auto rate = config_["preprocessor"]["sample_rate"].get<int64_t>();
+  SpeechCheck check;
+  for (int64_t i = 0; i < std::min(options_.check_speech, audio.size(0)); ++i) {
+    const auto length = std::min(lengths[i].item<int64_t>(), made.size(2));
+    check.add(audio[i].narrow(0, 0, length), made[i][0].narrow(0, 0, length), rate);
+  }
+  check.log(step);
+  if (!options_.log_audio) return;
   const at::Tensor clean = denoised(made, options_.denoise_strength);
   for (int64_t i = 0; i < std::min<int64_t>(5, audio.size(0)); ++i) {
     const auto length = std::min(lengths[i].item<int64_t>(), made.size(2));

@@ -13,6 +13,7 @@ struct HifiGanModelOptions {
   Json preprocessor, generator, log_config;
   double l1_loss_factor = 45, denoise_strength = 0.0025;
   bool debug = false, log_audio = false;
+  int64_t check_speech = 0;
   std::optional<int64_t> max_steps, max_epochs, steps_per_epoch, train_n_segments, train_max_duration,
       train_min_duration, val_n_segments, val_max_duration, val_min_duration;
   std::optional<std::string> name;

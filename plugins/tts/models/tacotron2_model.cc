@@ -5,6 +5,8 @@
 #include "plugins/tts/models/front_end.h"
 #include "plugins/tts/models/loss_check.h"
 #include "plugins/tts/models/pictures.h"
+#include "plugins/tts/models/speech_check.h"
+#include "plugins/tts/modules/griffin_lim.h"
 
 namespace fathom::tts {
 namespace {
@@ -26,6 +28,7 @@ void Tacotron2ModelOptions::describe(OptionSet<Tacotron2ModelOptions>& o) {
     "verbose, punct_pre_process, punct_post_process: accepted; punctuation always stays");
   o("labels", &Options::labels, "characters, of models without text_tokenizer");
   o("log_images", &Options::log_images, "spectrograms and alignments to the loggers that take images");
+  o("check_speech", &Options::check_speech, kCheckedClips);
   o("log_config", &Options::log_config, "accepted from NeMo's configs; log_images is what logs here");
   for (const auto& [name, member] : {std::pair{"pitch_fmin", &Options::pitch_fmin},
                                      {"pitch_fmax", &Options::pitch_fmax},
@@ -49,6 +52,7 @@ Tacotron2Model::Tacotron2Model(Json config, ModelContext model_context)
     if (options_detail::set_of<Options>().has(key)) own[key] = value;
   }
   options_ = parse_options<Options>(own, context().config_path);
+  check_clip_count(options_.check_speech, context().config_path);
   const auto path_of = [&](const char* key) {
     return context().config_path.empty() ? std::string(key) : context().config_path + "." + key;
   };
@@ -192,7 +196,20 @@ void Tacotron2Model::validation_step(const Values& batch, const Step& step) {
   const Judged judged = judge(batch, step);
   // Every batch counts the same, as in NeMo.
   step.log("val_loss", judged.losses.loss.detach(), 0, 1);
-  if (!options_.log_images || step.batch_idx() != 0) return;
+  if (step.batch_idx() != 0) return;
+  if (options_.check_speech > 0) {
+    const bool named = batch.find("audio") != nullptr;
+    const at::Tensor audio = batch.tensor(named ? "audio" : "audio_signal"),
+                     lengths = batch.tensor(named ? "audio_len" : "a_sig_length");
+    const auto rate = config_["preprocessor"]["sample_rate"].get<int64_t>();
+    SpeechCheck check;
+    for (int64_t i = 0; i < std::min(options_.check_speech, audio.size(0)); ++i) {
+      check.add(audio[i].narrow(0, 0, lengths[i].item<int64_t>()),
+                heard_by(listener_, config_["preprocessor"], judged.spoken.postnet[i]), rate);
+    }
+    check.log(step);
+  }
+  if (!options_.log_images) return;
   step.log_image("val_mel_target", picture_of(judged.target[0]));
   step.log_image("val_mel_predicted", picture_of(judged.spoken.postnet[0]));
   step.log_image("val_alignment", picture_of(judged.spoken.decoded.tensor("alignments")[0].t()));

@@ -11,11 +11,14 @@
 
 namespace fathom::tts {
 
+class GriffinLimModel;
+
 struct Tacotron2ModelOptions {
   Json preprocessor, encoder, decoder, postnet, text_tokenizer, text_normalizer, text_normalizer_call_kwargs,
       log_config;
   std::optional<std::vector<std::string>> labels;
   bool log_images = false;
+  int64_t check_speech = 0;
   // Said in the model's section for others to refer to, as in NeMo's configs.
   Json pitch_fmin, pitch_fmax, sample_rate, n_mel_channels, n_window_size, n_window_stride, n_fft, lowfreq, highfreq,
       window, pad_value, name;
@@ -67,6 +70,7 @@ class Tacotron2Model final : public Model, public SpeechSynthesizer {
 
   Options options_;
   ModuleHandle front_end_, encoder_, decoder_, postnet_;
+  std::shared_ptr<GriffinLimModel> listener_;  // made when it is first needed
   torch::nn::Embedding embedding_{nullptr};
   SpeechText text_;
   std::unique_ptr<text::CharParser> parser_;  // of models with labels

@@ -12,6 +12,7 @@
 #include "plugins/tts/models/front_end.h"
 #include "plugins/tts/models/loss_check.h"
 #include "plugins/tts/models/pictures.h"
+#include "plugins/tts/models/speech_check.h"
 
 namespace fathom::tts {
 namespace {
@@ -51,6 +52,7 @@ void VitsModelOptions::describe(OptionSet<VitsModelOptions>& o) {
   o("c_kl", &Options::c_kl, "weight of the distance between posterior and prior");
   o("use_spectral_norm", &Options::use_spectral_norm, "the critics' norm: spectral, or of weights");
   o("log_audio", &Options::log_audio, "the first validation batch is heard and seen in the loggers that take it");
+  o("check_speech", &Options::check_speech, kCheckedClips);
   o("log_config", &Options::log_config, "accepted from NeMo's configs; log_audio is what logs here");
   for (const auto& [name, member] : {std::pair{"pitch_fmin", &Options::pitch_fmin},
                                      {"pitch_fmax", &Options::pitch_fmax},
@@ -72,6 +74,7 @@ VitsModel::VitsModel(Json config, ModelContext model_context) : Model(std::move(
     if (options_detail::set_of<Options>().has(key)) own[key] = value;
   }
   options_ = parse_options<Options>(own, context().config_path);
+  check_clip_count(options_.check_speech, context().config_path);
   const auto path_of = [&](const std::string& key) {
     return context().config_path.empty() ? key : context().config_path + "." + key;
   };
@@ -301,8 +304,15 @@ void VitsModel::validation_step(const Values& batch, const Step& step) {
     sum += at::l1_loss(mel[i].narrow(1, 0, both), made_mel[i].narrow(1, 0, both)).item<double>();
   }
   step.log("val_loss", sum / static_cast<double>(audio.size(0)), 0, static_cast<double>(audio.size(0)));
-  if (!options_.log_audio || step.batch_idx() != 0) return;
+  if (step.batch_idx() != 0) return;
   const auto rate = config_["preprocessor"]["sample_rate"].get<int64_t>();
+  SpeechCheck check;
+  for (int64_t i = 0; i < std::min(options_.check_speech, audio.size(0)); ++i) {
+    check.add(audio[i].narrow(0, 0, audio_len[i].item<int64_t>()), made[i].narrow(0, 0, made_len[i].item<int64_t>()),
+              rate);
+  }
+  check.log(step);
+  if (!options_.log_audio) return;
   step.log_image("val_mel_target", picture_of(mel[0]));
   step.log_image("val_mel_predicted", picture_of(made_mel[0]));
   step.log_audio("val_wav_target", audio[0].narrow(0, 0, audio_len[0].item<int64_t>()), rate);

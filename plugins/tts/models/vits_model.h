@@ -16,6 +16,7 @@ struct VitsModelOptions {
   int64_t n_fft = 1024, n_window_stride = 256, segment_size = 8192, n_speakers = 0;
   double c_mel = 45, c_kl = 1;
   bool use_spectral_norm = false, log_audio = false;
+  int64_t check_speech = 0;
   // Said in the model's section for others to refer to, as in NeMo's configs.
   Json pitch_fmin, pitch_fmax, sample_rate, n_mel_channels, n_window_size, lowfreq, highfreq, window, pad_value, name,
       symbols_embedding_dim;
