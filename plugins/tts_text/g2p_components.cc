@@ -157,6 +157,26 @@ std::vector<std::string> long_symbols_of(const PronunciationDictionary& dictiona
   return {all.begin(), all.end()};
 }
 
+// A trained model for words without an entry must speak with the dictionary's symbols: a tokenizer would leave others
+// out.
+void refuse_other_phonemes(const Json& section, const PronunciationDictionary& dictionary) {
+  if (!section.is_object() || section.value("_target_", Json(nullptr)) != Json("tts.TrainedG2p")) return;
+  const Json file = section.value("model", Json(nullptr));
+  const auto model = open_trained_g2p(file.is_string() ? std::optional(file.get<std::string>()) : std::nullopt);
+  std::set<std::string> known;
+  for (const auto& [word, pronunciations] : dictionary.words) {
+    for (const auto& symbols : pronunciations) known.insert(symbols.begin(), symbols.end());
+  }
+  for (const std::string& phoneme : model->phonemes()) {
+    if (known.contains(phoneme) || phoneme == "ˈ" || phoneme == "ˌ") continue;
+    throw Error(Code::kFailed, "the trained G2P has phonemes that the dictionary does not have")
+        .at("apply_to_oov_word.model")
+        .seen(phoneme)
+        .expected("the dictionary's symbols")
+        .next("train one on that dictionary: fathom tts train-g2p DICTIONARY MODEL --symbols characters");
+  }
+}
+
 }  // namespace
 
 G2pComponent::G2pComponent(std::unique_ptr<text::G2p> g2p, const std::vector<std::string>& long_symbols)
@@ -241,6 +261,7 @@ std::unique_ptr<text::G2p> make_ipa_g2p(const IpaG2pOptions& options) {
   using Case = text::IpaG2p::GraphemeCase;
   text::IpaG2p::Config config;
   config.dictionary = read_dictionary(options, true, text::FileEncoding::kUtf8);
+  refuse_other_phonemes(options.apply_to_oov_word, config.dictionary);
   config.heteronyms = read_heteronyms(options.heteronyms, text::FileEncoding::kUtf8);
   read_shared(options, config);
   config.locale = options.locale.value_or("");

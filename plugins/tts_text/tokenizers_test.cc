@@ -203,6 +203,8 @@ TEST_F(SpeechTokenizerTest, ATrainedG2pSaysWordsThatNoDictionaryHas) {
   EXPECT_EQ(g2p->symbols_of("blorp-cat", {}), (Symbols{"B", "L", "AO1", "R", "P", "-", "K", "AE1", "T"}));
   EXPECT_EQ(g2p->symbols_of("ø", {}), (Symbols{"ø"})) << "no word of the training had it";
   const auto alone = made<TrainedG2pComponent>({{"model", model}});
+  // One that speaks ARPABET is no help to a dictionary of IPA.
+  EXPECT_THROW(make_g2p(ipa({{"apply_to_oov_word", trained}}), "g2p"), Error);
   EXPECT_EQ(spoken(alone, "cat, blorp!"), "K AE1 T ,   B L AO1 R P !");
   try {
     make_g2p({{"_target_", "tts.TrainedG2p"}, {"model", file("none", "no model")}}, "g2p");

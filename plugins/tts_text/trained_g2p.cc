@@ -32,7 +32,8 @@ text::G2pProgress progress_of(const CommandIo& io) {
           [&io] { io.check_stopped(); }};
 }
 
-void print_errors(const CommandIo& io, const text::G2pErrors& errors) {
+void print_errors(const CommandIo& io, const text::G2pErrors& errors, const std::string& dictionary) {
+  if (errors.words == 0) throw Error(Code::kBadData, "the dictionary has no words to measure by").at(dictionary);
   const auto percent = [](size_t part, size_t whole) {
     char out[32];
     std::snprintf(out, sizeof(out), "%.2f %%",
@@ -105,7 +106,8 @@ void TrainG2p::run(const CommandIo& io) {
   io.print_line(options_.model + ": " + std::to_string(entries.size() - left_out) + " words, " +
                 std::to_string(model.phonemes().size()) + " phonemes, " + std::to_string(model.ngrams()) + " n-grams");
   if (options_.validation)
-    print_errors(io, text::measure_g2p(model, text::read_g2p_entries(*options_.validation, layout), progress));
+    print_errors(io, text::measure_g2p(model, text::read_g2p_entries(*options_.validation, layout), progress),
+                 *options_.validation);
 }
 
 void SayWords::Options::describe(OptionSet<Options>& o) {
@@ -123,7 +125,7 @@ void SayWords::run(const CommandIo& io) {
   const auto model = open_trained_g2p(options_.model);
   for (const std::string& word : options_.words) {
     const auto said = model->pronounce(word, static_cast<size_t>(options_.most));
-    if (said.empty()) {
+    if (said.empty() || said.front().phonemes.empty()) {
       throw Error(Code::kBadData, "the model cannot say this word")
           .seen(word)
           .expected("letters that its training's words have, at most " + std::to_string(text::G2pModel::kLongestWord));
@@ -137,8 +139,10 @@ void SayWords::run(const CommandIo& io) {
     }
   }
   if (options_.evaluate)
-    print_errors(io, text::measure_g2p(*model, text::read_g2p_entries(*options_.evaluate, layout_of(options_.symbols)),
-                                       progress_of(io)));
+    print_errors(io,
+                 text::measure_g2p(*model, text::read_g2p_entries(*options_.evaluate, layout_of(options_.symbols)),
+                                   progress_of(io)),
+                 *options_.evaluate);
 }
 
 }  // namespace fathom::tts

@@ -46,8 +46,10 @@ FATHOM_INLINE void transpose(Lanes* rows) {
   exchange<1>(rows);
 }
 
-// log(x) of positive, normal numbers: the polynomial of the Cephes library (Moshier) on [1/√2, √2).
-FATHOM_INLINE Lanes log_of(Lanes x) {
+// log(x) of positive, normal numbers: the polynomial of the Cephes library (Moshier) on [1/√2, √2). Infinity and what
+// is no number stay, so that they are seen.
+FATHOM_INLINE Lanes log_of(Lanes given) {
+  Lanes x = given;
   Bits bits;
   std::memcpy(&bits, &x, sizeof bits);
   Bits exponent = (bits >> 23) - 126;
@@ -64,7 +66,8 @@ FATHOM_INLINE Lanes log_of(Lanes x) {
                         -2.4999993993E-1F, 3.3333331174E-1F})
     y = y * m + c;
   y = y * m * z + e * -2.12194440E-4F - 0.5F * z;
-  return m + y + e * 0.693359375F;
+  const Lanes zero = given - given, result = m + y + e * 0.693359375F;
+  return zero == 0.0F ? result : given;
 }
 
 // One pass of a transform whose butterflies stand `step` apart: (re, im) pairs of lanes, from x to y.

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "plugins/lib/audio/mel_features.h"
 
 namespace fathom::audio {
@@ -49,6 +52,22 @@ TEST(MfccKernel, SilenceIsTheOffset) {
   std::vector<float> x(256, 0), out(4 * 4), scratch(static_cast<size_t>(kernel.scratch()));
   kernel.run(x.data(), 0, 4, out.data(), 4, scratch.data());
   for (const float value : out) EXPECT_NEAR(value, std::log(1e-6), 2e-6);
+}
+
+// A sample that is no number is heard in the frames that hold it, and in no other.
+TEST(MfccKernel, WhatIsNoNumberStaysSo) {
+  const int64_t n_fft = 64, hop = 64, frames = 5;
+  const MfccKernel kernel({n_fft, hop, 4, 3, floats_of(at::hann_window(n_fft)),
+                           floats_of(htk_mel_filters(16000, n_fft, 4, 0, 8000)), floats_of(dct_matrix(4, 3, true)),
+                           1e-6F});
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    std::vector<float> x(static_cast<size_t>(n_fft * frames), 0.1F), out(3 * frames),
+        scratch(static_cast<size_t>(kernel.scratch()));
+    x[2 * n_fft + 20] = bad;
+    kernel.run(x.data(), 0, frames, out.data(), frames, scratch.data());
+    for (size_t i = 0; i < out.size(); ++i)
+      EXPECT_EQ(std::isfinite(out[i]), i % frames != 2) << bad << " " << i << " " << out[i];
+  }
 }
 
 }  // namespace
