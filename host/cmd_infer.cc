@@ -46,8 +46,9 @@ int run_infer(const Words& words, const Globals& globals) {
   std::string input, output = "-";
   std::vector<std::string> texts, options;
   CLI::App app(
-      "What a model makes of each line of a file: one JSON object a line on stdout, in the lines' order. A line is\n"
-      "{\"text\": \"…\"}, or {\"audio_filepath\": \"…\"} for models that hear.\n\n"
+      "What a model of texts makes of each line of a file: one JSON object a line on stdout, in the lines' order. A "
+      "line\n"
+      "is {\"text\": \"…\"}; what else it holds is kept. Models that hear: fathom transcribe.\n\n"
       "  fathom infer sms.nemo --input messages.jsonl\n"
       "  fathom infer sms.nemo --text \"Win cash now\" --option scores=true",
       "fathom infer");

@@ -102,7 +102,7 @@ TEST_F(TextClassification, SaysWhatIsWrongWithItsTexts) {
   EXPECT_THAT(refused("sentence\tlabel\nfine\t0\nno number\n"), HasSubstr("texts.tsv:3"));
   EXPECT_THAT(refused("fine\t0\nother\t2\n"), HasSubstr("0 to 1"));
   EXPECT_THAT(refused("fine\t0\n\nmore\t1\n"), HasSubstr("texts.tsv:2"));
-  EXPECT_THAT(refused("\xff\t0\n"), HasSubstr("no UTF-8"));
+  EXPECT_THAT(refused("\xff\t0\n"), HasSubstr("UTF-8"));
   EXPECT_THAT(refused("sentence\tlabel\n"), HasSubstr("no texts"));
   EXPECT_THAT(refused("a\t0\n", {"model.dataset.class_balancing=weighted_loss"}), HasSubstr("none of class 1"));
   EXPECT_THAT(refused("a\t0\n", {"++model.language_model.config.vocab_size=1000"}), HasSubstr("1400 tokens"));

@@ -5,15 +5,11 @@
 
 #include "fathom/error.h"
 #include "fathom/nearest_names.h"
+#include "plugins/lib/loader_keys.h"
 
 namespace fathom::asr {
 namespace {
 
-// Keys of a data section that belong to the loader, or that say nothing about maps of clips.
-constexpr std::array kLoaderKeys = {
-    "batch_size",         "shuffle",     "num_workers", "pin_memory",  "drop_last", "prefetch_factor",
-    "persistent_workers", "name",        "_target_",    "cls",         "ds_item",   "use_bucketing",
-    "num_buckets",        "max_seconds", "max_tokens",  "on_too_long", "on_error"};
 // NeMo's ways of feeding data that are not here: accepted where they are switched off.
 constexpr std::array kOffKeys = {"is_tarred",
                                  "tarred_audio_filepaths",
@@ -78,7 +74,7 @@ bool is_off(const std::string& key, const Json& value, const Json& section) {
 Json dataset_keys(const Json& section, const std::vector<std::string>& options, const std::string& config_path) {
   Json own = Json::object();
   for (const auto& [key, value] : section.items()) {
-    const auto is = [&](const char* name) { return key == name; };
+    const auto is = [&](std::string_view name) { return key == name; };
     if (std::any_of(kLoaderKeys.begin(), kLoaderKeys.end(), is)) continue;
     if (std::find(options.begin(), options.end(), key) != options.end()) {
       own[key] = value;

@@ -8,6 +8,7 @@
 // nothing by this; those after it, on the same thread, are read in float32 at once.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -271,6 +272,8 @@ struct FusedLoss : torch::autograd::Function<FusedLoss> {
     std::vector<Gradients> partial(static_cast<size_t>(at::get_num_threads()));
     std::vector<double> costs(batch.items.size());
     at::parallel_for(0, static_cast<int64_t>(costs.size()), 1, [&](int64_t begin, int64_t end) {
+      // The thread that asked has autocast on, the others never: all compute in the tensors' own type.
+      const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
       const at::NoGradGuard no_grad;
       Gradients& own = partial[static_cast<size_t>(at::get_thread_num())];
       own = {all.encoder, all.prediction, zeros(2, joint.weight), zeros(3, joint.bias)};

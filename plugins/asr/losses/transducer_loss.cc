@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <numeric>
@@ -25,6 +26,8 @@ struct DenseLoss : torch::autograd::Function<DenseLoss> {
     const bool plain = draw_plain(options, training);
     std::vector<double> costs(batch.items.size());
     at::parallel_for(0, static_cast<int64_t>(costs.size()), 1, [&](int64_t begin, int64_t end) {
+      // The thread that asked has autocast on, the others never: all compute in the tensors' own type.
+      const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
       for (int64_t b = begin; b < end; ++b) {
         const TransducerItem& item = batch.items[static_cast<size_t>(b)];
         if (item.frames == 0) continue;

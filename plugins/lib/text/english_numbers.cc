@@ -4,26 +4,10 @@
 #include <array>
 #include <vector>
 
+#include "plugins/lib/text/number_names.h"
+
 namespace fathom::text {
 namespace {
-
-constexpr std::array<std::string_view, 20> kSmallNumbers = {
-    "zero", "one",    "two",    "three",    "four",     "five",    "six",     "seven",     "eight",    "nine",
-    "ten",  "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
-constexpr std::array<std::string_view, 10> kTens = {"",      "",      "twenty",  "thirty", "forty",
-                                                    "fifty", "sixty", "seventy", "eighty", "ninety"};
-constexpr std::array<std::string_view, 12> kThousands = {"",
-                                                         " thousand",
-                                                         " million",
-                                                         " billion",
-                                                         " trillion",
-                                                         " quadrillion",
-                                                         " quintillion",
-                                                         " sextillion",
-                                                         " septillion",
-                                                         " octillion",
-                                                         " nonillion",
-                                                         " decillion"};
 
 struct OrdinalEnding {
   std::string_view cardinal, ordinal;
@@ -54,7 +38,7 @@ bool is_ordinal_suffix(std::string_view two) { return two == "st" || two == "nd"
 
 std::string below_hundred(int value) {
   if (value < 20) return std::string(kSmallNumbers[value]);
-  std::string out(kTens[value / 10]);
+  std::string out(kTensNumbers[value / 10]);
   if (value % 10 != 0) (out += '-') += kSmallNumbers[value % 10];
   return out;
 }
@@ -70,7 +54,7 @@ std::string below_thousand(int value) {
 std::optional<std::string> whole_number(std::string digits) {
   digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
   if (digits.empty()) return std::string(kSmallNumbers[0]);
-  if (digits.size() > 3 * kThousands.size()) return std::nullopt;
+  if (digits.size() > 3 * kThousandsNames.size()) return std::nullopt;
   std::string out;
   for (size_t at = 0; at < digits.size();) {
     const size_t power = (digits.size() - at - 1) / 3;  // of a thousand
@@ -80,7 +64,8 @@ std::optional<std::string> whole_number(std::string digits) {
     if (value == 0) continue;
     // "one thousand and five", but "one thousand, one hundred" and "one million, five thousand".
     if (!out.empty()) out += power == 0 && value < 100 ? " and " : ", ";
-    (out += below_thousand(value)) += kThousands[power];
+    out += below_thousand(value);
+    if (power > 0) (out += ' ') += kThousandsNames[power];
   }
   return out;
 }

@@ -6,8 +6,9 @@
 
 #include "fathom/log_level.h"
 #include "plugins/lib/text/latin_text.h"
+#include "plugins/lib/text/pronunciation_dictionary.h"
 #include "plugins/lib/text/words.h"
-#include "plugins/nlp/data/text_lines.h"
+#include "plugins/nlp/data/text_section.h"
 
 namespace fathom::nlp {
 namespace {
@@ -28,7 +29,7 @@ void TextClassificationDataset::Options::describe(OptionSet<Options>& o) {
 TextClassificationDataset::TextClassificationDataset(const Options& options, TextClassificationRules rules)
     : rules_(std::move(rules)) {
   const std::string& path = *options.file_path;
-  const std::vector<std::string> lines = read_lines(path);
+  const std::vector<std::string> lines = text::read_lines(path, text::FileEncoding::kUtf8);
   for (size_t i = 0; i < lines.size(); ++i) {
     if (options.num_samples >= 0 && size() >= options.num_samples) break;
     std::vector<std::string> words = text::split_words(lines[i]);

@@ -4,7 +4,8 @@
 
 #include "fathom/log_level.h"
 #include "plugins/lib/option_range.h"
-#include "plugins/nlp/data/text_lines.h"
+#include "plugins/lib/text/pronunciation_dictionary.h"
+#include "plugins/nlp/data/text_section.h"
 #include "plugins/nlp/metrics/classification_report.h"
 
 namespace fathom::nlp {
@@ -81,7 +82,7 @@ TextClassificationModel::TextClassificationModel(Json config, ModelContext given
   const Json names = section("class_labels").value("class_labels_file", Json(nullptr));
   if (names.is_string() && !names.get<std::string>().empty()) {
     labels_file_ = context().artifact_path(names.get<std::string>());
-    class_names_ = read_lines(labels_file_);
+    class_names_ = text::read_lines(labels_file_, text::FileEncoding::kUtf8);
     if (static_cast<int64_t>(class_names_.size()) != dataset_.num_classes) {
       throw Error(Code::kBadData, "the classes' names are not as many as the classes")
           .at(labels_file_)

@@ -89,7 +89,6 @@ void LanguageModelOptions::describe(OptionSet<LanguageModelOptions>& o) {
   o("config_file", &Options::config_file, "the encoder's config.json");
   o("config", &Options::config, "the same as a section; config_file wins");
   o("nemo_file", &Options::nemo_file, "of Megatron's models: null");
-  o("max_seq_length", &Options::max_seq_length, "for the dataset, in configs of intents and slots");
 }
 
 WordEncoder::WordEncoder(const Json& config, const ModelContext& context) {

@@ -22,7 +22,7 @@ struct TokenizerOptions {
 
 struct LanguageModelOptions {
   std::optional<std::string> pretrained_model_name, lm_checkpoint, config_file;
-  Json config = nullptr, nemo_file = nullptr, max_seq_length = nullptr;
+  Json config = nullptr, nemo_file = nullptr;
   static void describe(OptionSet<LanguageModelOptions>& o);
 };
 

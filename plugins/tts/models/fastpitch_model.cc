@@ -64,7 +64,8 @@ void FastPitchModelOptions::describe(OptionSet<FastPitchModelOptions>& o) {
     "from what is written to what is said (tts.TextNormalizer); null: texts are given in words");
   o("text_normalizer_call_kwargs", &Options::text_normalizer_call_kwargs,
     "verbose, punct_pre_process, punct_post_process: accepted; punctuation always stays");
-  o("log_config", &Options::log_config, "accepted from NeMo's configs; log_images is what logs here");
+  o("log_config", &Options::log_config,
+    "NeMo's generators of files: not made here, a validation that has them says so");
   o("labels", &Options::labels, "characters, of models without text_tokenizer");
   o("learn_alignment", &Options::learn_alignment, "learn durations along with everything else");
   o("use_log_energy", &Options::use_log_energy, "log(1 + energy)");
@@ -360,6 +361,7 @@ void FastPitchModel::validation_step(const Values& batch, const Step& step) {
   log_mean("val_pitch_loss", losses.pitch);
   if (losses.energy.defined()) log_mean("val_energy_loss", losses.energy);
   if (step.batch_idx() != 0) return;
+  warn_of_log_config(options_.log_config, context().config_path, "log_images or log_audio");
   if (options_.log_audio) log_speech(in, out, step);
   if (options_.check_speech > 0) {
     SpeechCheck check;

@@ -41,7 +41,8 @@ void HifiGanModelOptions::describe(OptionSet<HifiGanModelOptions>& o) {
   o("steps_per_epoch", &Options::steps_per_epoch, "batches of an epoch");
   o("log_audio", &Options::log_audio, "the first validation batch is heard in the loggers that take audio");
   o("check_speech", &Options::check_speech, kCheckedClips);
-  o("log_config", &Options::log_config, "accepted from NeMo's configs; log_audio is what logs audio here");
+  o("log_config", &Options::log_config,
+    "NeMo's generators of files: not made here, a validation that has them says so");
   o("name", &Options::name, "a name, for people");
   o("train_n_segments", &Options::train_n_segments, "for others to refer to, as in NeMo's configs");
   o("train_max_duration", &Options::train_max_duration, "for others to refer to");
@@ -187,6 +188,7 @@ void HifiGanModel::validation_step(const Values& batch, const Step& step) {
   const at::Tensor made_mel = mel_of(front_end_, made.squeeze(1), lengths);
   step.log("val_loss", at::l1_loss(mel, made_mel).detach(), 0, static_cast<double>(audio.size(0)));
   if (step.batch_idx() != 0) return;
+  warn_of_log_config(options_.log_config, context().config_path, "log_audio");
   const auto rate = config_["preprocessor"]["sample_rate"].get<int64_t>();
   SpeechCheck check;
   for (int64_t i = 0; i < std::min(options_.check_speech, audio.size(0)); ++i) {

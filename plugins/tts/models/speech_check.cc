@@ -2,8 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <atomic>
 #include <cmath>
 
+#include "fathom/log_level.h"
 #include "plugins/tts/metrics/synthesis_quality.h"
 #include "plugins/tts/modules/griffin_lim.h"
 
@@ -47,6 +49,14 @@ void check_clip_count(int64_t count, const std::string& path) {
       .at(path.empty() ? "check_speech" : path + ".check_speech")
       .seen(std::to_string(count))
       .expected("0 to 64");
+}
+
+void warn_of_log_config(const Json& log_config, const std::string& path, std::string_view instead) {
+  static std::atomic<bool> said = false;
+  if (log_config.empty() || said.exchange(true)) return;
+  log(LogLevel::kWarning, "tts",
+      (path.empty() ? "" : path + ".") + "log_config: its generators are not made here; set " + std::string(instead) +
+          " for what the loggers shall take, check_speech for numbers");
 }
 
 }  // namespace fathom::tts

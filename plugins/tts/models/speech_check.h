@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "fathom/model.h"
 
@@ -35,5 +36,10 @@ inline constexpr const char* kCheckedClips =
     "so many clips of the first validation batch are compared with their recordings: val_mcd, val_f0_rmse, "
     "val_voicing_error, val_gross_pitch_error";
 void check_clip_count(int64_t count, const std::string& path);
+
+// NeMo's log_config names generators that write a validation's pictures and sounds to files. Here the loggers take them
+// when `instead` (log_images, log_audio) asks for it: says so once where a validation has such a section, and at no
+// other time, for every released model carries one.
+void warn_of_log_config(const Json& log_config, const std::string& path, std::string_view instead);
 
 }  // namespace fathom::tts

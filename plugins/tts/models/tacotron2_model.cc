@@ -29,7 +29,8 @@ void Tacotron2ModelOptions::describe(OptionSet<Tacotron2ModelOptions>& o) {
   o("labels", &Options::labels, "characters, of models without text_tokenizer");
   o("log_images", &Options::log_images, "spectrograms and alignments to the loggers that take images");
   o("check_speech", &Options::check_speech, kCheckedClips);
-  o("log_config", &Options::log_config, "accepted from NeMo's configs; log_images is what logs here");
+  o("log_config", &Options::log_config,
+    "NeMo's generators of files: not made here, a validation that has them says so");
   for (const auto& [name, member] : {std::pair{"pitch_fmin", &Options::pitch_fmin},
                                      {"pitch_fmax", &Options::pitch_fmax},
                                      {"sample_rate", &Options::sample_rate},
@@ -197,6 +198,7 @@ void Tacotron2Model::validation_step(const Values& batch, const Step& step) {
   // Every batch counts the same, as in NeMo.
   step.log("val_loss", judged.losses.loss.detach(), 0, 1);
   if (step.batch_idx() != 0) return;
+  warn_of_log_config(options_.log_config, context().config_path, "log_images");
   if (options_.check_speech > 0) {
     const bool named = batch.find("audio") != nullptr;
     const at::Tensor audio = batch.tensor(named ? "audio" : "audio_signal"),

@@ -53,7 +53,8 @@ void VitsModelOptions::describe(OptionSet<VitsModelOptions>& o) {
   o("use_spectral_norm", &Options::use_spectral_norm, "the critics' norm: spectral, or of weights");
   o("log_audio", &Options::log_audio, "the first validation batch is heard and seen in the loggers that take it");
   o("check_speech", &Options::check_speech, kCheckedClips);
-  o("log_config", &Options::log_config, "accepted from NeMo's configs; log_audio is what logs here");
+  o("log_config", &Options::log_config,
+    "NeMo's generators of files: not made here, a validation that has them says so");
   for (const auto& [name, member] : {std::pair{"pitch_fmin", &Options::pitch_fmin},
                                      {"pitch_fmax", &Options::pitch_fmax},
                                      {"sample_rate", &Options::sample_rate},
@@ -305,6 +306,7 @@ void VitsModel::validation_step(const Values& batch, const Step& step) {
   }
   step.log("val_loss", sum / static_cast<double>(audio.size(0)), 0, static_cast<double>(audio.size(0)));
   if (step.batch_idx() != 0) return;
+  warn_of_log_config(options_.log_config, context().config_path, "log_audio");
   const auto rate = config_["preprocessor"]["sample_rate"].get<int64_t>();
   SpeechCheck check;
   for (int64_t i = 0; i < std::min(options_.check_speech, audio.size(0)); ++i) {

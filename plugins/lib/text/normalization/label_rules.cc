@@ -107,7 +107,7 @@ std::optional<Reading> read_serial(const WrittenText& text, size_t at, const Spe
       const std::string_view number = text.part(begin, end);
       SpeechStyle plain = style;
       plain.hundred_and = false;
-      const bool singly = number[0] == '0' || number.size() > 4 || (!style.long_digits && number.size() > 2);
+      const bool singly = number[0] == '0' || number.size() > 4 || (style.spelled_serials && number.size() > 2);
       part = singly ? digit_words(number) : cardinal_words(number, plain);
       digits = true;
       // v1.2
@@ -119,7 +119,7 @@ std::optional<Reading> read_serial(const WrittenText& text, size_t at, const Spe
     } else {
       end = text.letters_end(end);
       const std::string_view word = text.part(begin, end);
-      part = !style.long_digits && all_upper(word) ? spaced(word) : std::string(word);
+      part = style.spelled_serials && all_upper(word) ? spaced(word) : std::string(word);
       letters = true;
     }
     out += (out.empty() ? "" : " ") + part;

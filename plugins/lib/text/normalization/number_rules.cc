@@ -80,9 +80,8 @@ bool is_sign_place(const WrittenText& text, size_t at) {
 bool reads_as_year(const WrittenText& text, size_t at, const WrittenNumber& number, const SpeechStyle& style) {
   const std::string& digits = number.digits;
   if (digits.size() != 4 || number.commas || !number.fraction.empty()) return false;
-  // Above, nobody says pairs; NeMo does up to 2999.
-  if (style.long_digits) return digits >= "1000" && digits <= "2999";
-  if (digits < "1010" || digits > "2099") return false;
+  if (digits < style.first_year || digits > style.last_year) return false;
+  if (style.counts_years) return true;
   // "contained 1308 prisoners" counts them, "in 1835 prisoners were" does not.
   const std::string before = lower_ascii(text.word_before(at));
   if (one_of(before, {"in",     "since",  "by",     "from",   "until", "till",  "of",   "year",

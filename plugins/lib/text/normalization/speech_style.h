@@ -13,8 +13,13 @@ struct SpeechStyle {
   bool ordinal_days = false;    // "January third"; else "January three"
   bool lower_months = false;    // "january"
   bool clock_colon = true;      // 12:30 is "twelve:thirty"; else "twelve thirty"
-  bool label_pairs = true;      // page 249, No. 133: "two forty-nine"
-  bool numeral_stops = true;    // "Charles I." ends with its numeral: the full stop is no end of a sentence
+  bool label_pairs = true;    // page 249, No. 133: "two forty-nine"; in 605: "six oh five"; a .38 rifle: "thirty-eight"
+  bool numeral_stops = true;  // "Charles I." ends with its numeral: the full stop is no end of a sentence
+  // Numbers of four digits without a comma from the first to the last of these are read as years are, and where they
+  // count something all the same ("1308 prisoners") only if `counts_years`.
+  std::string_view first_year = "1010", last_year = "2099";
+  bool counts_years = false;
+  bool spelled_serials = true;  // C2766 is "C two seven six six"; else "C two thousand seven hundred sixty six"
   bool titles = false;          // "mister Smith", "doctor", "etcetera"; else such abbreviations stay for the dictionary
   bool long_digits = false;     // five digits or more without commas are read digit by digit
   bool any_case = false;        // months and titles are known in lower case too ("january 5", "mr. smith")
@@ -37,6 +42,10 @@ inline constexpr SpeechStyle kNemoStyle{.hyphens = false,
                                         .clock_colon = false,
                                         .label_pairs = false,
                                         .numeral_stops = false,
+                                        .first_year = "1000",
+                                        .last_year = "2999",
+                                        .counts_years = true,
+                                        .spelled_serials = false,
                                         .titles = true,
                                         .long_digits = true,
                                         .address_digits = false,

@@ -3,17 +3,10 @@
 #include <array>
 #include <vector>
 
+#include "plugins/lib/text/number_names.h"
+
 namespace fathom::text {
 namespace {
-
-constexpr std::array<std::string_view, 20> kSpokenUnits = {
-    "zero", "one",    "two",    "three",    "four",     "five",    "six",     "seven",     "eight",    "nine",
-    "ten",  "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
-constexpr std::array<std::string_view, 10> kSpokenTens = {"",      "",      "twenty",  "thirty", "forty",
-                                                          "fifty", "sixty", "seventy", "eighty", "ninety"};
-constexpr std::array<std::string_view, 12> kSpokenScales = {"",           "thousand",    "million",     "billion",
-                                                            "trillion",   "quadrillion", "quintillion", "sextillion",
-                                                            "septillion", "octillion",   "nonillion",   "decillion"};
 
 std::string_view without_zeros(std::string_view digits) {
   while (digits.size() > 1 && digits.front() == '0') digits.remove_prefix(1);
@@ -28,16 +21,16 @@ int value_of(std::string_view digits) {
 
 // 0 .. 99
 std::string below_hundred(int value, const SpeechStyle& style) {
-  if (value < 20) return std::string(kSpokenUnits[static_cast<size_t>(value)]);
-  std::string out(kSpokenTens[static_cast<size_t>(value / 10)]);
-  if (value % 10 != 0) out += (style.hyphens ? "-" : " ") + std::string(kSpokenUnits[static_cast<size_t>(value % 10)]);
+  if (value < 20) return std::string(kSmallNumbers[static_cast<size_t>(value)]);
+  std::string out(kTensNumbers[static_cast<size_t>(value / 10)]);
+  if (value % 10 != 0) out += (style.hyphens ? "-" : " ") + std::string(kSmallNumbers[static_cast<size_t>(value % 10)]);
   return out;
 }
 
 // 1 .. 999
 std::string below_thousand(int value, const SpeechStyle& style, bool with_and) {
   if (value < 100) return below_hundred(value, style);
-  std::string out = std::string(kSpokenUnits[static_cast<size_t>(value / 100)]) + " hundred";
+  std::string out = std::string(kSmallNumbers[static_cast<size_t>(value / 100)]) + " hundred";
   if (value % 100 != 0) out += (with_and ? " and " : " ") + below_hundred(value % 100, style);
   return out;
 }
@@ -52,7 +45,7 @@ std::string pair_words(int value, const SpeechStyle& style) {
 std::string cardinal_words(std::string_view given, const SpeechStyle& style, bool commas) {
   const std::string_view digits = without_zeros(given);
   if (digits.size() > kMostSpokenDigits) return digit_words(given);
-  if (digits.size() == 1) return std::string(kSpokenUnits[static_cast<size_t>(digits[0] - '0')]);
+  if (digits.size() == 1) return std::string(kSmallNumbers[static_cast<size_t>(digits[0] - '0')]);
   std::string out;
   size_t groups = (digits.size() + 2) / 3;
   for (size_t start = 0; start < digits.size(); --groups) {
@@ -63,7 +56,7 @@ std::string cardinal_words(std::string_view given, const SpeechStyle& style, boo
     const bool with_and = style.hundred_and && groups == 1;
     if (!out.empty()) out += commas && style.thousand_commas ? ", " : with_and && value < 100 ? " and " : " ";
     out += below_thousand(value, style, with_and);
-    if (groups > 1) out += " " + std::string(kSpokenScales[groups - 1]);
+    if (groups > 1) out += " " + std::string(kThousandsNames[groups - 1]);
   }
   return out;
 }
@@ -105,7 +98,7 @@ std::string year_words(std::string_view given, const SpeechStyle& style) {
 
 std::string label_words(std::string_view digits, const SpeechStyle& style) {
   if (digits.size() != 3 || digits[0] == '0' || digits.ends_with("00")) return cardinal_words(digits, style);
-  return std::string(kSpokenUnits[static_cast<size_t>(digits[0] - '0')]) + " " +
+  return std::string(kSmallNumbers[static_cast<size_t>(digits[0] - '0')]) + " " +
          pair_words(value_of(digits.substr(1)), style);
 }
 
@@ -113,7 +106,7 @@ std::string digit_words(std::string_view digits, std::string_view zero) {
   std::string out;
   for (const char c : digits) {
     if (!out.empty()) out += ' ';
-    out += c == '0' ? zero : kSpokenUnits[static_cast<size_t>(c - '0')];
+    out += c == '0' ? zero : kSmallNumbers[static_cast<size_t>(c - '0')];
   }
   return out;
 }

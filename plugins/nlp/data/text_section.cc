@@ -1,39 +1,13 @@
-#include "plugins/nlp/data/text_lines.h"
+#include "plugins/nlp/data/text_section.h"
 
 #include <algorithm>
-#include <array>
-#include <fstream>
 
 #include "fathom/error.h"
 #include "fathom/nearest_names.h"
-#include "fathom/utf8.h"
+#include "plugins/lib/loader_keys.h"
+#include "plugins/lib/text/pronunciation_dictionary.h"
 
 namespace fathom::nlp {
-namespace {
-
-constexpr std::array kLoaderKeys = {
-    "batch_size",         "shuffle",     "num_workers", "pin_memory", "drop_last",     "prefetch_factor",
-    "persistent_workers", "name",        "_target_",    "ds_item",    "use_bucketing", "num_buckets",
-    "max_tokens",         "on_too_long", "on_error"};
-
-}  // namespace
-
-std::vector<std::string> read_lines(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(Code::kNoInput, "a text file cannot be read").at(path);
-  std::vector<std::string> out;
-  for (std::string line; std::getline(file, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    if (!utf8::is_valid(line)) {
-      throw Error(Code::kBadData, "a line is no UTF-8").at(path + ":" + std::to_string(out.size() + 1));
-    }
-    out.push_back(std::move(line));
-  }
-  if (file.bad()) throw Error(Code::kNoInput, "reading a text file failed").at(path);
-  if (!out.empty() && out.back().empty()) out.pop_back();
-  return out;
-}
-
 Json text_dataset_keys(const Json& section, const std::vector<std::string>& options, const std::string& config_path) {
   Json own = Json::object();
   for (const auto& [key, value] : section.items()) {
@@ -83,7 +57,7 @@ std::vector<Json> predict_lines(const Json& section, const std::string& config_p
         .expected("a file of JSON lines with a text each");
   }
   const auto path = file.get<std::string>();
-  const std::vector<std::string> lines = read_lines(path);
+  const std::vector<std::string> lines = text::read_lines(path, text::FileEncoding::kUtf8);
   for (size_t i = 0; i < lines.size(); ++i) {
     if (lines[i].find_first_not_of(" \t") == std::string::npos) continue;
     Json line = Json::parse(lines[i], nullptr, false);

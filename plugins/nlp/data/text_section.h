@@ -1,4 +1,4 @@
-// Lines of text files, and the loader's share of a model's data sections. Uses no torch.
+// A model's data sections: the loader's share of them, and what is to be worked on. Uses no torch.
 #pragma once
 
 #include <string>
@@ -8,10 +8,6 @@
 #include "fathom/json.h"
 
 namespace fathom::nlp {
-
-// All lines, without "\n" or "\r\n"; a last one that is empty is none. Throws Error: kNoInput for a file that cannot be
-// read; kBadData (file:line) for a line that is no UTF-8.
-std::vector<std::string> read_lines(const std::string& path);
 
 // The keys of a data section that speak to the dataset, whose options are called `options`; those of the loader
 // (batch_size, …) are left out, and any other is an error (kFailed) with the nearest names.
