@@ -14,27 +14,9 @@
 #include "plugins/lib/nn/bert_encoder.h"
 #include "tests/conformance/case_reader.h"
 #include "tests/conformance/model_compare.h"
+#include "tests/conformance/nlp_case_tools.h"
 
 namespace fathom::conformance {
-namespace {
-
-constexpr Bounds kEncoderBounds{2e-5, 1e-4};
-
-std::map<std::string, at::Tensor> recorded_in(const std::string& file) {
-  std::map<std::string, at::Tensor> out;
-  for (auto& [name, tensor] : checkpoint::load_safetensors(file)) out[name] = tensor;
-  return out;
-}
-
-// Items [first, first + count) of a dataset as one batch.
-Values batch_of(const DatasetHandle& data, int64_t first, int64_t count) {
-  std::vector<DatasetHandle::Sample> samples;
-  for (int64_t i = first; i < std::min(first + count, data.size()); ++i) samples.push_back(data.get(i, 0));
-  return data.collate(samples);
-}
-
-}  // namespace
-
 Outcome run_v1_text_classification(const Case& c, const std::string& nemo) {
   Differences differences;
   const auto recorded = recorded_in(c.folder + "/batch.safetensors");

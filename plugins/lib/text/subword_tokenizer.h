@@ -11,7 +11,7 @@ namespace fathom::text {
 
 // Ids of the tokens with a meaning of their own; -1: the vocabulary has none.
 struct SpecialIds {
-  int64_t unk = -1, bos = -1, eos = -1, pad = -1;
+  int64_t unk = -1, bos = -1, eos = -1, pad = -1, mask = -1;
 };
 
 class SubwordTokenizer {

@@ -38,7 +38,7 @@ class WordPieceTokenizer final : public SubwordTokenizer {
   const std::string& id_to_token(int64_t id) const override;
   // bos is [CLS], eos is [SEP], as NeMo takes them.
   SpecialIds special_ids() const override {
-    return {id_of(config_.unk), id_of(config_.cls), id_of(config_.sep), id_of(config_.pad)};
+    return {id_of(config_.unk), id_of(config_.cls), id_of(config_.sep), id_of(config_.pad), id_of(config_.mask)};
   }
   bool starts_word(int64_t id) const override { return !id_to_token(id).starts_with("##"); }
   // -1 when there is no such token.

@@ -5,7 +5,7 @@
 
 #include "fathom/dataset.h"
 #include "fathom/lengths.h"
-#include "plugins/lib/text/word_piece_tokenizer.h"
+#include "plugins/lib/text/subword_tokenizer.h"
 
 namespace fathom::nlp {
 
@@ -18,7 +18,7 @@ struct ClassifiedText {
 
 // What the model says of all its sets.
 struct TextClassificationRules {
-  std::shared_ptr<const text::WordPieceTokenizer> tokenizer;
+  std::shared_ptr<const text::SubwordTokenizer> tokenizer;
   int64_t classes = 0;
   int64_t longest = 0;  // ids of a text; longer texts lose their end
   bool do_lower_case = false;

@@ -5,6 +5,7 @@
 #include "fathom/log_level.h"
 #include "plugins/lib/option_range.h"
 #include "plugins/lib/text/pronunciation_dictionary.h"
+#include "plugins/nlp/data/class_weights.h"
 #include "plugins/nlp/data/text_section.h"
 #include "plugins/nlp/metrics/classification_report.h"
 
@@ -13,23 +14,6 @@ namespace {
 
 constexpr int64_t kMostClasses = 1 << 20, kLongestText = 1 << 20;
 constexpr const char* kModelName = "nlp.TextClassificationModel";
-
-// Every class weighs alike in sum: all items / (classes x items of the class).
-std::vector<double> inverse_frequencies(const std::vector<int64_t>& occurrences, const std::string& where) {
-  double all = 0;
-  for (const int64_t count : occurrences) all += static_cast<double>(count);
-  std::vector<double> out;
-  for (size_t i = 0; i < occurrences.size(); ++i) {
-    if (occurrences[i] == 0) {
-      throw Error(Code::kBadData, "weighted_loss needs an item of every class")
-          .at(where)
-          .seen("none of class " + std::to_string(i))
-          .next("lower num_classes, or set class_balancing: null");
-    }
-    out.push_back(all / (static_cast<double>(occurrences.size()) * static_cast<double>(occurrences[i])));
-  }
-  return out;
-}
 
 }  // namespace
 

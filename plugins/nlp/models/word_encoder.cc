@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "fathom/model_files.h"
+#include "plugins/lib/text/word_piece_tokenizer.h"
 
 namespace fathom::nlp {
 namespace {

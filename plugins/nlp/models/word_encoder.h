@@ -9,7 +9,7 @@
 
 #include "fathom/model.h"
 #include "plugins/lib/nn/bert_encoder.h"
-#include "plugins/lib/text/word_piece_tokenizer.h"
+#include "plugins/lib/text/subword_tokenizer.h"
 
 namespace fathom::nlp {
 
@@ -37,8 +37,8 @@ class WordEncoder {
   WordEncoder(const Json& config, const ModelContext& context);
 
   const std::shared_ptr<nn::BertEncoder>& encoder() const { return encoder_; }
-  const text::WordPieceTokenizer& tokenizer() const { return *tokenizer_; }
-  std::shared_ptr<const text::WordPieceTokenizer> shared_tokenizer() const { return tokenizer_; }
+  const text::SubwordTokenizer& tokenizer() const { return *tokenizer_; }
+  std::shared_ptr<const text::SubwordTokenizer> shared_tokenizer() const { return tokenizer_; }
   int64_t width() const { return encoder_->options().width; }
   // The longest sequence that its positions hold, with [CLS] and [SEP].
   int64_t longest() const;
@@ -46,7 +46,7 @@ class WordEncoder {
 
  private:
   std::shared_ptr<nn::BertEncoder> encoder_;
-  std::shared_ptr<const text::WordPieceTokenizer> tokenizer_;
+  std::shared_ptr<const text::SubwordTokenizer> tokenizer_;
   std::vector<std::pair<std::string, std::string>> artifacts_;
 };
 
